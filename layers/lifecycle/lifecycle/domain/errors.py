@@ -12,6 +12,7 @@ LifecycleError
 ├── NotEnoughData
 │   ├── TooFewRows
 │   └── OneClassOnly
+├── InvocationFailed       the next step could not be invoked; worth a retry
 └── StorageError
     ├── ObjectNotFound
     ├── ObjectExists       create-only key is taken
@@ -88,6 +89,10 @@ class TooFewRows(NotEnoughData):
 
 class OneClassOnly(NotEnoughData):
     slug, title = "one-class-only", "All rows have the same outcome"
+
+
+class InvocationFailed(LifecycleError):
+    status, slug, title = 503, "invocation-failed", "The next step could not be invoked"
 
 
 class StorageError(LifecycleError):

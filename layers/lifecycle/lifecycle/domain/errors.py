@@ -1,6 +1,7 @@
 """Every error of the lifecycle, in one hierarchy, mapped to HTTP in one place (``aws/http.py``).
 
 LifecycleError
+├── SettingsInvalid        an environment variable is missing or malformed
 ├── ContractInvalid        the contract file itself breaks a rule
 ├── InvalidRows            rows break the contract; carries every violation
 ├── MalformedRequest       the body is not JSON, or not an object or a list of objects
@@ -39,6 +40,10 @@ class LifecycleError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """The error as data, the members of an RFC 9457 problem but for ``type``'s prefix."""
         return {"type": self.slug, "title": self.title, "status": self.status, "detail": self.detail, **self.extra}
+
+
+class SettingsInvalid(LifecycleError):
+    slug, title = "settings-invalid", "An environment variable is missing or malformed"
 
 
 class ContractInvalid(LifecycleError):

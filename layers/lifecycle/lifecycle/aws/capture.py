@@ -1,0 +1,105 @@
+"""The capture log: what was asked and answered, written durably before the answer leaves.
+
+One object per request, JSON lines. A failed write never fails a prediction: the records wait in memory, bounded in bytes,
+and go out under their original keys with a later request, so an outage shorter than the process loses nothing
+and a write that had succeeded after all is repeated, not doubled. Every failure is logged, counted and shown by ``/status``.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from lifecycle.aws import logs
+from lifecycle.storage.objects import ObjectStore
+from lifecycle.storage.windows import capture_key
+
+MAX_PENDING_BYTES = 8 * 1024 * 1024
+RETRY_SECONDS = 1.0  # while the store fails, at most one request a second pays for trying
+_DRAIN_OBJECTS = 50  # of the backlog, per request once the store answers again
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+class Capture:
+    """Writes records to ``store``; safe to share between threads. Counters are of this process."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        new_id: Callable[[], str],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        max_pending_bytes: int = MAX_PENDING_BYTES,
+    ) -> None:
+        self._store, self._new_id, self._monotonic = store, new_id, monotonic
+        self._max_pending_bytes = max_pending_bytes
+        self._pending: deque[tuple[str, bytes, int]] = deque()
+        self._pending_bytes = 0
+        self._retry_at = float("-inf")
+        self._lock = threading.Lock()
+        self._written = self._failures = self._lost = 0
+        self._last_error: str | None = None
+
+    def write(self, records: Sequence[Mapping[str, object]], now: datetime) -> None:
+        """Write one request's records as one object under the hour of ``now``. Never raises for a failing store."""
+        if not records:
+            return
+        data = "".join([_encode(record) + "\n" for record in records]).encode()
+        with self._lock:
+            self._pending.append((capture_key(now, self._new_id()), data, len(records)))
+            self._pending_bytes += len(data)
+            if self._monotonic() >= self._retry_at:
+                self._drain()
+            self._bound()
+
+    def status(self) -> dict[str, object]:
+        """Counts of records: written, pending (waiting for the store), lost (dropped from a full backlog); failures of writes."""
+        with self._lock:
+            return {
+                "written": self._written,
+                "pending": sum(count for _, _, count in self._pending),
+                "lost": self._lost,
+                "failures": self._failures,
+                "last_error": self._last_error,
+            }
+
+    def _drain(self) -> None:
+        for _ in range(min(len(self._pending), _DRAIN_OBJECTS)):
+            key, data, count = self._pending[0]
+            try:
+                self._store.put(key, data)
+            except Exception as error:  # whatever goes wrong with the log, the caller still gets the prediction
+                self._failures += 1
+                self._retry_at = self._monotonic() + RETRY_SECONDS
+                self._last_error = type(error).__name__
+                logs.log(
+                    logging.ERROR,
+                    "capture failed; the records wait in memory",
+                    metrics={"CaptureFailures": 1},
+                    error=error,
+                    key=key,
+                    pending_bytes=self._pending_bytes,
+                )
+                return
+            self._pending.popleft()
+            self._pending_bytes -= len(data)
+            self._written += count
+
+    def _bound(self) -> None:
+        dropped = 0
+        while self._pending_bytes > self._max_pending_bytes:
+            _, data, count = self._pending.popleft()
+            self._pending_bytes -= len(data)
+            dropped += count
+        if dropped:
+            self._lost += dropped
+            logs.log(
+                logging.ERROR,
+                "captured records were dropped: the backlog is full",
+                metrics={"CaptureLost": dropped},
+                records=dropped,
+            )

@@ -1,0 +1,68 @@
+# The whole project with only Python and make: what else is needed goes to .local/ and .venv/ of this folder.
+# `make` alone lists the targets.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+# A uv on the PATH is used if it runs (a pyenv shim may be there and not run); otherwise one is installed into .local/.
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .local/uv/bin/uv)
+RUN := .venv/bin/python
+SYNCED := .venv/.synced
+EXPORT = $(UV) export --quiet --locked --package lifecycle --no-emit-workspace --no-header --no-annotate --prune boto3
+
+# Which interpreter and which cloud a run uses must not depend on the shell it was started from.
+unexport PYENV_VERSION VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE AWS_PROFILE AWS_ENDPOINT_URL MLFLOW_TRACKING_URI
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test lint format lock mlflow clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(SYNCED)  ## install everything into .venv/
+
+demo: $(SYNCED)  ## tell the whole story on an embedded cloud, in under three minutes
+	@$(RUN) -m local demo
+
+up: $(SYNCED)  ## keep the embedded cloud running, with the schedule firing by itself
+	@$(RUN) -m local up
+
+down: $(SYNCED)  ## stop it; what is stored stays
+	@$(RUN) -m local down
+
+mlflow: $(SYNCED)  ## open the training runs in MLflow's UI on 127.0.0.1
+	@$(RUN) -m local mlflow
+
+test: $(SYNCED)  ## run all tests
+	$(RUN) -m pytest -n auto --dist loadfile $(PYTEST)
+
+lint: $(SYNCED)  ## style, types, layering, template
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/mypy --strict local
+	.venv/bin/lint-imports
+	.venv/bin/cfn-lint template.yaml
+
+format: $(SYNCED)  ## let ruff lay out the code
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+lock: | $(UV)  ## resolve uv.lock, and write each function's requirements from it
+	$(UV) lock
+	for step in predict monitor train promote; do $(EXPORT) --extra $$step --output-file functions/$$step/requirements.txt || exit; done
+	$(EXPORT) --extra batch --output-file functions/predict/requirements-batch.txt
+
+clean: down  ## stop the cloud and delete everything that was generated, stored state included
+	rm -rf .local .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(SYNCED): uv.lock pyproject.toml layers/lifecycle/pyproject.toml | $(UV)
+	@echo "installing the locked environment into .venv/ ..."
+	@$(UV) sync --locked --quiet
+	@touch $@
+
+.local/uv/bin/uv:
+	@echo "installing uv $(UV_VERSION) into .local/uv/ ..."
+	@$(PYTHON) -m venv .local/uv
+	@.local/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

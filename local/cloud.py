@@ -34,6 +34,9 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "OPENBLAS_COR
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
+# Those this very process started, to be reaped by it; another process knows them by their pid alone.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
 
 class CloudError(Exception):
     """The embedded cloud cannot do what was asked; the message says where to look."""
@@ -158,6 +161,7 @@ def _spawn(home: Path, port: int) -> Cloud:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _children[process.pid] = process
     (home / "cloud.json").write_text(json.dumps({"pid": process.pid, "port": port}))
     return Cloud(home, process.pid, port)
 
@@ -179,8 +183,10 @@ def _answers(cloud: Cloud) -> bool:
 
 def _is_ours(cloud: Cloud) -> bool:
     """Whether the pid is alive and is this home's emulator: pids are reused, so its command line is compared."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(cloud.pid, os.WNOHANG)  # reap it if it was our own child, or it would look alive
+    child = _children.get(cloud.pid)
+    if child is not None and child.poll() is not None:  # poll() also reaps it; as a zombie it would look alive
+        del _children[cloud.pid]
+        return False
     try:
         command = Path(f"/proc/{cloud.pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
@@ -200,14 +206,14 @@ def _gone(cloud: Cloud, seconds: float) -> bool:
 
 
 def _free_port(wanted: int) -> int:
-    """``wanted`` if nobody listens there, else any free port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    """``wanted`` if it is free, or becomes so within a second (a killed process holds it for a moment); else any."""
+    for _ in range(10):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            return _free_port(0)
-        return int(probe.getsockname()[1])
+            return int(probe.getsockname()[1])
+        time.sleep(0.1)
+    return _free_port(0)
 
 
 def _last_port(home: Path) -> int:

@@ -6,23 +6,27 @@ that: the scheduled time is the end of monitor's window. This fills them in, and
 Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 
-def fill_context(text: str, event: Mapping[str, Any]) -> str:
+def fill_context(text: str, event: Mapping[str, Any], expression: str = "") -> str:
     """Replace the scheduler's context attributes in a target's input.
 
     ``event`` is MiniStack's own record of the firing; its ``Time`` is the moment of its ten-second sweep, in epoch
-    seconds. Schedules have a resolution of one minute, so the scheduled time is the minute the sweep fell in.
+    seconds. ``at(...)`` names its time; the others have a resolution of one minute, the one the sweep fell in.
 
-    >>> fill_context('{"at": "<aws.scheduler.scheduled-time>"}', {"Time": 1795478469.2})
+    >>> fill_context('{"at": "<aws.scheduler.scheduled-time>"}', {"Time": 1795478469.2}, "rate(1 minute)")
     '{"at": "2026-11-24T00:01:00Z"}'
+    >>> fill_context("<aws.scheduler.scheduled-time>", {"Time": 1795478469.2}, "at(2026-11-24T00:01:05)")
+    '2026-11-24T00:01:05Z'
     """
+    named = re.fullmatch(r"\s*at\((.+)\)\s*", expression)
     minute = datetime.fromtimestamp(event["Time"] // 60 * 60, tz=UTC)
     for name, value in (
-        ("scheduled-time", f"{minute:%Y-%m-%dT%H:%M:%SZ}"),
+        ("scheduled-time", f"{named[1]}Z" if named else f"{minute:%Y-%m-%dT%H:%M:%SZ}"),
         ("execution-id", str(event.get("EventId", ""))),
         ("schedule-arn", str(next(iter(event.get("Resources", [])), ""))),
         ("attempt-number", "1"),
@@ -38,10 +42,12 @@ def main() -> None:
 
     deliver: Callable[..., None] = eventbridge._invoke_target
 
-    def deliver_filled(target: Mapping[str, Any], event: Mapping[str, Any], *rest: Any) -> None:
+    def deliver_filled(
+        target: Mapping[str, Any], event: Mapping[str, Any], rule: Mapping[str, Any], *rest: Any
+    ) -> None:
         if event.get("Source") == "aws.scheduler" and target.get("Input"):
-            target = {**target, "Input": fill_context(target["Input"], event)}
-        deliver(target, event, *rest)
+            target = {**target, "Input": fill_context(target["Input"], event, rule.get("ScheduleExpression", ""))}
+        deliver(target, event, rule, *rest)
 
     eventbridge._invoke_target = deliver_filled
     app.main()

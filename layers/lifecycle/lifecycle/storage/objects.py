@@ -126,7 +126,7 @@ class MemoryObjectStore:
 
     def swap(self, key: str, data: bytes, etag: str) -> str:
         with self._lock:
-            present = self._objects.get(key)
+            present = self._objects.get(checked_key(key))
             if present is None or present[0].etag != etag:
                 raise PreconditionFailed(f"{key} was changed by another writer.", key=key)
             return self._write(key, data)
@@ -145,9 +145,11 @@ class MemoryObjectStore:
         yield from sorted(found, key=lambda info: info.key.encode())
 
     def stream(self, key: str) -> Iterator[bytes]:
-        data = self.get(key).data
-        for start in range(0, len(data), STREAM_CHUNK_BYTES):
-            yield data[start : start + STREAM_CHUNK_BYTES]
+        first = self.get(key)
+        for start in range(0, len(first.data), STREAM_CHUNK_BYTES):
+            if self.get(key).etag != first.etag:
+                raise PreconditionFailed(f"{key} was changed by another writer.", key=key)
+            yield first.data[start : start + STREAM_CHUNK_BYTES]
 
     @contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:

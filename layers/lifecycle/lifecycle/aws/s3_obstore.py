@@ -1,0 +1,167 @@
+"""The object store on S3 by obstore, for predict and batch: a tenth of boto3's cold start. See docs/decisions/0003."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    NotModifiedError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import S3Store
+
+from lifecycle.aws.attempts import Attempts, TransientError
+from lifecycle.domain.errors import ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
+from lifecycle.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWriter, Stored, checked_key
+
+
+class ObstoreObjectStore:
+    """``ObjectStore`` in ``bucket``. Credentials, region and AWS_ENDPOINT_URL come from the environment. Threads may share it.
+
+    ``timeout_seconds`` bounds each request from connecting to the last byte, so no call takes longer than that plus the budget of
+    ``attempts``. The default suits predict: better the last good champion than a slow answer.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        endpoint_url: str | None = None,
+        timeout_seconds: float = 2.0,
+        attempts: Attempts | None = None,
+    ) -> None:
+        self._bucket = bucket
+        self._attempts = attempts or Attempts(most=3, pause_seconds=0.05, budget_seconds=timeout_seconds)
+        self._options: dict[str, Any] = {
+            "client_options": {
+                "allow_http": bool(endpoint_url) and str(endpoint_url).startswith("http://"),
+                "connect_timeout": timedelta(seconds=min(1.0, timeout_seconds)),
+                "timeout": timedelta(seconds=timeout_seconds),
+            }
+        }
+        if endpoint_url:
+            self._options["endpoint"] = endpoint_url
+        self._s3 = S3Store(bucket, retry_config={"max_retries": 0}, **self._options)
+
+    def get(self, key: str) -> Stored:
+        stored = self._get(checked_key(key), {})
+        assert stored is not None
+        return stored
+
+    def get_if_changed(self, key: str, etag: str) -> Stored | None:
+        return self._get(checked_key(key), {"if_none_match": etag})
+
+    def put(self, key: str, data: bytes) -> str:
+        return self._put(checked_key(key), data, "overwrite")
+
+    def create(self, key: str, data: bytes) -> str:
+        return self._put(checked_key(key), data, "create")
+
+    def swap(self, key: str, data: bytes, etag: str) -> str:
+        return self._put(checked_key(key), data, {"e_tag": etag})
+
+    def delete(self, key: str) -> None:
+        checked_key(key)
+        with suppress(ObjectNotFound):
+            self._run(key, lambda: obstore.delete(self._s3, key))
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+        # obstore's prefixes are whole path segments; the rest is filtered here.
+        folder = prefix.rpartition("/")[0] or None
+        pages = iter(obstore.list(self._s3, folder, offset=start_after.rstrip("/") or None))
+        while (page := self._run(prefix, lambda: next(pages, None))) is not None:
+            for item in page:
+                key = item["path"]
+                if key.startswith(prefix) and key.encode() > start_after.encode():
+                    yield ObjectInfo(key, item["size"], item["e_tag"] or "", item["last_modified"])
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        checked_key(key)
+        head = self._run(key, lambda: obstore.head(self._s3, key))
+        for start in range(0, head["size"], STREAM_CHUNK_BYTES):
+            end = min(start + STREAM_CHUNK_BYTES, head["size"])
+            chunk = self._get(key, {"range": (start, end), "if_match": head["e_tag"]})
+            assert chunk is not None
+            yield chunk.data
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[ObjectWriter]:
+        checked_key(key)
+        # Parts may be sent again without harm, so obstore's own retries are good enough here.
+        patient = S3Store(
+            self._bucket, retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=60)}, **self._options
+        )
+        try:
+            # Leaving the block by an error aborts the upload.
+            with obstore.open_writer(patient, key, buffer_size=STREAM_CHUNK_BYTES) as sink:
+                yield _Sink(sink)
+        except BaseError as error:
+            raise StoreUnavailable(f"S3 did not take {key}: {_short(error)}", key=key) from error
+
+    def _get(self, key: str, options: Any) -> Stored | None:
+        def read() -> Stored | None:
+            try:
+                answer = obstore.get(self._s3, key, options=options)
+                return Stored(bytes(answer.bytes()), answer.meta["e_tag"] or "")
+            except NotModifiedError:
+                return None
+
+        return self._run(key, read)
+
+    def _put(self, key: str, data: bytes, mode: Any) -> str:
+        def write() -> str:
+            return obstore.put(self._s3, key, data, mode=mode, use_multipart=False)["e_tag"] or ""
+
+        def confirm() -> str | None:
+            answer = self._translate(key, lambda: obstore.get(self._s3, key))
+            return (answer.meta["e_tag"] or "") if bytes(answer.bytes()) == data else None
+
+        return self._run(key, write, confirm)
+
+    def _run[T](self, key: str, call: Callable[[], T], confirm: Callable[[], T | None] | None = None) -> T:
+        return self._attempts.run(lambda: self._translate(key, call), confirm)
+
+    def _translate[T](self, key: str, call: Callable[[], T]) -> T:
+        """``call()``, with obstore's errors in the port's words."""
+        try:
+            return call()
+        except BaseError as error:
+            raise self._refused(key, error) from error
+        except FileNotFoundError as error:
+            raise self._refused(key, error) from error
+
+    def _refused(self, key: str, error: Exception) -> Exception:
+        # obstore has no status of its own; its messages carry S3's error document.
+        text = _short(error)
+        if "NoSuchBucket" in text:
+            return StoreUnavailable(f"There is no bucket {self._bucket}; set LIFECYCLE_BUCKET.", key=key)
+        if isinstance(error, (NotFoundError, FileNotFoundError)):
+            return ObjectNotFound(f"{key} does not exist.", key=key)
+        if "409 Conflict" in text:
+            return TransientError(f"S3 is busy with {key}: {text}", unsure=False)
+        if isinstance(error, AlreadyExistsError):
+            return ObjectExists(f"{key} exists already.", key=key)
+        if isinstance(error, PreconditionError):
+            return PreconditionFailed(f"{key} was changed by another writer.", key=key)
+        if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
+            return StoreUnavailable(f"Access to {key} in {self._bucket} is denied; check the function's role.", key=key)
+        return TransientError(f"S3 failed on {key}: {text}", unsure=True)
+
+
+class _Sink:
+    def __init__(self, sink: Any) -> None:
+        self._sink = sink
+
+    def write(self, data: bytes) -> None:
+        self._sink.write(data)
+
+
+def _short(error: Exception) -> str:
+    return str(error).partition("\n\nDebug source")[0][:400]

@@ -1,0 +1,102 @@
+"""Every object store behind one fixture, and decisions that need no trained model."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import boto3
+import pytest
+from lifecycle.aws.s3_boto3 import Boto3ObjectStore
+from lifecycle.aws.s3_obstore import ObstoreObjectStore
+from lifecycle.domain.decision import Draft, Release
+from lifecycle.storage.artifacts import MODEL, REFERENCE, artifact_key
+from lifecycle.storage.codec import sha256
+from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
+from moto import mock_aws
+from moto.server import ThreadedMotoServer
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "testing",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
+@pytest.fixture(params=["memory", "boto3", "obstore"])
+def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+    """One empty bucket, in each of the three stores."""
+    if request.param == "memory":
+        yield MemoryObjectStore()
+        return
+    request.getfixturevalue("aws_environment")
+    bucket = f"bucket-{next(_numbers)}"
+    if request.param == "boto3":
+        with mock_aws():
+            boto3.client("s3").create_bucket(Bucket=bucket)
+            yield Boto3ObjectStore(bucket)
+    else:
+        url = request.getfixturevalue("moto_url")
+        boto3.client("s3", endpoint_url=url).create_bucket(Bucket=bucket)
+        yield ObstoreObjectStore(bucket, endpoint_url=url)
+
+
+@pytest.fixture
+def release() -> Callable[[str], Release]:
+    """A release of a version that nobody trained."""
+
+    def make(version: str) -> Release:
+        return Release(
+            version=version,
+            model_key=artifact_key(version, MODEL),
+            model_sha256=sha256(version.encode()),
+            reference_key=artifact_key(version, REFERENCE),
+            metrics={"roc_auc": 0.84},
+            threshold=0.5,
+        )
+
+    return make
+
+
+@pytest.fixture
+def promotion(release: Callable[[str], Release]) -> Callable[[str, str], Draft]:
+    """A draft that promotes a version, for a request."""
+
+    def make(version: str, request_id: str) -> Draft:
+        return Draft(
+            at="2026-11-24T00:00:00Z",
+            action="promote",
+            request_id=request_id,
+            candidate=version,
+            reasons=("ROC-AUC improves",),
+            figures={"gain": 0.01},
+            release=release(version),
+        )
+
+    return make
+
+
+@pytest.fixture
+def refusal() -> Callable[[str, str], Draft]:
+    """A draft that refuses a version, for a request."""
+
+    def make(version: str, request_id: str) -> Draft:
+        return Draft("2026-11-24T00:00:00Z", "refuse", request_id, version, ("ROC-AUC does not improve",))
+
+    return make

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from lifecycle.domain.errors import MalformedRequest, RequestTooLarge
 
 
-def parse_json(data: bytes, what: str = "The body") -> Any:
+def parse_json(data: bytes | str, what: str = "The body") -> Any:
     """The JSON value in ``data``, which messages call ``what``.
 
     Raises MalformedRequest for what is ambiguous or cannot be written back as valid text: not UTF-8, NaN or an infinity,
@@ -21,7 +21,7 @@ def parse_json(data: bytes, what: str = "The body") -> Any:
     lifecycle.domain.errors.MalformedRequest: The body is not valid JSON: NaN is not a JSON number; use null for a missing value.
     """
     try:
-        text = data.decode()
+        text = data if isinstance(data, str) else data.decode()
         value = _DECODER.decode(text)
         # Half a pair is legal in JSON's grammar only; no UTF-8 file, log or strict reader downstream could hold it.
         if "\\ud" in text or "\\uD" in text:

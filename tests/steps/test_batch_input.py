@@ -1,0 +1,134 @@
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lifecycle.domain.errors import InvalidEvent
+from lifecycle.steps.batch_input import MAX_LINE, MISSING, Chunk, Unreadable, csv_chunks, json_chunks
+
+
+def pieces(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def read(chunks: Iterable[Chunk]) -> tuple[list[tuple[int, dict[str, Any]]], list[Unreadable]]:
+    rows: list[tuple[int, dict[str, Any]]] = []
+    unreadable: list[Unreadable] = []
+    for chunk in chunks:
+        rows += [(number, dict(chunk.row(index))) for index, number in enumerate(chunk.numbers)]
+        unreadable += chunk.unreadable
+    return rows, unreadable
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=8)
+
+
+@given(
+    st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=12),
+    st.integers(1, 40),
+    st.integers(1, 5),
+    st.booleans(),
+)
+def test_csv_is_read_back_as_written_whatever_pieces_it_comes_in(
+    rows: list[tuple[str, str, str]], size: int, chunk_rows: int, mark: bool
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["a", "b", "c"])
+    writer.writerows(rows)
+    data = text.getvalue().encode("utf-8-sig" if mark else "utf-8")
+    found, unreadable = read(csv_chunks(pieces(data, size), chunk_rows))
+    assert unreadable == []
+    assert found == [(number, dict(zip("abc", row, strict=True))) for number, row in enumerate(rows, 1)]
+
+
+@given(
+    st.lists(st.dictionaries(CELLS, st.none() | st.integers() | CELLS, max_size=3), max_size=12),
+    st.integers(1, 40),
+    st.integers(1, 5),
+)
+def test_json_lines_are_read_back_as_written(rows: list[dict[str, Any]], size: int, chunk_rows: int) -> None:
+    data = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
+    found, unreadable = read(json_chunks(pieces(data, size), chunk_rows))
+    assert unreadable == []
+    assert found == list(enumerate(rows, 1))
+
+
+@given(st.binary(max_size=300), st.integers(1, 9))
+def test_every_line_of_any_bytes_is_a_row_or_is_listed(data: bytes, size: int) -> None:
+    found, unreadable = read(json_chunks(pieces(data, size), 3))
+    numbers = sorted([number for number, _ in found] + [row.number for row in unreadable])
+    assert numbers == list(range(1, len(numbers) + 1))
+    json.dumps([row.raw for row in unreadable]).encode()
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["1,2\n", '"1",2\n', '"1,2\n', '1,2"\n', "1\n", "1,2,3\n", "\n", '"a\nb",c\n', "\xff,1\n", "\r,\r\n"]
+        )
+    )
+)
+def test_no_row_of_a_broken_csv_is_lost_or_counted_twice(lines: list[str]) -> None:
+    found, unreadable = read(csv_chunks([b"a,b\n", "".join(lines).encode("latin-1")], 3))
+    numbers = sorted([number for number, _ in found] + [row.number for row in unreadable])
+    assert numbers == list(range(1, len(numbers) + 1))
+    kept = "".join(f"{row['a']},{row['b']}" for _, row in found) + "".join(row.raw for row in unreadable)
+    assert sum(map(kept.count, "123")) == sum(map("".join(lines).count, "123"))
+
+
+def test_a_csv_row_of_another_width_is_listed_with_its_place_and_text() -> None:
+    found, unreadable = read(csv_chunks([b"a,b\n1,2\n3\n4,5,6\n7,8\n"]))
+    assert found == [(1, {"a": "1", "b": "2"}), (4, {"a": "7", "b": "8"})]
+    assert [(row.number, row.rule, row.raw) for row in unreadable] == [(2, "csv", "3"), (3, "csv", "4,5,6")]
+    assert unreadable[0].message == "The row has 1 cells, the header 2."
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
+    good = "".join(f"{n},x\n" for n in range(30_000))
+    found, unreadable = read(csv_chunks(pieces(('a,b\n1,"x\n' + good).encode(), 100_000)))
+    assert [(row.number, row.raw) for row in unreadable] == [(1, '1,"x')]
+    assert len(found) == 30_000
+
+
+def test_bytes_that_are_not_utf8_cost_their_own_line_only() -> None:
+    found, unreadable = read(csv_chunks([b"a,b\n\xfc,1\nu,2\n"]))
+    assert found == [(2, {"a": "u", "b": "2"})]
+    assert [(row.number, row.message, row.raw) for row in unreadable] == [(1, "The line is not UTF-8.", "\\udcfc,1")]
+
+
+def test_a_line_without_end_is_listed_and_does_not_fill_the_memory() -> None:
+    def endless() -> Iterator[bytes]:
+        yield b'{"a": 1}\n'
+        for _ in range(64):
+            yield b"x" * MAX_LINE
+        yield b'\n{"a": 2}\n'
+
+    found, unreadable = read(json_chunks(endless()))
+    assert found == [(1, {"a": 1}), (3, {"a": 2})]
+    assert [(row.number, len(row.raw)) for row in unreadable] == [(2, MAX_LINE)]
+
+
+def test_blank_lines_are_not_rows() -> None:
+    assert read(csv_chunks([b"a,b\n\n1,2\n\r\n"])) == ([(1, {"a": "1", "b": "2"})], [])
+    assert read(json_chunks([b'\n{"a": 1}\n  \n'])) == ([(1, {"a": 1})], [])
+
+
+@pytest.mark.parametrize("data", [b"", b"a,b\n", b"a,b"])
+def test_an_empty_csv_has_no_rows(data: bytes) -> None:
+    assert read(csv_chunks([data])) == ([], [])
+
+
+@pytest.mark.parametrize(("data", "says"), [(b"a,b,a\n", "twice"), (b"\xff,b\n", "not UTF-8")])
+def test_a_header_that_cannot_be_used_refuses_the_file(data: bytes, says: str) -> None:
+    with pytest.raises(InvalidEvent, match=says):
+        read(csv_chunks([data]))
+
+
+def test_what_a_json_line_lacks_is_missing_not_null() -> None:
+    (chunk,) = json_chunks([b'{"a": null}\n{}\n'])
+    assert chunk.column("a") == [None, MISSING]

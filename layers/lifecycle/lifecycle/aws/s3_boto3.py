@@ -24,16 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef
 
 _PART_BYTES = 8 * 1024 * 1024  # S3 takes parts from 5 MiB, at most 10,000: objects up to 78 GiB
-_BUSY = frozenset(
-    {
-        "ConditionalRequestConflict",
-        "OperationAborted",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-    }
-)
+_PASSING = frozenset(
+    {"RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded"}
+)  # said with a status 400
 
 
 class Boto3ObjectStore:
@@ -156,9 +149,9 @@ class Boto3ObjectStore:
             return PreconditionFailed(f"{key} was removed by another writer.", key=key)
         if status == 404:
             return ObjectNotFound(f"{key} does not exist.", key=key)
-        if status in (409, 429) or code in _BUSY:
+        if status in (409, 429):
             return TransientError(f"S3 is busy with {key}: {code}", unsure=False)
-        if status >= 500 or code == "RequestTimeout":
+        if status >= 500 or code in _PASSING:
             return TransientError(f"S3 failed on {key}: {code or status}", unsure=True)
         if status == 403:
             return StoreUnavailable(

@@ -1,6 +1,6 @@
 """The object store on S3 by obstore, for predict and batch: a tenth of boto3's cold start. See docs/decisions/0003."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -74,11 +74,23 @@ class ObstoreObjectStore:
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         # obstore's prefixes are whole path segments; the rest is filtered here.
-        folder = prefix.rpartition("/")[0] or None
-        pages = iter(obstore.list(self._s3, folder, offset=start_after.rstrip("/") or None))
-        while (page := self._run(prefix, lambda: next(pages, None))) is not None:
-            for item in page:
-                key = item["path"]
+        folder, after = prefix.rpartition("/")[0] or None, start_after
+        pages: Iterator[Sequence[Any]] | None = None
+
+        def page() -> Sequence[Any] | None:
+            nonlocal pages
+            if pages is None:
+                pages = iter(obstore.list(self._s3, folder, offset=after.rstrip("/") or None))
+            try:
+                return next(pages, None)
+            except BaseError:
+                # A listing that failed is over, and would say "no more" when asked again: start anew after the last key.
+                pages = None
+                raise
+
+        while (items := self._run(prefix, page)) is not None:
+            for item in items:
+                key = after = item["path"]
                 if key.startswith(prefix) and key.encode() > start_after.encode():
                     yield ObjectInfo(key, item["size"], item["e_tag"] or "", item["last_modified"])
 

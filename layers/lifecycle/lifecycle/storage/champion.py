@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lifecycle.domain.decision import Pointer
+from lifecycle.domain.decision import Pointer, Release
 from lifecycle.domain.errors import ContractInvalid, LifecycleError, ModelUnusable, NoChampion, ObjectNotFound
 from lifecycle.domain.model import Model
 from lifecycle.storage.codec import decode, sha256
@@ -134,19 +134,17 @@ class ChampionSource:
         return Champion(pointer, load_model(self._store, pointer)), stored.etag
 
 
-def load_model(store: ObjectStore, pointer: Pointer) -> Model:
-    """The model a pointer names, if its bytes are the ones that were promoted. Raises ModelUnusable, StoreUnavailable."""
+def load_model(store: ObjectStore, release: Release) -> Model:
+    """The model a release or pointer names, if its bytes are the ones that were promoted. Raises ModelUnusable, StoreUnavailable."""
     try:
-        data = store.get(pointer.model_key).data
+        data = store.get(release.model_key).data
     except ObjectNotFound as error:
+        raise ModelUnusable(f"{release.model_key}, which was promoted, is missing; restore it or roll back.") from error
+    if (found := sha256(data)) != release.model_sha256:
         raise ModelUnusable(
-            f"{pointer.model_key}, named by the champion pointer, is missing; restore it or roll back."
-        ) from error
-    if (found := sha256(data)) != pointer.model_sha256:
-        raise ModelUnusable(
-            f"{pointer.model_key} is not what was promoted: sha256 {found[:12]}..., promoted {pointer.model_sha256[:12]}...; restore it or roll back."
+            f"{release.model_key} is not what was promoted: sha256 {found[:12]}..., promoted {release.model_sha256[:12]}...; restore it or roll back."
         )
-    return read_model(data, pointer.model_key, pointer.version)
+    return read_model(data, release.model_key, release.version)
 
 
 def read_model(data: bytes, what: str, version: str) -> Model:

@@ -5,6 +5,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 # A uv on the PATH is used if it runs (a pyenv shim may be there and not run); otherwise one is installed into .local/.
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .local/uv/bin/uv)
+# uv finds a Python 3.13 on the PATH, and downloads one otherwise; a pyenv that has one saves the download.
+PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 RUN := .venv/bin/python
 SYNCED := .venv/.synced
 EXPORT = $(UV) export --quiet --locked --package lifecycle --no-emit-workspace --no-header --no-annotate --prune boto3
@@ -59,7 +61,8 @@ clean: down  ## stop the cloud and delete everything that was generated, stored 
 
 $(SYNCED): uv.lock pyproject.toml layers/lifecycle/pyproject.toml | $(UV)
 	@echo "installing the locked environment into .venv/ ..."
-	@$(UV) sync --locked --quiet
+	@python=$$($(UV) python find --no-python-downloads 3.13 2>/dev/null || ls $(PYENV)/versions/3.13.*/bin/python3.13 2>/dev/null | tail -n 1); \
+	  $(UV) sync --locked --quiet $${python:+--python "$$python"}
 	@touch $@
 
 .local/uv/bin/uv:

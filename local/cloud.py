@@ -26,6 +26,7 @@ import botocore.session
 from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCAL = ROOT / ".local"  # everything that is generated and kept, but for the environment
 EMULATOR = ROOT / "local" / "emulator.py"
 REGION = "us-east-1"
 # What a function may see of the machine it happens to run on. Anything else (AWS_PROFILE, MLFLOW_TRACKING_URI, proxies)
@@ -101,6 +102,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
 
 def running(home: Path) -> Cloud | None:
     """The emulator of this home if its process is alive and is ours."""
+    home = home.resolve()
     try:
         state = json.loads((home / "cloud.json").read_text())
         cloud = Cloud(home, int(state["pid"]), int(state["port"]))
@@ -126,7 +128,7 @@ def start(home: Path) -> Cloud:
         for leftover in (home / "s3").rglob("*.tmp"):
             leftover.unlink()
         for attempt in range(3):
-            port = _free_port(_last_port(home) if attempt == 0 else 0)
+            port = free_port(_last_port(home) if attempt == 0 else 0)
             cloud = _spawn(home, port)
             if _answers(cloud):
                 return cloud
@@ -205,7 +207,7 @@ def _gone(cloud: Cloud, seconds: float) -> bool:
     return False
 
 
-def _free_port(wanted: int) -> int:
+def free_port(wanted: int) -> int:
     """``wanted`` if it is free, or becomes so within a second (a killed process holds it for a moment); else any."""
     for _ in range(10):
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -213,7 +215,7 @@ def _free_port(wanted: int) -> int:
             probe.bind(("127.0.0.1", wanted))
             return int(probe.getsockname()[1])
         time.sleep(0.1)
-    return _free_port(0)
+    return free_port(0)
 
 
 def _last_port(home: Path) -> int:

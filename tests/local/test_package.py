@@ -4,14 +4,14 @@ import io
 import zipfile
 from pathlib import Path
 
-from local import deploy
+from local.package import packaged
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def package() -> tuple[dict[str, dict], dict[str, bytes]]:
     uploaded: dict[str, bytes] = {}
-    template = deploy.packaged(ROOT, lambda key, body: uploaded.update({key: body}))
+    template = packaged(ROOT, lambda key, body: uploaded.update({key: body}))
     return template["Resources"], uploaded
 
 

@@ -47,22 +47,18 @@ def verify(store: ObjectStore) -> tuple[Problem, ...]:
     and the next one finishes the job. Reads every record and index entry; again if the log grew meanwhile.
     """
     for _ in range(5):
-        problems, last = _verify_once(store)
-        if not problems or not any(True for _ in store.list(DECISIONS_PREFIX, decision_key(last))):
+        problems, newest = _verify_once(store)
+        if not problems or newest == max(_numbers(store), default=0):
             break
     return tuple(problems)
 
 
 def _verify_once(store: ObjectStore) -> tuple[list[Problem], int]:
-    """The problems, and the number of the newest record known. Reads the records first, the pointer last: the order they are written in."""
+    """The problems, and the number of the newest record. Reads the records first, the pointer last: the order they are written in."""
     problems: list[Problem] = []
-    records = {
-        n: store.get(info.key).data
-        for info in store.list(DECISIONS_PREFIX)
-        if (n := decision_number(info.key)) is not None
-    }
+    records = {n: store.get(decision_key(n)).data for n in _numbers(store)}
     indexed = _read_index(store, problems)
-    last = max(*records, *indexed, 0, 0)
+    last = max([*records, *indexed], default=0)
     before: str | None = None  # sha256 the next record must name
     champion: Pointer | None = None
     settled: Pointer | None = None  # the champion before the newest record
@@ -99,7 +95,11 @@ def _verify_once(store: ObjectStore) -> tuple[list[Problem], int]:
         before = entry.sha256 if entry else digest
     if known:
         problems += _judge_pointer(store, champion, champion if last in indexed else settled)
-    return problems, last
+    return problems, max(records, default=0)
+
+
+def _numbers(store: ObjectStore) -> list[int]:
+    return [n for info in store.list(DECISIONS_PREFIX) if (n := decision_number(info.key)) is not None]
 
 
 def check_inputs(store: ObjectStore, decision: Decision) -> tuple[Problem, ...]:

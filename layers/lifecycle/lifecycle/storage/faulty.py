@@ -68,9 +68,11 @@ class FaultyObjectStore:
     def _write[T](self, what: str, write: Callable[[], T]) -> T:
         self._alive()
         self._fail(what, "before")
-        done = write()
-        self._fail("", "after")
-        return done
+        try:
+            return write()
+        finally:
+            # Also when the store refused: nobody hears of that either.
+            self._fail("", "after")
 
     def _fail(self, what: str, when: str) -> None:
         if what:

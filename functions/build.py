@@ -1,0 +1,141 @@
+"""Builds one Lambda package: the handler, its locked dependencies, and nothing else.
+
+``sam build`` calls it through each folder's Makefile (``BuildMethod: makefile``), for what its own Python builder cannot do:
+two functions from one folder, hashes checked, wheels for the other architecture, and packages without tests, headers and symbols.
+
+    python3 functions/build.py predict OUT [--arch arm64]
+
+It needs a Python with pip, or uv on PATH (quicker). Nothing is compiled from source: a missing wheel is an error.
+"""
+
+import argparse
+import compileall
+import platform
+import py_compile
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PYTHON = "3.13"
+RUNTIME_PROVIDES = ("boto3", "botocore", "jmespath", "s3transfer")  # in Lambda's Python runtime already
+WHEEL_TAGS = {"x86_64": "x86_64", "arm64": "aarch64"}
+# Packages that other packages' code imports although they look like tests.
+KEEP = ("numpy/testing", "numpy/_core/tests", "sklearn/utils/tests")
+DEVELOPMENT_FILES = (".pyi", ".h", ".hpp", ".pxd", ".pyx", ".c", ".cpp", ".a", ".f90", ".tp")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What one Lambda consists of. ``precompile``: ship .pyc where a cold start is waited for and the size allows it."""
+
+    folder: str
+    handlers: tuple[str, ...]
+    requirements: str = "requirements.txt"
+    precompile: bool = False
+
+
+PACKAGES = {
+    "predict": Package("predict", ("app.py",), precompile=True),
+    "batch": Package("predict", ("batch.py",), "requirements-batch.txt"),
+    "monitor": Package("monitor", ("app.py",)),
+    "train": Package("train", ("app.py",)),
+    "promote": Package("promote", ("app.py",), precompile=True),
+}
+
+
+def install(requirements: Path, target: Path, arch: str) -> None:
+    """Install exactly the locked wheels of the Lambda platform, hashes checked."""
+    tag = WHEEL_TAGS[arch]
+    if uv := shutil.which("uv"):
+        command = [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--python-version",
+            PYTHON,
+            "--python-platform",
+            f"{tag}-manylinux_2_34",
+        ]
+    else:
+        platforms = [f"--platform=manylinux{suffix}_{tag}" for suffix in ("2014", "_2_17", "_2_28", "_2_34")]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--python-version",
+            PYTHON,
+            *platforms,
+        ]
+        command += ["--implementation=cp", "--no-deps"]
+    command += ["--only-binary=:all:", "--require-hashes", "--target", str(target), "-r", str(requirements)]
+    subprocess.run(command, check=True)  # noqa: S603 - every word is ours
+
+
+def prune(target: Path) -> None:
+    """Drop what no Lambda reads: the runtime's own packages, tests, headers, stubs, scripts, byte code of the builder."""
+    for name in RUNTIME_PROVIDES:
+        for path in [*target.glob(name), *target.glob(f"{name}-*.dist-info")]:
+            shutil.rmtree(path)
+    shutil.rmtree(target / "bin", ignore_errors=True)
+    for path in sorted(target.rglob("*"), reverse=True):
+        relative = path.relative_to(target).as_posix()
+        if path.is_dir() and path.name == "__pycache__":
+            shutil.rmtree(path)
+        elif path.is_dir() and path.name in ("tests", "test") and not relative.startswith(KEEP):
+            shutil.rmtree(path)
+        elif path.is_file() and path.suffix in DEVELOPMENT_FILES:
+            path.unlink()
+
+
+def strip(target: Path, arch: str) -> None:
+    """Drop the symbol tables of extension modules; never inside ``*.libs``, where it breaks OpenBLAS."""
+    tool = shutil.which("strip" if WHEEL_TAGS[arch] == platform.machine() else f"{WHEEL_TAGS[arch]}-linux-gnu-strip")
+    if tool is None:
+        print(f"no strip for {arch} here: the package keeps its symbol tables (a few MiB more)", file=sys.stderr)
+        return
+    modules = [path for path in target.rglob("*.so") if ".libs/" not in path.as_posix()]
+    if modules:
+        subprocess.run([tool, "--strip-unneeded", *map(str, modules)], check=True)  # noqa: S603 - paths of our own tree
+
+
+def build(name: str, target: Path, arch: str) -> None:
+    package = PACKAGES[name]
+    target.mkdir(parents=True, exist_ok=True)
+    install(HERE / package.folder / package.requirements, target, arch)
+    prune(target)
+    strip(target, arch)
+    for handler in package.handlers:
+        shutil.copyfile(HERE / package.folder / handler, target / handler)
+    if package.precompile:
+        precompile(target)
+
+
+def precompile(target: Path) -> None:
+    """Byte code that is never checked against its source: zip files carry no usable times."""
+    if sys.version_info[:2] != tuple(int(part) for part in PYTHON.split(".")):
+        raise SystemExit(f"byte code for Lambda needs Python {PYTHON}; this is {platform.python_version()}")
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    if not compileall.compile_dir(
+        target, quiet=1, invalidation_mode=mode, stripdir=str(target), prependdir="/var/task"
+    ):
+        raise SystemExit(f"some file below {target} does not compile")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=PACKAGES)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--arch", choices=WHEEL_TAGS, default="x86_64")
+    arguments = parser.parse_args()
+    build(arguments.name, arguments.target, arguments.arch)
+
+
+if __name__ == "__main__":
+    main()

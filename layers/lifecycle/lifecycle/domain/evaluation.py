@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lifecycle.domain.delong import auc_estimate, checked, delong_variance, paired_delong, roc_auc
 from lifecycle.domain.errors import OneClassOnly
 from lifecycle.domain.intervals import Z95, Estimate, wilson
-from lifecycle.domain.threshold import threshold_for_costs, threshold_for_recall
+from lifecycle.domain.threshold import threshold_for_contract, threshold_for_costs, threshold_for_recall
 
 __all__ = [
     "Estimate",
@@ -24,6 +24,7 @@ __all__ = [
     "f1_estimate",
     "paired_delong",
     "roc_auc",
+    "threshold_for_contract",
     "threshold_for_costs",
     "threshold_for_recall",
     "wilson",

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from lifecycle.domain.contract import Contract
 from lifecycle.domain.delong import checked
 from lifecycle.domain.errors import OneClassOnly, TooFewRows
 
@@ -10,7 +11,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def threshold_for_recall(logits: npt.ArrayLike, y: npt.ArrayLike, floor: float) -> float:
-    """The logit threshold with the highest precision among those with recall >= ``floor`` (0 < floor <= 1).
+    """The logit threshold with the highest precision among those with recall >= ``floor`` (0 to 1).
 
     A row is flagged when its logit >= the threshold; candidates are the observed logits, so rows with equal logits
     fall on one side. At equal precision the higher recall wins. Raises OneClassOnly if no row is positive.
@@ -18,8 +19,8 @@ def threshold_for_recall(logits: npt.ArrayLike, y: npt.ArrayLike, floor: float) 
     >>> threshold_for_recall([0.1, 0.2, 0.3, 0.4, 0.5], [0, 1, 0, 1, 1], floor=0.6)
     0.4
     """
-    if not 0.0 < floor <= 1.0:
-        raise ValueError(f"a recall floor lies in (0, 1], got {floor}")
+    if not 0.0 <= floor <= 1.0:
+        raise ValueError(f"a recall floor lies in [0, 1], got {floor}")
     cuts, flagged, hits = _cuts(logits, y)
     positives = int(hits[-1])
     if positives == 0:
@@ -55,6 +56,18 @@ def threshold_for_costs(
     if capacity is not None:
         cost = np.where(flagged <= capacity * flagged[-1], cost, np.inf)
     return float(cuts[np.argmin(cost)])
+
+
+def threshold_for_contract(logits: npt.ArrayLike, y: npt.ArrayLike, contract: Contract) -> float:
+    """The logit threshold a contract asks for: by its costs and capacity if it states any, else by its recall floor.
+
+    Raises OneClassOnly, TooFewRows.
+    """
+    costs = contract.costs
+    if costs is None:
+        return threshold_for_recall(logits, y, contract.floors.recall)
+    capacity = None if costs.capacity is None else costs.capacity / 1000
+    return threshold_for_costs(logits, y, miss=costs.miss, offer=costs.offer, capacity=capacity)
 
 
 def _cuts(logits: npt.ArrayLike, y: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], Ints, Ints]:

@@ -1,5 +1,6 @@
 """The object store on S3 by boto3, for monitor, train and promote: boto3 is in the Lambda runtime already. See docs/decisions/0003."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -209,6 +210,8 @@ class _Upload:
 
 def s3_client(connect_seconds: float = 2, read_seconds: float = 10) -> "S3Client":
     """A client without retries of its own; time-outs in seconds, ``read_seconds`` for each wait for bytes."""
+    # Another AWS, such as the embedded cloud, may not resolve <bucket>.<host>.
+    elsewhere = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return boto3.client(
         "s3",
         config=Config(
@@ -216,6 +219,7 @@ def s3_client(connect_seconds: float = 2, read_seconds: float = 10) -> "S3Client
             read_timeout=read_seconds,
             retries={"mode": "standard", "total_max_attempts": 1},
             max_pool_connections=32,
+            s3={"addressing_style": "path" if elsewhere else "auto"},
         ),
     )
 

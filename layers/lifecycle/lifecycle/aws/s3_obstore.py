@@ -1,5 +1,6 @@
 """The object store on S3 by obstore, for predict and batch: a tenth of boto3's cold start. See docs/decisions/0003."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -37,11 +38,12 @@ class ObstoreObjectStore:
         timeout_seconds: float = 2.0,
         attempts: Attempts | None = None,
     ) -> None:
+        endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._bucket = bucket
         self._attempts = attempts or Attempts(most=3, pause_seconds=0.05, budget_seconds=timeout_seconds)
         self._options: dict[str, Any] = {
             "client_options": {
-                "allow_http": bool(endpoint_url) and str(endpoint_url).startswith("http://"),
+                "allow_http": (endpoint_url or "").startswith("http://"),
                 "connect_timeout": timedelta(seconds=min(1.0, timeout_seconds)),
                 "timeout": timedelta(seconds=timeout_seconds),
             }

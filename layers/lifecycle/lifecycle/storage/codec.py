@@ -34,7 +34,7 @@ def decode(data: bytes, *, format: str, versions: Collection[int] = (1,), what: 
     if value.get("format") != format:
         raise ModelUnusable(f"{what} is not of format {format!r} but {str(value.get('format'))[:80]!r}.")
     version = value.get("format_version")
-    if version not in versions or isinstance(version, bool):
+    if not isinstance(version, int) or isinstance(version, bool) or version not in versions:
         known = ", ".join(str(known) for known in sorted(versions))
         raise ModelUnusable(
             f"{what} has format_version {str(version)[:20]} of {format}; this code reads {known}. Deploy the code that wrote it, or an older version of it."

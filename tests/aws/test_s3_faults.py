@@ -193,6 +193,12 @@ def test_a_write_that_happened_unheard_is_recognised_as_ours(store: ObjectStore,
     assert s3.objects == {"k": b"2"}
 
 
+def test_a_doubt_lasts_through_later_tries(store: ObjectStore, s3: FaultyS3) -> None:
+    s3.faults += [Fault(0, applied=True), CONFLICT]
+    store.create("k", b"1")
+    assert s3.requests == ["PUT", "PUT", "PUT", "GET"]
+
+
 def test_a_slow_answer_to_a_write_that_happened_is_recognised_too(store: ObjectStore, s3: FaultyS3) -> None:
     s3.faults += [Fault(200, applied=True, seconds=0.6)]
     store.create("k", b"1")

@@ -98,6 +98,11 @@ def test_an_inserted_record_is_found(log: MemoryObjectStore, promotion: Make) ->
     assert ("inserted", decision_key(6)) in found(log)
 
 
+def test_a_record_that_no_request_asked_for_is_found(log: MemoryObjectStore) -> None:
+    log.delete(request_key("r2"))
+    assert found(log) == [("inserted", decision_key(2))]
+
+
 def test_a_second_decision_for_one_request_is_found(log: MemoryObjectStore) -> None:
     head = Registry(log).settle()
     again = Draft("t", "refuse", "r2", "B", ("again",))

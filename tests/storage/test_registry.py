@@ -266,6 +266,9 @@ def test_a_pointer_moved_by_hand_is_put_back(store: ObjectStore, promotion: Make
     assert [problem.kind for problem in verify(store)] == ["pointer"]
     assert registry.settle().pointer == registry.pointer()
     assert version_in_force(store) == "B"
+    store.put(POINTER_KEY, encode(first.to_dict() | {"generation": 99}))
+    registry.settle()
+    assert version_in_force(store) == "B"
 
 
 def test_a_pointer_ahead_of_the_log_stops_every_decision(store: ObjectStore, promotion: Make) -> None:

@@ -134,10 +134,6 @@ class Registry:
                 return Head(0, None, None, None)
             record = self._store.get(decision_key(n)).data
             head = read_decision(record, decision_key(n))
-            if seen is not None and seen.generation > self._generation(head):
-                raise ModelUnusable(
-                    f"{POINTER_KEY} is of generation {seen.generation}, newer than the log, which ends at {decision_key(n)}; restore the missing records, then run the audit."
-                )
             target = head.pointer_after or self._pointer_before(head, seen, stored)
             wanted = None if target is None else encode(target.to_dict())
             if (stored.data if stored else None) != wanted and not self._put_in_force(wanted, stored, head):
@@ -200,12 +196,6 @@ class Registry:
         for info in self._store.list(DECISIONS_PREFIX, after):
             if (n := decision_number(info.key)) is not None:
                 yield n
-
-    def _generation(self, head: Decision) -> int:
-        """The generation in force once ``head`` is."""
-        if head.pointer_after is not None:
-            return head.pointer_after.generation
-        return head.pointer_before.generation if head.pointer_before else 0
 
     def _pointer_before(self, head: Decision, seen: Pointer | None, stored: Stored | None) -> Pointer | None:
         """What the log says was in force under the refusal ``head``; looked up in the log only if the pointer is not it."""

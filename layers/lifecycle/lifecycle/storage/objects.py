@@ -89,7 +89,8 @@ def checked_key(key: str) -> str:
         raise InvalidEvent("An object key is not valid text: it holds half a surrogate pair.") from None
     if not 0 < size <= 1024:
         raise InvalidEvent(f"An object key has 1 to 1024 bytes; this one has {size}.")
-    if any(segment in {"", ".", ".."} for segment in key.split("/")):
+    path = f"/{key}/"
+    if "//" in path or "/./" in path or "/../" in path:
         raise InvalidEvent(
             f"Object key {key[:80]!r} has an empty, '.' or '..' segment; name the object from the bucket's root, without them."
         )

@@ -37,6 +37,16 @@ class Stack:
         """The API by path, which every HTTP client can reach; its Host-header form needs ``*.localhost`` to resolve."""
         return f"{self.cloud.endpoint}/_aws/execute-api/{API_ID}"
 
+    @property
+    def docs_url(self) -> str:
+        """The API's interactive documentation, by Host header: its page asks for /openapi.json, without a path before it."""
+        return f"http://{API_ID}.execute-api.localhost:{self.cloud.port}/docs"
+
+    @property
+    def files(self) -> Path:
+        """Where the emulator keeps the bucket's objects, one file a key."""
+        return self.cloud.home / "s3" / "000000000000" / self.bucket
+
     def invoke(self, step: str, event: Mapping[str, Any]) -> Any:
         """Invoke a step and wait for its answer, a JSON value.
 

@@ -10,7 +10,8 @@ from lifecycle.storage.audit import check_inputs, verify
 from lifecycle.storage.codec import encode, sha256
 from lifecycle.storage.faulty import Crashed, FaultyObjectStore
 from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
-from lifecycle.storage.registry import POINTER_KEY, Registry, decision_key, request_key
+from lifecycle.storage.records import POINTER_KEY, decision_key, request_key
+from lifecycle.storage.registry import Registry
 
 Make = Callable[[str, str], Draft]
 

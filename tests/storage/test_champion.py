@@ -18,7 +18,8 @@ from lifecycle.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
 from lifecycle.storage.champion import ChampionSource
 from lifecycle.storage.codec import encode, sha256
 from lifecycle.storage.objects import MemoryObjectStore, ObjectStore, Stored
-from lifecycle.storage.registry import POINTER_KEY, Registry
+from lifecycle.storage.records import POINTER_KEY
+from lifecycle.storage.registry import Registry
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CONTRACT = Contract("tiny", "1", None, None, Target("churn", "Yes", "No"), (Feature("age", "numeric"),))

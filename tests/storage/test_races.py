@@ -12,7 +12,8 @@ from lifecycle.domain.decision import Draft, Release
 from lifecycle.domain.errors import PreconditionFailed
 from lifecycle.storage.audit import verify
 from lifecycle.storage.objects import MemoryObjectStore, ObjectInfo, ObjectStore, Stored
-from lifecycle.storage.registry import POINTER_KEY, Head, Registry, read_pointer
+from lifecycle.storage.records import POINTER_KEY, read_pointer
+from lifecycle.storage.registry import Head, Registry
 
 Make = Callable[[str, str], Draft]
 

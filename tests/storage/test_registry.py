@@ -10,7 +10,8 @@ from lifecycle.storage.audit import verify
 from lifecycle.storage.codec import encode
 from lifecycle.storage.faulty import Crashed, FaultyObjectStore
 from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
-from lifecycle.storage.registry import POINTER_KEY, Head, Registry, decision_key, decision_number, request_key
+from lifecycle.storage.records import POINTER_KEY, decision_key, decision_number, request_key
+from lifecycle.storage.registry import Head, Registry
 
 Make = Callable[[str, str], Draft]
 

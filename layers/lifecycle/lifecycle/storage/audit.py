@@ -10,15 +10,17 @@ from typing import Literal
 
 from lifecycle.domain.decision import Decision, Pointer, PointerMark
 from lifecycle.domain.errors import ModelUnusable, ObjectNotFound
-from lifecycle.storage.codec import decode, encode, sha256
+from lifecycle.storage.codec import encode, sha256
 from lifecycle.storage.objects import ObjectStore
-from lifecycle.storage.registry import (
+from lifecycle.storage.records import (
     DECISIONS_PREFIX,
     POINTER_KEY,
     REQUESTS_PREFIX,
+    IndexEntry,
     decision_key,
     decision_number,
     read_decision,
+    read_index,
     read_pointer,
     request_key,
 )
@@ -31,13 +33,6 @@ class Problem:
     kind: Literal["deleted", "edited", "inserted", "index", "pointer", "input"]
     key: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Indexed:
-    key: str
-    request_id: str
-    sha256: str
 
 
 def verify(store: ObjectStore) -> tuple[Problem, ...]:
@@ -69,7 +64,11 @@ def _verify_once(store: ObjectStore) -> tuple[list[Problem], int]:
         key, entry = decision_key(n), indexed.get(n)
         if n not in records:
             problems.append(
-                Problem("deleted", key, f"{entry.key} says that it was there." if entry else "The numbers have a gap.")
+                Problem(
+                    "deleted",
+                    key,
+                    f"{request_key(entry.request_id)} says that it was there." if entry else "The numbers have a gap.",
+                )
             )
             # What is known of it still lets its successor be judged.
             before, known = entry.sha256 if entry else "", False
@@ -118,29 +117,30 @@ def check_inputs(store: ObjectStore, decision: Decision) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-def _read_index(store: ObjectStore, problems: list[Problem]) -> dict[int, _Indexed]:
-    indexed: dict[int, _Indexed] = {}
+def _read_index(store: ObjectStore, problems: list[Problem]) -> dict[int, IndexEntry]:
+    indexed: dict[int, IndexEntry] = {}
     for info in store.list(REQUESTS_PREFIX):
         try:
-            raw = decode(store.get(info.key).data, format="lifecycle.request", what=info.key)
-            n, entry = int(raw["decision"]), _Indexed(info.key, str(raw["request_id"]), str(raw["sha256"]))
-        except (ModelUnusable, KeyError, TypeError, ValueError) as error:
-            problems.append(Problem("index", info.key, f"It cannot be read: {error}"))
+            entry = read_index(store.get(info.key).data, info.key)
+        except ModelUnusable as error:
+            problems.append(Problem("index", info.key, error.detail))
             continue
         if request_key(entry.request_id) != info.key:
             problems.append(Problem("index", info.key, "It is the entry of another request."))
-        elif n in indexed:
-            problems.append(Problem("index", info.key, f"{indexed[n].key} names {decision_key(n)} too."))
+        elif (twin := indexed.get(entry.decision)) is not None:
+            problems.append(
+                Problem("index", info.key, f"{request_key(twin.request_id)} names {decision_key(entry.decision)} too.")
+            )
         else:
-            indexed[n] = entry
+            indexed[entry.decision] = entry
     return indexed
 
 
-def _judge(n: int, data: bytes, entry: _Indexed | None, before: str | None, newest: bool) -> list[Problem]:
+def _judge(n: int, data: bytes, entry: IndexEntry | None, before: str | None, newest: bool) -> list[Problem]:
     """What is wrong with record ``n`` itself, one problem at most: the plainest."""
     key, decision = decision_key(n), _parsed(data, decision_key(n))
     if entry is not None and entry.sha256 != sha256(data):
-        return [Problem("edited", key, f"{entry.key} was written for other bytes.")]
+        return [Problem("edited", key, f"{request_key(entry.request_id)} was written for other bytes.")]
     if decision is None:
         return [Problem("edited", key, "It cannot be read.")]
     if decision.n != n or decision.prev_sha256 != before:
@@ -149,7 +149,7 @@ def _judge(n: int, data: bytes, entry: _Indexed | None, before: str | None, newe
     if entry is None and not newest:
         return [Problem("inserted", key, "No request's index names it, and yet the log went on.")]
     if entry is not None and entry.request_id != decision.request_id:
-        return [Problem("index", entry.key, f"It names {key}, which is of another request.")]
+        return [Problem("index", request_key(entry.request_id), f"It names {key}, which is of another request.")]
     return []
 
 

@@ -13,7 +13,7 @@ from lifecycle.domain.errors import ContractInvalid, LifecycleError, ModelUnusab
 from lifecycle.domain.model import Model
 from lifecycle.storage.codec import decode, sha256
 from lifecycle.storage.objects import ObjectStore, Stored
-from lifecycle.storage.registry import POINTER_KEY, read_pointer
+from lifecycle.storage.records import POINTER_KEY, read_pointer
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ whole new pointer, so whoever comes next can put it in force: every writer *sett
 """
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -29,12 +28,20 @@ from lifecycle.domain.errors import (
     PreconditionFailed,
     StoreUnavailable,
 )
-from lifecycle.storage.codec import decode, decode_any, encode, sha256
+from lifecycle.storage.codec import encode, sha256
 from lifecycle.storage.objects import ObjectStore, Stored
-
-POINTER_KEY = "registry/production_metrics.json"
-DECISIONS_PREFIX = "registry/decisions/"
-REQUESTS_PREFIX = "registry/requests/"
+from lifecycle.storage.records import (
+    DECISIONS_PREFIX,
+    POINTER_KEY,
+    IndexEntry,
+    decision_key,
+    decision_number,
+    encode_index,
+    read_decision,
+    read_index,
+    read_pointer,
+    request_key,
+)
 
 # Each lost round means that another writer got on, so this bounds contention, not progress.
 _ROUNDS = 100
@@ -48,42 +55,6 @@ class Head:
     sha256: str | None
     pointer: Pointer | None
     mark: PointerMark | None
-
-
-def decision_key(n: int) -> str:
-    """The key of record ``n``, counted from 1."""
-    return f"{DECISIONS_PREFIX}{n:08d}.json"
-
-
-def request_key(request_id: str) -> str:
-    """The key under which a request's decision is found. The id is hashed: it comes from outside and may hold anything."""
-    return f"{REQUESTS_PREFIX}{hashlib.sha256(request_id.encode(errors='surrogatepass')).hexdigest()[:32]}.json"
-
-
-def decision_number(key: str) -> int | None:
-    """The number in a record's key; None for anything else under the prefix."""
-    name = key.removeprefix(DECISIONS_PREFIX).removesuffix(".json")
-    return int(name) if name.isascii() and name.isdigit() and int(name) > 0 and decision_key(int(name)) == key else None
-
-
-def read_pointer(stored: Stored) -> Pointer:
-    """Raises ModelUnusable."""
-    raw = decode(stored.data, format="lifecycle.production", what=POINTER_KEY)
-    try:
-        return Pointer.from_dict(raw)
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise ModelUnusable(
-            f"{POINTER_KEY} is malformed ({type(error).__name__}: {error}); the next promotion or rollback restores it from the log."
-        ) from error
-
-
-def read_decision(data: bytes, what: str) -> Decision:
-    """Raises ModelUnusable."""
-    raw = decode(data, format="lifecycle.decision", what=what)
-    try:
-        return Decision.from_dict(raw)
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise ModelUnusable(f"{what} is malformed ({type(error).__name__}: {error}); run the audit.") from error
 
 
 class Registry:
@@ -109,12 +80,10 @@ class Registry:
     def find(self, request_id: str) -> Decision | None:
         """What was decided for a request, in two GETs; None if nothing was. Complete right after ``settle``."""
         try:
-            index = decode_any(self._store.get(request_key(request_id)).data, what=request_key(request_id))
-            return self.decision(int(index["decision"]))
+            entry = read_index(self._store.get(request_key(request_id)).data, request_key(request_id))
+            return self.decision(entry.decision)
         except ObjectNotFound:
             return None
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelUnusable(f"{request_key(request_id)} is malformed; delete it, then run the audit.") from error
 
     def settle(self) -> Head:
         """Put the newest decision in force if a crash left it half-way, index its request, and return the head to decide on.
@@ -240,12 +209,5 @@ class Registry:
             )
 
     def _index(self, request_id: str, n: int, record: bytes) -> None:
-        entry = {
-            "format": "lifecycle.request",
-            "format_version": 1,
-            "request_id": request_id,
-            "decision": n,
-            "sha256": sha256(record),
-        }
         with contextlib.suppress(ObjectExists):
-            self._store.create(request_key(request_id), encode(entry))
+            self._store.create(request_key(request_id), encode_index(IndexEntry(request_id, n, sha256(record))))

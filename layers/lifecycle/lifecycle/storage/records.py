@@ -1,0 +1,82 @@
+"""The registry's objects: their keys, and reading their bytes strictly. predict reads the pointer with this and no more."""
+
+import hashlib
+from dataclasses import dataclass
+
+from lifecycle.domain.decision import Decision, Pointer
+from lifecycle.domain.errors import ModelUnusable
+from lifecycle.storage.codec import decode, encode
+from lifecycle.storage.objects import Stored
+
+POINTER_KEY = "registry/production_metrics.json"
+DECISIONS_PREFIX = "registry/decisions/"
+REQUESTS_PREFIX = "registry/requests/"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """Where a request's decision is found: record ``decision``, whose bytes had ``sha256`` when it was settled."""
+
+    request_id: str
+    decision: int
+    sha256: str
+
+
+def decision_key(n: int) -> str:
+    """The key of record ``n``, counted from 1."""
+    return f"{DECISIONS_PREFIX}{n:08d}.json"
+
+
+def request_key(request_id: str) -> str:
+    """The key under which a request's decision is found. The id is hashed: it comes from outside and may hold anything."""
+    return f"{REQUESTS_PREFIX}{hashlib.sha256(request_id.encode(errors='surrogatepass')).hexdigest()[:32]}.json"
+
+
+def decision_number(key: str) -> int | None:
+    """The number in a record's key; None for anything else under the prefix."""
+    name = key.removeprefix(DECISIONS_PREFIX).removesuffix(".json")
+    return int(name) if name.isascii() and name.isdigit() and int(name) > 0 and decision_key(int(name)) == key else None
+
+
+def read_pointer(stored: Stored) -> Pointer:
+    """Raises ModelUnusable."""
+    raw = decode(stored.data, format="lifecycle.production", what=POINTER_KEY)
+    try:
+        return Pointer.from_dict(raw)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise ModelUnusable(
+            f"{POINTER_KEY} is malformed ({type(error).__name__}: {error}); the next promotion or rollback restores it from the log."
+        ) from error
+
+
+def read_decision(data: bytes, what: str) -> Decision:
+    """Raises ModelUnusable."""
+    raw = decode(data, format="lifecycle.decision", what=what)
+    try:
+        return Decision.from_dict(raw)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise ModelUnusable(f"{what} is malformed ({type(error).__name__}: {error}); run the audit.") from error
+
+
+def read_index(data: bytes, what: str) -> IndexEntry:
+    """Raises ModelUnusable."""
+    raw = decode(data, format="lifecycle.request", what=what)
+    try:
+        return IndexEntry(str(raw["request_id"]), int(raw["decision"]), str(raw["sha256"]))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelUnusable(
+            f"{what} is malformed ({type(error).__name__}: {error}); delete it, then run the audit."
+        ) from error
+
+
+def encode_index(entry: IndexEntry) -> bytes:
+    """The bytes of an index entry."""
+    return encode(
+        {
+            "format": "lifecycle.request",
+            "format_version": 1,
+            "request_id": entry.request_id,
+            "decision": entry.decision,
+            "sha256": entry.sha256,
+        }
+    )

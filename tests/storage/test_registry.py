@@ -1,5 +1,6 @@
 """The decision log is the truth, and the champion pointer is its view: through crashes, duplicates and damage."""
 
+import json
 from collections.abc import Callable
 from typing import Literal
 
@@ -296,6 +297,22 @@ def test_an_inserted_record_is_not_put_in_force(store: ObjectStore, promotion: M
     with pytest.raises(ModelUnusable, match="does not continue the log"):
         registry.settle()
     assert version_in_force(store) == "A"
+
+
+def test_a_record_of_another_version_of_the_code_stays_valid(
+    store: ObjectStore, promotion: Make, refusal: Make
+) -> None:
+    """A later minor version writes one member more into pointers; this one neither drops it nor takes it for damage."""
+    Registry(store).decide("r1", lambda head: promotion("A", "r1"))
+    record = json.loads(store.get(decision_key(1)).data)
+    record["pointer_after"]["later_member"] = 1
+    store.put(decision_key(1), encode(record))
+    store.put(POINTER_KEY, encode(record["pointer_after"]))
+    store.delete(request_key("r1"))
+    Registry(store).decide("r2", lambda head: refusal("B", "r2"))
+    assert store.get(POINTER_KEY).data == encode(record["pointer_after"])
+    Registry(store).decide("r3", lambda head: promotion("C", "r3"))
+    assert verify(store) == ()
 
 
 def test_strangers_under_the_prefix_are_no_records(store: ObjectStore, promotion: Make) -> None:

@@ -8,17 +8,19 @@ out this way: keep its versions (or an object lock) for that.
 from dataclasses import dataclass
 from typing import Literal
 
-from lifecycle.domain.decision import Decision, Pointer, PointerMark
+from lifecycle.domain.decision import Decision
 from lifecycle.domain.errors import ModelUnusable, ObjectNotFound
-from lifecycle.storage.codec import encode, sha256
+from lifecycle.storage.codec import sha256
 from lifecycle.storage.objects import ObjectStore
 from lifecycle.storage.records import (
     DECISIONS_PREFIX,
     POINTER_KEY,
     REQUESTS_PREFIX,
     IndexEntry,
+    InForce,
     decision_key,
     decision_number,
+    puts_in_force,
     read_decision,
     read_index,
     read_pointer,
@@ -55,8 +57,8 @@ def _verify_once(store: ObjectStore) -> tuple[list[Problem], int]:
     indexed = _read_index(store, problems)
     last = max([*records, *indexed], default=0)
     before: str | None = None  # sha256 the next record must name
-    champion: Pointer | None = None
-    settled: Pointer | None = None  # the champion before the newest record
+    champion: InForce | None = None
+    settled: InForce | None = None  # the champion before the newest record
     known = True  # whether ``champion`` is; not after a record that is gone or wrong
     requests: dict[str, int] = {}
     for n in range(1, last + 1):
@@ -88,7 +90,7 @@ def _verify_once(store: ObjectStore) -> tuple[list[Problem], int]:
                     )
                 )
             requests.setdefault(decision.request_id, n)
-            champion = decision.pointer_after or champion
+            champion = puts_in_force(decision, records[n]) or champion
         known = not found and (known or (decision is not None and decision.pointer_after is not None))
         problems += found
         before = entry.sha256 if entry else digest
@@ -153,10 +155,10 @@ def _judge(n: int, data: bytes, entry: IndexEntry | None, before: str | None, ne
     return []
 
 
-def _judge_champion(decision: Decision, champion: Pointer | None) -> list[Problem]:
+def _judge_champion(decision: Decision, champion: InForce | None) -> list[Problem]:
     """Whether a record builds on ``champion``, which the records before it put in force."""
     key, after = decision_key(decision.n), decision.pointer_after
-    mark = None if champion is None else PointerMark(champion.generation, sha256(encode(champion.to_dict())))
+    mark = None if champion is None else champion.mark
     if decision.pointer_before != mark:
         return [Problem("edited", key, "It was decided on another champion than the one in force.")]
     if after is not None and (after.decision != decision.n or after.generation != (mark.generation if mark else 0) + 1):
@@ -164,7 +166,7 @@ def _judge_champion(decision: Decision, champion: Pointer | None) -> list[Proble
     return []
 
 
-def _judge_pointer(store: ObjectStore, champion: Pointer | None, settled: Pointer | None) -> list[Problem]:
+def _judge_pointer(store: ObjectStore, champion: InForce | None, settled: InForce | None) -> list[Problem]:
     """The pointer must be what the log says: ``champion``, or still ``settled`` while the newest record is not in force."""
     try:
         stored = store.get(POINTER_KEY)
@@ -176,7 +178,7 @@ def _judge_pointer(store: ObjectStore, champion: Pointer | None, settled: Pointe
             if settled is None
             else [Problem("pointer", POINTER_KEY, "It is missing; the next promotion or rollback restores it.")]
         )
-    if any(pointer is not None and stored.data == encode(pointer.to_dict()) for pointer in (champion, settled)):
+    if any(one is not None and stored.data == one.data for one in (champion, settled)):
         return []
     try:
         detail = f"It names {read_pointer(stored).version}, which the log does not explain."

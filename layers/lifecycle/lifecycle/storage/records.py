@@ -3,9 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
-from lifecycle.domain.decision import Decision, Pointer
+from lifecycle.domain.decision import Decision, Pointer, PointerMark
 from lifecycle.domain.errors import ModelUnusable
-from lifecycle.storage.codec import decode, encode
+from lifecycle.storage.codec import decode, decode_any, encode, sha256
 from lifecycle.storage.objects import Stored
 
 POINTER_KEY = "registry/production_metrics.json"
@@ -20,6 +20,19 @@ class IndexEntry:
     request_id: str
     decision: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A pointer and its very bytes, as its record holds them: another version of this code may write a pointer otherwise."""
+
+    pointer: Pointer
+    data: bytes
+
+    @property
+    def mark(self) -> PointerMark:
+        """Names this state of the pointer, for the next record."""
+        return PointerMark(self.pointer.generation, sha256(self.data))
 
 
 def decision_key(n: int) -> str:
@@ -56,6 +69,13 @@ def read_decision(data: bytes, what: str) -> Decision:
         return Decision.from_dict(raw)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelUnusable(f"{what} is malformed ({type(error).__name__}: {error}); run the audit.") from error
+
+
+def puts_in_force(decision: Decision, data: bytes) -> InForce | None:
+    """What ``decision``, read from ``data``, puts in force; None for a refusal."""
+    if decision.pointer_after is None:
+        return None
+    return InForce(decision.pointer_after, encode(decode_any(data)["pointer_after"]))
 
 
 def read_index(data: bytes, what: str) -> IndexEntry:

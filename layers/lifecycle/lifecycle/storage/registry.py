@@ -34,9 +34,11 @@ from lifecycle.storage.records import (
     DECISIONS_PREFIX,
     POINTER_KEY,
     IndexEntry,
+    InForce,
     decision_key,
     decision_number,
     encode_index,
+    puts_in_force,
     read_decision,
     read_index,
     read_pointer,
@@ -103,13 +105,11 @@ class Registry:
                 return Head(0, None, None, None)
             record = self._store.get(decision_key(n)).data
             head = read_decision(record, decision_key(n))
-            target = head.pointer_after or self._pointer_before(head, seen, stored)
-            wanted = None if target is None else encode(target.to_dict())
-            if (stored.data if stored else None) != wanted and not self._put_in_force(wanted, stored, head):
+            wanted = puts_in_force(head, record) or self._before(head, seen, stored)
+            if (stored and stored.data) != (wanted and wanted.data) and not self._put_in_force(wanted, stored, head):
                 continue
             self._index(head.request_id, n, record)
-            mark = None if target is None or wanted is None else PointerMark(target.generation, sha256(wanted))
-            return Head(n, sha256(record), target, mark)
+            return Head(n, sha256(record), wanted.pointer if wanted else None, wanted.mark if wanted else None)
         raise StoreUnavailable(f"The registry was changed by others {_ROUNDS} times in a row; try again later.")
 
     def record(self, head: Head, draft: Draft) -> Decision:
@@ -166,22 +166,23 @@ class Registry:
             if (n := decision_number(info.key)) is not None:
                 yield n
 
-    def _pointer_before(self, head: Decision, seen: Pointer | None, stored: Stored | None) -> Pointer | None:
+    def _before(self, head: Decision, seen: Pointer | None, stored: Stored | None) -> InForce | None:
         """What the log says was in force under the refusal ``head``; looked up in the log only if the pointer is not it."""
         if head.pointer_before is None:
             return None
-        if stored is not None and sha256(stored.data) == head.pointer_before.sha256:
-            return seen
+        if seen is not None and stored is not None and sha256(stored.data) == head.pointer_before.sha256:
+            return InForce(seen, stored.data)
         for n in range(head.n - 1, 0, -1):
-            if (found := self.decision(n).pointer_after) is not None:
-                if found.generation != head.pointer_before.generation:
+            record = self._store.get(decision_key(n)).data
+            if (found := puts_in_force(read_decision(record, decision_key(n)), record)) is not None:
+                if found.mark != head.pointer_before:
                     break
                 return found
         raise ModelUnusable(
             f"The log does not hold generation {head.pointer_before.generation}, on which {decision_key(head.n)} builds; run the audit."
         )
 
-    def _put_in_force(self, wanted: bytes | None, stored: Stored | None, head: Decision) -> bool:
+    def _put_in_force(self, wanted: InForce | None, stored: Stored | None, head: Decision) -> bool:
         """Write the pointer over exactly what was read. False when another writer was there first."""
         if wanted is None:
             raise ModelUnusable(
@@ -190,9 +191,9 @@ class Registry:
         self._check_link(head)
         try:
             if stored is None:
-                self._store.create(POINTER_KEY, wanted)
+                self._store.create(POINTER_KEY, wanted.data)
             else:
-                self._store.swap(POINTER_KEY, wanted, stored.etag)
+                self._store.swap(POINTER_KEY, wanted.data, stored.etag)
         except (ObjectExists, PreconditionFailed):
             return False
         return True

@@ -48,24 +48,32 @@ def compare_confidence(reference: Reference, scores: Scores) -> Confidence:
     >>> round(found.change, 6), round(found.test.value, 4), found.degraded(0.05)
     (-0.833333, -3.873, True)
     """
-    mean_before, variance_before = reference.confidence
-    n, m = scores.n, reference.score.n
+    before, now = (reference.score.n, *reference.confidence), _moments(scores)
+    return Confidence(now[1], before[1], now[0], before[0], _welch(before, now))
+
+
+def compare_confidence_between(season: Scores, scores: Scores) -> Statistic:
+    """The same test between two windows of one champion."""
+    return _welch(_moments(season), _moments(scores))
+
+
+def _moments(scores: Scores) -> tuple[int, float, float]:
+    """Rows, mean and variance (n - 1) of |score - 0.5|."""
+    n, (total, squares) = scores.n, scores.confidence
+    mean = total / n if n else 0.0
+    return n, mean, max(squares - n * mean * mean, 0.0) / (n - 1) if n > 1 else 0.0
+
+
+def _welch(before: tuple[int, float, float], now: tuple[int, float, float]) -> Statistic:
+    (m, mean_before, variance_before), (n, mean, variance) = before, now
     if n == 0 or m == 0:
-        return Confidence(0.0, mean_before, n, m, NOTHING)
-    total, squares = scores.confidence
-    mean = total / n
-    variance = max(squares - n * mean * mean, 0.0) / (n - 1) if n > 1 else 0.0
+        return NOTHING
     spread = math.sqrt(variance / n + variance_before / m)
     difference = mean - mean_before
     # Sums leave rounding behind: means of constants are equal when they agree to 1e-12.
-    z = (
-        difference / spread
-        if spread > 1e-12
-        else 0.0
-        if abs(difference) < 1e-12
-        else math.copysign(math.inf, difference)
-    )
+    constant = 0.0 if abs(difference) < 1e-12 else math.copysign(math.inf, difference)
+    z = difference / spread if spread > 1e-12 else constant
     p = math.erfc(abs(z) / math.sqrt(2.0))
     effect = abs(difference) / mean_before if mean_before > 0 else float(difference > 0)
     # A report is JSON, which has no infinity; beyond 1e9 standard errors the figure says nothing anyway.
-    return Confidence(mean, mean_before, n, m, Statistic(max(min(z, 1e9), -1e9), p, effect))
+    return Statistic(max(min(z, 1e9), -1e9), p, effect)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lifecycle.domain.confidence import Confidence, compare_confidence
+from lifecycle.domain.confidence import Confidence, compare_confidence, compare_confidence_between
 from lifecycle.domain.profile import Levels, Placed, Profile, Reference
 from lifecycle.domain.two_sample import (
     Statistic,
@@ -164,7 +164,8 @@ def _score_checks(
     found = kolmogorov_smirnov(reference.score, placed)
     again = _placed_again(season.scores.placed, placed) if season else None
     yield _check("score", "score", found, placed.n, reference.score.n, None, again)
-    yield _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, None)
+    sure = compare_confidence_between(season.scores, window.scores) if season and season.scores.n else None
+    yield _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, sure)
 
 
 def _placed_again(season: Placed, now: Placed) -> Statistic | None:

@@ -1,0 +1,115 @@
+"""What the monitor gathers before it decides: the champion, its reference, the window's captures, and what there is to learn from."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.decision import Pointer
+from lifecycle.domain.drift import detect_drift
+from lifecycle.domain.errors import ModelUnusable, ObjectNotFound
+from lifecycle.domain.evidence import Evidence, Policy
+from lifecycle.domain.monitor_state import MonitorState
+from lifecycle.domain.performance import estimate_performance
+from lifecycle.domain.profile import Profile, Reference
+from lifecycle.steps.captures import profile_window
+from lifecycle.storage.champion import load_model
+from lifecycle.storage.codec import decode
+from lifecycle.storage.labelled_data import LabelledData, labelled_data
+from lifecycle.storage.objects import ObjectStore
+from lifecycle.storage.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and it was busy enough."""
+
+    pointer: Pointer
+    contract: Contract
+    reference: Reference
+    window: Window
+    profile: Profile
+    season: tuple[Window, Profile] | None
+    data: LabelledData
+
+    def evidence(self, policy: Policy, state: MonitorState) -> Evidence:
+        """What ``policy`` may look at, given what is remembered of the windows before."""
+        seen, rules = self.profile, self.contract.monitoring
+        evidence = Evidence(
+            window=self.window.id,
+            at=self.window.end,
+            version=self.pointer.version,
+            rows=seen.rows,
+            min_rows=rules.min_rows,
+            refused=seen.refused,
+            violations=seen.violations,
+            drift=detect_drift(
+                self.reference,
+                seen,
+                policy.thresholds,
+                standing=state.streaks_of(self.pointer.version),
+                season=self.season[1] if self.season else None,
+            )
+            if seen.rows >= rules.min_rows
+            else None,
+            new_labelled_rows=self.data.new_rows,
+            data_sha256=self.data.sha256,
+            late=state.last_window is not None and self.window.id < state.last_window,
+        )
+        # Probabilities of rows that got past a broken upstream say nothing.
+        if evidence.drift is None or evidence.violation_rate > policy.violation_rate:
+            return evidence
+        return replace(evidence, estimated=estimate_performance(seen.scores))
+
+
+def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: datetime) -> Material:
+    """Read what ``window`` is judged by. ``settled``: captures made before it have arrived. Raises ModelUnusable, StoreUnavailable."""
+    contract = load_model(store, pointer).contract
+    reference = read_reference(store, pointer)
+    profile = profile_window(store, contract, reference, window, settled=settled)
+    return Material(
+        pointer=pointer,
+        contract=contract,
+        reference=reference,
+        window=window,
+        profile=profile,
+        season=_season(store, contract, reference, window, settled),
+        data=labelled_data(store, _trained_at(store, pointer)),
+    )
+
+
+def read_reference(store: ObjectStore, pointer: Pointer) -> Reference:
+    """The champion's reference. Raises ModelUnusable."""
+    key = pointer.reference_key
+    try:
+        reference = Reference.from_dict(decode(store.get(key).data, format="lifecycle.reference", what=key))
+    except ObjectNotFound as error:
+        raise ModelUnusable(
+            f"{key} is missing, so nothing can be compared; restore it or promote another version."
+        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelUnusable(
+            f"{key} is malformed ({type(error).__name__}: {error}); restore it or promote another version."
+        ) from error
+    if reference.version != pointer.version:
+        raise ModelUnusable(f"{key} is of version {reference.version}, not of the champion {pointer.version}.")
+    return reference
+
+
+def _season(
+    store: ObjectStore, contract: Contract, reference: Reference, window: Window, settled: datetime
+) -> tuple[Window, Profile] | None:
+    rules = contract.monitoring
+    if rules.period_hours is None:
+        return None
+    shift = timedelta(seconds=round(rules.period_hours * 3600))
+    before = Window(window.start - shift, window.end - shift)
+    profile = profile_window(store, contract, reference, before, settled=settled)
+    return (before, profile) if profile.rows >= rules.min_rows else None
+
+
+def _trained_at(store: ObjectStore, pointer: Pointer) -> datetime:
+    """When the champion was published: labelled objects written later are news to it. A rollback does not make it younger."""
+    for info in store.list(pointer.model_key):
+        if info.key == pointer.model_key:
+            return info.modified
+    raise ModelUnusable(f"{pointer.model_key} is missing; restore it or roll back.")

@@ -1,0 +1,174 @@
+"""The monitor function, driven by its event file on a mocked S3."""
+
+import importlib.util
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+from lifecycle.aws.wiring import monitor as wiring
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.decision import Pointer
+from lifecycle.domain.errors import InvalidEvent, SettingsInvalid
+from lifecycle.domain.frame import Frame
+from lifecycle.domain.model import Calibration, Model, NumericTerm
+from lifecycle.domain.profile import build_reference
+from lifecycle.steps.effects import RecordedInvocations
+from lifecycle.storage.codec import encode, sha256
+from lifecycle.storage.registry import POINTER_KEY
+from lifecycle.storage.windows import capture_key
+from moto import mock_aws
+
+ROOT = Path(__file__).parents[2]
+EVENT = json.loads((ROOT / "events/monitor.json").read_text())
+END = datetime.fromisoformat(EVENT["scheduled_time"])
+CONTRACT = Contract.from_dict(
+    {
+        "format": "lifecycle.contract",
+        "format_version": 1,
+        "name": "one reading",
+        "version": "1",
+        "target": {"name": "left", "positive": "yes", "negative": "no"},
+        "features": [{"name": "reading", "kind": "numeric"}],
+    }
+)
+MODEL = Model("v1", CONTRACT, (NumericTerm("reading", 50.0, 20.0, 1.0),), 0.0, 0.0, Calibration(1.0, 0.0))
+
+
+@pytest.fixture
+def handler():
+    spec = importlib.util.spec_from_file_location("monitor_app", ROOT / "functions/monitor/app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda event: module.handler(event, None)
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """A client of an empty bucket, and an environment as Lambda's."""
+    for name, value in {
+        "LIFECYCLE_BUCKET": "lifecycle",
+        "LIFECYCLE_POLICY": "seed",
+        "LIFECYCLE_SETTLE_SECONDS": "0",
+        "LIFECYCLE_TRAIN_FUNCTION": "train",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    wiring.monitoring.cache_clear()
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="lifecycle")
+        yield client
+    root.handlers, root.level = handlers, level
+    wiring.monitoring.cache_clear()
+
+
+def put(s3, key, data):
+    s3.put_object(Bucket="lifecycle", Key=key, Body=data)
+
+
+def promoted(s3):
+    """A champion that was trained on readings from 0 to 99."""
+    rows = [{"reading": float(value % 100)} for value in range(1_000)]
+    scores = [MODEL.score(row).score for row in rows]
+    data = encode(MODEL.to_dict())
+    put(s3, "models/v1/model.json", data)
+    put(
+        s3,
+        "models/v1/reference.json",
+        encode(build_reference(MODEL, Frame.from_values(CONTRACT, rows), scores).to_dict()),
+    )
+    pointer = Pointer(
+        "v1",
+        "models/v1/model.json",
+        sha256(data),
+        "models/v1/reference.json",
+        {},
+        0.5,
+        1,
+        1,
+        EVENT["scheduled_time"],
+        None,
+    )
+    put(s3, POINTER_KEY, encode(pointer.to_dict()))
+
+
+def captured(s3, readings):
+    at = END - timedelta(hours=2)
+    lines = []
+    for number, reading in enumerate(readings):
+        score = MODEL.score({"reading": reading})
+        lines.append(
+            {"kind": "prediction", "prediction_id": str(number), "time": EVENT["scheduled_time"], "entity_id": None,
+             "features": {"reading": reading}, "score": score.score, "probability": score.probability,
+             "decision": score.decision, "model": "v1"}
+        )  # fmt: skip
+    put(s3, capture_key(at, "u1"), "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
+def test_the_event_file_names_a_whole_hour_that_has_passed():
+    assert datetime.now(UTC) >= END
+    assert (END.minute, END.second) == (0, 0)
+
+
+def test_without_a_champion_the_answer_says_so(handler, s3):
+    assert handler(EVENT)["result"] == "no champion"
+
+
+def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
+    promoted(s3)
+    captured(s3, [float(value % 100) for value in range(500)])
+
+    result = handler(EVENT)
+
+    assert (result["result"], result["rows"], result["policy"]) == ("nothing", 500, "seed")
+    report = json.loads(s3.get_object(Bucket="lifecycle", Key=result["report"])["Body"].read())
+    assert report["decision"]["reasons"] == ["no feature drifted and the model is as confident as it was"]
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["step"], told["message"], told["MonitorNothing"]) == ("monitor", "window judged: nothing", 1)
+
+
+def test_drift_invokes_train_once_per_delivery_with_one_request_id(handler, s3, monkeypatch):
+    promoted(s3)
+    captured(s3, [float(value % 50 + 50) for value in range(500)])
+    invoked = RecordedInvocations()
+    monkeypatch.setattr("lifecycle.aws.wiring.monitor.LambdaInvoker", lambda functions: invoked)
+
+    results = [handler(EVENT), handler(EVENT)]
+
+    assert [result["result"] for result in results] == ["retrain", "retrain"]
+    assert [result["duplicate"] for result in results] == [False, True]
+    assert {(step, event["request_id"]) for step, event in invoked.events} == {
+        ("train", f"monitor:{results[0]['window']}")
+    }
+
+
+def test_a_bad_event_raises_and_is_logged_for_a_person(handler, s3, capsys):
+    with pytest.raises(InvalidEvent, match="scheduled_time"):
+        handler({"scheduled_at": "2026-11-23"})
+
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["level"] == "ERROR"
+
+
+def test_a_missing_variable_is_named(handler, s3, monkeypatch):
+    monkeypatch.delenv("LIFECYCLE_BUCKET")
+
+    with pytest.raises(SettingsInvalid, match="LIFECYCLE_BUCKET"):
+        handler(EVENT)
+
+
+def test_the_policy_comes_from_the_environment(s3, monkeypatch):
+    assert wiring.monitoring().policy.name == "seed"
+    monkeypatch.delenv("LIFECYCLE_POLICY")
+    wiring.monitoring.cache_clear()
+
+    assert wiring.monitoring().policy.name == "guarded"

@@ -1,10 +1,24 @@
-"""What holds for every test: nothing of the shell it is started from can reach it."""
+"""What holds for every test: nothing of the shell it is started from can reach it.
 
+And a champion without training: the shipped contract, a model drawn from a seed, and putting it in force.
+"""
+
+import json
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.decision import Draft, Release
+from lifecycle.domain.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
+from lifecycle.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
+from lifecycle.storage.codec import encode, sha256
+from lifecycle.storage.objects import ObjectStore
+from lifecycle.storage.registry import Registry
 
+ROOT = Path(__file__).resolve().parent.parent
 OF_THE_SHELL = ("AWS_", "LIFECYCLE_", "MLFLOW_")
 
 
@@ -18,3 +32,57 @@ def no_cloud_of_the_shell() -> Iterator[None]:
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture
+def telco() -> Contract:
+    """The contract that ships."""
+    return Contract.from_dict(json.loads((ROOT / "contracts/telco.json").read_text()))
+
+
+@pytest.fixture
+def draw_model() -> Callable[[Contract, str, int], Model]:
+    """A model of a contract, with a version, and weights drawn from a seed; about half of random rows are decided either way."""
+
+    def draw(contract: Contract, version: str, seed: int = 0) -> Model:
+        weight = random.Random(seed)
+        terms: list[Term] = []
+        for feature in contract.features:
+            if feature.kind == "categorical":
+                weights = {level: weight.gauss(0, 0.5) for level in feature.levels}
+                terms.append(CategoricalTerm(feature.name, weights, missing=0.25, unseen=-0.125))
+            else:
+                low, high = feature.minimum or 0.0, feature.maximum or 1.0
+                term = NumericTerm(
+                    feature.name, (low + high) / 3, (high - low) / 3, weight.gauss(0, 0.5), missing=0.375
+                )
+                terms.append(term)
+        return Model(version, contract, tuple(terms), -0.3, 0.1, Calibration(0.9, -0.4), {"rows": 0})
+
+    return draw
+
+
+@pytest.fixture
+def enthrone() -> Callable[[ObjectStore, Model], None]:
+    """Publishes a model and makes it champion."""
+
+    def do(store: ObjectStore, model: Model) -> None:
+        data = encode(model.to_dict())
+        publish(store, model.version, {MODEL: data})
+        release = Release(
+            version=model.version,
+            model_key=artifact_key(model.version, MODEL),
+            model_sha256=sha256(data),
+            reference_key=artifact_key(model.version, REFERENCE),
+            metrics={"roc_auc": 0.84},
+            threshold=model.threshold,
+        )
+        request = f"request {model.version}"
+        Registry(store).decide(
+            request,
+            lambda _: Draft(
+                "2026-11-23T00:00:00Z", "promote", request, model.version, ("it is better",), release=release
+            ),
+        )
+
+    return do

@@ -1,7 +1,5 @@
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import count
 
 from lifecycle.aws.capture import RETRY_SECONDS, Capture
 from lifecycle.domain.errors import StoreUnavailable
@@ -37,34 +35,29 @@ class Watch:
         return self.seconds
 
 
-def ids() -> Callable[[], str]:
-    numbers = count(1)
-    return lambda: f"id-{next(numbers)}"
-
-
 def captured(store: MemoryObjectStore) -> list[object]:
     return [json.loads(line)["n"] for info in store.list("capture/") for line in store.get(info.key).data.splitlines()]
 
 
 def test_a_request_is_one_object_of_json_lines_under_its_hour() -> None:
     store = MemoryObjectStore()
-    Capture(store, ids()).write([{"n": 1, "text": "ü\ud800"}, {"n": 2}], NOW)
+    Capture(store).write([{"n": 1, "text": "ü"}, {"n": 2}], NOW, "id-1")
     (info,) = store.list("")
     assert info.key == "capture/dt=2026-11-23/hour=18/180507000250-id-1.jsonl"
-    assert store.get(info.key).data == b'{"n":1,"text":"\\u00fc\\ud800"}\n{"n":2}\n'
+    assert store.get(info.key).data == b'{"n":1,"text":"\xc3\xbc"}\n{"n":2}\n'
 
 
 def test_nothing_is_written_for_a_request_without_rows() -> None:
     store = MemoryObjectStore()
-    Capture(store, ids()).write([], NOW)
+    Capture(store).write([], NOW, "id-1")
     assert list(store.list("")) == []
 
 
 def test_a_failing_store_fails_no_request_and_is_counted() -> None:
     store = Outage()
     store.down = True
-    capture = Capture(store, ids(), monotonic=Watch())
-    capture.write([{"n": 1}, {"n": 2}], NOW)
+    capture = Capture(store, monotonic=Watch())
+    capture.write([{"n": 1}, {"n": 2}], NOW, "id-1")
     assert capture.status() == {"written": 0, "pending": 2, "lost": 0, "failures": 1, "last_error": "StoreUnavailable"}
 
 
@@ -73,30 +66,30 @@ def test_an_error_nobody_foresaw_fails_no_request_either() -> None:
         def put(self, key: str, data: bytes) -> str:
             raise RuntimeError
 
-    capture = Capture(Broken(), ids())
-    capture.write([{"n": 1}], NOW)
+    capture = Capture(Broken())
+    capture.write([{"n": 1}], NOW, "id-1")
     assert capture.status()["last_error"] == "RuntimeError"
 
 
 def test_while_the_store_is_down_only_one_request_a_second_pays_for_trying() -> None:
     store, watch = Outage(), Watch()
     store.down = True
-    capture = Capture(store, ids(), monotonic=watch)
+    capture = Capture(store, monotonic=watch)
     for n in range(10):
-        capture.write([{"n": n}], NOW)
+        capture.write([{"n": n}], NOW, f"id-{n}")
     assert store.tried == 1
     watch.seconds += RETRY_SECONDS
-    capture.write([{"n": 10}], NOW)
+    capture.write([{"n": 10}], NOW, "id-10")
     assert store.tried == 2
 
 
 def test_after_an_outage_every_record_is_there_exactly_once() -> None:
     store, watch = Outage(), Watch()
-    capture = Capture(store, ids(), monotonic=watch)
+    capture = Capture(store, monotonic=watch)
     for n in range(300):
         store.down, store.late = 20 <= n < 150, 150 <= n < 200
         watch.seconds += 0.1
-        capture.write([{"n": n}], NOW)
+        capture.write([{"n": n}], NOW, f"id-{n}")
     assert sorted(captured(store), key=str) == sorted(range(300), key=str)
     assert (capture.status()["written"], capture.status()["pending"], capture.status()["lost"]) == (300, 0, 0)
 
@@ -104,11 +97,11 @@ def test_after_an_outage_every_record_is_there_exactly_once() -> None:
 def test_a_full_backlog_drops_the_oldest_and_says_how_many() -> None:
     store, watch = Outage(), Watch()
     store.down = True
-    capture = Capture(store, ids(), monotonic=watch, max_pending_bytes=len(b'{"n":0}\n') * 3)
+    capture = Capture(store, monotonic=watch, max_pending_bytes=len(b'{"n":0}\n') * 3)
     for n in range(5):
-        capture.write([{"n": n}], NOW)
+        capture.write([{"n": n}], NOW, f"id-{n}")
     assert (capture.status()["pending"], capture.status()["lost"]) == (3, 2)
     store.down = False
     watch.seconds += RETRY_SECONDS
-    capture.write([{"n": 5}], NOW)
+    capture.write([{"n": 5}], NOW, "id-5")
     assert captured(store) == [2, 3, 4, 5]

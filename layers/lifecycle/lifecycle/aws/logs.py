@@ -44,6 +44,7 @@ def bind(**fields: object) -> None:
 def log(
     level: int,
     message: str,
+    /,
     *,
     metrics: Mapping[str, float] | None = None,
     error: BaseException | None = None,

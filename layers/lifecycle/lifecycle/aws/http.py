@@ -1,0 +1,174 @@
+"""The HTTP edge of predict: routes, correlation ids, and the one place where errors become problem details (RFC 9457).
+
+Rows are checked by the feature contract of the serving champion, so there are no response models and no dependencies to solve per request:
+endpoints are plain ``async def`` routes, and the OpenAPI document is generated from the contract when somebody asks for it.
+"""
+
+import asyncio
+import logging
+import re
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from fastapi import FastAPI
+from mangum import Mangum
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lifecycle.aws import logs
+from lifecycle.domain.errors import InvalidRows, LifecycleError
+from lifecycle.steps.predict import Serving, contract, describe, predict, status
+
+PROBLEM = "application/problem+json"
+PROBLEM_TYPE = "urn:lifecycle:problem:"
+
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:=/-]{1,128}")
+
+
+class Answer(NamedTuple):
+    """What an endpoint returns: the JSON body, what the request's log line tells beside the status, and the status."""
+
+    body: Mapping[str, object]
+    logged: Mapping[str, Any] = {}  # never written to
+    status: int = 200
+
+
+type Endpoint = Callable[[Request], Awaitable[Answer]]
+type LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+def create_app(serving: Serving, more: Sequence[tuple[str, str, Endpoint]] = ()) -> FastAPI:
+    """The API over ``serving``; ``more`` are (method, path, endpoint) of other steps, answered and mapped in the same way."""
+
+    async def predictions(request: Request) -> Answer:
+        answered = predict(await request.body(), serving)
+        return Answer(answered.body, {"model_version": answered.model_version, "rows": answered.rows})
+
+    async def model(_: Request) -> Answer:
+        return Answer(describe(serving))
+
+    async def state(_: Request) -> Answer:
+        return Answer(status(serving))
+
+    own: list[tuple[str, str, Endpoint]] = [
+        ("POST", "/predict", predictions),
+        ("GET", "/model", model),
+        ("GET", "/status", state),
+    ]
+    app = FastAPI(
+        routes=[
+            Route(path, _answering(endpoint, serving.new_id), methods=[method])
+            for method, path, endpoint in (*own, *more)
+        ],
+        exception_handlers={HTTPException: _routing_problem},
+        redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+
+    def openapi() -> dict[str, Any]:
+        from lifecycle.aws.openapi import document  # only who asks for the document pays for it
+
+        schema: dict[str, Any] = document(contract(serving), serving.max_rows)
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to a schema of one's own
+    return app
+
+
+def lambda_handler(app: FastAPI, warm: Callable[[], object]) -> LambdaHandler:
+    """``app`` as a Lambda handler. An event that is not HTTP (a scheduled warm-up ping) only calls ``warm``."""
+    threads = _Threads()
+    asyncio.set_event_loop(threads.loop.loop)
+    adapter = Mangum(app, lifespan="off")
+
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        if "requestContext" not in event:
+            warm()
+            return {"step": "predict", "result": "warm"}
+        asyncio.set_event_loop(threads.loop.loop)
+        answer: dict[str, Any] = adapter(event, context)
+        return answer
+
+    return handler
+
+
+class _Loop:
+    """An event loop that is closed when its thread ends."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+
+    def __del__(self) -> None:
+        self.loop.close()
+
+
+class _Threads(threading.local):
+    """Mangum runs on the current thread's event loop, and only the main thread is given one: this gives one to each."""
+
+    def __init__(self) -> None:
+        self.loop = _Loop()
+
+
+def _answering(endpoint: Endpoint, new_id: Callable[[], str]) -> Callable[[Request], Awaitable[Response]]:
+    """``endpoint`` with what every route shares: correlation id, one log line, and errors mapped to problem details."""
+
+    async def answer(request: Request) -> Response:
+        correlation = _correlation_id(request, new_id)
+        logs.bind(correlation_id=correlation, path=request.scope["path"])
+        try:
+            given = await endpoint(request)
+            response = _response(given.status, orjson.dumps(given.body), "application/json", correlation)
+        except Exception as error:  # nothing a caller sends may end in a stack trace or an unmapped 500
+            return _problem(error, correlation)
+        # At DEBUG: a line a request would cost a sixth of its time, and the capture already says what was answered.
+        logs.log(logging.DEBUG, "answered", status=given.status, **given.logged)
+        return response
+
+    return answer
+
+
+def _problem(error: Exception, correlation: str) -> Response:
+    """The one mapping of errors to HTTP. What is unexpected is logged, and answered without saying what it was."""
+    known = (
+        error
+        if isinstance(error, LifecycleError)
+        else LifecycleError("Something failed that should not; the correlation id finds it in the logs.")
+    )
+    fields: dict[str, Any] = {"problem": known.slug, "status": known.status}
+    if isinstance(error, InvalidRows):
+        fields["rules"] = dict(Counter(str(violation["rule"]) for violation in error.violations))
+    if known.status >= 500:
+        logs.log(logging.ERROR, "failed", metrics={"Failed": 1}, error=error, **fields)
+    else:
+        logs.log(logging.WARNING, "refused", metrics={"Refused": 1}, **fields)
+    body = {**known.to_dict(), "type": PROBLEM_TYPE + known.slug, "correlation_id": correlation}
+    return _response(known.status, orjson.dumps(body), PROBLEM, correlation)
+
+
+async def _routing_problem(request: Request, error: Exception) -> Response:
+    """404 and 405, which the router raises before any endpoint is reached."""
+    assert isinstance(error, HTTPException)
+    correlation = _correlation_id(request, lambda: "")
+    body = {"type": "about:blank", "title": error.detail, "status": error.status_code, "correlation_id": correlation}
+    body["detail"] = "See GET /docs or GET /openapi.json for the paths and methods there are."
+    return _response(error.status_code, orjson.dumps(body), PROBLEM, correlation, error.headers)
+
+
+def _correlation_id(request: Request, new_id: Callable[[], str]) -> str:
+    """The caller's ``x-correlation-id`` if it is plain, else API Gateway's request id, else a new one."""
+    given = request.headers.get("x-correlation-id")
+    if given is None or not _CORRELATION_ID.fullmatch(given):
+        given = request.scope.get("aws.event", {}).get("requestContext", {}).get("requestId")
+    return given or new_id()
+
+
+def _response(
+    status_code: int, body: bytes, media_type: str, correlation: str, more: Mapping[str, str] | None = None
+) -> Response:
+    return Response(body, status_code, {"x-correlation-id": correlation, **(more or {})}, media_type)

@@ -1,0 +1,265 @@
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.errors import InvalidRows, MalformedRequest, NoChampion, RequestTooLarge
+from lifecycle.domain.model import Model
+from lifecycle.steps.predict import MAX_VIOLATIONS, Serving, contract, describe, predict, status
+from lifecycle.storage.champion import ChampionSource
+from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
+
+NOW = datetime(2026, 11, 23, 18, 5, 7, 250, tzinfo=UTC)
+type Enthrone = Callable[[ObjectStore, Model], None]
+type Draw = Callable[..., Model]
+
+
+@dataclass
+class Captured:
+    """A capture log that keeps what it was given."""
+
+    written: list[Sequence[Mapping[str, Any]]] = field(default_factory=list)
+
+    def write(self, records: Sequence[Mapping[str, object]], now: datetime, unique: str) -> None:
+        self.written.append(records)
+
+    def status(self) -> dict[str, object]:
+        return {"written": len(self.written)}
+
+
+@pytest.fixture
+def store() -> MemoryObjectStore:
+    return MemoryObjectStore()
+
+
+@pytest.fixture
+def captured() -> Captured:
+    return Captured()
+
+
+@pytest.fixture
+def serving(store: MemoryObjectStore, captured: Captured) -> Serving:
+    numbers = count(1)
+    source = ChampionSource(store, lambda: NOW, ttl_seconds=0)
+    return Serving(source, captured, lambda: NOW, lambda: f"id-{next(numbers)}", max_rows=300, max_bytes=1_000_000)
+
+
+@pytest.fixture
+def model(store: MemoryObjectStore, telco: Contract, draw_model: Draw, enthrone: Enthrone) -> Model:
+    model = draw_model(telco, "20261123-first")
+    enthrone(store, model)
+    return model
+
+
+def body(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def test_one_object_is_answered_by_one_decision_with_its_reasons(
+    serving: Serving, model: Model, telco: Contract
+) -> None:
+    row = {**telco.example(), "customer_id": "7590-VHVEG", "tenure": 3}
+    answered = predict(body(row), serving)
+    expected = model.score(telco.check(row).values)
+    given = dict(answered.body)
+    assert given.pop("reasons") == [
+        {"feature": name, "value": telco.check(row).values[name], "contribution": added}
+        for added, name in sorted(
+            zip(expected.contributions, [f.name for f in telco.features], strict=True), key=lambda pair: -abs(pair[0])
+        )
+    ]
+    assert given == {
+        "prediction_id": "id-1",
+        "entity_id": "7590-VHVEG",
+        "probability": expected.probability,
+        "decision": expected.decision,
+        "threshold": model.threshold,
+        "score": expected.score,
+        "confidence": expected.confidence,
+        "logit": expected.logit,
+        "baseline": -0.3,
+        "repairs": [],
+        "model_version": "20261123-first",
+    }
+    assert (answered.rows, answered.model_version) == (1, "20261123-first")
+
+
+def test_the_reasons_add_up_to_the_logit_to_the_last_bit(serving: Serving, model: Model, telco: Contract) -> None:
+    given: Any = predict(body(telco.example()), serving).body
+    contribution = {reason["feature"]: reason["contribution"] for reason in given["reasons"]}
+    logit = given["baseline"]
+    for feature in telco.features:
+        logit += contribution[feature.name]
+    assert logit == given["logit"]
+
+
+def test_a_list_is_answered_in_its_order_by_one_model(serving: Serving, model: Model, telco: Contract) -> None:
+    rows = [{**telco.example(), "customer_id": f"c{n}", "tenure": n} for n in range(50)]
+    given: Any = predict(body(rows), serving).body
+    assert list(given) == ["predictions"]
+    assert [one["entity_id"] for one in given["predictions"]] == [f"c{n}" for n in range(50)]
+    alone: Any = predict(body(rows[7]), serving).body
+    assert {**given["predictions"][7], "prediction_id": None} == {**alone, "prediction_id": None}
+
+
+def test_an_empty_list_has_an_empty_answer_and_no_record(serving: Serving, model: Model, captured: Captured) -> None:
+    assert predict(b"[]", serving).body == {"predictions": []}
+    assert captured.written == []
+
+
+def test_every_prediction_is_recorded_as_it_was_answered(
+    serving: Serving, model: Model, telco: Contract, captured: Captured
+) -> None:
+    rows = [{**telco.example(), "customer_id": f"c{n}"} for n in range(3)]
+    given: Any = predict(body(rows), serving).body
+    (records,) = captured.written
+    assert [record["prediction_id"] for record in records] == [one["prediction_id"] for one in given["predictions"]]
+    assert records[1] == {
+        "kind": "prediction",
+        "prediction_id": "id-2",
+        "time": "2026-11-23T18:05:07.000250Z",
+        "entity_id": "c1",
+        "features": telco.check(rows[1]).values,
+        "score": given["predictions"][1]["score"],
+        "probability": given["predictions"][1]["probability"],
+        "decision": given["predictions"][1]["decision"],
+        "model": "20261123-first",
+    }
+
+
+def test_a_feature_marked_pii_is_answered_about_but_never_recorded(
+    store: MemoryObjectStore,
+    serving: Serving,
+    captured: Captured,
+    telco: Contract,
+    draw_model: Draw,
+    enthrone: Enthrone,
+) -> None:
+    features = tuple(replace(one, pii=True) if one.name == "tenure" else one for one in telco.features)
+    private = replace(telco, features=features)
+    enthrone(store, draw_model(private, "v1"))
+    predict(body(telco.example()), serving)
+    assert "tenure" not in captured.written[0][0]["features"]
+    assert len(captured.written[0][0]["features"]) == len(telco.features) - 1
+    with pytest.raises(InvalidRows) as refused:
+        predict(body({**telco.example(), "tenure": 987654}), serving)
+    assert "987654" not in str(refused.value.to_dict())
+    assert "987654" not in str(captured.written)
+
+
+def test_every_broken_field_of_every_row_is_named_at_once_and_nothing_is_predicted(
+    serving: Serving, model: Model, telco: Contract, captured: Captured
+) -> None:
+    good = telco.example()
+    without = {name: value for name, value in good.items() if name != "contract"}
+    rows = [good, {**without, "tenure": -1, "colour": "red"}, good, {**good, "monthly_charges": "70"}]
+    with pytest.raises(
+        InvalidRows, match="2 of 4 rows break the contract in 4 places; nothing was predicted"
+    ) as refused:
+        predict(body(rows), serving)
+    assert [(v["row"], v["field"], v["rule"], v["value"]) for v in refused.value.violations] == [
+        (1, "tenure", "range", -1),
+        (1, "contract", "required", None),
+        (1, "colour", "unknown", None),
+        (3, "monthly_charges", "type", "70"),
+    ]
+    assert refused.value.violations[0]["message"] == "tenure must be within 0 and 120, not -1."
+
+
+def test_refused_rows_are_recorded_by_rule_without_their_values(
+    serving: Serving, model: Model, telco: Contract, captured: Captured
+) -> None:
+    with pytest.raises(InvalidRows):
+        predict(body([telco.example(), {**telco.example(), "tenure": -1}]), serving)
+    assert captured.written == [
+        [
+            {
+                "kind": "rejection",
+                "time": "2026-11-23T18:05:07.000250Z",
+                "violations": [{"field": "tenure", "rule": "range"}],
+                "model": "20261123-first",
+            }
+        ]
+    ]
+
+
+def test_a_long_list_of_violations_is_cut_and_still_counted(
+    serving: Serving, model: Model, telco: Contract, captured: Captured
+) -> None:
+    with pytest.raises(InvalidRows, match="in 4500 places") as refused:
+        predict(body([{}] * 250), serving)
+    assert len(refused.value.violations) == MAX_VIOLATIONS
+    with pytest.raises(InvalidRows, match="in 1000 places"):
+        predict(body({**telco.example(), **{f"x{n}": 0 for n in range(1000)}}), serving)
+    assert len(captured.written[-1][0]["violations"]) == MAX_VIOLATIONS
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 1.7976931348623157e308])
+def test_a_number_that_overflows_the_model_is_refused_not_answered_with_infinity(
+    value: float, store: MemoryObjectStore, serving: Serving, telco: Contract, draw_model: Draw, enthrone: Enthrone
+) -> None:
+    free = replace(telco, features=tuple(replace(one, minimum=None, maximum=None) for one in telco.features))
+    model = draw_model(free, "v1")
+    terms = tuple(
+        replace(term, center=0.0, scale=1e-6) if term.name == "total_charges" else term for term in model.terms
+    )
+    enthrone(store, replace(model, terms=terms))
+    with pytest.raises(InvalidRows) as refused:
+        predict(body({**telco.example(), "total_charges": value}), serving)
+    assert [(v["field"], v["rule"], v["value"]) for v in refused.value.violations] == [
+        ("total_charges", "overflow", value)
+    ]
+
+
+def test_values_json_can_say_and_a_model_cannot_use_are_refused(
+    serving: Serving, model: Model, telco: Contract
+) -> None:
+    for value in (10**400, math.pi * 10**300, "NaN", True, [], {"a": 1}, "x" * 10_000):
+        with pytest.raises(InvalidRows) as refused:
+            predict(body({**telco.example(), "total_charges": value}), serving)
+        assert len(json.dumps(refused.value.to_dict())) < 1000
+
+
+def test_a_repaired_value_is_told(
+    serving: Serving, store: MemoryObjectStore, telco: Contract, draw_model: Draw, enthrone: Enthrone
+) -> None:
+    mended = tuple(replace(one, if_missing=12.0) if one.name == "tenure" else one for one in telco.features)
+    enthrone(store, draw_model(replace(telco, features=mended), "v1"))
+    given: Any = predict(body({**telco.example(), "tenure": None}), serving).body
+    assert given["repairs"] == [{"field": "tenure", "rule": "if_missing", "before": None, "after": 12.0}]
+
+
+def test_limits_and_shape_are_checked_before_a_champion_is_needed(serving: Serving) -> None:
+    with pytest.raises(RequestTooLarge):
+        predict(body([{}] * 301), serving)
+    with pytest.raises(RequestTooLarge):
+        predict(b" " * 1_000_001, serving)
+    with pytest.raises(MalformedRequest):
+        predict(b"tenure=3", serving)
+
+
+def test_without_a_champion_it_says_how_to_get_one(serving: Serving, captured: Captured) -> None:
+    with pytest.raises(NoChampion, match="train a model and promote it"):
+        predict(b"{}", serving)
+    with pytest.raises(NoChampion):
+        describe(serving)
+    assert contract(serving) is None
+    told = status(serving)
+    assert told["serving"] is False
+    assert "train a model" in told["champion"]["last_error"]
+
+
+def test_a_promotion_is_picked_up_without_a_restart(
+    serving: Serving, store: MemoryObjectStore, model: Model, telco: Contract, draw_model: Draw, enthrone: Enthrone
+) -> None:
+    assert predict(body(telco.example()), serving).model_version == "20261123-first"
+    enthrone(store, draw_model(telco, "20261124-second", 1))
+    assert predict(body(telco.example()), serving).model_version == "20261124-second"
+    told = describe(serving)
+    assert (told["version"], told["generation"], told["contract"]) == ("20261124-second", 2, telco.to_dict())
+    assert json.loads(json.dumps(status(serving)))["champion"]["version"] == "20261124-second"

@@ -156,7 +156,7 @@ def _spawn(home: Path, port: int) -> Cloud:
     with (home / "cloud.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", str(EMULATOR), str(home)],
-            cwd=home,
+            cwd=home.parent,  # MLflow keeps artifacts under ./mlruns: beside its store, for all homes
             env=environment(home, port),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -186,8 +186,10 @@ def _answers(cloud: Cloud) -> bool:
 def _is_ours(cloud: Cloud) -> bool:
     """Whether the pid is alive and is this home's emulator: pids are reused, so its command line is compared."""
     child = _children.get(cloud.pid)
-    if child is not None and child.poll() is not None:  # poll() also reaps it; as a zombie it would look alive
-        del _children[cloud.pid]
+    if child is not None:
+        if child.poll() is None:
+            return True
+        del _children[cloud.pid]  # poll() has reaped it
         return False
     try:
         command = Path(f"/proc/{cloud.pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()

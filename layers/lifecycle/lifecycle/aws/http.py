@@ -85,7 +85,7 @@ def lambda_handler(app: FastAPI, warm: Callable[[], object]) -> LambdaHandler:
     """``app`` as a Lambda handler. An event that is not HTTP (a scheduled warm-up ping) only calls ``warm``."""
     threads = _Threads()
     asyncio.set_event_loop(threads.loop.loop)
-    adapter = Mangum(app, lifespan="off")
+    adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM])  # all else as base64
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if "requestContext" not in event:

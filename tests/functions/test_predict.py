@@ -1,0 +1,148 @@
+"""The predict function, driven by its event files: the real handler, FastAPI, Mangum and obstore, against S3 over HTTP."""
+
+import importlib.util
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from lifecycle.aws.s3_obstore import ObstoreObjectStore
+from lifecycle.aws.wiring import predict as wiring
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.errors import SettingsInvalid
+from lifecycle.domain.model import Model
+from lifecycle.storage.objects import ObjectStore
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).parents[2]
+
+
+def event(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def store(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+    """An empty bucket, and an environment as Lambda's."""
+    bucket = f"bucket-{abs(hash(request.node.name))}"
+    for name, value in {
+        "LIFECYCLE_BUCKET": bucket,
+        "LIFECYCLE_CHAMPION_TTL_SECONDS": "0",
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=bucket)
+    root, ours = logging.getLogger(), logging.getLogger("lifecycle")
+    before = (root.handlers, root.level, ours.level)
+    wiring.api.cache_clear()
+    yield ObstoreObjectStore(bucket, endpoint_url=s3)
+    wiring.api.cache_clear()
+    root.handlers, root.level = before[0], before[1]
+    ours.setLevel(before[2])
+
+
+@pytest.fixture
+def handler() -> Callable[[str], dict[str, Any]]:
+    """Calls the handler with an event file."""
+    spec = importlib.util.spec_from_file_location("predict_app", ROOT / "functions/predict/app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda name: module.handler(event(name), None)
+
+
+@pytest.fixture
+def model(
+    store: ObjectStore, telco: Contract, draw_model: Callable[..., Model], enthrone: Callable[..., None]
+) -> Model:
+    model = draw_model(telco, "20261123-first")
+    enthrone(store, model)
+    return model
+
+
+def captured(store: ObjectStore) -> list[dict[str, Any]]:
+    return [json.loads(line) for info in store.list("capture/") for line in store.get(info.key).data.splitlines()]
+
+
+def test_the_event_is_predicted_and_captured_in_s3(
+    handler: Any, store: ObjectStore, model: Model, telco: Contract
+) -> None:
+    answer = handler("predict")
+    given = json.loads(answer["body"])
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+    assert answer["headers"]["x-correlation-id"] == "VNd2tjfDliAEPjw="
+    assert given["logit"] == model.score(telco.check(json.loads(event("predict")["body"])).values).logit
+    (record,) = captured(store)
+    assert (record["prediction_id"], record["entity_id"]) == (given["prediction_id"], "7590-VHVEG")
+
+
+def test_the_event_of_many_rows_is_predicted(handler: Any, store: ObjectStore, model: Model) -> None:
+    predictions = json.loads(handler("predict_batch")["body"])["predictions"]
+    assert [one["entity_id"] for one in predictions] == ["7590-VHVEG", "5575-GNVDE"]
+    assert len({one["prediction_id"] for one in predictions}) == 2
+    assert len(captured(store)) == 2
+
+
+def test_the_invalid_event_is_refused_in_every_field_and_counted_for_monitoring(
+    handler: Any, store: ObjectStore, model: Model
+) -> None:
+    answer = handler("predict_invalid")
+    assert (answer["statusCode"], answer["headers"]["content-type"]) == (422, "application/problem+json")
+    broken = [(v["row"], v["field"], v["rule"]) for v in json.loads(answer["body"])["violations"]]
+    assert broken == [
+        (1, "tenure", "range"),
+        (1, "internet_service", "required"),
+        (1, "contract", "level"),
+        (1, "monthly_charges", "type"),
+        (1, "colour", "unknown"),
+    ]
+    assert [record["kind"] for record in captured(store)] == ["rejection"]
+
+
+def test_model_and_status_events_are_answered(handler: Any, store: ObjectStore, model: Model) -> None:
+    assert json.loads(handler("model")["body"])["version"] == "20261123-first"
+    told = json.loads(handler("status")["body"])
+    assert (told["serving"], told["champion"]["version"], told["limits"]["max_rows"]) == (True, "20261123-first", 1000)
+
+
+def test_before_the_first_champion_events_are_503_and_the_status_is_not(handler: Any, store: ObjectStore) -> None:
+    assert [handler(name)["statusCode"] for name in ("predict", "model", "status")] == [503, 503, 200]
+
+
+def test_without_its_environment_it_says_which_variable_is_missing(handler: Any) -> None:
+    wiring.api.cache_clear()
+    with pytest.raises(SettingsInvalid, match="LIFECYCLE_BUCKET"):
+        handler("predict")
+
+
+def test_the_prediction_path_needs_none_of_the_heavy_packages() -> None:
+    heavy = ["numpy", "scipy", "sklearn", "pandas", "mlflow", "boto3", "pyarrow", "msgspec"]
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "functions/predict")!r})
+for name in {heavy!r}:
+    sys.modules[name] = None
+import app
+print(sorted(name for name in sys.modules if name.startswith("lifecycle.training")))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "[]\n", "")

@@ -33,7 +33,8 @@ def new_quarter(others: pd.DataFrame, size: int) -> pd.DataFrame:
     """
     random = np.random.default_rng(SEED + 1)
     weights = np.where(others["contract"] == "Month-to-month", float(MONTHLY_WEIGHT), 1.0)
-    chosen = random.choice(len(others), size, replace=False, p=weights / weights.sum())
+    # A weighted draw without replacement takes the likely ones first; shuffled, every day is like every other.
+    chosen = random.permutation(random.choice(len(others), size, replace=False, p=weights / weights.sum()))
     quarter = others.iloc[chosen].copy()
     quarter["monthly_charges"] = (quarter["monthly_charges"].astype(float) * PRICE_FACTOR).round(2).astype(str)
     fibre_leavers = (quarter["internet_service"] == "Fiber optic") & (quarter["churn"] == "Yes")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pandas as pd
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.decision import Decision
 from lifecycle.storage.registry import Registry
@@ -24,7 +25,8 @@ from local.deploy import Stack, bring_up
 from local.screen import Screen
 
 WINDOW_SECONDS = 10
-QUARTER = 2400
+DAY = 800  # customers
+QUARTER = 3 * DAY
 PARAMETERS = keep.PARAMETERS | {
     "WindowHours": f"{WINDOW_SECONDS / 3600:.6f}",
     "SettleSeconds": "0",
@@ -32,6 +34,8 @@ PARAMETERS = keep.PARAMETERS | {
     # The story calls monitor itself, at the end of each window; a firing in between would judge half a window.
     "MonitorSchedule": "rate(30 minutes)",
 }
+
+FIGURES = {"ROC-AUC": "roc_auc", "recall": "recall", "precision": "precision", "F1": "f1"}
 
 type Rows = Sequence[dict[str, Any]]
 
@@ -56,15 +60,15 @@ class Story:
             raise CloudError("there is no champion; the newest object under registry/decisions/ says why")
         return pointer.version
 
-    def post(self, rows: Rows) -> int:
-        """Predict all rows, a hundred a request; returns how many were decided positive."""
-        positive = 0
+    def post(self, rows: Rows) -> list[bool]:
+        """Predict all rows, a hundred a request; returns the decisions."""
+        decisions: list[bool] = []
         for some in customers.chunks(rows, 100):
             answer = self.api.predict(some)
             if answer.status != 200:
                 raise CloudError(f"POST /predict answered {answer.status}: {answer.body}")
-            positive += sum(one["decision"] for one in answer.body["predictions"])
-        return positive
+            decisions += [one["decision"] for one in answer.body["predictions"]]
+        return decisions
 
     def close_window(self) -> str:
         """Wait for the end of a window that begins after the last one ended; returns it as a scheduled time."""
@@ -105,9 +109,9 @@ def main() -> None:
     usual_days(story, usual)
     the_shift(story, shifted)
     old = story.champion()
-    new = labels_arrive(story, quarter.to_csv(index=False), shifted)
+    new = labels_arrive(story, quarter, shifted)
     roll_back(story, shifted, old, new)
-    ending(story)
+    ending(story, usual[0])
 
 
 def start(screen: Screen) -> Story:
@@ -136,11 +140,9 @@ def first_model(story: Story, csv: str, rows: int) -> None:
     day = f"{datetime.now(UTC) - timedelta(days=90):%Y-%m-%d}"
     keep.seed(story.stack, f"data/{day}/customers.csv", csv)
     screen.say(f"{rows} real customers with their outcome -> data/{day}/customers.csv")
-    trained = story.stack.invoke(
-        "train", {"request_id": "first-model", "reason": "there is no champion yet", "window": None}
-    )
-    screen.raw(json.dumps(trained, indent=1))
-    tell_decision(story, keep.decision_for(story.stack, "first-model"))
+    decision = keep.train_first(story.stack)
+    tell_candidate(story, decision)
+    tell_decision(story, decision)
     expect(story.registry.pointer() is not None, "the first model was refused")
 
 
@@ -162,8 +164,8 @@ def predictions(story: Story, usual: Rows) -> None:
 
 def usual_days(story: Story, usual: Rows) -> None:
     story.screen.step("A usual day")
-    positive = story.post(usual[:800])
-    story.screen.say(f"800 customers predicted, {positive} of them to get an offer.")
+    offers = sum(story.post(usual[:DAY]))
+    story.screen.say(f"{DAY} customers predicted, {offers} of them to get an offer.")
     story.monitor()
 
 
@@ -173,33 +175,43 @@ def the_shift(story: Story, shifted: Rows) -> None:
         "A new quarter: prices up 5%, more monthly contracts, and a fibre tariff that makes people stay (simulated)"
     )
     for day in (1, 2):
-        positive = story.post(shifted[(day - 1) * 800 : day * 800])
-        screen.say(f"Day {day}: 800 customers predicted, {positive} of them to get an offer.")
+        offers = sum(story.post(shifted[(day - 1) * DAY : day * DAY]))
+        screen.say(f"Day {day}: {DAY} customers predicted, {offers} of them to get an offer.")
         result = story.monitor()
         expect(result["drifted"], "monitor did not see the shift")
     screen.say("What would change it:")
     screen.because(result["would_change"])
 
 
-def labels_arrive(story: Story, csv: str, shifted: Rows) -> str:
+def labels_arrive(story: Story, quarter: pd.DataFrame, shifted: Rows) -> str:
     screen = story.screen
-    screen.step("Labels arrive; monitor, train and promote work on under live traffic")
+    screen.step("Labels arrive; monitor, train and promote do their work under live traffic")
     old = story.champion()
-    day = f"{datetime.now(UTC):%Y-%m-%d}"
-    story.stack.store.put(f"data/{day}/quarter.csv", csv.encode())
-    screen.say(f"{QUARTER} customers of the new quarter with their outcome -> data/{day}/quarter.csv")
+    key = f"data/{datetime.now(UTC):%Y-%m-%d}/quarter.csv"
+    story.stack.store.put(key, quarter.to_csv(index=False).encode())
+    screen.say(f"{QUARTER} customers of the new quarter with their outcome -> {key}")
     with LiveTraffic(story.api, shifted) as traffic:
-        story.post(shifted[1600:])
+        before = story.post(shifted[2 * DAY :])
         result = story.monitor()
         expect(result["result"] == "retrain", f"monitor decided {result['result']}, not retrain")
-        screen.say("monitor has invoked train, train will invoke promote; requests keep coming ...")
+        screen.say("monitor has invoked train, train invokes promote; requests keep coming ...")
         decision = keep.decision_for(story.stack, f"monitor:{result['window']}")
+        tell_candidate(story, decision)
         tell_decision(story, decision)
         new = story.champion()
         expect(new != old, "the gate refused: the champion stays, for the reasons above")
         keep.wait_for(lambda: traffic.versions[new] >= 20 or None, "answers of the new champion", seconds=30)
     tell_traffic(story, traffic)
+    left = (quarter["churn"] == "Yes").to_list()[2 * DAY :]
+    screen.say(f"The same {DAY} customers, whose outcome is known by now, one in five of them held out from training:")
+    screen.because((f"{old}: {offers(before, left)}", f"{new}: {offers(story.post(shifted[2 * DAY :]), left)}"))
     return new
+
+
+def offers(decisions: Sequence[bool], left: Sequence[bool]) -> str:
+    """What a model's decisions came to, given who left."""
+    reached = sum(decision and gone for decision, gone in zip(decisions, left, strict=True))
+    return f"{sum(decisions)} offers, {reached} of them to the {sum(left)} who left"
 
 
 def roll_back(story: Story, shifted: Rows, old: str, new: str) -> None:
@@ -218,14 +230,31 @@ def roll_back(story: Story, shifted: Rows, old: str, new: str) -> None:
     expect(story.champion() == old, "the rollback did not bring back the earlier champion")
 
 
-def ending(story: Story) -> None:
+def ending(story: Story, customer: dict[str, Any]) -> None:
     screen = story.screen
     screen.step("The record")
     for one in story.registry.decisions():
-        screen.say(f"registry/decisions/{one.n:08d}.json  {one.at}  {one.action:8}  {one.candidate}")
-    seconds = screen.end()
-    print(f"\nDone in {seconds:.0f} s. The cloud keeps running; `make down` stops it.")
-    keep.where_to_look(story.stack)
+        screen.say(f"registry/decisions/{one.n:08d}.json  {one.at[:19]}Z  {one.action:8}  {one.candidate}")
+    print(f"\nDone in {screen.end():.0f} s. The cloud keeps running; `make down` stops it.")
+    keep.where_to_look(story.stack, customer)
+
+
+def tell_candidate(story: Story, decision: Decision) -> None:
+    """What train learned from, by its record of the request, and how well, by the candidate's metrics."""
+    store = story.stack.store
+    records = (json.loads(store.get(info.key).data) for info in store.list("training/"))
+    rows = next(record["rows"] for record in records if record["request_id"] == decision.request_id)
+    repairs = ", ".join(f"{count} by rule '{rule}'" for rule, count in rows["repaired"].items()) or "none"
+    story.screen.say(
+        f"train: {rows['accepted']} rows accepted, {repairs} repaired, {rows['refused_rows']} refused -> {decision.candidate}"
+    )
+    figures = json.loads(store.get(f"models/{decision.candidate}/metrics.json").data)["out_of_fold"]
+    story.screen.say("out of fold: " + ", ".join(f"{name} {interval(figures[key])}" for name, key in FIGURES.items()))
+
+
+def interval(estimate: Mapping[str, float]) -> str:
+    """A figure with its 95% interval."""
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
 def tell_decision(story: Story, decision: Decision) -> None:
@@ -248,8 +277,3 @@ def expect(true: object, otherwise: str) -> None:
     """The story is a promise: what does not come out as told ends it with an error."""
     if not true:
         raise CloudError(otherwise)
-
-
-def figures(metrics: Mapping[str, Any]) -> str:
-    """The metrics of a model with their intervals, in one line."""
-    return ", ".join(f"{name} {value}" for name, value in metrics.items())

@@ -1,9 +1,11 @@
 """``make up`` and ``make down``: the embedded cloud as something that stays, with the schedule firing by itself."""
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from lifecycle.domain.decision import Decision
 from lifecycle.storage.registry import Registry
@@ -39,7 +41,8 @@ def up() -> None:
     if pointer is None:
         raise CloudError("the first model was not promoted; the newest object under registry/decisions/ says why")
     print(f"Champion: {pointer.version}, generation {pointer.generation}.")
-    where_to_look(stack)
+    _, others = customers.split(datasets.telco())
+    where_to_look(stack, customers.as_requests(others.iloc[:1], datasets.contract("telco"))[0])
     print(
         f"  schedule   monitor runs {PARAMETERS['MonitorSchedule']}; reports appear under {CLOUD}/s3/.../monitoring/reports/"
     )
@@ -86,14 +89,24 @@ def wait_for[T](look: Callable[[], T | None], what: str, seconds: float = CHAIN_
     return found
 
 
-def where_to_look(stack: Stack) -> None:
+def where_to_look(stack: Stack, customer: Mapping[str, Any]) -> None:
     """Addresses and commands, as they can be pasted."""
-    customer = '{"customer_id": "C00001", "female": true, ...}'
+    body = stack.cloud.home / "customer.json"
+    body.write_text(json.dumps(customer, indent=1))
+    files = shown(stack.files)
+    newest = max(
+        (info.key for info in stack.store.list("monitoring/reports/")), default="monitoring/reports/ (none yet)"
+    )
+    champion = stack.store.get("registry/production_metrics.json").data
+    version = json.loads(champion)["version"]
     print("Where to look")
-    print(f"  API        {stack.api_url}   (GET /status, GET /model, POST /predict; docs: {stack.docs_url})")
-    print(f"  predict    curl -s {stack.api_url}/predict -H 'content-type: application/json' -d '{customer}'")
-    print(f"  stored     {shown(stack.files)}/: registry/, models/, monitoring/, capture/")
-    print("  MLflow     make mlflow")
+    print(f"  API          {stack.api_url}   (GET /status, GET /model, POST /predict)")
+    print(f"  its docs     {stack.docs_url}   (in a browser, which resolves *.localhost)")
+    print(f"  a prediction curl -s -H 'content-type: application/json' -d @{shown(body)} {stack.api_url}/predict")
+    print(f"  drift report {files}/{newest}")
+    print(f"  decisions    {files}/registry/decisions/")
+    print(f"  model card   {files}/models/{version}/card.md")
+    print("  MLflow       make mlflow")
 
 
 def shown(path: Path) -> Path:

@@ -81,9 +81,7 @@ def check(
         try:
             values[name] = _value(feature, given, text)
         except _BrokenError as broken:
-            shown = None if feature.pii else shorten(given)
-            message = f"{name} {broken.message}" + ("." if feature.pii else f", not {shown!r}.")
-            violations.append(Violation(name, broken.rule, shown, message))
+            violations.append(_violation(feature, given, broken))
     if extra == "refuse":
         for name in raw:
             if name not in contract.columns:
@@ -94,6 +92,23 @@ def check(
     return Checked(
         values, tuple(repairs), tuple(violations), _label(raw, contract.id_column), _label(raw, contract.time_column)
     )
+
+
+def read_text(feature: "Feature", given: str) -> "tuple[Value, Violation | None, bool]":
+    """One CSV value of one feature: (value, violation, repaired). For column-wise readers, which ask once per distinct text.
+
+    The same rules as ``Contract.check(text=True)``, because it is the same code.
+    """
+    given = given.strip()
+    if not given:
+        if feature.if_missing is not None:
+            return _constant(feature), None, True
+        missing = Violation(feature.name, "required", None, f"{feature.name} is required.")
+        return None, None if feature.nullable else missing, False
+    try:
+        return _value(feature, given, True), None, False
+    except _BrokenError as broken:
+        return None, _violation(feature, given, broken), False
 
 
 def shorten(value: object) -> object:
@@ -110,6 +125,12 @@ def shorten(value: object) -> object:
         return f"a JSON {'object' if isinstance(value, Mapping) else 'array'}"
     shown = _utf8(str(value))
     return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
+
+
+def _violation(feature: "Feature", given: object, broken: _BrokenError) -> Violation:
+    shown = None if feature.pii else shorten(given)
+    message = f"{feature.name} {broken.message}" + ("." if feature.pii else f", not {shown!r}.")
+    return Violation(feature.name, broken.rule, shown, message)
 
 
 def _label(raw: Mapping[str, object], column: str | None) -> str | None:

@@ -1,0 +1,21 @@
+"""train: one event in, one version out, and promote is asked to judge it. See events/train.json."""
+
+import logging
+from typing import Any
+
+from lifecycle.aws import logs
+from lifecycle.aws.wiring.train import training
+from lifecycle.steps.train import train
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Train what the labelled rows allow; raises typed errors, which Lambda retries and then hands to the failure queue."""
+    deps = training()
+    logs.bind(correlation_id=event.get("request_id"))
+    try:
+        result = train(event, deps)
+    except Exception as error:
+        logs.log(logging.ERROR, "nothing was trained", error=error)
+        raise
+    logs.log(logging.INFO, f"{result['result']}: {result['version']}", **result)
+    return result

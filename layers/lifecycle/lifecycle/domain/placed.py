@@ -48,7 +48,10 @@ class Placed:
         present = int(np.searchsorted(numbers, np.nan))  # NaN sorts last
         numbers = numbers[:present]
         before = np.searchsorted(numbers, reference.values, side="left")
-        until = np.searchsorted(numbers, reference.values, side="right")
+        # Only a value that occurs ends elsewhere than it begins; few of thousands do when numbers are continuous.
+        until = before.copy()
+        occurs = np.flatnonzero(numbers[np.minimum(before, present - 1)] == reference.values) if present else before[:0]
+        until[occurs] = np.searchsorted(numbers, reference.values[occurs], side="right")
         edges = np.concatenate((before, [present])) - np.concatenate(([0], until))
         return cls((until - before).astype(np.int64), edges.astype(np.int64), np.size(column) - present)
 

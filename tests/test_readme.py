@@ -1,0 +1,48 @@
+"""The README is tested: its commands, files and tables are those of the project."""
+
+import re
+from pathlib import Path
+
+import pytest
+from lifecycle.aws.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def test_every_make_command_is_a_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)", README, re.MULTILINE))
+    assert {one or other for one, other in named} <= targets
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    assert "make test" in README
+    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_linked_file_exists(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
+
+
+def test_the_table_of_settings_is_what_the_code_reads() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.+) \|$", README, re.MULTILINE)
+    expected = []
+    for variable in Settings.variables().values():
+        default = "none" if variable.default is None else f"`{variable.default}`" if variable.default else "unset"
+        expected.append((variable.name, default, variable.meaning))
+    assert rows == expected
+
+
+def test_every_step_has_an_event_in_the_readme() -> None:
+    for step in ("predict", "batch", "monitor", "train", "promote", "rollback"):
+        assert f"events/{step}.json" in README
+
+
+def test_no_file_names_a_place_of_one_machine() -> None:
+    for document in DOCUMENTS:
+        assert not re.search(r"/(home|root|work|var/tmp)/", document.read_text(encoding="utf-8")), document

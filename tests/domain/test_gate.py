@@ -73,6 +73,65 @@ def test_a_better_ranking_that_loses_recall_is_refused():
     assert [reason.split()[0] for reason in decision.reasons] == ["Recall"]
 
 
+def at_recall(logits, y, recall):
+    """The threshold that flags this share of the positives."""
+    ordered = np.sort(logits[y == 1])
+    return float(ordered[round((1 - recall) * len(ordered))])
+
+
+def with_recalls(judged, candidate, champion):
+    """The same case with thresholds that give these recalls."""
+    models = {"candidate": (judged.candidate, candidate), "champion": (judged.champion, champion)}
+    return replace(
+        judged,
+        **{who: replace(m, threshold_logit=at_recall(m.logits, judged.y, r)) for who, (m, r) in models.items()},
+    )
+
+
+def test_a_small_loss_of_recall_is_refused_once_many_rows_show_it():
+    assert decide("guarded", with_recalls(case(rows=700), 0.86, 0.895)).promote
+    decision = decide("guarded", with_recalls(case(rows=40_000), 0.86, 0.895))
+    assert [reason.split()[0] for reason in decision.reasons] == ["Recall"]
+
+
+def test_a_large_loss_of_recall_is_refused_however_few_rows_show_it():
+    few = with_recalls(case(rows=120, noise=(0.4, 2.0)), 0.82, 0.90)
+    decision = decide("guarded", few)
+    assert decision.figures["paired"]["recall"]["high"] > -0.02
+    assert [reason.split()[0] for reason in decision.reasons] == ["Recall"]
+
+
+def test_a_gain_too_small_to_matter_is_refused_however_sure():
+    good = case(rows=5000)
+    decision = decide(
+        "guarded", replace(good, candidate=scored("candidate", good.champion.logits + 0.005 * good.y, -0.9))
+    )
+    auc = decision.figures["paired"]["roc_auc"]
+    assert auc["p"] < 1e-6
+    assert 0 < auc["difference"] < 0.002
+    assert not decision.promote
+
+
+def test_the_seed_gate_refuses_a_better_ranking_that_loses_any_recall():
+    decision = decide("seed", with_recalls(case(), 0.895, 0.90))
+    assert [reason.split()[0] for reason in decision.reasons] == ["Recall"]
+
+
+def test_many_slices_raise_the_bar_for_blaming_one():
+    good = case()
+    positives = np.flatnonzero(good.y)
+    slice_ = np.isin(np.arange(1400), positives[:40])
+    spared = np.isin(np.arange(1400), positives[40:])
+    logits, champion = good.candidate.logits.copy(), good.champion.logits.copy()
+    logits[positives[:40]], champion[positives[:40]] = 3.0, 3.0
+    logits[positives[:8]] = -0.91
+    judged = replace(good, candidate=scored("candidate", logits, -0.9), champion=scored("champion", champion, -0.9))
+    others = {f"other {k}": spared for k in range(39)}
+
+    assert not decide("guarded", replace(judged, segments={"one": slice_})).promote
+    assert decide("guarded", replace(judged, segments={"one": slice_, **others})).promote
+
+
 def test_a_better_ranking_with_spoilt_probabilities_is_refused():
     good = case()
     spoilt = replace(good.candidate, probabilities=np.sqrt(good.candidate.probabilities))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lifecycle.domain.contract import Contract
 from lifecycle.domain.errors import OneClassOnly, TooFewRows
-from lifecycle.domain.threshold import threshold_for_costs, threshold_for_recall
+from lifecycle.domain.threshold import threshold_for_contract, threshold_for_costs, threshold_for_recall
 
 rows = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=30)
 
@@ -52,6 +53,26 @@ def test_when_no_offer_pays_nobody_is_flagged():
     threshold = threshold_for_costs([1.0, 2.0], [1, 0], miss=1.0, offer=5.0)
     assert threshold > 2.0
     assert math.isfinite(threshold)
+
+
+def test_a_contract_asks_for_its_recall_floor_or_for_its_costs_and_capacity_per_1000_rows():
+    terms = {
+        "format": "lifecycle.contract",
+        "format_version": 1,
+        "name": "t",
+        "version": "1",
+        "target": {"name": "left", "positive": "yes", "negative": "no"},
+        "features": [{"name": "x", "kind": "numeric"}],
+    }
+    logits, y = [1.0, 2.0, 3.0, 4.0], [1, 1, 0, 1]
+
+    def threshold(**more):
+        return threshold_for_contract(logits, y, Contract.from_dict({**terms, **more}))
+
+    assert threshold(floors={"recall": 0.6}) == 1.0
+    assert threshold(floors={"recall": 0.3}) == 4.0
+    assert threshold(costs={"miss": 5, "offer": 1}) == 1.0
+    assert threshold(costs={"miss": 5, "offer": 1, "capacity": 250}) == 4.0
 
 
 def test_a_recall_floor_needs_a_positive():

@@ -22,7 +22,7 @@ class Evidence:
     ``drift`` is None when there were too few rows to look; ``estimated`` and ``realised`` when there is no such figure.
     ``previous_gain``: ROC-AUC of the previous champion minus the champion's on the same labelled rows.
     ``new_labelled_rows``: labelled rows that the champion was not trained on; ``data_sha256`` names all labelled data.
-    ``late``: a later window has been decided already.
+    ``labels``: what became of the labels, JSON-able, for the report. ``late``: a later window has been decided already.
     """
 
     window: str
@@ -38,6 +38,7 @@ class Evidence:
     previous_gain: Estimate | None = None
     new_labelled_rows: int = 0
     data_sha256: str = ""
+    labels: Mapping[str, Any] = field(default_factory=dict)
     late: bool = False
 
     @property

@@ -51,6 +51,8 @@ def build_report(
         "drift": evidence.drift.to_dict() if evidence.drift else None,
         "estimated_performance": evidence.estimated.to_dict() if evidence.estimated else None,
         "realised_performance": evidence.realised.to_dict() if evidence.realised else None,
+        "previous_gain": evidence.previous_gain.to_dict() if evidence.previous_gain else None,
+        "labels": dict(evidence.labels),
         "decision": decision.to_dict(),
         "effect": effect,
         "state_before": state.to_dict(),

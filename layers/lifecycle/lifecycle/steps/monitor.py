@@ -17,6 +17,7 @@ from lifecycle.domain.policy import advance
 from lifecycle.domain.report import build_report
 from lifecycle.steps.effects import Clock, Invoker
 from lifecycle.steps.monitor_evidence import Material, gather
+from lifecycle.steps.outcomes import take_labels
 from lifecycle.storage.objects import ObjectStore
 from lifecycle.storage.registry import Registry
 from lifecycle.storage.windows import (
@@ -68,6 +69,7 @@ def monitor(event: Mapping[str, Any], deps: Monitoring) -> dict[str, Any]:
             "window": window.id,
             "reasons": ["nothing was promoted yet"],
         }
+    take_labels(deps.store, pointer, deps.clock)
     settle = timedelta(seconds=deps.settle_seconds)
     if (early := (window.end + settle - deps.clock()).total_seconds()) > 0:
         deps.sleep(early)

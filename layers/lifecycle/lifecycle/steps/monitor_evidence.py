@@ -12,6 +12,7 @@ from lifecycle.domain.monitor_state import MonitorState
 from lifecycle.domain.performance import estimate_performance
 from lifecycle.domain.profile import Profile, Reference
 from lifecycle.steps.captures import profile_window
+from lifecycle.steps.outcomes import Outcomes, outcomes
 from lifecycle.storage.champion import load_model
 from lifecycle.storage.codec import decode
 from lifecycle.storage.labelled_data import LabelledData, labelled_data
@@ -30,6 +31,7 @@ class Material:
     profile: Profile
     season: tuple[Window, Profile] | None
     data: LabelledData
+    outcomes: Outcomes
 
     def evidence(self, policy: Policy, state: MonitorState) -> Evidence:
         """What ``policy`` may look at, given what is remembered of the windows before."""
@@ -53,6 +55,9 @@ class Material:
             else None,
             new_labelled_rows=self.data.new_rows,
             data_sha256=self.data.sha256,
+            realised=self.outcomes.realised,
+            previous_gain=self.outcomes.previous_gain,
+            labels=self.outcomes.labels,
             late=state.last_window is not None and self.window.id < state.last_window,
         )
         # Probabilities of rows that got past a broken upstream say nothing.
@@ -74,6 +79,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
         profile=profile,
         season=_season(store, contract, reference, window, settled),
         data=labelled_data(store, _trained_at(store, pointer)),
+        outcomes=outcomes(store, contract, pointer, window),
     )
 
 

@@ -236,7 +236,9 @@ def test_the_first_model_is_held_against_the_floors_whatever_the_gate(gate):
 def test_a_first_model_a_hair_under_its_floor_passes_because_that_may_be_chance():
     first = replace(case(), champion=None)
     recall = decide("guarded", first).figures["candidate"]["recall"]
-    assert decide("guarded", replace(first, floors=replace(FLOORS, recall=recall["value"] + 0.005))).promote
+    near = decide("guarded", replace(first, floors=replace(FLOORS, recall=recall["value"] + 0.005)))
+    assert near.promote
+    assert "is within chance of the floor" in near.reasons[1]
     assert not decide("guarded", replace(first, floors=replace(FLOORS, recall=recall["high"] + 0.001))).promote
 
 

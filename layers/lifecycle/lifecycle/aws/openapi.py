@@ -22,6 +22,7 @@ def document(contract: Contract | None, max_rows: int) -> dict[str, Any]:
         },
         "paths": {
             "/predict": {"post": _predict(contract, max_rows)},
+            "/labels": {"post": _labels(contract, max_rows)},
             "/model": {
                 "get": _get(
                     "model", "The champion: version, metrics, threshold and contract", "Model", can_be_absent=True
@@ -71,6 +72,49 @@ def _feature(feature: Feature) -> dict[str, Any]:
     if feature.description:
         schema["description"] = feature.description
     return schema
+
+
+def _labels(contract: Contract | None, max_rows: int) -> dict[str, Any]:
+    label: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            "prediction_id": {"type": "string", "maxLength": 256, "description": "As the prediction's answer gave it"},
+            "entity_id": {
+                "type": "string",
+                "maxLength": 256,
+                "description": "Whom the rows were about; instead of prediction_id",
+            },
+            "label": {"type": "string"},
+            "event_time": {"type": "string", "format": "date-time", "description": "When the outcome became true"},
+        },
+        "required": ["label", "event_time"],
+        "additionalProperties": False,
+    }
+    if contract is not None:
+        label["properties"]["label"]["enum"] = [contract.target.positive, contract.target.negative]
+    schema = {"oneOf": [label, {"type": "array", "items": label, "maxItems": max_rows}]}
+    taken = {
+        "type": "object",
+        "properties": {
+            "accepted": {"type": "integer"},
+            "refused": {"type": "integer"},
+            "duplicate": {"type": "boolean", "description": "This very batch was taken in before; nothing changed"},
+            "violations": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+    return {
+        "operationId": "labels",
+        "summary": "Tell how predictions turned out; sending the same again changes nothing",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "200": {"description": "Kept", "content": {"application/json": {"schema": taken}}},
+            "400": _problem("Not JSON, or neither an object nor a list of objects"),
+            "413": _problem("Too many labels or bytes for one request"),
+            "422": _problem("None of the labels can be used: what is wrong with each"),
+            "503": _problem("No champion yet, or the store does not answer: send the batch again"),
+            "500": _problem("An error nobody foresaw"),
+        },
+    }
 
 
 def _predict(contract: Contract | None, max_rows: int) -> dict[str, Any]:

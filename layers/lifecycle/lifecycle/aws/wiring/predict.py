@@ -6,6 +6,7 @@ from os import urandom
 
 from lifecycle.aws.capture import Capture
 from lifecycle.aws.http import LambdaHandler, create_app, lambda_handler
+from lifecycle.aws.http_labels import labels_route
 from lifecycle.aws.logs import configure
 from lifecycle.aws.s3_obstore import ObstoreObjectStore
 from lifecycle.aws.settings import Settings
@@ -27,7 +28,8 @@ def api() -> LambdaHandler:
         max_rows=settings.max_rows,
         max_bytes=settings.max_bytes,
     )
-    return lambda_handler(create_app(serving), warm=serving.champions.current)
+    app = create_app(serving, more=[labels_route(serving, store)])
+    return lambda_handler(app, warm=serving.champions.current)
 
 
 def _now() -> datetime:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifecycle.domain.comparison import Scored
 from lifecycle.domain.contract import Floors
-from lifecycle.domain.gate import Case, alpha_for, decide
+from lifecycle.domain.gate import Case, decide
+from lifecycle.domain.gate_checks import alpha_for
 
 FLOORS = Floors(roc_auc=0.75, recall=0.8, precision=0.3)
 

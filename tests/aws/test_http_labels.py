@@ -29,7 +29,7 @@ def client(store: MemoryObjectStore) -> Request:
     def now() -> datetime:
         return datetime(2026, 11, 24, tzinfo=UTC)
 
-    serving = Serving(ChampionSource(store, now, 10), Capture(store), now, lambda: f"id-{next(numbers)}")
+    serving = Serving(ChampionSource(store, now, 10), Capture(store), now, lambda: f"id-{next(numbers)}", 10, 10_000)
     transport = httpx.ASGITransport(create_app(serving, more=[labels_route(serving, store)]))
 
     def request(method: str, path: str, **more: object) -> httpx.Response:

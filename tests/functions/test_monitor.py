@@ -1,4 +1,4 @@
-"""The monitor function, driven by its event file on a mocked S3."""
+"""The monitor function, driven by its event file on a mocked S3 (a server: obstore speaks HTTP, not boto3)."""
 
 import importlib.util
 import json
@@ -19,7 +19,7 @@ from lifecycle.steps.effects import RecordedInvocations
 from lifecycle.storage.codec import encode, sha256
 from lifecycle.storage.registry import POINTER_KEY
 from lifecycle.storage.windows import capture_key
-from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).parents[2]
 EVENT = json.loads((ROOT / "events/monitor.json").read_text())
@@ -47,8 +47,17 @@ def handler():
     return lambda event: module.handler(event, None)
 
 
+@pytest.fixture(scope="module")
+def url():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
 @pytest.fixture
-def s3(monkeypatch):
+def s3(monkeypatch, url):
     """A client of an empty bucket, and an environment as Lambda's."""
     for name, value in {
         "LIFECYCLE_BUCKET": "lifecycle",
@@ -57,17 +66,20 @@ def s3(monkeypatch):
         "LIFECYCLE_TRAIN_FUNCTION": "train",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": url,
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     wiring.monitoring.cache_clear()
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="lifecycle")
-        yield client
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="lifecycle")
+    yield client
+    for item in client.list_objects_v2(Bucket="lifecycle").get("Contents", []):
+        client.delete_object(Bucket="lifecycle", Key=item["Key"])
+    client.delete_bucket(Bucket="lifecycle")
     root.handlers, root.level = handlers, level
     wiring.monitoring.cache_clear()
 
@@ -115,6 +127,12 @@ def captured(s3, readings):
     put(s3, capture_key(at, "u1"), "".join(json.dumps(line) + "\n" for line in lines).encode())
 
 
+def logged(capsys, message):
+    """The log line with ``message``, among those of the mocked S3."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    return next(line for line in lines if line["message"] == message)
+
+
 def test_the_event_file_names_a_whole_hour_that_has_passed():
     assert datetime.now(UTC) >= END
     assert (END.minute, END.second) == (0, 0)
@@ -133,7 +151,7 @@ def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
     assert (result["result"], result["rows"], result["policy"]) == ("nothing", 500, "seed")
     report = json.loads(s3.get_object(Bucket="lifecycle", Key=result["report"])["Body"].read())
     assert report["decision"]["reasons"] == ["no feature drifted and the model is as confident as it was"]
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    told = logged(capsys, "window judged: nothing")
     assert (told["step"], told["message"], told["MonitorNothing"]) == ("monitor", "window judged: nothing", 1)
 
 
@@ -141,7 +159,7 @@ def test_drift_invokes_train_once_per_delivery_with_one_request_id(handler, s3, 
     promoted(s3)
     captured(s3, [float(value % 50 + 50) for value in range(500)])
     invoked = RecordedInvocations()
-    monkeypatch.setattr("lifecycle.aws.wiring.monitor.LambdaInvoker", lambda functions: invoked)
+    monkeypatch.setattr("lifecycle.aws.invoke.LambdaInvoker", lambda functions: invoked)
 
     results = [handler(EVENT), handler(EVENT)]
 
@@ -156,7 +174,7 @@ def test_a_bad_event_raises_and_is_logged_for_a_person(handler, s3, capsys):
     with pytest.raises(InvalidEvent, match="scheduled_time"):
         handler({"scheduled_at": "2026-11-23"})
 
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["level"] == "ERROR"
+    assert logged(capsys, "the window was not judged")["level"] == "ERROR"
 
 
 def test_a_missing_variable_is_named(handler, s3, monkeypatch):

@@ -59,7 +59,7 @@ def estimate_performance(scores: Scores) -> EstimatedPerformance:
     return EstimatedPerformance(
         rows=rows,
         positive_share=positives / rows if rows else None,
-        roc_auc=float(positive @ (below + negative / 2)) / pairs if pairs > 0 else None,
+        roc_auc=float((positive * (below + negative / 2)).sum()) / pairs if pairs > 0 else None,
         recall=hits / positives if positives > 0 else None,
         precision=hits / flagged if flagged > 0 else None,
     )

@@ -105,7 +105,8 @@ class Scores:
         numbers = np.bincount(place, minlength=2 * PROBABILITY_BINS).astype(np.float64)
         sums = np.bincount(place, weights=probability, minlength=2 * PROBABILITY_BINS)
         bins = np.stack((numbers.reshape(2, -1), sums.reshape(2, -1)), axis=1)
-        return cls(Placed.of(reference, score), (float(distance.sum()), float(distance @ distance)), bins)
+        # Not a dot product: the BLAS would wake threads that spin, and cost more processor time than all the rest.
+        return cls(Placed.of(reference, score), (float(distance.sum()), float(np.square(distance).sum())), bins)
 
     @classmethod
     def empty(cls, reference: Distribution) -> Self:

@@ -139,8 +139,8 @@ def mean_and_variance(values: Floats, counts: Counts) -> tuple[float, float]:
     n = int(counts.sum())
     if n == 0:
         return 0.0, 0.0
-    mean = float(values @ counts) / n
-    return mean, float((values - mean) ** 2 @ counts) / (n - 1) if n > 1 else 0.0
+    mean = float((values * counts).sum()) / n
+    return mean, float((np.square(values - mean) * counts).sum()) / (n - 1) if n > 1 else 0.0
 
 
 def build_reference(

@@ -22,7 +22,7 @@ from lifecycle.domain.reference import Reference, watched
 from lifecycle.storage.objects import ObjectStore, Stored
 from lifecycle.storage.windows import Window, capture_prefix, hour_window, hours, read_summary, write_summary
 
-_WORKERS = 16  # GETs at once; waiting for S3 is what takes time, not the processor
+_WORKERS = 32  # GETs at once; waiting for S3 is what takes time, not the processor
 _SLICE_BYTES = 1 << 20  # decoded at once: fits a processor's cache, which halves the time of 8 MiB
 _BATCH_ROWS = 50_000  # profiled at once: sorting is paid per row, searching the reference per batch
 

@@ -52,10 +52,10 @@ def around(value):
     return Estimate(value, value - 0.02, value + 0.02)
 
 
-def realised(auc=0.84, *, drop_p=0.5, gap=0.0, gap_p=0.5):
+def realised(auc=0.84, *, drop_p=0.5, gap=0.0, gap_p=0.5, biased=False):
     shares = around(0.5)
     metrics = Metrics(around(auc), shares, shares, shares, shares, 0.01, 500, 130, 200)
-    return RealisedPerformance(metrics, around(0.84), drop_p, gap, gap_p, 1.0, False)
+    return RealisedPerformance(metrics, around(0.84), drop_p, gap, gap_p, 1.0, biased)
 
 
 def reasons(decision):
@@ -251,6 +251,14 @@ class TestOtherActions:
         decision = GUARDED.decide(evidence(report(QUIET, check("tenure", effect=0.04))), MonitorState())
 
         assert decision.would_change[0].startswith("tenure:ks: effect above 0.050 (now 0.040)")
+
+    def test_labels_of_selected_customers_are_no_evidence(self):
+        picked = evidence(realised=realised(0.6, drop_p=1e-9, gap=0.2, gap_p=1e-9, biased=True))
+
+        decision = GUARDED.decide(picked, seen_before("performance"))
+
+        assert decision.action == "nothing"
+        assert decision.figures["realised_trusted"] is False
 
 
 class TestState:

@@ -47,6 +47,12 @@ class Evidence:
         total = self.rows + self.refused
         return self.refused / total if total else 0.0
 
+    @property
+    def trusted_realised(self) -> RealisedPerformance | None:
+        """Realised performance of all customers; None when the labelled ones were selected: a narrower range of scores
+        lowers the ROC-AUC by itself, and a share of positives among the chosen is no share."""
+        return None if self.realised is None or self.realised.biased else self.realised
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyDecision:
@@ -107,6 +113,7 @@ def figures_of(evidence: Evidence) -> dict[str, Any]:
         "confidence_change": drift.confidence.change if drift else None,
         "estimated_roc_auc": evidence.estimated.roc_auc if evidence.estimated else None,
         "realised_roc_auc": evidence.realised.metrics.roc_auc.to_dict() if evidence.realised else None,
+        "realised_trusted": evidence.trusted_realised is not None,
         "new_labelled_rows": evidence.new_labelled_rows,
         "data_sha256": evidence.data_sha256,
     }

@@ -23,6 +23,8 @@ class Guarded:
        changed since the last retrain, ``cooldown`` has passed since, and fewer than ``budget`` retrains were asked for
        within ``period``; else *alert*, naming what stands in the way;
     4. the share of positives differs from the mean probability by more than ``calibration_gap`` (p < alpha): *recalibrate*.
+
+    Labels of selected customers (``RealisedPerformance.biased``) are reported, and nothing is concluded from them.
     """
 
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -102,7 +104,7 @@ class Guarded:
             return PolicyDecision(
                 "retrain", self.name, reasons, figures, ("the finding gone in this window or the one before",)
             )
-        off = evidence.realised
+        off = evidence.trusted_realised
         if (
             off is not None
             and abs(off.calibration_gap) > self.calibration_gap
@@ -157,7 +159,7 @@ class Guarded:
 def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     """What speaks for learning again in this one window, by name: drifted checks and a fallen realised performance."""
     found = {check.name: check.reason for check in evidence.drift.drifted} if evidence.drift else {}
-    realised = evidence.realised
+    realised = evidence.trusted_realised
     if realised and realised.drop > policy.auc_drop and realised.drop_p < policy.thresholds.alpha:
         found[PERFORMANCE] = (
             f"realised ROC-AUC {realised.metrics.roc_auc} against {realised.expected} at promotion, p {realised.drop_p:.2g}"

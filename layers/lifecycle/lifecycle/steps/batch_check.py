@@ -1,0 +1,153 @@
+"""The contract's check, a column at a time. What is plainly fine is accepted here; a row with anything else goes to ``Contract.check``.
+
+So there is one set of rules: this only remembers what the contract said of a value before, and compares plain numbers with their bounds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import nan
+from types import NoneType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifecycle.domain.contract import Checked, Contract, Feature
+from lifecycle.domain.frame import NULL, UNSEEN, Column, Frame
+from lifecycle.steps.batch_input import MISSING, Chunk
+
+MAX_REMEMBERED = 20_000  # values of one feature and type, so that memory stays flat
+_ODD = float("inf")  # no checked value is infinite
+_NUMERALS = frozenset("0123456789.+-")
+
+type Floats = NDArray[np.float64]
+type Memo = dict[object, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedChunk:
+    """``good[i]`` is the position in the chunk of row ``i`` of ``frame``; ``odd`` has the check of each row that was looked at singly."""
+
+    frame: Frame
+    good: list[int]
+    odd: dict[int, Checked]
+
+
+class ColumnCheck:
+    """Checks chunk after chunk of one input. ``text``: values are CSV text. ``extra`` as for ``Contract.check``."""
+
+    def __init__(self, contract: Contract, *, text: bool, extra: Literal["refuse", "ignore"]) -> None:
+        self._contract, self._text, self._extra = contract, text, extra
+        self._alone = {
+            one.name: replace(contract, features=(one,), slices=(), id_column=None, time_column=None)
+            for one in contract.features
+        }
+        self._label = replace(contract, features=(), slices=())
+        self._memos: dict[str, dict[type, Memo]] = {one.name: {} for one in contract.features}
+        self._codes = {
+            one.name: {level: float(code) for code, level in enumerate(one.levels)} for one in contract.features
+        }
+
+    def __call__(self, chunk: Chunk) -> CheckedChunk:
+        """Which rows keep the contract, as columns; and what is to be said of the others, and of those that were mended."""
+        features, n = self._contract.features, len(chunk.numbers)
+        read = {one.name: self._column(one, chunk.column(one.name)) for one in features}
+        suspect = np.zeros(n, np.bool_)
+        for column in read.values():
+            suspect |= np.isinf(column)
+        if self._extra == "refuse" and chunk.columns is None:
+            suspect |= np.fromiter((not self._contract.columns.issuperset(row) for row in chunk.rows), np.bool_, n)
+        odd = {index: self.row(chunk, index) for index in np.flatnonzero(suspect).tolist()}
+        frame = Frame(self._contract, n, {one.name: _typed(one, read[one.name]) for one in features})
+        if not odd:
+            return CheckedChunk(frame, list(range(n)), odd)
+        mended = [index for index, row in odd.items() if not row.violations]
+        singly = Frame.from_values(self._contract, (odd[index].values for index in mended))
+        for name, values in frame.columns.items():
+            values[mended] = singly.columns[name]
+        good = np.delete(np.arange(n), [index for index, row in odd.items() if row.violations])
+        return CheckedChunk(frame.take(good), good.tolist(), odd)
+
+    def row(self, chunk: Chunk, index: int) -> Checked:
+        """The contract's own word on one row."""
+        return self._contract.check(chunk.row(index), text=self._text, extra=self._extra)
+
+    def entity_id(self, value: object) -> str | None:
+        """The id as the contract reads it."""
+        column = self._contract.id_column
+        return self._label.check({column: value}).entity_id if column else None
+
+    def _column(self, feature: Feature, raw: Sequence[object]) -> Floats:
+        """float64[n]: the checked value, or a level's code; NaN for null, infinity for what the contract has to look at."""
+        types = set(map(type, raw))
+        if feature.kind in ("numeric", "integer") and (numbers := self._numbers(feature, raw, types)) is not None:
+            return numbers
+        memos = self._memos[feature.name]
+        try:
+            if len(types) == 1:
+                found = list(map(memos.setdefault(types.pop(), {}).get, raw))
+            else:
+                found = [memos.setdefault(type(value), {}).get(value) for value in raw]
+        except TypeError:  # a list or an object, which has no hash
+            found = [None] * len(raw)
+        if None in found:
+            found = [
+                self._learn(feature, value) if known is None else known for value, known in zip(raw, found, strict=True)
+            ]
+        return np.array(found, np.float64)
+
+    def _learn(self, feature: Feature, value: object) -> float:
+        """Ask the contract about one value, and remember what it said."""
+        # By type, because 1, 1.0 and True are one key to a dictionary and not to the contract.
+        memo = self._memos[feature.name].setdefault(type(value), {})
+        try:
+            if (known := memo.get(value)) is not None:
+                return known
+        except TypeError:
+            return _ODD
+        given = {} if value is MISSING else {feature.name: value}
+        checked = self._alone[feature.name].check(given, text=self._text, extra="ignore")
+        result = _ODD
+        if not checked.violations and not checked.repairs:
+            result = self._coded(feature, checked.values[feature.name])
+        if len(memo) >= MAX_REMEMBERED:
+            memo.clear()
+        memo[value] = result
+        return result
+
+    def _coded(self, feature: Feature, value: float | str | None) -> float:
+        if feature.kind == "categorical":
+            return float(NULL) if value is None else self._codes[feature.name].get(str(value), float(UNSEEN))
+        return nan if value is None else float(value)
+
+    def _numbers(self, feature: Feature, raw: Sequence[object], types: set[type]) -> Floats | None:
+        """The column if all of it is numbers or nothing, at the speed of NumPy; None if it has to be looked up."""
+        try:
+            if self._text and types == {str}:
+                # Of these characters Python's float makes what the contract makes: no "nan", "1_000", blanks or other scripts' digits.
+                if not _NUMERALS.issuperset("".join(raw)):  # type: ignore[arg-type]  # str alone
+                    return None
+                values = np.array([float(text) if text else nan for text in raw], np.float64)  # type: ignore[arg-type]
+                nulls = raw.count("")
+            elif not self._text and types <= {int, float, NoneType}:
+                values = np.array(raw, np.float64)
+                nulls = raw.count(None)
+            else:
+                return None
+        except (ValueError, OverflowError):
+            return None
+        low = -np.inf if feature.minimum is None else feature.minimum
+        high = np.inf if feature.maximum is None else feature.maximum
+        fine = (values >= low) & (values <= high)
+        if feature.kind == "integer":
+            fine &= values == np.floor(values)
+        missing = np.isnan(values)
+        if feature.nullable and feature.if_missing is None and nulls == np.count_nonzero(missing):
+            fine |= missing
+        return np.where(fine, values, _ODD)
+
+
+def _typed(feature: Feature, read: Floats) -> Column:
+    if feature.kind != "categorical":
+        return read
+    return np.where(np.isinf(read), NULL, read).astype(np.int32)

@@ -1,0 +1,120 @@
+"""Chunks of rows into lines of output: predictions and rejections, and the totals that must add up."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+
+from lifecycle.domain.contract import Violation
+from lifecycle.domain.model import Model, sigmoid
+from lifecycle.domain.model_columns import logits
+from lifecycle.steps.batch_check import ColumnCheck
+from lifecycle.steps.batch_input import Chunk
+from lifecycle.steps.predict import answer, score
+
+
+@dataclass(slots=True)
+class Totals:
+    """``rows`` = ``predicted`` + ``rejected``; ``positive`` of the predicted.
+
+    ``rules`` counts what rejected rows broke, as "field: rule" or "rule"; ``repaired`` the values mended by the contract's rule, by field.
+    """
+
+    rows: int = 0
+    predicted: int = 0
+    positive: int = 0
+    rejected: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+    repaired: Counter[str] = field(default_factory=Counter)
+
+    def to_dict(self) -> dict[str, Any]:
+        counts = {"rows": self.rows, "predicted": self.predicted, "positive": self.positive, "rejected": self.rejected}
+        return {**counts, "rules": dict(self.rules), "repaired": dict(self.repaired)}
+
+
+class Scorer:
+    """Scores one input with one model.
+
+    ``job`` names the work: row ``n`` is prediction ``<job>-<n>`` however often it is done. ``reasons`` adds all that the API answers.
+    """
+
+    def __init__(self, model: Model, job: str, check: ColumnCheck, *, reasons: bool) -> None:
+        self._model, self._job, self._check, self._reasons = model, job, check, reasons
+        self.totals = Totals()
+
+    def score(self, chunk: Chunk) -> tuple[bytes, bytes]:
+        """JSON lines for the rows that were predicted, and for those that were rejected, each in the order of the input."""
+        checked = self._check(chunk)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is rejected below
+            logit = logits(self._model, checked.frame)
+        finite = np.isfinite(logit)
+        broken = {index: row.violations for index, row in checked.odd.items() if row.violations}
+        for place in np.flatnonzero(~finite).tolist():
+            index = checked.good[place]
+            broken[index] = score(self._model, self._check.row(chunk, index))[0].violations
+        predicted = [index for index in checked.good if index not in broken]
+        rejected = {
+            one.number: _rejected(one.number, [Violation("", one.rule, None, one.message)], one.raw)
+            for one in chunk.unreadable
+        }
+        rejected |= {chunk.numbers[i]: _rejected(chunk.numbers[i], found, chunk.row(i)) for i, found in broken.items()}
+        totals = self.totals
+        totals.rows += len(predicted) + len(rejected)
+        totals.predicted += len(predicted)
+        totals.rejected += len(rejected)
+        totals.positive += int(np.count_nonzero(logit[finite] >= self._model.threshold_logit))
+        totals.rules.update(one.rule for one in chunk.unreadable)
+        totals.rules.update(self._name(one) for found in broken.values() for one in found)
+        totals.repaired.update(one.field for i, row in checked.odd.items() if i not in broken for one in row.repairs)
+        lines = (
+            self._explained(chunk, predicted)
+            if self._reasons
+            else self._plain(chunk, predicted, logit[finite].tolist())
+        )
+        return b"".join(lines), b"".join(rejected[number] for number in sorted(rejected))
+
+    def _name(self, violation: Violation) -> str:
+        # Names that are not the contract's come from outside: they are not counted one by one, which could fill the memory.
+        known = violation.field in self._model.contract.columns
+        return f"{violation.field}: {violation.rule}" if known else violation.rule
+
+    def _plain(self, chunk: Chunk, predicted: Sequence[int], logit: Sequence[float]) -> Iterator[bytes]:
+        # One by one through the model's own functions: NumPy's exp may differ from math's in the last bit.
+        probability, threshold, job, entity = (
+            self._model.calibration.probability,
+            self._model.threshold_logit,
+            self._job,
+            self._check.entity_id,
+        )
+        ids = chunk.column(self._model.contract.id_column or "")
+        for index, x in zip(predicted, logit, strict=True):
+            number = chunk.numbers[index]
+            line = {
+                "row": number,
+                "prediction_id": f"{job}-{number}",
+                "entity_id": entity(ids[index]),
+                "probability": probability(x),
+                "decision": x >= threshold,
+                "score": sigmoid(x),
+                "logit": x,
+            }
+            yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+    def _explained(self, chunk: Chunk, predicted: Sequence[int]) -> Iterator[bytes]:
+        for index in predicted:
+            number = chunk.numbers[index]
+            row = self._check.row(chunk, index)
+            given = answer(self._model, row, self._model.score(row.values), f"{self._job}-{number}")
+            yield orjson.dumps({"row": number, **given}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _rejected(number: int, violations: Iterable[Violation], raw: str | Mapping[str, Any]) -> bytes:
+    line = {"row": number, "violations": [asdict(one) for one in violations], "raw": raw}
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # an integer of more than 64 bits
+        return json.dumps(line, default=str, separators=(",", ":")).encode() + b"\n"

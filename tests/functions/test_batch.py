@@ -1,0 +1,117 @@
+"""The batch function, driven by its event file: the real handler and obstore, against S3 over HTTP."""
+
+import csv
+import importlib.util
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from lifecycle.aws.s3_obstore import ObstoreObjectStore
+from lifecycle.aws.wiring import batch as wiring
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.errors import InvalidEvent, ObjectNotFound
+from lifecycle.domain.model import Model
+from lifecycle.storage.objects import ObjectStore
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).parents[2]
+EVENT: dict[str, Any] = json.loads((ROOT / "events/batch.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def store(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+    """An empty bucket, and an environment as Lambda's."""
+    bucket = f"bucket-{abs(hash(request.node.name))}"
+    for name, value in {
+        "LIFECYCLE_BUCKET": bucket,
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=bucket)
+    root, ours = logging.getLogger(), logging.getLogger("lifecycle")
+    before = (root.handlers, root.level, ours.level)
+    wiring.scoring.cache_clear()
+    yield ObstoreObjectStore(bucket, endpoint_url=s3)
+    wiring.scoring.cache_clear()
+    root.handlers, root.level = before[0], before[1]
+    ours.setLevel(before[2])
+
+
+@pytest.fixture
+def handler() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    spec = importlib.util.spec_from_file_location("batch_app", ROOT / "functions/predict/batch.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda event: module.handler(event, SimpleNamespace(aws_request_id="r-1"))
+
+
+@pytest.fixture
+def model(
+    store: ObjectStore, telco: Contract, draw_model: Callable[..., Model], enthrone: Callable[..., None]
+) -> Model:
+    model = draw_model(telco, "20261123-first")
+    enthrone(store, model)
+    return model
+
+
+def upload(store: ObjectStore, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    store.put(EVENT["input"], text.getvalue().encode())
+
+
+def test_the_event_scores_its_object_and_a_repetition_looks_it_up(
+    handler: Any, store: ObjectStore, model: Model, telco: Contract, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = {"customer_id": "c1", **telco.example()}
+    upload(store, [good, {**good, "tenure": "-1"}, {**good, "customer_id": "c3"}])
+    result = handler(EVENT)
+    assert (result["rows"], result["predicted"], result["rejected"], result["repeated"]) == (3, 2, 1, False)
+    lines = store.get(result["output"]["predictions"]).data.splitlines()
+    assert [json.loads(line)["entity_id"] for line in lines] == ["c1", "c3"]
+    assert json.loads(lines[0])["logit"] == model.score(telco.check(good).values).logit
+    assert handler(EVENT) == {**result, "repeated": True}
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"scored"' in line]
+    assert [(line["step"], line["correlation_id"], line["rejected"]) for line in logged] == [("batch", "r-1", 1)] * 2
+
+
+def test_a_large_object_goes_through_in_parts(handler: Any, store: ObjectStore, model: Model, telco: Contract) -> None:
+    upload(store, [{"customer_id": f"c{n}", **telco.example()} for n in range(60_000)])
+    result = handler(EVENT)
+    assert (result["predicted"], result["rejected"]) == (60_000, 0)
+    data = store.get(result["output"]["predictions"]).data
+    assert len(data) > 8 * 1024 * 1024
+    assert data.count(b"\n") == 60_000
+
+
+def test_errors_are_typed_and_logged(
+    handler: Any, store: ObjectStore, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ObjectNotFound):
+        handler(EVENT)
+    with pytest.raises(InvalidEvent):
+        handler({"input": "models/v1/model.csv"})
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"nothing was scored"' in line]
+    assert [line["error"] for line in logged] == ["ObjectNotFound", "InvalidEvent"]

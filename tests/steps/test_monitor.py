@@ -430,6 +430,20 @@ class TestOncePerWindow:
         assert {event["request_id"] for _, event in invoker.events} == {"monitor:20261123T000000Z_20261124T000000Z"}
         assert len(read_state(world.store)[0]["retrains"]) == 1
 
+    def test_a_monitor_that_was_overtaken_decides_again_on_what_the_other_left(self):
+        world, invoker = World(), RecordedInvocations()
+        for day in range(2):
+            world.capture(TODAY - day * DAY - timedelta(hours=3), world.customers(40 + day, 300, price=58.0))
+        world.label(500)
+        hasty = Guarded(persistence=1)
+        overtaken = Overtaken(world.store, lambda: monitor(at(-1), world.deps(policy=hasty, invoker=invoker)))
+
+        result = monitor(at(0), world.deps(policy=hasty, invoker=invoker, store=overtaken))
+
+        assert result["result"] == "alert"
+        assert "the last one was asked for" in " ".join(result["reasons"])
+        assert [event["request_id"] for _, event in invoker.events] == ["monitor:20261122T000000Z_20261123T000000Z"]
+
     def test_windows_judged_at_once_share_one_budget(self):
         world, invoker = World(), RecordedInvocations()
         for day in range(5):
@@ -455,6 +469,27 @@ def test_however_often_and_in_whatever_order_windows_are_delivered_each_is_decid
     for day, result in zip(order, results, strict=True):
         assert {**result, "duplicate": None} == {**first.setdefault(day, result), "duplicate": None}
     assert len({event["request_id"] for _, event in invoker.events}) == len(read_state(world.store)[0]["retrains"]) <= 1
+
+
+class Overtaken(FaultyObjectStore):
+    """A store in which ``other`` happens just before the first write of the state."""
+
+    def __init__(self, inner, other):
+        super().__init__(inner)
+        self.other = other
+
+    def create(self, key, data):
+        self._overtake(key)
+        return super().create(key, data)
+
+    def swap(self, key, data, etag):
+        self._overtake(key)
+        return super().swap(key, data, etag)
+
+    def _overtake(self, key):
+        if key == STATE_KEY and self.other:
+            other, self.other = self.other, None
+            other()
 
 
 def _writes_until_state(world):

@@ -1,4 +1,4 @@
-"""The object store on S3 by boto3, for monitor, train and promote: boto3 is in the Lambda runtime already. See docs/decisions/0003."""
+"""The object store on S3 by boto3, for train and promote: boto3 is in the Lambda runtime already. See docs/decisions/0003."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The object store on S3 by obstore, for predict and batch: a tenth of boto3's cold start. See docs/decisions/0003."""
+"""The object store on S3 by obstore, for predict, batch and monitor: a tenth of boto3's cold start. See docs/decisions/0003."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

@@ -19,9 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+LIBRARY = HERE.parent / "layers" / "lifecycle" / "lifecycle"
 PYTHON = "3.13"
 RUNTIME_PROVIDES = ("boto3", "botocore", "jmespath", "s3transfer")  # in Lambda's Python runtime already
 WHEEL_TAGS = {"x86_64": "x86_64", "arm64": "aarch64"}
+# Installed with a dependency, imported by no path of ours. google-auth wants cryptography for Google's cloud; 15 MiB.
+UNUSED = ("cryptography", "cffi", "_cffi_backend", "pycparser")
 # Packages that other packages' code imports although they look like tests.
 KEEP = ("numpy/testing", "numpy/_core/tests", "sklearn/utils/tests")
 DEVELOPMENT_FILES = (".pyi", ".h", ".hpp", ".pxd", ".pyx", ".c", ".cpp", ".a", ".f90", ".tp")
@@ -80,9 +83,9 @@ def install(requirements: Path, target: Path, arch: str) -> None:
 
 def prune(target: Path) -> None:
     """Drop what no Lambda reads: the runtime's own packages, tests, headers, stubs, scripts, byte code of the builder."""
-    for name in RUNTIME_PROVIDES:
-        for path in [*target.glob(name), *target.glob(f"{name}-*.dist-info")]:
-            shutil.rmtree(path)
+    for name in (*RUNTIME_PROVIDES, *UNUSED):
+        for path in [*target.glob(name), *target.glob(f"{name}.*.so"), *target.glob(f"{name}-*.dist-info")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.rmtree(target / "bin", ignore_errors=True)
     for path in sorted(target.rglob("*"), reverse=True):
         relative = path.relative_to(target).as_posix()
@@ -106,31 +109,34 @@ def strip(target: Path, arch: str) -> None:
 
 
 def build(name: str, target: Path, arch: str) -> None:
-    package = PACKAGES[name]
     target.mkdir(parents=True, exist_ok=True)
+    if name == "layer":
+        shutil.copytree(LIBRARY, target / LIBRARY.name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        return precompile(target, "/opt/python")
+    package = PACKAGES[name]
     install(HERE / package.folder / package.requirements, target, arch)
     prune(target)
     strip(target, arch)
     for handler in package.handlers:
         shutil.copyfile(HERE / package.folder / handler, target / handler)
     if package.precompile:
-        precompile(target)
+        precompile(target, "/var/task")
 
 
-def precompile(target: Path) -> None:
+def precompile(target: Path, place: str) -> None:
     """Byte code that is never checked against its source: zip files carry no usable times."""
     if sys.version_info[:2] != tuple(int(part) for part in PYTHON.split(".")):
         raise SystemExit(f"byte code for Lambda needs Python {PYTHON}; this is {platform.python_version()}")
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     if not compileall.compile_dir(
-        target, quiet=1, invalidation_mode=mode, stripdir=str(target), prependdir="/var/task"
+        target, quiet=1, invalidation_mode=mode, stripdir=str(target), prependdir=place
     ):
         raise SystemExit(f"some file below {target} does not compile")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=PACKAGES)
+    parser.add_argument("name", choices=[*PACKAGES, "layer"])
     parser.add_argument("target", type=Path)
     parser.add_argument("--arch", choices=WHEEL_TAGS, default="x86_64")
     arguments = parser.parse_args()

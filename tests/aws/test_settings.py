@@ -25,6 +25,7 @@ def test_only_the_bucket_must_be_set() -> None:
         mlflow_tracking_uri=None,
         mlflow_experiment_name="lifecycle",
         endpoint_url=None,
+        lambda_endpoint_url=None,
     )
 
 
@@ -44,6 +45,7 @@ def test_every_variable_is_read() -> None:
         "MLFLOW_TRACKING_URI": "https://mlflow.example",
         "MLFLOW_EXPERIMENT_NAME": "telco",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+        "AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:3001",
     }
     settings = Settings.from_env(chosen)
     assert {variable.name for variable in Settings.variables().values()} == set(chosen)

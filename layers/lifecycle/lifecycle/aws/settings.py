@@ -116,6 +116,10 @@ class Settings:
         "AWS_ENDPOINT_URL", _optional, "Another AWS, such as the embedded cloud; plain http is allowed then.", ""
     )
 
+    lambda_endpoint_url: str | None = _variable(
+        "AWS_ENDPOINT_URL_LAMBDA", _optional, "Another Lambda, such as sam local start-lambda; boto3 reads it itself.", ""
+    )
+
     @classmethod
     def variables(cls) -> Mapping[str, Variable]:
         """The variables by field name."""

@@ -58,6 +58,8 @@ def install(requirements: Path, target: Path, arch: str) -> None:
             "pip",
             "install",
             "--quiet",
+            # A hard link would let strip() reach into uv's cache, and through it into every environment on the machine.
+            "--link-mode=copy",
             "--python-version",
             PYTHON,
             "--python-platform",

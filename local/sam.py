@@ -1,0 +1,225 @@
+"""``make sam-local``: the built packages under the real SAM CLI, each event to its function, against S3 on this host.
+
+It needs a container engine and ``sam`` (AWS SAM CLI). S3 is moto's server, on the address of Docker's bridge, because a
+container must reach it; everything else listens on 127.0.0.1, or on that address for the same reason.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import boto3
+from lifecycle.aws.s3_boto3 import Boto3ObjectStore
+
+from local import customers, datasets
+from local.cloud import ROOT, CloudError
+
+BUCKET = "lifecycle-sam-local"
+FUNCTIONS = ("PredictFunction", "BatchFunction", "MonitorFunction", "TrainFunction", "PromoteFunction")
+READY_SECONDS = 120.0
+HOST_GATEWAY = "host.docker.internal"
+
+
+def missing() -> str | None:
+    """Why the SAM CLI cannot run here, None if it can."""
+    if shutil.which("sam") is None:
+        return "the SAM CLI (`sam`) is not on the PATH"
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        return "no container engine answers (`docker info`)"
+    return None
+
+
+def free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+class SamLocal:
+    """S3 on the host, and the SAM CLI pointed at it. Use ``with sam_local(...) as sam``."""
+
+    def __init__(self, home: Path, bridge: str, s3_port: int, lambda_port: int) -> None:
+        self.home, self.bridge, self.lambda_port = home, bridge, lambda_port
+        self.s3_url = f"http://{bridge}:{s3_port}"
+        self.overrides = [
+            f"BucketName={BUCKET}",
+            f"EndpointUrl=http://{HOST_GATEWAY}:{s3_port}",
+            f"LambdaEndpointUrl=http://{HOST_GATEWAY}:{lambda_port}",
+            "SettleSeconds=0",
+            "ChampionTtlSeconds=0",
+        ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The caller's, without its AWS: sam sends credentials it finds to STS."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHONDONTWRITE"))}
+        return kept | {"SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
+
+    @property
+    def store(self) -> Boto3ObjectStore:
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.s3_url,
+            region_name="us-east-1",
+            aws_access_key_id="defaultkey",
+            aws_secret_access_key="defaultsecret",  # noqa: S106 - SAM gives containers the same placeholder
+        )
+        with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+            client.create_bucket(Bucket=BUCKET)
+        return Boto3ObjectStore(BUCKET, client=client)
+
+    def build(self) -> None:
+        """``sam build``; the interpreter of the runtime must be first on the PATH."""
+        here = str(Path(sys.executable).resolve().parent)
+        environment = self.environment | {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(["sam", "build"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CloudError(f"sam build failed:\n{done.stderr[-3000:]}")
+
+    def command(self, *words: str) -> list[str]:
+        return ["sam", "local", *words, "--skip-pull-image", "--parameter-overrides", " ".join(self.overrides)]
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+        """``sam local invoke``: the payload, parsed. A raising handler exits 0 too, so callers look at the payload."""
+        done = subprocess.run(
+            self.command("invoke", function, "--event", "-"),
+            cwd=ROOT,
+            env=self.environment,
+            input=json.dumps(event),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        if done.returncode or not lines:
+            raise CloudError(f"sam local invoke {function} failed:\n{done.stdout[-500:]}\n{done.stderr[-3000:]}")
+        return json.loads(lines[-1])
+
+    @contextmanager
+    def serving(self, kind: str, port: int, host: str) -> Iterator[str]:
+        """``sam local start-api`` or ``start-lambda`` while the block runs; gives its URL."""
+        log = (self.home / f"{kind}.log").open("wb")
+        process = subprocess.Popen(
+            self.command(kind, "--port", str(port), "--host", host),
+            cwd=ROOT,
+            env=self.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _await(host, port, process, self.home / f"{kind}.log")
+            yield f"http://{host}:{port}"
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            log.close()
+
+
+@contextmanager
+def sam_local(home: Path) -> Iterator[SamLocal]:
+    """S3 on the host for the block, and a built stack. Raises CloudError, which says what is missing."""
+    if why := missing():
+        raise CloudError(f"make sam-local cannot run: {why}.")
+    home.mkdir(parents=True, exist_ok=True)
+    found = subprocess.run(
+        ["docker", "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    bridge = found.stdout.strip() or "127.0.0.1"
+    sam = SamLocal(home, bridge, free_port(bridge), free_port(bridge))
+    log = (home / "s3.log").open("wb")
+    port = sam.s3_url.rsplit(":", 1)[1]
+    moto = subprocess.Popen(
+        [str(Path(sys.executable).with_name("moto_server")), "-H", bridge, "-p", port], stdout=log, stderr=log
+    )
+    try:
+        _await(bridge, int(port), moto, home / "s3.log")
+        sam.build()
+        yield sam
+    finally:
+        moto.terminate()
+        moto.wait(10)
+        log.close()
+
+
+def _await(host: str, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise CloudError(f"it stopped by itself:\n{log.read_text(errors='replace')[-2000:]}")
+        with suppress(OSError), socket.create_connection((host, port), 1):
+            return
+        time.sleep(0.2)
+    raise CloudError(f"nothing listens on {host}:{port} after {READY_SECONDS:g} s; see {log}")
+
+
+def request(url: str, body: Any = None) -> tuple[int, Any]:
+    """POST ``body`` as JSON, or GET. Returns status and JSON body."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})  # noqa: S310 - our own server
+    try:
+        with urllib.request.urlopen(asked, timeout=120) as answer:  # noqa: S310 - our own server
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def event(name: str) -> dict[str, Any]:
+    """One of the files in ``events/``."""
+    loaded: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def seed(sam: SamLocal) -> Sequence[dict[str, Any]]:
+    """The shipped contract and the first customers in the bucket; returns other customers, as requests."""
+    first, others = customers.split(datasets.telco())
+    store = sam.store
+    store.put("contract.json", datasets.contract_text("telco").encode())
+    store.put("data/2026-08-25/customers.csv", first.to_csv(index=False).encode())
+    return customers.as_requests(others, datasets.contract("telco"))
+
+
+def main() -> None:
+    """Build, then every event to its function, one after the other, printing what came back."""
+    with sam_local(ROOT / ".local" / "sam") as sam:
+        seed(sam)
+        with sam.serving("start-lambda", sam.lambda_port, sam.bridge):
+            for function, names in (
+                ("PredictFunction", ("predict",)),
+                ("TrainFunction", ("train",)),
+                ("PromoteFunction", ("promote",)),
+                ("PredictFunction", ("predict", "predict_list", "predict_invalid", "labels", "model", "status")),
+                ("BatchFunction", ("batch",)),
+                ("MonitorFunction", ("monitor",)),
+                ("PromoteFunction", ("rollback",)),
+            ):
+                for name in names:
+                    if not (ROOT / "events" / f"{name}.json").exists():
+                        continue
+                    print(f"sam local invoke {function} -e events/{name}.json")
+                    print("   ", json.dumps(sam.invoke(function, event(name)))[:300])
+
+
+if __name__ == "__main__":
+    main()

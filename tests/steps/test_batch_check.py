@@ -178,8 +178,17 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(len(memo) for by_type in check._memos.values() for memo in by_type.values()) <= 10
 
 
-def test_ids_are_read_as_the_contract_reads_them() -> None:
-    check = ColumnCheck(CONTRACT, text=True, extra="ignore")
-    assert [check.entity_id(value) for value in (" c1 ", 7, 7.0, None, "", [1])] == ["c1", "7", "7", None, None, None]
+@given(st.lists(TEXTS | VALUES | st.sampled_from([" c1 ", "x" * 99, "x" * 300, 7, 7.0, 2**63]), max_size=5))
+def test_ids_are_read_as_the_contract_reads_them(values: list[Any]) -> None:
+    chunk = Chunk(list(range(len(values))), columns={"id": values})
+    for text in (True, False):
+        ids = ColumnCheck(CONTRACT, text=text, extra="ignore").entity_ids(chunk, range(len(values)))
+        assert ids == [CONTRACT.check({"id": value}, text=text).entity_id for value in values]
     nobody = dataclasses.replace(CONTRACT, id_column=None)
-    assert ColumnCheck(nobody, text=True, extra="ignore").entity_id("c1") is None
+    assert ColumnCheck(nobody, text=True, extra="ignore").entity_ids(chunk, range(len(values))) == [None] * len(values)
+
+
+@pytest.mark.parametrize("name", ["colour", "left", "id"])
+def test_a_column_the_contract_does_not_know_breaks_every_row_of_json(name: str) -> None:
+    columns: dict[str, list[object]] = {one: [value, value] for one, value in TYPED.items()} | {name: [1, 2]}
+    assert_same_as_row_by_row(ColumnCheck(CONTRACT, text=False, extra="refuse"), Chunk([1, 2], columns=columns))

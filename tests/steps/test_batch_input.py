@@ -5,10 +5,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifecycle.domain.errors import InvalidEvent
-from lifecycle.steps.batch_input import MAX_LINE, MISSING, Chunk, Unreadable, csv_chunks, json_chunks
+from lifecycle.steps import json_input
+from lifecycle.steps.batch_input import MAX_LINE, MISSING, Chunk, Unreadable
+from lifecycle.steps.csv_input import csv_chunks
+from lifecycle.steps.json_input import json_chunks
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:
@@ -132,3 +135,43 @@ def test_a_header_that_cannot_be_used_refuses_the_file(data: bytes, says: str) -
 def test_what_a_json_line_lacks_is_missing_not_null() -> None:
     (chunk,) = json_chunks([b'{"a": null}\n{}\n'])
     assert chunk.column("a") == [None, MISSING]
+
+
+LINES = st.sampled_from(
+    [
+        '{"a": 1, "b": "x"}',
+        '{"b": "x", "a": 1}',
+        '{"a": 1, "b": "x", "a": 2}',
+        '{"a" : 1, "b": "x\\":"}',
+        '{"a": 1.0, "b": ""}',
+        "[1]",
+        '{"a": 1e400, "b": ""}',
+        '{"a": -1e30, "b": ""}',
+        '{"a": 12345678901234567890123, "b": ""}',
+        '{"a": NaN, "b": ""}',
+        "{}",
+        "1",
+        '{"a": [], "b": ""}',
+        '{"a": ["b"], "b": ""}',
+        '{"a": {"b": 1, "b": 2}, "b": ""}',
+        '{"a": null, "b": "\\ud800"}',
+        " ",
+        "x",
+        '{"a": true, "b": "\\u00fc"}',
+        '{"a": "ü", "b": "\u2028"}',
+        '{"": 1}',
+        '{"a": 1, "\\u0061": 1}',
+        '{"a": 0.1, "b": 1E2}',
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(LINES, min_size=1, max_size=3), st.integers(1, 3))
+def test_the_quick_way_through_json_lines_reads_what_the_careful_way_reads(texts: list[str], chunk_rows: int) -> None:
+    data = "\n".join(texts).encode()
+    quick = read(json_chunks([data], chunk_rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_input, "_plain", lambda lines, most: None)
+        careful = read(json_chunks([data], chunk_rows))
+    assert repr(quick) == repr(careful)

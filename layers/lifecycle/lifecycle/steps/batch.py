@@ -9,9 +9,11 @@ from urllib.parse import unquote_plus
 from lifecycle.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed
 from lifecycle.domain.model import Model
 from lifecycle.steps.batch_check import ColumnCheck
-from lifecycle.steps.batch_input import Chunk, csv_chunks, json_chunks
+from lifecycle.steps.batch_input import Chunk
 from lifecycle.steps.batch_score import Scorer
+from lifecycle.steps.csv_input import csv_chunks
 from lifecycle.steps.effects import Clock
+from lifecycle.steps.json_input import json_chunks
 from lifecycle.storage.champion import ChampionSource
 from lifecycle.storage.codec import decode_any, encode
 from lifecycle.storage.objects import ObjectInfo, ObjectStore, checked_key

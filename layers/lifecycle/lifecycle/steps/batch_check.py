@@ -55,8 +55,8 @@ class ColumnCheck:
         suspect = np.zeros(n, np.bool_)
         for column in read.values():
             suspect |= np.isinf(column)
-        if self._extra == "refuse" and chunk.columns is None:
-            suspect |= np.fromiter((not self._contract.columns.issuperset(row) for row in chunk.rows), np.bool_, n)
+        if self._extra == "refuse":
+            suspect |= self._misspelt(chunk)
         odd = {index: self.row(chunk, index) for index in np.flatnonzero(suspect).tolist()}
         frame = Frame(self._contract, n, {one.name: _typed(one, read[one.name]) for one in features})
         if not odd:
@@ -72,10 +72,26 @@ class ColumnCheck:
         """The contract's own word on one row."""
         return self._contract.check(chunk.row(index), text=self._text, extra=self._extra)
 
-    def entity_id(self, value: object) -> str | None:
-        """The id as the contract reads it."""
-        column = self._contract.id_column
-        return self._label.check({column: value}).entity_id if column else None
+    def entity_ids(self, chunk: Chunk, rows: Sequence[int]) -> list[str | None]:
+        """The ids of some rows, as the contract reads them."""
+        name = self._contract.id_column
+        if name is None:
+            return [None] * len(rows)
+        given, label = chunk.column(name), self._label.check
+        ids: list[str | None] = []
+        for index in rows:
+            value = given[index]
+            # Most ids are short plain text, which the contract only trims.
+            plain = type(value) is str and len(value) < 100 and value.isascii()
+            ids.append((value.strip() or None) if plain else label({name: value}).entity_id)  # type: ignore[union-attr]
+        return ids
+
+    def _misspelt(self, chunk: Chunk) -> NDArray[np.bool_]:
+        """bool[n]: whether a row has a name that the contract does not know."""
+        known, n = self._contract.columns, len(chunk.numbers)
+        if chunk.columns is not None:
+            return np.full(n, not known.issuperset(chunk.columns))
+        return np.fromiter((not known.issuperset(row) for row in chunk.rows), np.bool_, n)
 
     def _column(self, feature: Feature, raw: Sequence[object]) -> Floats:
         """float64[n]: the checked value, or a level's code; NaN for null, infinity for what the contract has to look at."""

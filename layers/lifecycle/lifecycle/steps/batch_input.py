@@ -1,17 +1,15 @@
-"""Rows out of CSV and JSON Lines objects: a bounded number in memory at once, and every one counted, readable or not.
+"""What batch reads: rows in chunks, bounded in memory, and every one counted, readable or not. And the lines of a text.
 
-Parquet is in ``parquet_input.py``, since only it needs pyarrow.
+The formats are in ``csv_input.py``, ``json_input.py`` and ``parquet_input.py``.
 """
 
-import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
-from lifecycle.domain.errors import InvalidEvent, MalformedRequest
-from lifecycle.domain.rows import parse_json
+from lifecycle.domain.errors import MalformedRequest
 
 CHUNK_ROWS = 1_000  # what stays in a CPU cache: read three times as fast as 10,000
 MAX_LINE = 1024 * 1024  # characters of one line; what is longer is not a row, and must not fill the memory
@@ -53,104 +51,7 @@ class Chunk:
         return {name: column[index] for name, column in self.columns.items()}
 
 
-def json_chunks(data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
-    """Chunks of JSON Lines, one object a line, read as strictly as a request to the API. Blank lines are not rows."""
-    lines, number, chunk = _Lines(data), 0, Chunk()
-    for line in lines:
-        if not line.isspace():
-            number += 1
-            try:
-                lines.check()
-                row = parse_json(line, "The line")
-                if not isinstance(row, dict):
-                    raise MalformedRequest("The line is not a JSON object.")
-                chunk.rows.append(row)
-                chunk.numbers.append(number)
-            except MalformedRequest as error:
-                chunk.unreadable.append(Unreadable(number, "json", error.detail, lines.first()))
-        lines.taken.clear()
-        if len(chunk.numbers) + len(chunk.unreadable) >= chunk_rows:
-            yield chunk
-            chunk = Chunk()
-    yield chunk
-
-
-def csv_chunks(data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
-    """Chunks of a CSV with a header: comma-separated, quoted as in RFC 4180, UTF-8 with or without a byte order mark.
-
-    Blank lines are not rows. A quote that is never closed costs its own line only: the lines it swallowed are read again.
-    Raises InvalidEvent when the header cannot be used.
-    """
-    lines, number = _Lines(data), 0
-    reader = csv.reader(lines, strict=True)
-    header = _header(lines, reader)
-    while records := _plain(lines, reader, len(header), chunk_rows) or _careful(lines, reader, len(header), chunk_rows):
-        unreadable: list[Unreadable] = []
-        rows: list[list[str]] = []
-        numbers: list[int] = []
-        for record in records:
-            number += 1
-            if isinstance(record, list):
-                rows.append(record)
-                numbers.append(number)
-            else:
-                unreadable.append(Unreadable(number, "csv", *record))
-        columns = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
-        yield Chunk(numbers, unreadable, columns=columns)
-
-
-def _header(lines: "_Lines", reader: Iterator[list[str]]) -> list[str]:
-    try:
-        header = next(reader, [])
-        lines.check()
-    except (csv.Error, MalformedRequest) as error:
-        raise InvalidEvent(f"The first line, which must name the columns, cannot be read: {_why(error)}") from None
-    if len(set(header)) != len(header):
-        raise InvalidEvent("The first line of the CSV names a column twice; each needs a name of its own.")
-    lines.taken.clear()
-    return header
-
-
-def _plain(lines: "_Lines", reader: Iterator[list[str]], width: int, most: int) -> list[list[str]]:
-    """The next records, at the speed of the csv module, if nothing at all is wrong with them; otherwise none, and the lines again."""
-    try:
-        records = [cells for cells in islice(reader, most) if cells]
-        if set(map(len, records)) <= {width} and lines.are_clean():
-            lines.taken.clear()
-            return records
-    except csv.Error:
-        pass
-    lines.hand_out_again(0)
-    return []
-
-
-def _careful(lines: "_Lines", reader: Iterator[list[str]], width: int, most: int) -> list[list[str] | tuple[str, str]]:
-    """The next records one by one: cells, or for a record that cannot be read why, and its first line."""
-    records: list[list[str] | tuple[str, str]] = []
-    while len(records) < most:
-        lines.taken.clear()
-        try:
-            cells = next(reader, None)
-            lines.check()
-            if cells and len(cells) != width:
-                raise MalformedRequest(f"The row has {len(cells)} cells, the header {width}.")
-        except (csv.Error, MalformedRequest) as error:
-            records.append((_why(error), lines.first()))
-            lines.hand_out_again(1)
-            continue
-        if cells is None:
-            break
-        if cells:
-            records.append(cells)
-    lines.taken.clear()
-    return records
-
-
-def _why(error: csv.Error | MalformedRequest) -> str:
-    return error.detail if isinstance(error, MalformedRequest) else f"The row is not CSV: {error}."
-
-
-class _Lines:
+class Lines:
     """The lines of ``data``, with their ends. ``taken`` are those handed out since it was last cleared: the current record's."""
 
     def __init__(self, data: Iterable[bytes]) -> None:
@@ -158,7 +59,7 @@ class _Lines:
         self._again: list[str] = []
         self.taken: list[str] = []
 
-    def __iter__(self) -> "_Lines":
+    def __iter__(self) -> "Lines":
         return self
 
     def __next__(self) -> str:
@@ -196,7 +97,7 @@ class _Lines:
 
 
 def _split(data: Iterable[bytes]) -> Iterator[str]:
-    """The lines in ``data``, whatever pieces it comes in. Bytes that are not UTF-8 become lone surrogates, for ``_Lines.check``."""
+    """The lines in ``data``, whatever pieces it comes in. Bytes that are not UTF-8 become lone surrogates, for ``Lines.check``."""
     rest, at_start = b"", True
     for piece in chain(data, [b""]):
         block = rest + piece

@@ -84,19 +84,14 @@ class Scorer:
 
     def _plain(self, chunk: Chunk, predicted: Sequence[int], logit: Sequence[float]) -> Iterator[bytes]:
         # One by one through the model's own functions: NumPy's exp may differ from math's in the last bit.
-        probability, threshold, job, entity = (
-            self._model.calibration.probability,
-            self._model.threshold_logit,
-            self._job,
-            self._check.entity_id,
-        )
-        ids = chunk.column(self._model.contract.id_column or "")
-        for index, x in zip(predicted, logit, strict=True):
-            number = chunk.numbers[index]
+        probability, threshold, job = self._model.calibration.probability, self._model.threshold_logit, self._job
+        ids, numbers = self._check.entity_ids(chunk, predicted), chunk.numbers
+        for index, entity_id, x in zip(predicted, ids, logit, strict=True):
+            number = numbers[index]
             line = {
                 "row": number,
                 "prediction_id": f"{job}-{number}",
-                "entity_id": entity(ids[index]),
+                "entity_id": entity_id,
                 "probability": probability(x),
                 "decision": x >= threshold,
                 "score": sigmoid(x),

@@ -46,7 +46,7 @@ def create_app(serving: Serving, more: Sequence[tuple[str, str, Endpoint]] = ())
     """The API over ``serving``; ``more`` are (method, path, endpoint) of other steps, answered and mapped in the same way."""
 
     async def predictions(request: Request) -> Answer:
-        answered = predict(await request.body(), serving)
+        answered = predict(await read_body(request, serving.max_bytes), serving)
         return Answer(answered.body, {"model_version": answered.model_version, "rows": answered.rows})
 
     async def model(_: Request) -> Answer:
@@ -96,6 +96,16 @@ def lambda_handler(app: FastAPI, warm: Callable[[], object]) -> LambdaHandler:
         return answer
 
     return handler
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The body, or enough of it to see that it is longer than ``max_bytes``."""
+    message = await request.receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body") and len(body) <= max_bytes:
+        message = await request.receive()
+        body += message.get("body", b"")
+    return body
 
 
 class _Loop:

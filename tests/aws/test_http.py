@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import json
 import logging
 import threading
@@ -9,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lifecycle.aws import logs
 from lifecycle.aws.capture import Capture
 from lifecycle.aws.http import Answer, create_app, lambda_handler
@@ -300,3 +303,28 @@ def test_the_gateways_request_id_is_the_correlation_id_unless_one_is_given(
     assert handler(http_event, None)["headers"]["x-correlation-id"] == "JKJaXmPLvHcESHA="
     http_event["headers"]["X-Correlation-Id"] = "mine"
     assert handler(http_event, None)["headers"]["x-correlation-id"] == "mine"
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4),
+)
+CHANGED_FIELDS = st.dictionaries(
+    st.sampled_from(["tenure", "contract", "female", "total_charges", "customer_id"]), ANY_JSON
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_body_whatever_is_an_error_of_the_server(
+    data: st.DataObject, serving: Serving, model: Model, telco: Contract, http_event: dict[str, Any]
+) -> None:
+    handler = lambda_handler(create_app(serving), lambda: None)
+    row = CHANGED_FIELDS.map(lambda changes: {**telco.example(), **changes})
+    value = data.draw(st.one_of(row, st.lists(row, max_size=3), ANY_JSON))
+    body = data.draw(st.one_of(st.just(json.dumps(value).encode()), st.binary()))
+    event = {**http_event, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+    event["requestContext"]["http"] |= {"method": "POST", "path": "/predict"}
+    answer = handler(event, None)
+    assert answer["statusCode"] in (200, 400, 413, 422)
+    json.loads(answer["body"], parse_constant=pytest.fail)

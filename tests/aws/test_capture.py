@@ -1,7 +1,7 @@
 import json
 from datetime import UTC, datetime
 
-from lifecycle.aws.capture import RETRY_SECONDS, Capture
+from lifecycle.aws.capture import FIRST_PAUSE_SECONDS, Capture
 from lifecycle.domain.errors import StoreUnavailable
 from lifecycle.storage.objects import MemoryObjectStore
 
@@ -71,16 +71,28 @@ def test_an_error_nobody_foresaw_fails_no_request_either() -> None:
     assert capture.status()["last_error"] == "RuntimeError"
 
 
-def test_while_the_store_is_down_only_one_request_a_second_pays_for_trying() -> None:
+def test_while_the_store_is_down_few_requests_pay_for_trying() -> None:
     store, watch = Outage(), Watch()
     store.down = True
     capture = Capture(store, monotonic=watch)
-    for n in range(10):
+    tries = []
+    for n in range(300):
         capture.write([{"n": n}], NOW, f"id-{n}")
-    assert store.tried == 1
-    watch.seconds += RETRY_SECONDS
-    capture.write([{"n": 10}], NOW, "id-10")
-    assert store.tried == 2
+        tries.append(store.tried)
+        watch.seconds += 0.125
+    # At 0 s, then after pauses of 1, 2, 4, 8 and 8 s.
+    assert [tries.index(number) / 8 for number in range(1, 7)] == [0, 1, 3, 7, 15, 23]
+
+
+def test_asking_for_the_status_sends_what_waits() -> None:
+    store, watch = Outage(), Watch()
+    store.down = True
+    capture = Capture(store, monotonic=watch)
+    capture.write([{"n": 1}], NOW, "id-1")
+    store.down = False
+    assert capture.status()["pending"] == 1
+    watch.seconds += FIRST_PAUSE_SECONDS
+    assert (capture.status()["pending"], captured(store)) == (0, [1])
 
 
 def test_after_an_outage_every_record_is_there_exactly_once() -> None:
@@ -102,6 +114,6 @@ def test_a_full_backlog_drops_the_oldest_and_says_how_many() -> None:
         capture.write([{"n": n}], NOW, f"id-{n}")
     assert (capture.status()["pending"], capture.status()["lost"]) == (3, 2)
     store.down = False
-    watch.seconds += RETRY_SECONDS
+    watch.seconds += FIRST_PAUSE_SECONDS
     capture.write([{"n": 5}], NOW, "id-5")
     assert captured(store) == [2, 3, 4, 5]

@@ -19,7 +19,7 @@ from lifecycle.storage.objects import ObjectStore
 from lifecycle.storage.windows import capture_key
 
 MAX_PENDING_BYTES = 8 * 1024 * 1024
-RETRY_SECONDS = 1.0  # while the store fails, at most one request a second pays for trying
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 8.0  # between tries while the store fails; doubled each time
 _DRAIN_OBJECTS = 50  # of the backlog, per request once the store answers again
 
 
@@ -37,7 +37,7 @@ class Capture:
         self._max_pending_bytes = max_pending_bytes
         self._pending: deque[tuple[str, bytes, int]] = deque()
         self._pending_bytes = 0
-        self._retry_at = float("-inf")
+        self._pause, self._retry_at = FIRST_PAUSE_SECONDS, float("-inf")
         self._lock = threading.Lock()
         self._written = self._failures = self._lost = 0
         self._last_error: str | None = None
@@ -53,14 +53,17 @@ class Capture:
         with self._lock:
             self._pending.append((capture_key(now, unique), data, len(records)))
             self._pending_bytes += len(data)
-            if self._monotonic() >= self._retry_at:
-                self._drain()
+            self._drain()
             if self._pending_bytes > self._max_pending_bytes:
                 self._drop()
 
     def status(self) -> dict[str, object]:
-        """Counts of records: written, pending (waiting for the store), lost (dropped from a full backlog); failures of writes."""
+        """Counts of records: written, pending (waiting for the store), lost (dropped from a full backlog); failures of writes.
+
+        Asking also sends what is pending, so that it need not wait for another prediction.
+        """
         with self._lock:
+            self._drain()
             return {
                 "written": self._written,
                 "pending": sum(count for _, _, count in self._pending),
@@ -70,13 +73,17 @@ class Capture:
             }
 
     def _drain(self) -> None:
+        if self._monotonic() < self._retry_at:
+            return
         for _ in range(min(len(self._pending), _DRAIN_OBJECTS)):
             key, data, count = self._pending[0]
             try:
                 self._store.put(key, data)
             except Exception as error:  # whatever goes wrong with the log, the caller still gets the prediction
                 self._failures += 1
-                self._retry_at = self._monotonic() + RETRY_SECONDS
+                # One request pays for trying; those until the next try do not.
+                self._retry_at = self._monotonic() + self._pause
+                self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
                 self._last_error = type(error).__name__
                 logs.log(
                     logging.ERROR,
@@ -90,6 +97,7 @@ class Capture:
             self._pending.popleft()
             self._pending_bytes -= len(data)
             self._written += count
+            self._pause = FIRST_PAUSE_SECONDS
 
     def _drop(self) -> None:
         dropped = 0

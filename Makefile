@@ -16,10 +16,10 @@ unexport PYENV_VERSION VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint format lock mlflow clean
+.PHONY: help setup demo up down test sam-local lint format lock mlflow clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SYNCED)  ## install everything into .venv/
 
@@ -37,6 +37,9 @@ mlflow: $(SYNCED)  ## open the training runs in MLflow's UI on 127.0.0.1
 
 test: $(SYNCED)  ## run all tests
 	$(RUN) -m pytest -n auto --dist loadfile $(PYTEST)
+
+sam-local: $(SYNCED)  ## build the packages and send every event through the real SAM CLI (needs Docker and sam)
+	@$(RUN) -m local.sam
 
 lint: $(SYNCED)  ## style, types, layering, template
 	.venv/bin/ruff check .

@@ -55,13 +55,18 @@ class SamLocal:
     def __init__(self, home: Path, bridge: str, s3_port: int, lambda_port: int) -> None:
         self.home, self.bridge, self.lambda_port = home, bridge, lambda_port
         self.s3_url = f"http://{bridge}:{s3_port}"
-        self.overrides = [
-            f"BucketName={BUCKET}",
-            f"EndpointUrl=http://{HOST_GATEWAY}:{s3_port}",
-            f"LambdaEndpointUrl=http://{HOST_GATEWAY}:{lambda_port}",
-            "SettleSeconds=0",
-            "ChampionTtlSeconds=0",
-        ]
+        # What the template leaves to CloudFormation (names, ARNs) or to a real AWS (where things are).
+        variables = {
+            "LIFECYCLE_BUCKET": BUCKET,
+            "AWS_ENDPOINT_URL": f"http://{HOST_GATEWAY}:{s3_port}",
+            "AWS_ENDPOINT_URL_LAMBDA": f"http://{HOST_GATEWAY}:{lambda_port}",
+            "LIFECYCLE_TRAIN_FUNCTION": "TrainFunction",
+            "LIFECYCLE_PROMOTE_FUNCTION": "PromoteFunction",
+            "LIFECYCLE_SETTLE_SECONDS": "0",
+            "LIFECYCLE_CHAMPION_TTL_SECONDS": "0",
+        }
+        self.variables = home / "env.json"
+        self.variables.write_text(json.dumps({"Parameters": variables}), encoding="utf-8")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -91,7 +96,7 @@ class SamLocal:
             raise CloudError(f"sam build failed:\n{done.stderr[-3000:]}")
 
     def command(self, *words: str) -> list[str]:
-        return ["sam", "local", *words, "--skip-pull-image", "--parameter-overrides", " ".join(self.overrides)]
+        return ["sam", "local", *words, "--skip-pull-image", "--env-vars", str(self.variables)]
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
         """``sam local invoke``: the payload, parsed. A raising handler exits 0 too, so callers look at the payload."""

@@ -104,7 +104,7 @@ def test_nothing_is_learnt_before_it_has_matured(telco: Contract, row: dict[str,
     capture(store, row, 0)
     append(store, [label("p0")])
     assert learn(store, telco, DAY + timedelta(days=30)) == {"rows": 0, "files": 0, "personal": 0}
-    assert learn(store, telco, DAY + timedelta(days=30, minutes=1))["rows"] == 1
+    assert learn(store, telco, DAY + timedelta(days=30, minutes=1, microseconds=17))["rows"] == 1
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -140,8 +140,13 @@ def _previous_gain(
 
 def matured(contract: Contract, window: Window) -> Window:
     """The span whose labels have matured when ``window`` ends: as long as it, and earlier by the maturity."""
-    shift = timedelta(days=contract.monitoring.label_maturity_days)
+    shift = _maturity(contract)
     return Window(window.start - shift, window.end - shift)
+
+
+def _maturity(contract: Contract) -> timedelta:
+    """To the second, as windows are."""
+    return timedelta(seconds=round(contract.monitoring.label_maturity_days * 86_400))
 
 
 def join(store: ObjectStore, contract: Contract, span: Window) -> Joined:
@@ -219,7 +224,7 @@ def learn(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, in
     counts = {"rows": 0, "files": 0, "personal": 0}
     if any(one.pii and not one.nullable and one.if_missing is None for one in contract.features):
         return counts | {"personal": 1}
-    until = now - timedelta(days=contract.monitoring.label_maturity_days)
+    until = now.replace(microsecond=0) - _maturity(contract)
     first = until.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=LATE_DAYS)
     if not any(ledger(store, first.date())):
         return counts

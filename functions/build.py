@@ -91,9 +91,9 @@ def prune(target: Path) -> None:
     shutil.rmtree(target / "bin", ignore_errors=True)
     for path in sorted(target.rglob("*"), reverse=True):
         relative = path.relative_to(target).as_posix()
-        if path.is_dir() and path.name == "__pycache__":
-            shutil.rmtree(path)
-        elif path.is_dir() and path.name in ("tests", "test") and not relative.startswith(KEEP):
+        if (path.is_dir() and path.name == "__pycache__") or (
+            path.is_dir() and path.name in ("tests", "test") and not relative.startswith(KEEP)
+        ):
             shutil.rmtree(path)
         elif path.is_file() and path.suffix in DEVELOPMENT_FILES:
             path.unlink()
@@ -113,7 +113,9 @@ def strip(target: Path, arch: str) -> None:
 def build(name: str, target: Path, arch: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
     if name == "layer":
-        shutil.copytree(LIBRARY, target / LIBRARY.name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        shutil.copytree(
+            LIBRARY, target / LIBRARY.name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+        )
         return precompile(target, "/opt/python")
     package = PACKAGES[name]
     install(HERE / package.folder / package.requirements, target, arch)
@@ -130,9 +132,7 @@ def precompile(target: Path, place: str) -> None:
     if sys.version_info[:2] != tuple(int(part) for part in PYTHON.split(".")):
         raise SystemExit(f"byte code for Lambda needs Python {PYTHON}; this is {platform.python_version()}")
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    if not compileall.compile_dir(
-        target, quiet=1, invalidation_mode=mode, stripdir=str(target), prependdir=place
-    ):
+    if not compileall.compile_dir(target, quiet=1, invalidation_mode=mode, stripdir=str(target), prependdir=place):
         raise SystemExit(f"some file below {target} does not compile")
 
 

@@ -81,9 +81,10 @@ class ColumnCheck:
         ids: list[str | None] = []
         for index in rows:
             value = given[index]
-            # Most ids are short plain text, which the contract only trims.
-            plain = type(value) is str and len(value) < 100 and value.isascii()
-            ids.append((value.strip() or None) if plain else label({name: value}).entity_id)  # type: ignore[union-attr]
+            if isinstance(value, str) and len(value) < 100 and value.isascii():
+                ids.append(value.strip() or None)  # most ids are short and plain, and the contract only trims them
+            else:
+                ids.append(label({name: value}).entity_id)
         return ids
 
     def _misspelt(self, chunk: Chunk) -> NDArray[np.bool_]:

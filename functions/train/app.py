@@ -17,5 +17,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     except Exception as error:
         logs.log(logging.ERROR, "nothing was trained", error=error)
         raise
-    logs.log(logging.INFO, f"{result['result']}: {result['version']}", **result)
+    # A count per result: what shows that retraining leads to models.
+    count = "TrainTrained" if result["result"] == "trained" else "TrainSkipped"
+    logs.log(logging.INFO, f"{result['result']}: {result['version']}", metrics={count: 1}, **result)
     return result

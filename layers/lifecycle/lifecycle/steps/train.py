@@ -3,38 +3,39 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
-from lifecycle.domain.card import card
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.errors import (
     InvalidEvent,
     ModelUnusable,
     ObjectExists,
     ObjectNotFound,
-    OneClassOnly,
     TooFewRows,
 )
-from lifecycle.domain.evaluation import Metrics, evaluate
-from lifecycle.domain.holdout import Holdout
-from lifecycle.domain.model_columns import logits, probabilities
-from lifecycle.domain.reference import build_reference
+from lifecycle.steps.candidate import candidate
 from lifecycle.steps.effects import Clock, Invoker
-from lifecycle.storage.artifacts import CARD, HOLDOUT, METRICS, MODEL, REFERENCE, is_whole, publish
-from lifecycle.storage.codec import decode_any, encode, sha256
+from lifecycle.storage.artifacts import is_whole, publish
+from lifecycle.storage.codec import decode_any, encode
 from lifecycle.storage.labelled_data import DATA_PREFIX
 from lifecycle.storage.objects import ObjectStore
 from lifecycle.storage.windows import iso
-from lifecycle.training.fit import Fitted, fit
-from lifecycle.training.ingest import Ingested, ingest
+from lifecycle.training.fit import Fitted, fit, version_of
+from lifecycle.training.ingest import Ingested, ingest, require_enough
 from lifecycle.training.split import Split, split
-from lifecycle.training.tracking import Tracking, track
+from lifecycle.training.tables import SUFFIX
+from lifecycle.training.tracking import Tracking
 
 CONTRACT_KEY = "contract.json"
 DONE_PREFIX = "training/"
 QUARANTINE_PREFIX = "quarantine/train/"
+# A row dated later than this after now is a mistake.
+CLOCKS_DIFFER = timedelta(days=1)
+NOTHING_NEW = "nothing new to learn from: this version has learnt from these very rows"
+_ANSWERED = ("result", "why", "version", "request_id", "figures", "rows", "quarantine", "tracking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,13 @@ def train(event: Mapping[str, Any], deps: Training) -> dict[str, Any]:
     """Handle ``{"request_id": "...", "reason": "...", "window": ...}``, once per request id, however often it arrives.
 
     The order of writes makes every crash harmless: the version (whole or absent), what came of the request, then the call to promote.
-    A duplicate finds the request done and only calls promote again, which answers duplicates itself.
-    Raises InvalidEvent, ContractInvalid, TooFewRows, OneClassOnly, NotEnoughData, StoreUnavailable.
+    A duplicate finds the request done and only calls promote again, which answers duplicates itself. When rows, contract and seed
+    are those of an earlier version, the result is "skipped" and promote is asked about that version.
+    Raises InvalidEvent, ContractInvalid, TooFewRows, OneClassOnly, NotEnoughData, StoreUnavailable, InvocationFailed.
     """
     request_id, reason = _request(event)
-    done_key = f"{DONE_PREFIX}{hashlib.sha256(request_id.encode(errors='backslashreplace')).hexdigest()[:32]}.json"
+    name = hashlib.sha256(request_id.encode(errors="backslashreplace")).hexdigest()[:32]
+    done_key = f"{DONE_PREFIX}{name}.json"
     done = _done(deps.store, done_key)
     new = done is None
     if done is None:
@@ -67,120 +70,45 @@ def train(event: Mapping[str, Any], deps: Training) -> dict[str, Any]:
             "reason": reason,
             "window": event.get("window"),
             "at": iso(deps.clock()),
-            **_learn(deps),
+            **_learn(deps, f"{QUARANTINE_PREFIX}{name}/refused.jsonl"),
         }
         try:
             deps.store.create(done_key, encode(done))
         except ObjectExists:  # a duplicate was faster; its answer stands
             done = _done(deps.store, done_key) or done
     deps.invoker.invoke("promote", {"action": "promote", "candidate": done["version"], "request_id": request_id})
-    return {
-        "step": "train",
-        "result": done["result"],
-        "version": done["version"],
-        "request_id": request_id,
-        "duplicate": not new,
-        "metrics": done["metrics"],
-        "rows": done["rows"],
-        "tracking": done["tracking"],
-    }
+    return {"step": "train", "duplicate": not new} | {name: done.get(name) for name in _ANSWERED}
 
 
-def _learn(deps: Training) -> dict[str, Any]:
+def _learn(deps: Training, quarantine_key: str) -> dict[str, Any]:
     """Ingest, fit and publish; rows and contract that were learnt from before give the version of before."""
     contract = read_contract(deps.store)
-    ingested = ingest(contract, _labelled(deps.store))
-    _quarantine(deps.store, ingested)
-    parts = split(ingested.times, ingested.hashes, contract.training)
-    fitted = _fit(ingested, parts, deps.seed)
-    version = fitted.model.version
-    counts = ingested.counts()
-    known: dict[str, Any] = {"version": version, "rows": counts}
+    ingested = ingest(contract, _labelled(deps.store), latest=deps.clock() + CLOCKS_DIFFER)
+    kept = _quarantine(deps.store, ingested, quarantine_key)
+    require_enough(ingested, kept)
+    newest = np.datetime_as_string(ingested.times.max(), unit="D").replace("-", "")
+    version = version_of(contract, ingested.sha256, newest=newest, seed=deps.seed)
+    known: dict[str, Any] = {"version": version, "rows": ingested.counts(), "quarantine": kept}
     if is_whole(deps.store, version):
-        return {**known, "result": "nothing new to learn from", "metrics": None, "tracking": None}
-    files, told, figures = _files(ingested, parts, fitted, deps)
-    publish(deps.store, version, files)
-    return {**known, "result": "trained", "metrics": figures, "tracking": told}
+        return {**known, "result": "skipped", "why": NOTHING_NEW, "figures": None, "tracking": None}
+    parts = split(ingested.times, ingested.hashes, contract.training)
+    fitted = _fit(ingested, parts, version, deps.seed)
+    made = candidate(ingested, parts, fitted, deps.tracking, quarantine=kept, trained_at=iso(deps.clock()))
+    publish(deps.store, version, made.files)
+    return {**known, "result": "trained", "why": None, "figures": made.figures, "tracking": made.tracking}
 
 
-def _fit(ingested: Ingested, parts: Split, seed: int) -> Fitted:
+def _fit(ingested: Ingested, parts: Split, version: str, seed: int) -> Fitted:
     if len(parts.train) == 0:
         raise TooFewRows("Every labelled row is held out or too old to learn from; upload more, or widen the contract.")
-    newest = np.datetime_as_string(ingested.times.max(), unit="D").replace("-", "")
     return fit(
         ingested.frame.take(parts.train),
         ingested.target[parts.train],
+        ingested.hashes[parts.train],
+        version=version,
         data_sha256=ingested.sha256,
-        newest=newest,
         seed=seed,
     )
-
-
-def _files(
-    ingested: Ingested, parts: Split, fitted: Fitted, deps: Training
-) -> tuple[dict[str, bytes], dict[str, Any], dict[str, Any]]:
-    """A version's files, what tracking said, and the figures worth repeating."""
-    model, contract = fitted.model, fitted.model.contract
-    holdout = Holdout(ingested.frame.take(parts.holdout), ingested.target[parts.holdout])
-    held = _holdout_metrics(fitted, holdout)
-    reference = build_reference(model, ingested.frame.take(parts.train), fitted.oof_scores)
-    data = encode(model.to_dict())
-    counts = ingested.counts()
-    files = {
-        MODEL: data,
-        REFERENCE: encode(reference.to_dict()),
-        HOLDOUT: encode(holdout.to_dict()),
-        CARD: card(model, fitted.oof_metrics, held, counts).encode(),
-    }
-    metrics: dict[str, Any] = {
-        "format": "lifecycle.metrics",
-        "format_version": 1,
-        "version": model.version,
-        "model_sha256": sha256(data),
-        "trained_at": iso(deps.clock()),
-        "threshold": model.threshold,
-        "out_of_fold": fitted.oof_metrics.to_dict(),
-        "fold_roc_auc": list(fitted.fold_auc),
-        "holdout": held.to_dict() if held else None,
-        "rows": {**counts, "train": len(parts.train), "holdout": len(parts.holdout)},
-        "contract": {"name": contract.name, "version": contract.version, "sha256": contract.sha256},
-        **model.training,
-    }
-    figures = {"roc_auc_mean": float(np.mean(fitted.fold_auc)), "roc_auc_std": float(np.std(fitted.fold_auc))}
-    for where, one in (("", fitted.oof_metrics), ("holdout_", held)):
-        if one is not None:
-            figures |= {
-                f"{where}{name}": getattr(one, name).value for name in ("roc_auc", "recall", "precision", "f1", "brier")
-            }
-    told = track(
-        deps.tracking,
-        name=model.version,
-        parameters={
-            "model": "LogisticRegression",
-            "class_weight": "balanced",
-            "C": contract.training.inverse_regularisation,
-            "seed": deps.seed,
-            "threshold": model.threshold,
-            "train_rows": len(parts.train),
-            "holdout_rows": len(parts.holdout),
-            "contract": f"{contract.name} {contract.version}",
-            "data_sha256": ingested.sha256,
-        },
-        metrics=figures,
-        artifacts={**files, METRICS: encode(metrics)},
-        tags={"version": model.version, "contract": contract.name},
-    )
-    files[METRICS] = encode({**metrics, "tracking": told})
-    return files, told, figures
-
-
-def _holdout_metrics(fitted: Fitted, holdout: Holdout) -> Metrics | None:
-    """None when the holdout cannot be judged yet; promote then says what is missing."""
-    values = logits(fitted.model, holdout.frame)
-    try:
-        return evaluate(values, probabilities(fitted.model, values), holdout.target, fitted.model.threshold_logit)
-    except (OneClassOnly, TooFewRows, ValueError):
-        return None
 
 
 def read_contract(store: ObjectStore) -> Contract:
@@ -198,19 +126,17 @@ def read_contract(store: ObjectStore) -> Contract:
 
 def _labelled(store: ObjectStore) -> Iterator[tuple[str, bytes]]:
     for info in store.list(DATA_PREFIX):
-        if info.key.endswith(".csv"):
-            yield info.key, store.get(info.key).data
+        if not info.key.endswith("/"):  # the S3 console makes such empty objects to show folders
+            # What is not CSV is refused by name, and need not be read for that.
+            yield info.key, store.get(info.key).data if info.key.endswith(SUFFIX) else b""
 
 
-def _quarantine(store: ObjectStore, ingested: Ingested) -> None:
-    """Keep the refused rows as they stood, so that they can be found, mended and uploaded again. Same rows, same object."""
+def _quarantine(store: ObjectStore, ingested: Ingested, key: str) -> str | None:
+    """Keep the refused rows as they stood, so that they can be found, mended and uploaded again. Returns the key, None without any."""
     if not ingested.refused:
-        return
-    data = b"".join(encode(one.to_dict()) for one in ingested.refused)
-    try:
-        store.create(f"{QUARANTINE_PREFIX}{sha256(data)[:32]}.jsonl", data)
-    except ObjectExists:
-        return
+        return None
+    store.put(key, b"".join(encode(one.to_dict()) for one in ingested.refused))
+    return key
 
 
 def _done(store: ObjectStore, key: str) -> dict[str, Any] | None:

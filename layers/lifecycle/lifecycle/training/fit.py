@@ -5,10 +5,8 @@ The same rows, contract and seed give the same bytes, and a version's name is de
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,31 +18,16 @@ from lifecycle.domain.contract import Contract
 from lifecycle.domain.errors import NotEnoughData, OneClassOnly
 from lifecycle.domain.evaluation import Metrics, evaluate, roc_auc, threshold_for_contract
 from lifecycle.domain.frame import Frame
-from lifecycle.domain.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
+from lifecycle.domain.model import Calibration, Model
 from lifecycle.domain.model_columns import scores
+from lifecycle.training.design import design, encode, terms_of
 
 FOLDS = 5
 LIBRARIES = ("numpy", "scikit-learn", "scipy")
 # Raise it when the fit changes, so that a version never names two models.
-RECIPE = 1
+RECIPE = 2
 
 type Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Where one feature stands in the design matrix. ``center`` and ``scale`` are 0 and 1 for a category."""
-
-    name: str
-    start: int
-    levels: tuple[str, ...]
-    center: float
-    scale: float
-    null: int | None
-
-    @property
-    def width(self) -> int:
-        return max(len(self.levels), 1) + (self.null is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,78 +44,75 @@ class Fitted:
         return scores(self.oof_logits)
 
 
-def design(frame: Frame) -> tuple[Column, ...]:
-    """The columns of the design matrix: numbers standardised by their mean and standard deviation, one column a level.
-
-    A nullable feature has one more column, 1 where it is null.
-    """
-    columns, start = [], 0
-    for feature in frame.contract.features:
-        values = frame.columns[feature.name]
-        center, scale = 0.0, 1.0
-        if feature.kind != "categorical":
-            present = values[~np.isnan(values)]
-            center = float(present.mean()) if len(present) else 0.0
-            scale = (float(present.std()) if len(present) else 0.0) or 1.0
-        width = max(len(feature.levels), 1)
-        column = Column(feature.name, start, feature.levels, center, scale, start + width if feature.nullable else None)
-        columns.append(column)
-        start += column.width
-    return tuple(columns)
+def version_of(contract: Contract, data_sha256: str, *, newest: str, seed: int = 0) -> str:
+    """The version that these rows, contract, seed and libraries give, before anything is fitted. ``newest``: the newest row's date, YYYYMMDD."""
+    told = {
+        "contract": contract.sha256,
+        "data": data_sha256,
+        "seed": seed,
+        "recipe": RECIPE,
+        "libraries": _libraries(),
+    }
+    return f"{newest}-{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
-def encode(frame: Frame, columns: tuple[Column, ...]) -> sparse.csr_array:
-    """The design matrix, float64[n, width], one stored value per row and feature: built at once, without a dense one."""
-    data = np.empty((frame.n, len(columns)))
-    place = np.empty((frame.n, len(columns)), dtype=np.int32)
-    for i, column in enumerate(columns):
-        values = frame.columns[column.name]
-        null = values == -1 if column.levels else np.isnan(values)
-        if column.levels:
-            place[:, i] = column.start + np.maximum(values, 0)
-            data[:, i] = values >= 0  # an unseen level adds nothing
-        else:
-            place[:, i] = column.start
-            data[:, i] = (values - column.center) / column.scale
-        if column.null is not None:
-            place[null, i] = column.null
-        data[null, i] = column.null is not None
-    ends = np.arange(frame.n + 1, dtype=np.int32) * len(columns)
-    width = columns[-1].start + columns[-1].width
-    return sparse.csr_array((data.ravel(), place.ravel(), ends), shape=(frame.n, width))
+def fit(
+    frame: Frame,
+    target: npt.NDArray[np.int8],
+    entities: npt.NDArray[np.uint64],
+    *,
+    version: str,
+    data_sha256: str,
+    seed: int = 0,
+) -> Fitted:
+    """Fit a model on ``frame`` (rows in canonical order), ``target`` int8[n] and whose rows they are, ``entities`` uint64[n].
 
-
-def fit(frame: Frame, target: npt.NDArray[np.int8], *, data_sha256: str, newest: str, seed: int = 0) -> Fitted:
-    """Fit a model on ``frame`` (rows in canonical order) and ``target`` int8[n].
-
-    ``newest`` is the newest row's date as YYYYMMDD. Raises OneClassOnly when an outcome has too few rows to cross-validate,
-    NotEnoughData when the features say nothing about the outcome.
+    Raises OneClassOnly when an outcome is too rare to cross-validate, NotEnoughData when the features say nothing about the
+    outcome, ContractInvalid when a number's values have no finite spread.
     """
     contract = frame.contract
-    fewest = int(min(target.sum(), frame.n - target.sum()))
-    if fewest < FOLDS:
-        raise OneClassOnly(
-            f"Only {fewest} of {frame.n} training rows have the rarer outcome; {FOLDS}-fold validation needs {FOLDS}."
-        )
     columns = design(frame)
     matrix = encode(frame, columns)
-    oof, fold_auc = _out_of_fold(matrix, target, contract, seed)
-    calibration = _calibrate(oof, target)
+    oof, fold_auc = _out_of_fold(matrix, target, folds(target, entities, seed), contract, seed)
+    calibration = calibrate(oof, target)
     threshold = threshold_for_contract(oof, target, contract)
     weights, intercept = _logistic(matrix, target, contract, seed)
-    terms, baseline = _terms(frame, columns, weights, intercept)
-    libraries = {name: installed(name) for name in LIBRARIES}
+    terms, baseline = terms_of(frame, columns, weights, intercept)
     model = Model(
-        version=f"{newest}-{_fingerprint(contract, data_sha256, seed, libraries)}",
+        version=version,
         contract=contract,
         terms=terms,
         baseline=baseline,
         threshold_logit=threshold,
         calibration=calibration,
-        training={"rows": frame.n, "data_sha256": data_sha256, "seed": seed, "libraries": libraries},
+        training={"rows": frame.n, "data_sha256": data_sha256, "seed": seed, "libraries": _libraries()},
     )
     probabilities = scores(calibration.slope * oof + calibration.intercept)
     return Fitted(model, oof, evaluate(oof, probabilities, target, threshold), fold_auc)
+
+
+def folds(
+    target: npt.NDArray[np.int8], entities: npt.NDArray[np.uint64], seed: int
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Stratified folds of entities, as (train, test) row positions: a customer's rows are never on both sides of a fold.
+
+    An entity with any positive row counts as positive. Raises OneClassOnly when there are fewer than ``FOLDS`` of one sort.
+    """
+    _, first, inverse = np.unique(entities, return_index=True, return_inverse=True)
+    positive = np.zeros(len(first), dtype=np.int8)
+    np.maximum.at(positive, inverse, target)
+    in_order = np.argsort(first)  # of first appearance, so that rows with an entity each are split as they stand
+    fewest = int(min(positive.sum(), len(first) - positive.sum()))
+    if fewest < FOLDS:
+        raise OneClassOnly(
+            f"Only {fewest} of {len(first)} entities have the rarer outcome; {FOLDS}-fold validation needs {FOLDS}."
+        )
+    fold = np.empty(len(first), dtype=np.int8)
+    splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    for number, (_, test) in enumerate(splitter.split(in_order, positive[in_order])):
+        fold[in_order[test]] = number
+    of_row = fold[inverse]
+    return [(np.flatnonzero(of_row != number), np.flatnonzero(of_row == number)) for number in range(FOLDS)]
 
 
 def _logistic(
@@ -152,20 +132,35 @@ def _logistic(
 
 
 def _out_of_fold(
-    matrix: sparse.csr_array, target: npt.NDArray[np.int8], contract: Contract, seed: int
+    matrix: sparse.csr_array,
+    target: npt.NDArray[np.int8],
+    split: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+    contract: Contract,
+    seed: int,
 ) -> tuple[Floats, tuple[float, ...]]:
     logits, aucs = np.empty(len(target)), []
-    for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(logits, target):
+    for train, test in split:
         weights, intercept = _logistic(matrix[train], target[train], contract, seed)
         logits[test] = matrix[test] @ weights + intercept
         aucs.append(roc_auc(logits[test], target[test]))
     return logits, tuple(aucs)
 
 
-def _calibrate(logits: Floats, target: npt.NDArray[np.int8]) -> Calibration:
-    """Platt scaling of out-of-fold logits: an unpenalised logistic regression on one feature."""
-    estimator = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10).fit(logits[:, None], target)
-    slope, intercept = float(estimator.coef_[0, 0]), float(estimator.intercept_[0])
+def calibrate(logits: Floats, target: npt.NDArray[np.int8]) -> Calibration:
+    """Platt scaling: the logistic regression of the outcome on the out-of-fold logit, without penalty.
+
+    The outcomes are Platt's smoothed ones, (P + 1) / (P + 2) and 1 / (N + 2) for P positives and N negatives, so that outcomes
+    which the logit separates have a finite answer too. Each row enters as both outcomes, weighted. Raises NotEnoughData when
+    higher logits are not more often positive. Source: J. Platt (1999), "Probabilistic outputs for support vector machines".
+    """
+    positives = int(target.sum())
+    smoothed = np.where(target == 1, (positives + 1) / (positives + 2), 1 / (len(target) - positives + 2))
+    slope = 0.0
+    if np.ptp(logits) > 0:
+        estimator = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=200)
+        outcome = np.repeat((1, 0), len(target))
+        estimator.fit(np.tile(logits, 2)[:, None], outcome, np.concatenate([smoothed, 1 - smoothed]))
+        slope, intercept = float(estimator.coef_[0, 0]), float(estimator.intercept_[0])
     if slope <= 0:
         raise NotEnoughData(
             "The features say nothing about the outcome: out of fold, higher scores are not more often positive. Check the target column, or add features."
@@ -173,33 +168,5 @@ def _calibrate(logits: Floats, target: npt.NDArray[np.int8]) -> Calibration:
     return Calibration(slope, intercept)
 
 
-def _terms(
-    frame: Frame, columns: tuple[Column, ...], weights: Floats, intercept: float
-) -> tuple[tuple[Term, ...], float]:
-    """Terms whose categorical weights are centred on the training rows, so that contributions read "against the average row"."""
-    terms: list[Term] = []
-    baseline = intercept
-    for column in columns:
-        null = float(weights[column.null]) if column.null is not None else 0.0
-        if not column.levels:
-            terms.append(NumericTerm(column.name, column.center, column.scale, float(weights[column.start]), null))
-            continue
-        own = weights[column.start : column.start + len(column.levels)]
-        codes = frame.columns[column.name]
-        counts = np.bincount(codes[codes >= 0].astype(np.int64), minlength=len(own))
-        mean = float((counts @ own + (codes == -1).sum() * null) / max(frame.n, 1))
-        centred = {level: float(weight) - mean for level, weight in zip(column.levels, own, strict=True)}
-        terms.append(CategoricalTerm(column.name, centred, null - mean, -mean))
-        baseline += mean
-    return tuple(terms), baseline
-
-
-def _fingerprint(contract: Contract, data_sha256: str, seed: int, libraries: Mapping[str, str]) -> str:
-    told: dict[str, Any] = {
-        "contract": contract.sha256,
-        "data": data_sha256,
-        "seed": seed,
-        "recipe": RECIPE,
-        "libraries": dict(libraries),
-    }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+def _libraries() -> dict[str, str]:
+    return {name: installed(name) for name in LIBRARIES}

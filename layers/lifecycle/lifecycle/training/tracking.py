@@ -1,15 +1,22 @@
 """MLflow: one run per training, with parameters, metrics and artifacts. A tracking failure never fails a training."""
 
 import os
+import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# An unreachable server must cost seconds, not the Lambda's time limit.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+# An unreachable server must cost seconds, not the Lambda's time limit; and nobody is told what is trained here.
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_LONGEST_PARAMETER = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +37,70 @@ def track(
     tags: Mapping[str, str],
 ) -> dict[str, Any]:
     """Log one run named ``name``. Returns ``{"uri", "run_id", "error"}``; ``error`` says why nothing, or not all, was logged."""
-    if tracking.uri is None:
+    if not tracking.uri:
         return {"uri": None, "run_id": None, "error": None}
-    told: dict[str, Any] = {"uri": tracking.uri, "run_id": None, "error": None}
+    told: dict[str, Any] = {"uri": _without_secrets(tracking.uri), "run_id": None, "error": None}
+    client: Any = None
     try:
-        for variable, value in _PATIENCE.items():
-            os.environ.setdefault(variable, value)
-        import mlflow
+        with _patience():
+            import mlflow
 
-        client = mlflow.MlflowClient(tracking_uri=tracking.uri)
-        experiment = client.get_experiment_by_name(tracking.experiment)
-        place = experiment.experiment_id if experiment else client.create_experiment(tracking.experiment)
-        run_id = client.create_run(place, run_name=name, tags=dict(tags)).info.run_id
-        told["run_id"] = run_id
-        stamp = int(time.time() * 1000)
-        client.log_batch(
-            run_id,
-            metrics=[mlflow.entities.Metric(key, value, stamp, 0) for key, value in metrics.items()],
-            params=[mlflow.entities.Param(key, str(value)[:500]) for key, value in parameters.items()],
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            for file, data in artifacts.items():
-                (Path(folder) / file).write_bytes(data)
-            client.log_artifacts(run_id, folder)
-        client.set_terminated(run_id, "FINISHED")
+            client = mlflow.MlflowClient(tracking_uri=tracking.uri)
+            told["run_id"] = client.create_run(
+                _experiment(client, tracking), run_name=name, tags=dict(tags)
+            ).info.run_id
+            stamp = int(time.time() * 1000)
+            client.log_batch(
+                told["run_id"],
+                metrics=[mlflow.entities.Metric(key, value, stamp, 0) for key, value in metrics.items()],
+                params=[mlflow.entities.Param(key, str(one)[:_LONGEST_PARAMETER]) for key, one in parameters.items()],
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                for file, data in artifacts.items():
+                    (Path(folder) / file).write_bytes(data)
+                client.log_artifacts(told["run_id"], folder)
+            client.set_terminated(told["run_id"], "FINISHED")
     except Exception as error:  # whatever a tracking server or its client does: the model matters more
-        told["error"] = f"{type(error).__name__}: {str(error)[:300]}"
+        message = str(error).replace(tracking.uri, told["uri"])
+        told["error"] = f"{type(error).__name__}: {_without_secrets(message)[:300]}"
+        if told["run_id"] is not None:
+            with _patience(), suppress(Exception):
+                client.set_terminated(told["run_id"], "FAILED")
     return told
+
+
+def _experiment(client: Any, tracking: Tracking) -> str:
+    """The id of the experiment, which is made if need be."""
+    found = client.get_experiment_by_name(tracking.experiment)
+    if found is None:
+        # Without a place of their own MLflow puts the artifacts of a local store into the current directory.
+        database = re.fullmatch(r"sqlite:///(.+)", tracking.uri or "")
+        place = (Path(database[1]).resolve().parent / "mlflow-artifacts").as_uri() if database else None
+        try:
+            return str(client.create_experiment(tracking.experiment, artifact_location=place))
+        except Exception:  # another training may have been faster
+            found = client.get_experiment_by_name(tracking.experiment)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """MLflow is configured by the environment alone; what is set there already stands."""
+    added = [name for name in _ENVIRONMENT if name not in os.environ]
+    os.environ.update({name: _ENVIRONMENT[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _without_secrets(text: str) -> str:
+    """Neither user nor password of a URL may end up in metrics.json.
+
+    >>> _without_secrets("https://me:secret@mlflow.example.com/x")
+    'https://mlflow.example.com/x'
+    """
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)

@@ -26,6 +26,9 @@ FOLDS = 5
 LIBRARIES = ("numpy", "scikit-learn", "scipy")
 # Raise it when the fit changes, so that a version never names two models.
 RECIPE = 2
+# In logits: what is left of features without any effect is rounding.
+_NO_SPREAD = 1e-9
+_SAY_NOTHING = "The features say nothing about the outcome: out of fold, higher scores are not more often positive. Check the target column, or add features."
 
 type Floats = npt.NDArray[np.float64]
 
@@ -73,6 +76,8 @@ def fit(
     contract = frame.contract
     columns = design(frame)
     matrix = encode(frame, columns)
+    if _all_alike(matrix, len(columns)):
+        raise NotEnoughData(_SAY_NOTHING)
     oof, fold_auc = _out_of_fold(matrix, target, folds(target, entities, seed), contract, seed)
     calibration = calibrate(oof, target)
     threshold = threshold_for_contract(oof, target, contract)
@@ -89,6 +94,12 @@ def fit(
     )
     probabilities = scores(calibration.slope * oof + calibration.intercept)
     return Fitted(model, oof, evaluate(oof, probabilities, target, threshold), fold_auc)
+
+
+def _all_alike(matrix: sparse.csr_array, features: int) -> bool:
+    """Whether every row is the same; the solver would start at its optimum, and warn of not getting any further."""
+    parts = matrix.indices.reshape(-1, features), matrix.data.reshape(-1, features)
+    return all(bool((part == part[0]).all()) for part in parts)
 
 
 def folds(
@@ -156,15 +167,13 @@ def calibrate(logits: Floats, target: npt.NDArray[np.int8]) -> Calibration:
     positives = int(target.sum())
     smoothed = np.where(target == 1, (positives + 1) / (positives + 2), 1 / (len(target) - positives + 2))
     slope = 0.0
-    if np.ptp(logits) > 0:
+    if np.ptp(logits) > _NO_SPREAD:
         estimator = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=200)
         outcome = np.repeat((1, 0), len(target))
         estimator.fit(np.tile(logits, 2)[:, None], outcome, np.concatenate([smoothed, 1 - smoothed]))
         slope, intercept = float(estimator.coef_[0, 0]), float(estimator.intercept_[0])
     if slope <= 0:
-        raise NotEnoughData(
-            "The features say nothing about the outcome: out of fold, higher scores are not more often positive. Check the target column, or add features."
-        )
+        raise NotEnoughData(_SAY_NOTHING)
     return Calibration(slope, intercept)
 
 

@@ -101,7 +101,8 @@ def require_enough(ingested: Ingested, kept: str | None = None) -> None:
     rules = ingested.frame.contract
     n, positives = ingested.frame.n, int(ingested.target.sum())
     most = Counter(ingested.counts()["refused"]).most_common(3)
-    also = f" Refused: {', '.join(f'{count} by {rule}' for rule, count in most)}; see {kept}." if most else ""
+    where = f"; see {kept}" if kept else ""
+    also = f" Refused: {', '.join(f'{count} by {rule}' for rule, count in most)}{where}." if most else ""
     if n < rules.training.min_rows:
         raise TooFewRows(
             f"{n} usable labelled rows in {ingested.objects} objects under data/; the contract asks for {rules.training.min_rows}. "

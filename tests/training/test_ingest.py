@@ -1,0 +1,158 @@
+"""Many objects become rows that stand once, in one order, and nothing is lost on the way."""
+
+import csv
+import io
+import random
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.errors import OneClassOnly, TooFewRows
+from lifecycle.training.ingest import ingest, require_enough
+
+from tests.training.conftest import ROW, SHOP
+
+FIRST, SECOND = "data/2026-11-01/a.csv", "data/2026-11-02/b.csv"
+UNDATED = Contract.from_dict({**SHOP, "time": None})
+
+
+def refusals(ingested):
+    return [(one.source, one.row, [violation.rule for violation in one.violations]) for one in ingested.refused]
+
+
+def test_rows_are_counted_by_what_became_of_them(shop, rows_as_csv):
+    csv = rows_as_csv([{}, {"newsletter": ""}, {"age": "old", "left": "maybe"}, {"customer": "c1"}])
+    objects = [(FIRST, csv), (SECOND, b"x,y\n1,2\n"), ("data/notes.txt", b"")]
+    assert ingest(shop, objects).counts() == {
+        "objects": 3,
+        "accepted": 2,
+        "repaired": {"(row): duplicate dropped": 1, "newsletter: if_missing": 1},
+        "refused": {"(object): columns": 1, "(object): format": 1, "age: type": 1, "left: level": 1},
+        "refused_rows": 1,
+        "refused_objects": 2,
+    }
+
+
+def test_the_same_rows_are_the_same_columns_and_hash_whatever_order_they_come_in(shop, rows_as_csv):
+    rows = [
+        {"customer": f"c{number % 40}", "seen_at": f"2026-10-{number % 7 + 1:02d}", "age": str(number % 50)}
+        for number in range(100)
+    ]
+    once = ingest(shop, [(FIRST, rows_as_csv(rows))])
+    random.Random(1).shuffle(rows)
+    again = ingest(shop, [(SECOND, rows_as_csv(rows[50:])), (FIRST, rows_as_csv(rows[:50]))])
+    assert again.sha256 == once.sha256
+    assert again.ids.tolist() == once.ids.tolist()
+    for name, column in once.frame.columns.items():
+        np.testing.assert_array_equal(again.frame.columns[name], column)
+
+
+def test_rows_stand_in_order_of_time_then_of_the_ids_hash(shop, rows_as_csv):
+    rows = [{"seen_at": f"2026-10-0{day}"} for day in (3, 1, 2, 1, 3, 1)]
+    ingested = ingest(shop, [(FIRST, rows_as_csv(rows))])
+    order = list(zip(ingested.times.tolist(), ingested.hashes.tolist(), strict=True))
+    assert order == sorted(order)
+    assert sorted(ingested.ids.tolist()) == ["c1", "c2", "c3", "c4", "c5", "c6"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"age": "31"}, {"spend": ""}, {"plan": "plus"}, {"left": "yes"}, {"customer": "c9"}, {"seen_at": "2026-10-31"}],
+)
+def test_any_other_value_is_another_hash(shop, rows_as_csv, change):
+    one = ingest(shop, [(FIRST, rows_as_csv([{}, {}]))])
+    other = ingest(shop, [(FIRST, rows_as_csv([{}, change]))])
+    assert one.sha256 != other.sha256
+
+
+def test_the_same_row_again_is_dropped_and_counted_in_one_object_or_in_two(shop, rows_as_csv):
+    csv = rows_as_csv([{}, {"customer": "c1"}])
+    ingested = ingest(shop, [(FIRST, csv), (SECOND, csv)])
+    assert ingested.ids.tolist() == ["c1"]
+    assert ingested.repaired == {"(row): duplicate dropped": 3}
+
+
+def test_a_customer_at_another_time_is_another_row(shop, rows_as_csv):
+    rows = [{"customer": "c1"}, {"customer": "c1", "seen_at": "2026-10-05", "left": "yes"}]
+    ingested = ingest(shop, [(FIRST, rows_as_csv(rows))])
+    assert ingested.target.tolist() == [1, 0]
+    assert refusals(ingested) == []
+
+
+def test_rows_that_contradict_each_other_are_all_refused_since_nothing_says_which_is_right(shop, rows_as_csv):
+    first = rows_as_csv([{}, {"customer": "c1", "left": "yes"}, {"iban": "DE1"}])
+    second = rows_as_csv([{"age": "31"}])
+    ingested = ingest(shop, [(FIRST, first), (SECOND, second)])
+    assert ingested.ids.tolist() == ["c3"]
+    assert refusals(ingested) == [(FIRST, 1, ["conflict"]), (FIRST, 2, ["conflict"]), (SECOND, 1, ["conflict"])]
+    assert ingested.refused[1].raw == {**{name: text for name, text in ROW.items() if name != "iban"}, "left": "yes"}
+    assert "the same customer and time" in ingested.refused[0].violations[0].message
+
+
+def test_without_a_time_column_a_row_that_returns_unchanged_keeps_its_first_date(rows_as_csv):
+    csv = rows_as_csv([{}])
+    for objects in ([(FIRST, csv), (SECOND, csv)], [(SECOND, csv), (FIRST, csv)]):
+        ingested = ingest(UNDATED, objects)
+        assert ingested.times.astype("datetime64[D]").astype(str).tolist() == ["2026-11-01"]
+        assert ingested.repaired == {"(row): duplicate dropped": 1}
+
+
+def test_without_a_time_column_a_customer_who_changed_is_two_rows(rows_as_csv):
+    ingested = ingest(UNDATED, [(FIRST, rows_as_csv([{}])), (SECOND, rows_as_csv([{"left": "yes"}]))])
+    assert ingested.target.tolist() == [0, 1]
+
+
+def test_rows_from_the_future_are_refused(shop, rows_as_csv):
+    csv = rows_as_csv([{}, {"seen_at": "2062-11-01"}])
+    assert refusals(ingest(shop, [(FIRST, csv)], latest=datetime(2026, 11, 3, tzinfo=UTC))) == [(FIRST, 2, ["future"])]
+
+
+def test_nothing_at_all_is_no_rows(shop):
+    ingested = ingest(shop, [])
+    assert (ingested.frame.n, ingested.counts()["objects"]) == (0, 0)
+    assert ingested.frame.columns["plan"].dtype == np.int32
+
+
+words = st.sampled_from(["c1", "c2", "c3", "", "no", "yes", "30", "31", "2026-10-01", "old"])
+rows = st.fixed_dictionaries(
+    {}, optional={"customer": words, "seen_at": words, "age": words, "left": words, "plan": words}
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([FIRST, SECOND]), rows), max_size=20))
+def test_every_row_is_accepted_dropped_as_a_duplicate_or_refused_and_none_is_lost(placed):
+    objects = []
+    for key in (FIRST, SECOND):
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(ROW))
+        writer.writeheader()
+        writer.writerows({**ROW, **row} for where, row in placed if where == key)
+        objects.append((key, text.getvalue().encode()))
+    ingested = ingest(Contract.from_dict(SHOP), objects)
+    dropped = ingested.repaired["(row): duplicate dropped"]
+    assert ingested.frame.n + dropped + len(ingested.refused) == len(placed)
+    assert len({(one.source, one.row) for one in ingested.refused}) == len(ingested.refused)
+    assert len(set(zip(ingested.ids.tolist(), ingested.times.tolist(), strict=True))) == ingested.frame.n
+
+
+def test_too_few_rows_says_how_many_there_are_and_what_was_refused_most(shop, rows_as_csv):
+    csv = rows_as_csv([{}] * 3 + [{"age": "old"}] * 5 + [{"plan": "gold"}])
+    with pytest.raises(TooFewRows) as told:
+        require_enough(ingest(shop, [(FIRST, csv)]), "quarantine/x.jsonl")
+    assert told.value.detail == (
+        "3 usable labelled rows in 1 objects under data/; the contract asks for 20. Upload CSV objects to data/<date>/. "
+        "Refused: 5 by age: type, 1 by plan: level; see quarantine/x.jsonl."
+    )
+
+
+@pytest.mark.parametrize("only", ["yes", "no"])
+def test_one_outcome_only_says_which(shop, rows_as_csv, only):
+    with pytest.raises(OneClassOnly, match=f"All 20 labelled rows have left = {only}; a model needs rows of both"):
+        require_enough(ingest(shop, [(FIRST, rows_as_csv([{"left": only}] * 20))]))
+
+
+def test_enough_rows_of_both_outcomes_are_enough(shop, rows_as_csv):
+    require_enough(ingest(shop, [(FIRST, rows_as_csv([{"left": "yes"}] + [{}] * 19))]))

@@ -1,0 +1,103 @@
+"""Runs in a real MLflow store on disk, and nothing but a note when there is none."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lifecycle.training.tracking import Tracking, track
+
+# MLflow's own use of SQLAlchemy.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+
+RUN = {
+    "name": "20261101-abc",
+    "parameters": {"C": 1.0, "contract": "x" * 600},
+    "metrics": {"roc_auc": 0.845},
+    "artifacts": {"model.json": b"{}\n", "card.md": b"# card\n"},
+    "tags": {"version": "20261101-abc"},
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """An empty current directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_run_holds_parameters_metrics_and_artifacts_and_nothing_is_written_to_the_current_directory(store, elsewhere):
+    from mlflow import MlflowClient
+
+    told = track(Tracking(f"sqlite:///{store}"), **RUN)
+
+    assert told["error"] is None
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}")
+    run = client.get_run(told["run_id"])
+    assert (run.info.run_name, run.info.status) == ("20261101-abc", "FINISHED")
+    assert run.data.metrics == {"roc_auc": 0.845}
+    assert run.data.params == {"C": "1.0", "contract": "x" * 500}
+    assert run.data.tags["version"] == "20261101-abc"
+    assert sorted(one.path for one in client.list_artifacts(told["run_id"])) == ["card.md", "model.json"]
+    assert client.get_experiment(run.info.experiment_id).name == "lifecycle"
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_second_run_joins_the_same_experiment(store):
+    from mlflow import MlflowClient
+
+    told = [track(Tracking(f"sqlite:///{store}", "another"), **RUN) for _ in range(2)]
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}")
+    experiments = {client.get_run(one["run_id"]).info.experiment_id for one in told}
+    assert len(experiments) == 1
+
+
+@pytest.mark.parametrize("uri", [None, ""])
+def test_without_a_uri_nothing_is_tracked(uri):
+    assert track(Tracking(uri), **RUN) == {"uri": None, "run_id": None, "error": None}
+
+
+def test_train_does_not_import_mlflow_before_it_is_asked_to_track():
+    code = "import sys; import lifecycle.steps.train; print('mlflow' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("uri", "error"),
+    [("http://me:secret@127.0.0.1:9", "MlflowException"), ("nonsense://me:secret@x", "Unsupported")],
+)
+def test_a_tracking_server_that_fails_is_a_note_without_its_password(uri, error, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    told = track(Tracking(uri), **RUN)
+    assert told["run_id"] is None
+    assert error in told["error"]
+    assert "secret" not in json.dumps(told)
+
+
+def test_a_run_that_fails_half_way_is_marked_as_failed_and_named(store):
+    from mlflow import MlflowClient
+
+    told = track(Tracking(f"sqlite:///{store}"), **{**RUN, "metrics": {"bad name: \0?": 1.0}})
+    assert told["error"]
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}")
+    assert client.get_run(told["run_id"]).info.status == "FAILED"
+
+
+def test_the_environment_is_as_it_was(store):
+    before = dict(os.environ)
+    track(Tracking(f"sqlite:///{store}"), **RUN)
+    assert {name: text for name, text in os.environ.items() if name.startswith("MLFLOW")} == {
+        name: text for name, text in before.items() if name.startswith("MLFLOW")
+    }
+
+
+def test_artifacts_lie_beside_the_database(store):
+    track(Tracking(f"sqlite:///{store}"), **RUN)
+    assert (Path(store).parent / "mlflow-artifacts").is_dir()

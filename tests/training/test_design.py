@@ -76,6 +76,6 @@ def test_a_feature_that_is_null_throughout_is_only_its_null_column():
 
 def test_values_too_far_apart_to_standardise_name_the_feature_and_what_to_do():
     with pytest.raises(
-        ContractInvalid, match=r"The values of spend are too far apart .* up to 1e\+300; give it a minimum"
+        ContractInvalid, match=r"The values of spend are too far apart to standardise; give it a minimum"
     ):
         design(frame([1, 2], [1e300, 1.0], [0, 1], [0, 1]))

@@ -57,7 +57,7 @@ def _spread(name: str, present: Floats) -> tuple[float, float]:
         center, scale = float(present.mean()), float(present.std())
     if not np.isfinite(scale):
         raise ContractInvalid(
-            f"The values of {name} are too far apart to standardise, up to {np.abs(present).max():g}; give it a minimum and a maximum in the contract."
+            f"The values of {name} are too far apart to standardise; give it a minimum and a maximum in the contract."
         )
     return center, scale or 1.0
 

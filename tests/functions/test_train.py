@@ -1,0 +1,123 @@
+"""The train function, driven by its event file on a mocked S3."""
+
+import importlib.util
+import json
+import logging
+from pathlib import Path
+
+import boto3
+import pytest
+from lifecycle.aws.wiring import train as wiring
+from lifecycle.domain.errors import InvalidEvent, SettingsInvalid, TooFewRows
+from lifecycle.steps.effects import RecordedInvocations
+from moto import mock_aws
+
+from local.datasets import contract_text, telco
+
+ROOT = Path(__file__).parents[2]
+EVENT = json.loads((ROOT / "events/train.json").read_text())
+
+
+@pytest.fixture
+def handler():
+    spec = importlib.util.spec_from_file_location("train_app", ROOT / "functions/train/app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda event: module.handler(event, None)
+
+
+@pytest.fixture
+def invoked(monkeypatch):
+    """What promote would be invoked with."""
+    recorded = RecordedInvocations()
+    monkeypatch.setattr("lifecycle.aws.wiring.train.LambdaInvoker", lambda functions: recorded)
+    return recorded
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """A client of a bucket with the contract, and an environment as Lambda's."""
+    for name, value in {
+        "LIFECYCLE_BUCKET": "lifecycle",
+        "LIFECYCLE_PROMOTE_FUNCTION": "promote",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    wiring.training.cache_clear()
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="lifecycle")
+        client.put_object(Bucket="lifecycle", Key="contract.json", Body=contract_text("telco").encode())
+        yield client
+    root.handlers, root.level = handlers, level
+    wiring.training.cache_clear()
+
+
+def upload(s3, key, data):
+    s3.put_object(Bucket="lifecycle", Key=key, Body=data)
+
+
+def logged(capsys):
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_the_event_file_trains_a_version_of_real_customers_and_invokes_promote(handler, s3, invoked, capsys):
+    upload(s3, "data/2025-01-01/customers.csv", telco().to_csv(index=False).encode())
+    upload(s3, "data/2025-01-01/", b"")  # what the S3 console leaves of a folder made by hand
+
+    result = handler(EVENT)
+
+    assert (result["step"], result["result"], result["rows"]["accepted"]) == ("train", "trained", 7_043)
+    assert result["rows"]["refused_objects"] == 0
+    metrics = json.loads(
+        s3.get_object(Bucket="lifecycle", Key=f"models/{result['version']}/metrics.json")["Body"].read()
+    )
+    assert metrics["rows"]["repaired"] == {"total_charges: if_missing": 11}
+    assert metrics["out_of_fold"]["recall"]["value"] >= 0.8
+    assert invoked.events == [
+        ("promote", {"action": "promote", "candidate": result["version"], "request_id": EVENT["request_id"]})
+    ]
+    told = logged(capsys)
+    assert (told["step"], told["message"]) == ("train", f"trained: {result['version']}")
+    assert (told["correlation_id"], told["TrainTrained"]) == (EVENT["request_id"], 1)
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_the_event_file_twice_trains_once(handler, s3, invoked):
+    upload(s3, "data/2025-01-01/customers.csv", telco().to_csv(index=False).encode())
+    first, second = handler(EVENT), handler(EVENT)
+    assert (first["duplicate"], second["duplicate"]) == (False, True)
+    assert first["version"] == second["version"]
+
+
+def test_the_same_rows_again_are_logged_as_skipped(handler, s3, invoked, capsys):
+    upload(s3, "data/2025-01-01/customers.csv", telco().to_csv(index=False).encode())
+    handler(EVENT)
+    assert handler(EVENT | {"request_id": "another"})["result"] == "skipped"
+    assert logged(capsys)["TrainSkipped"] == 1
+
+
+def test_without_rows_it_raises_for_the_failure_queue_and_logs_what_to_do(handler, s3, invoked, capsys):
+    with pytest.raises(TooFewRows):
+        handler(EVENT)
+    told = logged(capsys)
+    assert (told["level"], told["message"], told["error"]) == ("ERROR", "nothing was trained", "TooFewRows")
+    assert "Upload CSV objects to data/<date>/" in told["detail"]
+    assert invoked.events == []
+
+
+def test_an_event_without_a_request_id_is_refused(handler, s3, invoked):
+    with pytest.raises(InvalidEvent, match=r"events/train\.json"):
+        handler({"reason": "drift"})
+
+
+def test_a_missing_variable_is_named(handler, s3, monkeypatch):
+    monkeypatch.delenv("LIFECYCLE_BUCKET")
+    with pytest.raises(SettingsInvalid, match="LIFECYCLE_BUCKET"):
+        handler(EVENT)

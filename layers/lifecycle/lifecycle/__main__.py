@@ -1,0 +1,96 @@
+"""``python -m lifecycle``: what a person does by hand. Exit status 0 when all is well, 1 when something was found, 2 for a wrong call."""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lifecycle.domain.errors import LifecycleError
+
+_LISTED = 20
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command. Each imports what it needs."""
+    parser = argparse.ArgumentParser(prog="python -m lifecycle", description="Feature contracts and the decision log.")
+    commands = parser.add_subparsers(required=True)
+    contract = commands.add_parser("contract", help="draft or check a feature contract").add_subparsers(required=True)
+    drafting = contract.add_parser("draft", help="print a first contract for a CSV of labelled rows")
+    drafting.add_argument("rows", type=Path)
+    drafting.add_argument("--target", required=True, help="the outcome column")
+    drafting.add_argument("--positive", required=True, help="its value that is predicted")
+    drafting.add_argument("--id", help="the column that names the entity")
+    drafting.add_argument("--time", help="the column that says when the row was true")
+    drafting.add_argument("--name", default=None, help="the contract's name; the file's by default")
+    drafting.set_defaults(run=_draft)
+    checking = contract.add_parser("check", help="check a contract, and rows against it")
+    checking.add_argument("contract", type=Path)
+    checking.add_argument("rows", type=Path, nargs="?")
+    checking.set_defaults(run=_check)
+    auditing = commands.add_parser("audit", help="verify the decision log of a bucket")
+    auditing.add_argument("--bucket", required=True)
+    auditing.set_defaults(run=_audit)
+    arguments = parser.parse_args(words)
+    try:
+        status: int = arguments.run(arguments)
+    except LifecycleError as error:
+        print(f"{error.title}: {error.detail}", file=sys.stderr)
+        return 1
+    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        print(f"cannot read it: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [{name: value or "" for name, value in row.items() if name is not None} for row in csv.DictReader(file)]
+
+
+def _draft(arguments: argparse.Namespace) -> int:
+    from lifecycle.domain.contract_draft import draft
+
+    made = draft(
+        _rows(arguments.rows),
+        target=arguments.target,
+        positive=arguments.positive,
+        id_column=arguments.id,
+        time_column=arguments.time,
+        name=arguments.name or arguments.rows.stem,
+    )
+    print(json.dumps(made, indent=1, ensure_ascii=False))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from lifecycle.domain.contract import Contract
+
+    contract = Contract.from_dict(json.loads(arguments.contract.read_text(encoding="utf-8")))
+    print(f"{contract.name} {contract.version}: {len(contract.features)} features, sha256 {contract.sha256}")
+    broken = 0
+    rows = _rows(arguments.rows) if arguments.rows else []
+    for number, row in enumerate(rows, 1):
+        violations = contract.check(row, text=True, extra="ignore").violations
+        broken += bool(violations)
+        for violation in violations if broken <= _LISTED else ():
+            print(f"row {number}: {violation.message}")
+    if rows:
+        print(f"{len(rows) - broken} of {len(rows)} rows keep the contract")
+    return 1 if broken else 0
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from lifecycle.aws.s3_boto3 import Boto3ObjectStore
+    from lifecycle.storage.audit import verify
+
+    problems = verify(Boto3ObjectStore(arguments.bucket))
+    for problem in problems:
+        print(f"{problem.kind}: {problem.key}: {problem.detail}")
+    print("the decision log is whole" if not problems else f"{len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

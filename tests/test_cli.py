@@ -1,0 +1,76 @@
+"""``python -m lifecycle``: drafting and checking contracts, auditing a bucket; each with its exit status."""
+
+import json
+from pathlib import Path
+
+import boto3
+import pytest
+from lifecycle.__main__ import main
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.contract_draft import draft
+from lifecycle.domain.errors import ContractInvalid
+from moto import mock_aws
+
+from local import datasets
+
+COLUMNS = {
+    "telco": {"id_column": "customer_id"},
+    "mlc_churn": {"id_column": "customer_id"},
+    "flights": {"id_column": "flight_id", "time_column": "scheduled_at"},
+}
+
+
+@pytest.mark.parametrize("name", datasets.LOADERS)
+def test_a_draft_accepts_every_row_it_was_drafted_from(name: str) -> None:
+    rows = datasets.LOADERS[name]().iloc[:8000].to_dict("records")
+    shipped = datasets.contract(name)
+    made = draft(rows, target=shipped.target.name, positive=shipped.target.positive, **COLUMNS[name])
+    contract = Contract.from_dict(made)
+    assert [row for row in rows if contract.check(row, text=True).violations] == []
+    assert {one.name for one in contract.features} == {one.name for one in shipped.features}
+
+
+def test_a_draft_says_what_stands_in_its_way() -> None:
+    rows = [{"x": f"t{number}", "y": "no" if number % 2 else "yes"} for number in range(500)]
+    with pytest.raises(ContractInvalid, match="x has 500 different texts"):
+        draft(rows, target="y", positive="yes")
+    with pytest.raises(ContractInvalid, match="no column 'z'"):
+        draft(rows, target="z", positive="yes")
+    with pytest.raises(ContractInvalid, match="two values"):
+        draft(rows, target="y", positive="maybe")
+    with pytest.raises(ContractInvalid, match="no rows"):
+        draft([], target="y", positive="yes")
+
+
+def test_draft_then_check_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows, contract = tmp_path / "rows.csv", tmp_path / "contract.json"
+    datasets.telco().iloc[:300].to_csv(rows, index=False)
+    assert main(["contract", "draft", str(rows), "--target", "churn", "--positive", "Yes", "--id", "customer_id"]) == 0
+    contract.write_text(capsys.readouterr().out)
+    assert main(["contract", "check", str(contract), str(rows)]) == 0
+    assert "300 of 300 rows keep the contract" in capsys.readouterr().out
+    rows.write_text(rows.read_text().replace("Fiber optic", "Carrier pigeon"))
+    assert main(["contract", "check", str(contract), str(rows)]) == 1
+    assert "internet_service must be one of" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["contract", "check", str(tmp_path / "missing.json")]) == 1
+    assert "cannot read it" in capsys.readouterr().err
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps({"format": "lifecycle.contract", "format_version": 1}))
+    assert main(["contract", "check", str(bad)]) == 1
+    assert "is required" in capsys.readouterr().err
+
+
+def test_audit_of_a_bucket(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="state")
+        assert main(["audit", "--bucket", "state"]) == 0
+        client.put_object(Bucket="state", Key="registry/decisions/00000001.json", Body=b"{}")
+        assert main(["audit", "--bucket", "state"]) == 1
+    assert "problems" in capsys.readouterr().out

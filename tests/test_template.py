@@ -38,7 +38,10 @@ def variables(template: dict[str, Any], functions: dict[str, dict[str, Any]]) ->
 
 def test_cfn_lint_has_nothing_to_say() -> None:
     found = subprocess.run(
-        [str(Path(sys.executable).with_name("cfn-lint")), str(ROOT / "template.yaml")], capture_output=True, text=True, check=False
+        [str(Path(sys.executable).with_name("cfn-lint")), str(ROOT / "template.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert found.returncode == 0, found.stdout
 

@@ -3,8 +3,6 @@
 The tests build on each other, in this order, as a life does.
 """
 
-import csv
-import io
 import json
 import os
 import signal
@@ -114,12 +112,8 @@ def test_batch_gives_the_answers_of_the_api(stack: Stack, api: Api) -> None:
 
 
 def batch_answers(stack: Stack, result: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    text = stack.store.get(result["output"]).data.decode()
-    rows = csv.DictReader(io.StringIO(text))
-    return {
-        row["customer_id"]: {"decision": row["decision"].lower() == "true", "probability": float(row["probability"])}
-        for row in rows
-    }
+    lines = stack.store.get(result["output"]["predictions"]).data.splitlines()
+    return {answer["entity_id"]: answer for answer in map(json.loads, lines)}
 
 
 def test_rollback_of_the_first_champion_is_refused_with_a_reason(stack: Stack) -> None:

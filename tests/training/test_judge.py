@@ -179,6 +179,12 @@ def test_a_row_without_an_id_is_named_by_its_content():
     assert fourth == "c9"
 
 
+def test_an_id_is_cut_as_a_prediction_cuts_it_so_that_both_name_the_customer_alike():
+    long = "é" * 300
+    part, _, _ = judged([row(customer=long)])
+    assert part.ids.tolist() == [CONTRACT.check({"customer": long}).entity_id] == ["é" * 256]
+
+
 def test_a_hundred_thousand_different_mistakes_are_found_in_one_pass():
     rows_of_mistakes = pd.DataFrame(
         {**dict.fromkeys(HEADER, "1"), "age": [f"old {n}" for n in range(100_000)]}, dtype=object

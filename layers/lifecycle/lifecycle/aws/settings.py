@@ -117,7 +117,10 @@ class Settings:
     )
 
     lambda_endpoint_url: str | None = _variable(
-        "AWS_ENDPOINT_URL_LAMBDA", _optional, "Another Lambda, such as sam local start-lambda; boto3 reads it itself.", ""
+        "AWS_ENDPOINT_URL_LAMBDA",
+        _optional,
+        "Another Lambda, such as sam local start-lambda; boto3 reads it itself.",
+        "",
     )
 
     @classmethod

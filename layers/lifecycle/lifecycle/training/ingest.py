@@ -73,7 +73,6 @@ def ingest(contract: Contract, objects: Iterable[tuple[str, bytes]], *, latest: 
             refused += broken
             repaired += mended
             parts.append(part)
-    parts.sort(key=lambda part: part.source)
     columns, target, ids, times, origin = _together(contract, parts)
     kept, dropped, contradicting = _distinct(contract, columns, target, ids, times)
     refused += _conflicts(contract, parts, origin[contradicting])

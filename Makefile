@@ -14,6 +14,8 @@ EXPORT = $(UV) export --quiet --locked --package lifecycle --no-emit-workspace -
 # Which interpreter and which cloud a run uses must not depend on the shell it was started from.
 unexport PYENV_VERSION VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE AWS_PROFILE AWS_ENDPOINT_URL MLFLOW_TRACKING_URI
 export UV_PROJECT_ENVIRONMENT := .venv
+# Trust what this machine trusts: a company's proxy may sign with its own certificate.
+export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down test sam-local lint format lock mlflow clean

@@ -126,9 +126,8 @@ def read_contract(store: ObjectStore) -> Contract:
 
 def _labelled(store: ObjectStore) -> Iterator[tuple[str, bytes]]:
     for info in store.list(DATA_PREFIX):
-        if not info.key.endswith("/"):  # the S3 console makes such empty objects to show folders
-            # What is not CSV is refused by name, and need not be read for that.
-            yield info.key, store.get(info.key).data if info.key.endswith(SUFFIX) else b""
+        # What is not CSV is refused by name, and need not be read for that.
+        yield info.key, store.get(info.key).data if info.key.endswith(SUFFIX) else b""
 
 
 def _quarantine(store: ObjectStore, ingested: Ingested, key: str) -> str | None:

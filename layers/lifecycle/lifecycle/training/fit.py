@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.errors import NotEnoughData, OneClassOnly
@@ -78,10 +79,12 @@ def fit(
     matrix = encode(frame, columns)
     if _all_alike(matrix, len(columns)):
         raise NotEnoughData(_SAY_NOTHING)
-    oof, fold_auc = _out_of_fold(matrix, target, folds(target, entities, seed), contract, seed)
-    calibration = calibrate(oof, target)
+    # The order in which threads add their sums up depends on how many there are, and the bytes must not.
+    with threadpool_limits(1):
+        oof, fold_auc = _out_of_fold(matrix, target, folds(target, entities, seed), contract, seed)
+        calibration = calibrate(oof, target)
+        weights, intercept = _logistic(matrix, target, contract, seed)
     threshold = threshold_for_contract(oof, target, contract)
-    weights, intercept = _logistic(matrix, target, contract, seed)
     terms, baseline = terms_of(frame, columns, weights, intercept)
     model = Model(
         version=version,

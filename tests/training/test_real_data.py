@@ -8,12 +8,14 @@ import pytest
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.frame import NULL, UNSEEN
 from lifecycle.domain.model_columns import decisions, logits, probabilities, scores
+from lifecycle.storage.codec import encode
 from lifecycle.training.fit import Fitted, fit
 from lifecycle.training.ingest import Ingested, ingest
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from local.datasets import LOADERS, contract
 
@@ -87,6 +89,21 @@ def test_pure_python_gives_the_same_logit_and_decision_as_numpy_to_the_last_bit(
         score = model.score({name: values[at] for name, values in columns.items()})
         assert (score.logit, score.decision) == (logit[at], decided)
         assert abs(score.probability - probability[at]) <= 1e-15
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_processors(learnt):
+    rows = np.arange(min(learnt.ingested.frame.n, 100_000))
+    frame, target, entities = (
+        learnt.ingested.frame.take(rows),
+        learnt.ingested.target[rows],
+        learnt.ingested.hashes[rows],
+    )
+    made = []
+    for processors in (1, 2):
+        with threadpool_limits(processors):
+            model = fit(frame, target, entities, version="v1", data_sha256="").model
+        made.append(encode(model.to_dict()))
+    assert made[0] == made[1]
 
 
 def test_telco_is_as_good_as_it_can_be_and_no_better(telco):

@@ -7,7 +7,6 @@ container must reach it; everything else listens on 127.0.0.1, or on that addres
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -131,11 +130,13 @@ class SamLocal:
             _await(host, port, process, self.home / f"{kind}.log")
             yield f"http://{host}:{port}"
         finally:
-            process.send_signal(signal.SIGINT)
+            # SIGTERM, which sam handles itself: SIGINT is ignored by whoever was started in the background of a shell.
+            process.terminate()
             try:
                 process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
             log.close()
 
 

@@ -241,7 +241,39 @@ class TestOtherActions:
         assert GUARDED.decide(perhaps, MonitorState()).action == "nothing"
 
     def test_probabilities_that_are_off_under_a_ranking_that_holds_are_recalibrated(self):
-        assert GUARDED.decide(evidence(realised=realised(gap=0.06, gap_p=1e-6)), MonitorState()).action == "recalibrate"
+        off = evidence(realised=realised(gap=0.06, gap_p=1e-6))
+
+        assert GUARDED.decide(off, MonitorState()).action == "nothing"
+        decision = GUARDED.decide(off, seen_before("calibration"))
+        assert decision.action == "recalibrate"
+        assert decision.reasons == (
+            "calibration: +0.060 between the share of positives and the mean probability, p 1e-06",
+        )
+
+    def test_a_recall_under_the_floor_is_recalibrated_where_there_is_a_floor(self):
+        recall = Estimate(0.6, 0.55, 0.65)
+        short = replace(realised(), metrics=replace(realised().metrics, recall=recall))
+
+        with_floor = evidence(realised=short, recall_floor=0.8)
+        assert GUARDED.decide(with_floor, seen_before("recall")).action == "recalibrate"
+        assert GUARDED.decide(evidence(realised=short), seen_before("recall")).action == "nothing"
+        by_chance = replace(short, metrics=replace(short.metrics, recall=Estimate(0.7, 0.55, 0.8)))
+        assert GUARDED.decide(evidence(realised=by_chance, recall_floor=0.8), seen_before("recall")).action == "nothing"
+
+    def test_learning_again_goes_before_recalibrating(self):
+        both = evidence(report(DRIFTED), realised=realised(gap=0.06, gap_p=1e-6))
+
+        assert GUARDED.decide(both, seen_before("price:ks", "calibration")).action == "retrain"
+
+    def test_a_recalibration_needs_labels_that_are_news_and_counts_against_the_budget(self):
+        off = evidence(realised=realised(gap=0.06, gap_p=1e-6))
+        blocked = GUARDED.decide(replace(off, new_labelled_rows=0), seen_before("calibration"))
+        after = advance(GUARDED, off, GUARDED.decide(off, seen_before("calibration")), seen_before("calibration"))
+
+        assert blocked.action == "alert"
+        assert "0 new labelled rows" in blocked.reasons[-1]
+        assert after.streaks == {}
+        assert [one.window for one in after.retrains] == [off.window]
 
     @pytest.mark.parametrize(("gap", "gap_p"), [(0.02, 1e-9), (0.06, 0.02)], ids=["too small", "maybe chance"])
     def test_a_gap_must_be_large_and_certain(self, gap, gap_p):

@@ -13,7 +13,7 @@ from lifecycle.domain.decision import Pointer
 from lifecycle.domain.errors import InvalidEvent, ModelUnusable, StoreUnavailable
 from lifecycle.domain.frame import Frame
 from lifecycle.domain.model import Calibration, CategoricalTerm, Model, NumericTerm
-from lifecycle.domain.policy import POLICIES, Guarded
+from lifecycle.domain.policy import POLICIES, Guarded, PolicyDecision
 from lifecycle.domain.profile import build_reference
 from lifecycle.steps.effects import RecordedInvocations
 from lifecycle.steps.monitor import Monitoring, monitor
@@ -515,3 +515,30 @@ def _at_once(calls):
     for thread in threads:
         thread.join()
     return results
+
+
+class Wants(Guarded):
+    """A policy that asks for a recalibration whatever it sees."""
+
+    def decide(self, evidence, state):
+        return PolicyDecision("recalibrate", "guarded", ("calibration: off",), {"drifted": []}, ("less",))
+
+
+def test_a_recalibration_is_asked_of_train_by_the_windows_name():
+    world, invoker = World(), RecordedInvocations()
+    world.capture(TODAY - timedelta(hours=2), world.customers(3, 500))
+
+    monitor(EVENT, world.deps(policy=Wants(), invoker=invoker))
+
+    window = Window.ending(TODAY, 24.0).id
+    assert invoker.events == [
+        (
+            "train",
+            {
+                "request_id": f"monitor:{window}",
+                "reason": "calibration: off",
+                "window": window,
+                "action": "recalibrate",
+            },
+        )
+    ]

@@ -18,9 +18,10 @@ def card(model: Model, oof: Metrics, holdout: Metrics | None, ingested: Mapping[
             "",
             f"Predicts `{contract.target.name} = {contract.target.positive}` from {len(contract.features)} features. "
             "Balanced logistic regression, Platt-calibrated.",
+            *_recalibrated(model),
             "",
             "## Figures (95% intervals)",
-            "| | out of fold | holdout |",
+            f"| | {'newest rows' if _recalibrated(model) else 'out of fold'} | holdout |",
             "|---|---|---|",
             *[_row(name, oof, holdout) for name in ("roc_auc", "recall", "precision", "f1", "brier")],
             f"| rows (positive) | {oof.rows} ({oof.positives}) | {_counts(holdout)} |",
@@ -42,6 +43,14 @@ def card(model: Model, oof: Metrics, holdout: Metrics | None, ingested: Mapping[
             "",
         ]
     )
+
+
+def _recalibrated(model: Model) -> list[str]:
+    if (kept := model.training.get("recalibrates")) is None:
+        return []
+    return [
+        f"The weights are those of {kept}; calibration and threshold were fitted anew on the {model.training['recalibrated_on']} newest rows."
+    ]
 
 
 def _row(name: str, oof: Metrics, holdout: Metrics | None) -> str:

@@ -32,6 +32,11 @@ class Scored:
         """Whether both give every row the same logit."""
         return np.array_equal(self.logits, other.logits)
 
+    def decides_like(self, other: "Scored") -> bool:
+        """Whether both give every row the same logit, probability and decision."""
+        same = self.ranks_like(other) and np.array_equal(self.probabilities, other.probabilities)
+        return same and np.array_equal(self.flagged, other.flagged)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

@@ -20,6 +20,7 @@ class Evidence:
     ``window``: its id; ``at``: its end (aware, UTC). ``version``: the champion. ``rows`` accepted and ``refused`` rows;
     ``violations``: refused rows by (field, rule). ``min_rows``: below it nothing is decided.
     ``drift`` is None when there were too few rows to look; ``estimated`` and ``realised`` when there is no such figure.
+    ``recall_floor``: what the contract wants the threshold to reach, 0 when it comes from costs.
     ``previous_gain``: ROC-AUC of the previous champion minus the champion's on the same labelled rows.
     ``new_labelled_rows``: labelled rows that the champion was not trained on; ``data_sha256`` names all labelled data.
     ``labels``: what became of the labels, JSON-able, for the report. ``late``: a later window has been decided already.
@@ -40,6 +41,7 @@ class Evidence:
     data_sha256: str = ""
     labels: Mapping[str, Any] = field(default_factory=dict)
     late: bool = False
+    recall_floor: float = 0.0
 
     @property
     def violation_rate(self) -> float:

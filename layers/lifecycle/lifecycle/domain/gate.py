@@ -4,7 +4,8 @@
 |---|---|---|
 | first-model | nothing serves yet | no figure is demonstrably under its floor in the contract |
 | seed | by name | ROC-AUC is higher and recall is not lower, taken at face value |
-| guarded | the default | ROC-AUC is demonstrably higher, and nothing else is lost |
+| guarded | the default | ROC-AUC is demonstrably higher, and nothing else is lost; or, for the champion's own ranking under another
+calibration and threshold, probabilities are demonstrably better or a recall under its floor is mended, and nothing is lost |
 
 Why these margins: docs/decisions/0006; what error rates they give: tests/domain/test_gate_rates.py.
 """
@@ -29,6 +30,7 @@ from lifecycle.domain.gate_checks import (
     enough,
     precision_kept,
     reaches,
+    recalibrated,
     recall_kept,
     segments_kept,
 )
@@ -117,21 +119,26 @@ def _guarded(case: Case) -> GateDecision:
     assert case.champion is not None
     if case.candidate.version == case.champion.version:
         return refusal("guarded", f"{case.candidate.version} is the champion already.", "Another version.")
-    if case.candidate.ranks_like(case.champion):
-        same = "The candidate gives every row the champion's score; there is nothing to gain."
-        return refusal("guarded", same, "A model that ranks the rows differently.")
+    if case.candidate.decides_like(case.champion):
+        same = "The candidate gives every row the champion's score, probability and decision; there is nothing to gain."
+        return refusal("guarded", same, "A model that ranks the rows differently, or is calibrated anew.")
     enough(case.y)
     candidate, champion = _both(case)
     pair = compare(case.candidate, case.champion, case.y)
+    alpha = alpha_for(case.attempts)
+    if case.candidate.ranks_like(case.champion):
+        checks = recalibrated(pair, candidate, champion, case.floors, alpha, by_floor=case.costs is None)
+        figures = {"paired": pair.to_dict(), "alpha": alpha, "attempt": case.attempts + 1, "recalibration": True}
+        return _conclude("guarded", case, checks, {"candidate": candidate, "champion": champion}, figures)
     recalls = segment_recalls(case.candidate, case.champion, case.y, case.segments, LEAST_OF_EACH)
     checks = [
-        better_ranking(pair, alpha_for(case.attempts), case.attempts),
+        better_ranking(pair, alpha, case.attempts),
         recall_kept(pair),
         precision_kept(pair),
         calibration_kept(pair),
         *segments_kept(recalls, len(case.segments)),
     ]
-    figures = {"paired": pair.to_dict(), "alpha": alpha_for(case.attempts), "attempt": case.attempts + 1}
+    figures = {"paired": pair.to_dict(), "alpha": alpha, "attempt": case.attempts + 1}
     return _conclude("guarded", case, checks, {"candidate": candidate, "champion": champion}, figures)
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lifecycle.domain.comparison import Comparison, Difference
+from lifecycle.domain.contract import Floors
 from lifecycle.domain.errors import TooFewRows
+from lifecycle.domain.evaluation import Metrics
 from lifecycle.domain.intervals import Estimate
 
 ALPHA = 0.05  # chance of promoting an equal model, over ALL attempts on one holdout
@@ -96,6 +98,31 @@ def calibration_kept(pair: Comparison) -> Check:
         f"Brier score {brier.value:+.4f} (lower is better; one-sided 95% limit {brier.low:+.4f}); it may not be demonstrably more than {BRIER_MARGIN} higher.",
         f"Probabilities whose Brier score is at most {BRIER_MARGIN} above the champion's.",
     )
+
+
+def recalibrated(
+    pair: Comparison, candidate: Metrics, champion: Metrics, floors: Floors, alpha: float, *, by_floor: bool
+) -> list[Check]:
+    """The same ranking under another calibration and threshold: what must be gained, and what may not be lost.
+
+    ROC-AUC is the same by construction. Gained is a Brier score that is demonstrably lower, or, where the threshold comes
+    from the recall floor (``by_floor``), recall where the champion is demonstrably under that floor; such recall is bought
+    with precision, which then has to stay within reach of its own floor only.
+    """
+    brier, mends = pair.brier, by_floor and champion.recall.high < floors.recall and pair.recall.low > 0.0
+    p = brier.p_below(0.0)
+    gained = Check(
+        mends or p < alpha,
+        f"Brier score {brier.value:+.4f} (lower is better), p = {p:.4f} ({'under' if p < alpha else 'not under'} {alpha:.4f});"
+        f" recall {candidate.recall} against {champion.recall}, floor {floors.recall:.3f}.",
+        f"A Brier score lower with p < {alpha:.4f}, or a champion demonstrably under the recall floor.",
+    )
+    return [
+        gained,
+        recall_kept(pair),
+        reaches("Precision", candidate.precision, floors.precision) if mends else precision_kept(pair),
+        calibration_kept(pair),
+    ]
 
 
 def segments_kept(recalls: Mapping[str, Difference], slices: int) -> list[Check]:

@@ -6,10 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 from lifecycle.domain.drift import Check, DriftReport, Thresholds
-from lifecycle.domain.evidence import Evidence, PolicyDecision, figures_of, not_enough
+from lifecycle.domain.evidence import Action, Evidence, PolicyDecision, figures_of, not_enough
+from lifecycle.domain.intervals import Z95, Estimate, upper_tail
 from lifecycle.domain.monitor_state import MonitorState
 
 PERFORMANCE = "performance"  # names the finding that realised performance is below what was promised
+CALIBRATION = "calibration"  # the probabilities are off; the ranking may be as good as ever
+RECALL = "recall"  # the threshold lets more positives through than the contract's floor allows
+# What a new threshold and calibration mend without learning the features again.
+MENDED_BY_RECALIBRATION = frozenset({CALIBRATION, RECALL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,9 @@ class Guarded:
        consecutive windows: *retrain*, if there are ``min_new_rows`` labelled rows the champion has not seen, the data
        changed since the last retrain, ``cooldown`` has passed since, and fewer than ``budget`` retrains were asked for
        within ``period``; else *alert*, naming what stands in the way;
-    4. the share of positives differs from the mean probability by more than ``calibration_gap`` (p < alpha): *recalibrate*.
+    4. the ranking holds, but the share of positives differs from the mean probability by more than ``calibration_gap``
+       (p < alpha), or realised recall is more than ``recall_drop`` under the contract's floor (p < alpha), as lasting as in
+       3 and under the same limits: *recalibrate*, which keeps the weights and fits calibration and threshold anew.
 
     Labels of selected customers (``RealisedPerformance.biased``) are reported, and nothing is concluded from them.
     """
@@ -32,6 +39,7 @@ class Guarded:
     persistence: int = 2
     auc_drop: float = 0.02
     calibration_gap: float = 0.03
+    recall_drop: float = 0.02
     min_new_rows: int = 200
     cooldown: timedelta = timedelta(hours=72)
     budget: int = 4
@@ -47,6 +55,7 @@ class Guarded:
                 "persistence": self.persistence,
                 "auc_drop": self.auc_drop,
                 "calibration_gap": self.calibration_gap,
+                "recall_drop": self.recall_drop,
                 "min_new_rows": self.min_new_rows,
                 "cooldown_hours": self.cooldown / timedelta(hours=1),
                 "budget": self.budget,
@@ -92,28 +101,12 @@ class Guarded:
         lasting = {name: why for name, why in found.items() if figures["streaks"][name] >= self.persistence}
         if lasting:
             reasons = tuple(f"{name}: {why}" for name, why in lasting.items())
-            blocks = self._blocks(evidence, state)
-            if blocks:
-                return PolicyDecision(
-                    "alert",
-                    self.name,
-                    (*reasons, *(why for why, _ in blocks)),
-                    figures,
-                    tuple(change for _, change in blocks),
-                )
-            return PolicyDecision(
-                "retrain", self.name, reasons, figures, ("the finding gone in this window or the one before",)
-            )
-        off = evidence.trusted_realised
-        if (
-            off is not None
-            and abs(off.calibration_gap) > self.calibration_gap
-            and off.calibration_p < self.thresholds.alpha
-        ):
-            reason = f"probabilities are off: {off.calibration_gap:+.3f} between the share of positives and the mean probability, p {off.calibration_p:.2g}; the ranking holds"
-            return PolicyDecision(
-                "recalibrate", self.name, (reason,), figures, (f"a gap of at most {self.calibration_gap:.3f}",)
-            )
+            if blocks := self._blocks(evidence, state):
+                reasons += tuple(why for why, _ in blocks)
+                return PolicyDecision("alert", self.name, reasons, figures, tuple(change for _, change in blocks))
+            action: Action = "recalibrate" if lasting.keys() <= MENDED_BY_RECALIBRATION else "retrain"
+            change = "the finding gone in this window or the one before"
+            return PolicyDecision(action, self.name, reasons, figures, (change,))
         if found:
             reasons = tuple(
                 f"{name}: {why}; seen in {figures['streaks'][name]} of {self.persistence} windows"
@@ -157,15 +150,30 @@ class Guarded:
 
 
 def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
-    """What speaks for learning again in this one window, by name: drifted checks and a fallen realised performance."""
+    """What speaks against the champion in this one window, by name: drifted checks, and realised figures below what was promised."""
     found = {check.name: check.reason for check in evidence.drift.drifted} if evidence.drift else {}
-    realised = evidence.trusted_realised
-    if realised and realised.drop > policy.auc_drop and realised.drop_p < policy.thresholds.alpha:
+    realised, alpha = evidence.trusted_realised, policy.thresholds.alpha
+    if realised is None:
+        return found
+    if realised.drop > policy.auc_drop and realised.drop_p < alpha:
         found[PERFORMANCE] = (
             f"realised ROC-AUC {realised.metrics.roc_auc} against {realised.expected} at promotion, p {realised.drop_p:.2g}"
             " (concept drift or worse data)"
         )
+    if abs(realised.calibration_gap) > policy.calibration_gap and realised.calibration_p < alpha:
+        found[CALIBRATION] = (
+            f"{realised.calibration_gap:+.3f} between the share of positives and the mean probability, p {realised.calibration_p:.2g}"
+        )
+    recall, least = realised.metrics.recall, evidence.recall_floor - policy.recall_drop
+    if recall.value < least and (p := _p_reaches(recall, least)) < alpha:
+        found[RECALL] = f"realised recall {recall}, the contract's floor is {evidence.recall_floor:.3f}, p {p:.2g}"
     return found
+
+
+def _p_reaches(estimate: Estimate, least: float) -> float:
+    """One-sided p of "the figure is no lower than ``least``", its standard error taken from the 95% interval."""
+    error = (estimate.high - estimate.low) / (2.0 * Z95)
+    return upper_tail((least - estimate.value) / error) if error > 0 else 0.0
 
 
 def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[str, int]:

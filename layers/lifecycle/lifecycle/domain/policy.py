@@ -20,10 +20,11 @@ _RETRAINS_KEPT = 100
 
 
 def advance(policy: Policy, evidence: Evidence, decision: PolicyDecision, state: MonitorState) -> MonitorState:
-    """The state after ``decision`` on a window that is not late. A retrain ends the streaks that led to it."""
+    """The state after ``decision`` on a window that is not late. A retrain ends the streaks that led to it,
+    and so does a recalibration, which counts as one: both learn from the same labelled rows."""
     guarded = policy if isinstance(policy, Guarded) else Guarded(thresholds=policy.thresholds)
     after = replace(state, last_window=evidence.window, version=evidence.version)
-    if decision.action != "retrain":
+    if decision.action not in ("retrain", "recalibrate"):
         return replace(after, streaks=streaks(guarded, evidence, state))
     asked = Retrain(evidence.window, evidence.at, evidence.data_sha256)
     return replace(after, streaks={}, retrains=(*state.retrains, asked)[-_RETRAINS_KEPT:])

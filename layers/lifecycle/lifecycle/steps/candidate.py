@@ -11,7 +11,7 @@ from lifecycle.domain.errors import OneClassOnly, TooFewRows
 from lifecycle.domain.evaluation import Metrics, evaluate
 from lifecycle.domain.holdout import Holdout
 from lifecycle.domain.model_columns import logits, probabilities
-from lifecycle.domain.reference import build_reference
+from lifecycle.domain.reference import Reference
 from lifecycle.storage.artifacts import CARD, HOLDOUT, METRICS, MODEL, REFERENCE
 from lifecycle.storage.codec import encode, sha256
 from lifecycle.training.fit import Fitted
@@ -32,13 +32,22 @@ class Candidate:
 
 
 def candidate(
-    ingested: Ingested, parts: Split, fitted: Fitted, tracking: Tracking, *, quarantine: str | None, trained_at: str
+    ingested: Ingested,
+    parts: Split,
+    fitted: Fitted,
+    reference: Reference,
+    tracking: Tracking,
+    *,
+    quarantine: str | None,
+    trained_at: str,
 ) -> Candidate:
-    """Write everything down, and log it as an MLflow run. ``quarantine``: where refused rows are; ``trained_at``: ISO 8601 UTC."""
+    """Write everything down, and log it as an MLflow run. ``quarantine``: where refused rows are; ``trained_at``: ISO 8601 UTC.
+
+    ``parts.train`` are the rows that were fitted on; ``reference`` is what monitoring will compare with.
+    """
     model, contract = fitted.model, fitted.model.contract
     holdout = Holdout(ingested.frame.take(parts.holdout), ingested.target[parts.holdout])
     held = _judge(fitted, holdout)
-    reference = build_reference(model, ingested.frame.take(parts.train), fitted.oof_scores)
     counts = ingested.counts()
     data = encode(model.to_dict())
     files = {
@@ -59,6 +68,7 @@ def candidate(
         "holdout": held.to_dict() if held else None,
         "rows": {**counts, "train": len(parts.train), "holdout": len(parts.holdout)},
         "quarantine": quarantine,
+        "recalibrates": model.training.get("recalibrates"),
         "contract": {"name": contract.name, "version": contract.version, "sha256": contract.sha256},
         "data_sha256": ingested.sha256,
         "seed": model.training["seed"],
@@ -98,6 +108,7 @@ def _parameters(ingested: Ingested, parts: Split, fitted: Fitted) -> dict[str, A
     model, contract = fitted.model, fitted.model.contract
     return {
         "model": "LogisticRegression",
+        "recalibrates": model.training.get("recalibrates", ""),
         "class_weight": "balanced",
         "C": contract.training.inverse_regularisation,
         "seed": model.training["seed"],

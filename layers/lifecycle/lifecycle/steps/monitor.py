@@ -127,11 +127,14 @@ def _invoke(report: Mapping[str, Any], deps: Monitoring) -> None:
 
 
 def _effect(window: Window, decision: PolicyDecision) -> dict[str, Any] | None:
-    """The event a decision leads to. ``recalibrate`` has none yet: it is reported for a person."""
+    """The event a decision leads to; its request id is the window's, so a window has one effect however often it is asked for."""
     request_id, why = f"monitor:{window.id}", "; ".join(decision.reasons)[:500]
     match decision.action:
         case "retrain":
             return {"step": "train", "event": {"request_id": request_id, "reason": why, "window": window.id}}
+        case "recalibrate":
+            asked = {"request_id": request_id, "reason": why, "window": window.id, "action": "recalibrate"}
+            return {"step": "train", "event": asked}
         case "roll_back":
             event = {"action": "rollback", "request_id": request_id, "to": None, "reason": why}
             return {"step": "promote", "event": event}

@@ -6,17 +6,19 @@ from datetime import datetime, timedelta
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.decision import Pointer
 from lifecycle.domain.drift import detect_drift
-from lifecycle.domain.errors import ModelUnusable, ObjectNotFound
+from lifecycle.domain.errors import ModelUnusable
 from lifecycle.domain.evidence import Evidence, Policy
+from lifecycle.domain.model import Model
 from lifecycle.domain.monitor_state import MonitorState
 from lifecycle.domain.performance import estimate_performance
 from lifecycle.domain.profile import Profile, Reference
 from lifecycle.steps.captures import profile_window
 from lifecycle.steps.outcomes import Outcomes, outcomes
+from lifecycle.storage.artifacts import MODEL, artifact_key
 from lifecycle.storage.champion import load_model
-from lifecycle.storage.codec import decode
 from lifecycle.storage.labelled_data import LabelledData, labelled_data
 from lifecycle.storage.objects import ObjectStore
+from lifecycle.storage.references import read_reference
 from lifecycle.storage.windows import Window
 
 
@@ -58,6 +60,7 @@ class Material:
             realised=self.outcomes.realised,
             previous_gain=self.outcomes.previous_gain,
             labels=self.outcomes.labels,
+            recall_floor=self.contract.floors.recall if self.contract.costs is None else 0.0,
             late=state.last_window is not None and self.window.id < state.last_window,
         )
         # Probabilities of rows that got past a broken upstream say nothing.
@@ -68,7 +71,8 @@ class Material:
 
 def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: datetime) -> Material:
     """Read what ``window`` is judged by. ``settled``: captures made before it have arrived. Raises ModelUnusable, StoreUnavailable."""
-    contract = load_model(store, pointer).contract
+    model = load_model(store, pointer)
+    contract = model.contract
     reference = read_reference(store, pointer)
     profile = profile_window(store, contract, reference, window, settled=settled)
     return Material(
@@ -78,27 +82,9 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
         window=window,
         profile=profile,
         season=_season(store, contract, reference, window, settled),
-        data=labelled_data(store, _trained_at(store, pointer)),
+        data=labelled_data(store, _trained_at(store, model)),
         outcomes=outcomes(store, contract, pointer, window),
     )
-
-
-def read_reference(store: ObjectStore, pointer: Pointer) -> Reference:
-    """The champion's reference. Raises ModelUnusable."""
-    key = pointer.reference_key
-    try:
-        reference = Reference.from_dict(decode(store.get(key).data, format="lifecycle.reference", what=key))
-    except ObjectNotFound as error:
-        raise ModelUnusable(
-            f"{key} is missing, so nothing can be compared; restore it or promote another version."
-        ) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelUnusable(
-            f"{key} is malformed ({type(error).__name__}: {error}); restore it or promote another version."
-        ) from error
-    if reference.version != pointer.version:
-        raise ModelUnusable(f"{key} is of version {reference.version}, not of the champion {pointer.version}.")
-    return reference
 
 
 def _season(
@@ -113,9 +99,11 @@ def _season(
     return (before, profile) if profile.rows >= rules.min_rows else None
 
 
-def _trained_at(store: ObjectStore, pointer: Pointer) -> datetime:
-    """When the champion was published: labelled objects written later are news to it. A rollback does not make it younger."""
-    for info in store.list(pointer.model_key):
-        if info.key == pointer.model_key:
+def _trained_at(store: ObjectStore, model: Model) -> datetime:
+    """When the champion's weights were published: labelled objects written later are news to them. Neither a rollback nor a
+    recalibration makes them younger."""
+    key = artifact_key(str(model.training.get("recalibrates", model.version)), MODEL)
+    for info in store.list(key):
+        if info.key == key:
             return info.modified
-    raise ModelUnusable(f"{pointer.model_key} is missing; restore it or roll back.")
+    raise ModelUnusable(f"{key} is missing; restore it or roll back.")

@@ -1,4 +1,7 @@
-"""train: the newest labelled rows become an immutable version, which promote is asked to judge."""
+"""train: the newest labelled rows become an immutable version, which promote is asked to judge.
+
+Asked to recalibrate, it keeps the champion's weights and fits calibration and threshold only.
+"""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -16,8 +19,10 @@ from lifecycle.domain.errors import (
     ObjectNotFound,
     TooFewRows,
 )
+from lifecycle.domain.reference import build_reference
 from lifecycle.steps.candidate import candidate
 from lifecycle.steps.effects import Clock, Invoker
+from lifecycle.steps.recalibration import recalibrate, recalibrated
 from lifecycle.storage.artifacts import is_whole, publish
 from lifecycle.storage.codec import decode_any, encode
 from lifecycle.storage.labelled_data import DATA_PREFIX
@@ -30,6 +35,7 @@ from lifecycle.training.tables import SUFFIX
 from lifecycle.training.tracking import Tracking
 
 CONTRACT_KEY = "contract.json"
+RECALIBRATE = "recalibrate"
 DONE_PREFIX = "training/"
 QUARANTINE_PREFIX = "quarantine/train/"
 # A row dated later than this after now is a mistake.
@@ -50,14 +56,17 @@ class Training:
 
 
 def train(event: Mapping[str, Any], deps: Training) -> dict[str, Any]:
-    """Handle ``{"request_id": "...", "reason": "...", "window": ...}``, once per request id, however often it arrives.
+    """Handle ``{"request_id": "...", "reason": "...", "window": ..., "action": "train"}``, once per request id, however often it arrives.
+
+    ``action`` may be left out, or be "recalibrate".
 
     The order of writes makes every crash harmless: the version (whole or absent), what came of the request, then the call to promote.
     A duplicate finds the request done and only calls promote again, which answers duplicates itself. When rows, contract and seed
     are those of an earlier version, the result is "skipped" and promote is asked about that version.
-    Raises InvalidEvent, ContractInvalid, TooFewRows, OneClassOnly, NotEnoughData, StoreUnavailable, InvocationFailed.
+    Raises InvalidEvent, ContractInvalid, TooFewRows, OneClassOnly, NotEnoughData, StoreUnavailable, InvocationFailed; and
+    NoChampion, ModelUnusable when there is nothing to recalibrate.
     """
-    request_id, reason = _request(event)
+    request_id, reason, action = _request(event)
     name = hashlib.sha256(request_id.encode(errors="backslashreplace")).hexdigest()[:32]
     done_key = f"{DONE_PREFIX}{name}.json"
     done = _done(deps.store, done_key)
@@ -70,7 +79,8 @@ def train(event: Mapping[str, Any], deps: Training) -> dict[str, Any]:
             "reason": reason,
             "window": event.get("window"),
             "at": iso(deps.clock()),
-            **_learn(deps, f"{QUARANTINE_PREFIX}{name}/refused.jsonl"),
+            "action": action,
+            **_learn(deps, f"{QUARANTINE_PREFIX}{name}/refused.jsonl", action),
         }
         try:
             deps.store.create(done_key, encode(done))
@@ -80,27 +90,38 @@ def train(event: Mapping[str, Any], deps: Training) -> dict[str, Any]:
     return {"step": "train", "duplicate": not new} | {name: done.get(name) for name in _ANSWERED}
 
 
-def _learn(deps: Training, quarantine_key: str) -> dict[str, Any]:
+def _learn(deps: Training, quarantine_key: str, action: str) -> dict[str, Any]:
     """Ingest, fit and publish; rows and contract that were learnt from before give the version of before."""
     contract = read_contract(deps.store)
     ingested = ingest(contract, _labelled(deps.store), latest=deps.clock() + CLOCKS_DIFFER)
     kept = _quarantine(deps.store, ingested, quarantine_key)
     require_enough(ingested, kept)
     newest = np.datetime_as_string(ingested.times.max(), unit="D").replace("-", "")
-    version = version_of(contract, ingested.sha256, newest=newest, seed=deps.seed)
+    champion = recalibrated(deps.store, contract) if action == RECALIBRATE else None
+    version = version_of(
+        contract,
+        ingested.sha256,
+        newest=newest,
+        seed=deps.seed,
+        recalibrates=champion.model_sha256 if champion else None,
+    )
     known: dict[str, Any] = {"version": version, "rows": ingested.counts(), "quarantine": kept}
     if is_whole(deps.store, version):
         return {**known, "result": "skipped", "why": NOTHING_NEW, "figures": None, "tracking": None}
     parts = split(ingested.times, ingested.hashes, contract.training)
-    fitted = _fit(ingested, parts, version, deps.seed)
-    made = candidate(ingested, parts, fitted, deps.tracking, quarantine=kept, trained_at=iso(deps.clock()))
+    if len(parts.train) == 0:
+        raise TooFewRows("Every labelled row is held out or too old to learn from; upload more, or widen the contract.")
+    if champion is None:
+        fitted = _fit(ingested, parts, version, deps.seed)
+        reference = build_reference(fitted.model, ingested.frame.take(parts.train), fitted.oof_scores)
+    else:
+        parts, fitted, reference = recalibrate(deps.store, champion, ingested, parts, version)
+    made = candidate(ingested, parts, fitted, reference, deps.tracking, quarantine=kept, trained_at=iso(deps.clock()))
     publish(deps.store, version, made.files)
     return {**known, "result": "trained", "why": None, "figures": made.figures, "tracking": made.tracking}
 
 
 def _fit(ingested: Ingested, parts: Split, version: str, seed: int) -> Fitted:
-    if len(parts.train) == 0:
-        raise TooFewRows("Every labelled row is held out or too old to learn from; upload more, or widen the contract.")
     return fit(
         ingested.frame.take(parts.train),
         ingested.target[parts.train],
@@ -145,8 +166,13 @@ def _done(store: ObjectStore, key: str) -> dict[str, Any] | None:
         return None
 
 
-def _request(event: Mapping[str, Any]) -> tuple[str, str]:
+def _request(event: Mapping[str, Any]) -> tuple[str, str, str]:
     request_id = event.get("request_id") if isinstance(event, Mapping) else None
     if not isinstance(request_id, str) or not 0 < len(request_id.strip()) <= len(request_id) <= 512:
         raise InvalidEvent("The event needs 'request_id', a text of 1 to 512 characters; see events/train.json.")
-    return request_id, str(event.get("reason") or "asked by hand")[:2000]
+    action = event.get("action", "train")
+    if action not in ("train", RECALIBRATE):
+        raise InvalidEvent(
+            f'\'action\' is "train" (or left out) or "{RECALIBRATE}", not {str(action)[:40]!r}; see events/recalibrate.json.'
+        )
+    return request_id, str(event.get("reason") or "asked by hand")[:2000], action

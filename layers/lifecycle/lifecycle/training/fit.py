@@ -48,8 +48,13 @@ class Fitted:
         return scores(self.oof_logits)
 
 
-def version_of(contract: Contract, data_sha256: str, *, newest: str, seed: int = 0) -> str:
-    """The version that these rows, contract, seed and libraries give, before anything is fitted. ``newest``: the newest row's date, YYYYMMDD."""
+def version_of(
+    contract: Contract, data_sha256: str, *, newest: str, seed: int = 0, recalibrates: str | None = None
+) -> str:
+    """The version that these rows, contract, seed and libraries give, before anything is fitted.
+
+    ``newest``: the newest row's date, YYYYMMDD; ``recalibrates``: sha256 of the model whose weights are kept, if any are.
+    """
     told = {
         "contract": contract.sha256,
         "data": data_sha256,
@@ -57,6 +62,8 @@ def version_of(contract: Contract, data_sha256: str, *, newest: str, seed: int =
         "recipe": RECIPE,
         "libraries": _libraries(),
     }
+    if recalibrates is not None:
+        told["recalibrates"] = recalibrates
     return f"{newest}-{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]}"
 
 

@@ -1,9 +1,11 @@
 """Performance is estimated from probabilities before the labels come, and compared with the promise once they have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from lifecycle.domain.errors import OneClassOnly
-from lifecycle.domain.evaluation import Estimate, roc_auc
+from lifecycle.domain.evaluation import evaluate, roc_auc
 from lifecycle.domain.performance import EstimatedPerformance, estimate_performance, realise_performance
 from lifecycle.domain.placed import Scores
 from lifecycle.domain.reference import Distribution
@@ -60,16 +62,14 @@ def test_what_no_row_defines_is_none():
 
 
 def promised(seed=3):
-    probability, decision, outcome = customers(seed, 4_000)
-    return realise_performance(
-        probability, probability, decision, outcome, expected=Estimate(0.5, 0.4, 0.6)
-    ).metrics.roc_auc
+    probability, _, outcome = customers(seed, 4_000)
+    return evaluate(probability, probability, outcome, 0.4)
 
 
 def test_realised_performance_as_promised_is_no_drop():
     probability, decision, outcome = customers(4, 2_000)
 
-    realised = realise_performance(probability, probability, decision, outcome, expected=promised(), coverage=0.8)
+    realised = realise_performance(probability, probability, decision, outcome, promised=promised(), coverage=0.8)
 
     assert realised.metrics.recall.value == pytest.approx(decision[outcome].mean())
     assert realised.metrics.flagged == decision.sum()
@@ -82,7 +82,7 @@ def test_customers_who_changed_their_behaviour_show_as_a_drop():
     probability, decision, outcome = customers(4, 2_000)
     flipped = np.where(np.random.default_rng(5).random(2_000) < 0.2, ~outcome, outcome)
 
-    realised = realise_performance(probability, probability, decision, flipped, expected=promised())
+    realised = realise_performance(probability, probability, decision, flipped, promised=promised())
 
     assert realised.drop > 0.05
     assert realised.drop_p < 0.001
@@ -92,7 +92,7 @@ def test_more_positives_than_predicted_show_as_a_gap():
     probability, decision, _ = customers(4, 2_000)
     outcome = np.random.default_rng(6).random(2_000) < np.minimum(probability + 0.1, 1)
 
-    realised = realise_performance(probability, probability, decision, outcome, expected=promised())
+    realised = realise_performance(probability, probability, decision, outcome, promised=promised())
 
     assert realised.calibration_gap == pytest.approx(0.09, abs=0.03)
     assert realised.calibration_p < 1e-6
@@ -101,11 +101,31 @@ def test_more_positives_than_predicted_show_as_a_gap():
 def test_nobody_flagged_is_a_recall_of_nothing():
     probability, _, outcome = customers(4, 500)
 
-    realised = realise_performance(probability, probability, [False] * 500, outcome, expected=promised())
+    realised = realise_performance(probability, probability, [False] * 500, outcome, promised=promised())
 
     assert (realised.metrics.recall.value, realised.metrics.flagged) == (0.0, 0)
 
 
+def test_a_recall_below_the_promise_shows_with_its_p():
+    probability, _, outcome = customers(4, 2_000)
+
+    realised = realise_performance(probability, probability, probability >= 0.6, outcome, promised=promised())
+
+    assert realised.recall_drop == pytest.approx(
+        promised().recall.value - outcome[probability >= 0.6].sum() / outcome.sum()
+    )
+    assert realised.recall_drop_p < 1e-6
+
+
+def test_the_fewer_rows_a_promise_rests_on_the_less_a_gap_proves():
+    probability, decision, _ = customers(4, 2_000)
+    outcome = np.random.default_rng(6).random(2_000) < np.minimum(probability + 0.04, 1)
+    few = replace(promised(), rows=100)
+
+    assert realise_performance(probability, probability, decision, outcome, promised=promised()).calibration_p < 0.01
+    assert realise_performance(probability, probability, decision, outcome, promised=few).calibration_p > 0.2
+
+
 def test_labels_of_one_kind_only_are_an_error():
     with pytest.raises(OneClassOnly):
-        realise_performance([0.1, 0.2], [0.1, 0.2], [False, True], [0, 0], expected=Estimate(0.8, 0.7, 0.9))
+        realise_performance([0.1, 0.2], [0.1, 0.2], [False, True], [0, 0], promised=promised())

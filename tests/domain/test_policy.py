@@ -52,10 +52,13 @@ def around(value):
     return Estimate(value, value - 0.02, value + 0.02)
 
 
-def realised(auc=0.84, *, drop_p=0.5, gap=0.0, gap_p=0.5, biased=False):
+def metrics(auc=0.84, recall=0.85):
     shares = around(0.5)
-    metrics = Metrics(around(auc), shares, shares, shares, shares, 0.01, 500, 130, 200)
-    return RealisedPerformance(metrics, around(0.84), drop_p, gap, gap_p, 1.0, biased)
+    return Metrics(around(auc), around(recall), shares, shares, shares, 0.01, 500, 130, 200)
+
+
+def realised(auc=0.84, *, drop_p=0.5, recall=0.85, recall_p=0.5, gap=0.0, gap_p=0.5, biased=False):
+    return RealisedPerformance(metrics(auc, recall), metrics(), drop_p, recall_p, gap, gap_p, 1.0, biased)
 
 
 def reasons(decision):
@@ -251,14 +254,15 @@ class TestOtherActions:
         )
 
     def test_a_recall_under_the_floor_is_recalibrated_where_there_is_a_floor(self):
-        recall = Estimate(0.6, 0.55, 0.65)
-        short = replace(realised(), metrics=replace(realised().metrics, recall=recall))
+        short = realised(recall=0.7, recall_p=1e-6)
 
         with_floor = evidence(realised=short, recall_floor=0.8)
         assert GUARDED.decide(with_floor, seen_before("recall")).action == "recalibrate"
         assert GUARDED.decide(evidence(realised=short), seen_before("recall")).action == "nothing"
-        by_chance = replace(short, metrics=replace(short.metrics, recall=Estimate(0.7, 0.55, 0.8)))
-        assert GUARDED.decide(evidence(realised=by_chance, recall_floor=0.8), seen_before("recall")).action == "nothing"
+        by_chance, kept = realised(recall=0.7, recall_p=0.02), realised(recall=0.81, recall_p=1e-6)
+        for harmless in (by_chance, kept):
+            decision = GUARDED.decide(evidence(realised=harmless, recall_floor=0.8), seen_before("recall"))
+            assert decision.action == "nothing"
 
     def test_learning_again_goes_before_recalibrating(self):
         both = evidence(report(DRIFTED), realised=realised(gap=0.06, gap_p=1e-6))

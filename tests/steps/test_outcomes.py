@@ -11,6 +11,7 @@ import orjson
 import pytest
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.decision import Pointer
+from lifecycle.domain.evaluation import Estimate, Metrics
 from lifecycle.domain.labels import Label
 from lifecycle.domain.model import Model, sigmoid
 from lifecycle.steps.outcomes import join, learn, outcomes
@@ -136,7 +137,11 @@ def judged(
         append(store, labels)
         pointer = Registry(store).pointer()
         assert pointer is not None
-        metrics = {"roc_auc": {"value": 0.8, "low": 0.78, "high": 0.82}}
+        share = Estimate(0.5, 0.45, 0.55)
+        promised = Metrics(
+            Estimate(0.8, 0.78, 0.82), share, share, share, Estimate(0.17, 0.16, 0.18), 0.01, 3_000, 800, 900
+        )
+        metrics = promised.to_dict()
         return Pointer.from_dict(pointer.to_dict() | {"metrics": metrics})
 
     return do

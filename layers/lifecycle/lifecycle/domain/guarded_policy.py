@@ -7,7 +7,6 @@ from typing import Any
 
 from lifecycle.domain.drift import Check, DriftReport, Thresholds
 from lifecycle.domain.evidence import Action, Evidence, PolicyDecision, figures_of, not_enough
-from lifecycle.domain.intervals import Z95, Estimate, upper_tail
 from lifecycle.domain.monitor_state import MonitorState
 
 PERFORMANCE = "performance"  # names the finding that realised performance is below what was promised
@@ -28,8 +27,8 @@ class Guarded:
        changed since the last retrain, ``cooldown`` has passed since, and fewer than ``budget`` retrains were asked for
        within ``period``; else *alert*, naming what stands in the way;
     4. the ranking holds, but the share of positives differs from the mean probability by more than ``calibration_gap``
-       (p < alpha), or realised recall is more than ``recall_drop`` under the contract's floor (p < alpha), as lasting as in
-       3 and under the same limits: *recalibrate*, which keeps the weights and fits calibration and threshold anew.
+       (p < alpha), or realised recall fell by more than ``recall_drop`` (p < alpha), to under the contract's floor; as lasting as
+       in 3 and under the same limits: *recalibrate*, which keeps the weights and fits calibration and threshold anew.
 
     Labels of selected customers (``RealisedPerformance.biased``) are reported, and nothing is concluded from them.
     """
@@ -157,23 +156,21 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
         return found
     if realised.drop > policy.auc_drop and realised.drop_p < alpha:
         found[PERFORMANCE] = (
-            f"realised ROC-AUC {realised.metrics.roc_auc} against {realised.expected} at promotion, p {realised.drop_p:.2g}"
+            f"realised ROC-AUC {realised.metrics.roc_auc} against {realised.promised.roc_auc} at promotion, p {realised.drop_p:.2g}"
             " (concept drift or worse data)"
         )
     if abs(realised.calibration_gap) > policy.calibration_gap and realised.calibration_p < alpha:
         found[CALIBRATION] = (
             f"{realised.calibration_gap:+.3f} between the share of positives and the mean probability, p {realised.calibration_p:.2g}"
         )
-    recall, least = realised.metrics.recall, evidence.recall_floor - policy.recall_drop
-    if recall.value < least and (p := _p_reaches(recall, least)) < alpha:
-        found[RECALL] = f"realised recall {recall}, the contract's floor is {evidence.recall_floor:.3f}, p {p:.2g}"
+    recall = realised.metrics.recall
+    fell = realised.recall_drop > policy.recall_drop and realised.recall_drop_p < alpha
+    if fell and recall.value < evidence.recall_floor:
+        found[RECALL] = (
+            f"realised recall {recall} against {realised.promised.recall} at promotion, p {realised.recall_drop_p:.2g},"
+            f" and under the contract's floor {evidence.recall_floor:.3f}"
+        )
     return found
-
-
-def _p_reaches(estimate: Estimate, least: float) -> float:
-    """One-sided p of "the figure is no lower than ``least``", its standard error taken from the 95% interval."""
-    error = (estimate.high - estimate.low) / (2.0 * Z95)
-    return upper_tail((least - estimate.value) / error) if error > 0 else 0.0
 
 
 def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[str, int]:

@@ -69,15 +69,16 @@ def estimate_performance(scores: Scores) -> EstimatedPerformance:
 class RealisedPerformance:
     """The champion on rows whose outcome is known.
 
-    ``expected``: its ROC-AUC when it was promoted. ``drop_p``: one-sided p of "the AUC is no lower than expected".
-    ``calibration_gap``: share positive - mean probability (-1 to 1), ``calibration_p`` its two-sided p.
+    ``promised``: its metrics when it was promoted. ``drop_p`` and ``recall_drop_p``: one-sided p of "ROC-AUC (recall) is no
+    lower than promised". ``calibration_gap``: share positive - mean probability (-1 to 1), ``calibration_p`` its two-sided p.
     ``coverage``: share of the window's predictions that have a label; ``biased``: the labelled rows were selected, for
     example only those that were acted on, so the figures are not those of all customers.
     """
 
     metrics: Metrics
-    expected: Estimate
+    promised: Metrics
     drop_p: float
+    recall_drop_p: float
     calibration_gap: float
     calibration_p: float
     coverage: float
@@ -85,15 +86,23 @@ class RealisedPerformance:
 
     @property
     def drop(self) -> float:
-        """Expected minus realised ROC-AUC; above 0 is worse."""
-        return self.expected.value - self.metrics.roc_auc.value
+        """Promised minus realised ROC-AUC; above 0 is worse."""
+        return self.promised.roc_auc.value - self.metrics.roc_auc.value
+
+    @property
+    def recall_drop(self) -> float:
+        """Promised minus realised recall; above 0 is worse."""
+        return self.promised.recall.value - self.metrics.recall.value
 
     def to_dict(self) -> Mapping[str, Any]:
         return {
             "metrics": self.metrics.to_dict(),
-            "expected_roc_auc": self.expected.to_dict(),
+            "promised_roc_auc": self.promised.roc_auc.to_dict(),
+            "promised_recall": self.promised.recall.to_dict(),
             "drop": self.drop,
             "drop_p": self.drop_p,
+            "recall_drop": self.recall_drop,
+            "recall_drop_p": self.recall_drop_p,
             "calibration_gap": self.calibration_gap,
             "calibration_p": self.calibration_p,
             "coverage": self.coverage,
@@ -107,33 +116,41 @@ def realise_performance(
     decisions: npt.ArrayLike,
     outcomes: npt.ArrayLike,
     *,
-    expected: Estimate,
+    promised: Metrics,
     coverage: float = 1.0,
     biased: bool = False,
 ) -> RealisedPerformance:
     """``scores``, ``probabilities`` float64[n] in 0..1, ``decisions`` bool[n] as captured; ``outcomes`` 0 or 1 [n].
 
-    drop_p: upper tail of z = (expected - realised) / sqrt(se^2 + se_expected^2), the standard errors from the 95% intervals.
-    calibration_p: of z = (sum y - sum p) / sqrt(sum p (1 - p)), two-sided: Spiegelhalter's test in the large.
+    drop_p, recall_drop_p: upper tail of z = (promised - realised) / sqrt(se^2 + se_promised^2), the standard errors from the
+    95% intervals. calibration_p: two-sided, of z = gap / sqrt(sum p (1 - p) / n^2 + brier / m), the second term for a calibration
+    that is itself only known from the m rows of the promise, of that Brier score.
     Raises OneClassOnly, TooFewRows; ValueError for NaN or lengths that differ.
     """
     score, probability = np.asarray(scores, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
     acted, outcome = np.asarray(decisions, dtype=bool), np.asarray(outcomes)
     # Decisions are monotone in the score, so the least score acted on is a threshold that gives exactly them back.
     metrics = evaluate(score, probability, outcome, float(score[acted].min()) if acted.any() else 2.0)
-    spread = math.hypot(_standard_error(metrics.roc_auc), _standard_error(expected))
-    difference = expected.value - metrics.roc_auc.value
     gap = float(outcome.mean() - probability.mean())
-    chance = math.sqrt(float((probability * (1.0 - probability)).sum())) / len(score)
+    chance = math.sqrt(
+        float((probability * (1.0 - probability)).sum()) / len(score) ** 2 + promised.brier.value / promised.rows
+    )
     return RealisedPerformance(
         metrics=metrics,
-        expected=expected,
-        drop_p=upper_tail(difference / spread) if spread > 0 else float(difference <= 0),
+        promised=promised,
+        drop_p=_p_no_lower(metrics.roc_auc, promised.roc_auc),
+        recall_drop_p=_p_no_lower(metrics.recall, promised.recall),
         calibration_gap=gap,
         calibration_p=2.0 * upper_tail(abs(gap) / chance) if chance > 0 else float(gap == 0),
         coverage=coverage,
         biased=biased,
     )
+
+
+def _p_no_lower(realised: Estimate, promised: Estimate) -> float:
+    spread = math.hypot(_standard_error(realised), _standard_error(promised))
+    difference = promised.value - realised.value
+    return upper_tail(difference / spread) if spread > 0 else float(difference <= 0)
 
 
 def _standard_error(estimate: Estimate) -> float:

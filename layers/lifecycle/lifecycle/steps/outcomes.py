@@ -21,6 +21,7 @@ from lifecycle.domain.contract import Contract
 from lifecycle.domain.decision import Pointer
 from lifecycle.domain.delong import paired_delong
 from lifecycle.domain.errors import LifecycleError, ModelUnusable, ObjectExists
+from lifecycle.domain.evaluation import Metrics
 from lifecycle.domain.frame import Frame
 from lifecycle.domain.intervals import Estimate, upper_tail
 from lifecycle.domain.labels import Label, Resolved, resolve
@@ -111,12 +112,21 @@ def outcomes(store: ObjectStore, contract: Contract, pointer: Pointer, window: W
         np.array([one.probability for one, _ in own]),
         np.array([one.decision for one, _ in own]),
         y,
-        expected=Estimate.from_dict(pointer.metrics["roc_auc"]),
+        promised=_promised(pointer),
         coverage=joined.coverage,
         biased=joined.biased,
     )
     gain = None if joined.biased else _previous_gain(store, pointer, [one for one, _ in own], y)
     return Outcomes(realised, gain, told)
+
+
+def _promised(pointer: Pointer) -> Metrics:
+    try:
+        return Metrics.from_dict(pointer.metrics)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelUnusable(
+            f"The metrics of champion {pointer.version} are malformed ({type(error).__name__}: {error}); promote a version anew."
+        ) from error
 
 
 def _previous_gain(

@@ -1,0 +1,63 @@
+"""Cold start of predict: a new process answers its first API Gateway event; pointer, model and capture over HTTP to a local S3."""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.speed import rivals
+from benchmarks.speed.measure import Row, Usage, column, compare, in_turns, run
+from benchmarks.speed.packages import CONTESTANTS, ROOT, built
+from benchmarks.speed.report import Table, publish, quick, table
+from benchmarks.speed.world import bucket
+
+EVENT = ROOT / "events" / "predict.json"
+FIRST = CONTESTANTS / "first.py"
+
+
+def measure() -> tuple[Table, list[Row]]:
+    with bucket() as place, tempfile.TemporaryDirectory() as folder:
+        place.put("tutorial/model.joblib", rivals.pickled())
+        environment = place.environment | {
+            "MODEL_FILE": str(Path(folder) / "model.joblib"),
+            "MODEL_FOLDER": str(rivals.model_folder(Path(folder) / "model")),
+            "HOME": folder,
+        }
+
+        def start(module: str, path: list[str]) -> Callable[[], Usage]:
+            # -I -S: the package is all there is. -B: /var/task cannot be written to, so no byte code is kept.
+            command = [sys.executable, "-I", "-S", "-B", str(FIRST), module, str(EVENT), *path]
+            return lambda: run(command, environment)
+
+        def rival(one: rivals.Rival) -> Callable[[], Usage]:
+            return start(one.module, one.path)
+
+        often = in_turns(
+            {"this project": start("app", built("predict")), "FastAPI + Mangum hello world": rival(rivals.hello())},
+            5 if quick() else 21,
+        )
+        seldom = in_turns(
+            {
+                "this project": start("app", built("predict")),
+                "tutorial, with .pyc": rival(rivals.tutorial(compiled=True)),
+                "pyfunc, with .pyc": rival(rivals.pyfunc(compiled=True)),
+                "tutorial, without .pyc": rival(rivals.tutorial(compiled=False)),
+                "pyfunc, without .pyc": rival(rivals.pyfunc(compiled=False)),
+            },
+            2 if quick() else 5,
+        )
+    rows = [_row("this project", "FastAPI + Mangum hello world", often, "<= 1.1")]
+    for name, target in (("with .pyc", ">= 5"), ("without .pyc", ">= 15")):
+        rows += [_row(f"{way}, {name}", "this project", seldom, target) for way in ("tutorial", "pyfunc")]
+    return table(
+        "Cold start of predict", __doc__, often | {k: v for k, v in seldom.items() if k != "this project"}
+    ), rows
+
+
+def _row(above: str, below: str, found: dict[str, list[Usage]], target: str) -> Row:
+    name = f"predict cold start, CPU: {above} / {below}"
+    return compare(name, column(found[above], "cpu"), column(found[below], "cpu"), target)
+
+
+if __name__ == "__main__":
+    publish("cold", *measure())

@@ -1,0 +1,12 @@
+"""A cold start: ``first.py MODULE EVENT PATH...`` imports a handler and has it answer one event."""
+
+import importlib
+import json
+import sys
+
+sys.path[:0] = sys.argv[3:]
+handler = importlib.import_module(sys.argv[1]).handler
+with open(sys.argv[2], "rb") as file:
+    event = json.loads(file.read())
+answer = handler(event, None)
+assert answer["statusCode"] == 200, answer

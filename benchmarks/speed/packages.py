@@ -1,0 +1,99 @@
+"""What is measured: this project's packages as `sam build` makes them, and what others would deploy, from the same locked wheels."""
+
+import compileall
+import hashlib
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.metadata import distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACE = ROOT / ".local" / "bench" / "packages"
+CONTESTANTS = Path(__file__).with_name("contestants")
+# Each function's Lambda, and the requirements and handler it is built from.
+SOURCES = {
+    "predict": ("predict", "requirements.txt", "app.py"),
+    "batch": ("predict", "requirements-batch.txt", "batch.py"),
+    "monitor": ("monitor", "requirements.txt", "app.py"),
+    "train": ("train", "requirements.txt", "app.py"),
+    "promote": ("promote", "requirements.txt", "app.py"),
+}
+
+
+def built(name: str) -> list[str]:
+    """``sys.path`` of this project's Lambda ``name``: package, layer, and what the runtime brings. Built when its sources changed."""
+    folder, requirements, handler = SOURCES[name]
+    sources = [
+        ROOT / "functions" / "build.py",
+        *(ROOT / "functions" / folder / one for one in (requirements, handler)),
+    ]
+    package = _made(name, _digest(sources), lambda target: _build(name, target))
+    library = sorted((ROOT / "layers" / "lifecycle" / "lifecycle").rglob("*.py"))
+    layer = _made("layer", _digest([sources[0], *library]), lambda target: _build("layer", target))
+    runtime = [] if name in ("predict", "batch") else [str(vendored("runtime", ["boto3"], compiled=True))]
+    return [str(package), str(layer), *runtime]
+
+
+def vendored(name: str, distributions: Iterable[str], *, compiled: bool) -> Path:
+    """A folder with these distributions and all they need, from this environment, as pip would install them; byte code if ``compiled``."""
+    closure = sorted(_closure(distributions))
+    stamp = hashlib.sha256(repr([(one, distribution(one).version) for one in closure]).encode()).hexdigest()
+
+    def make(target: Path) -> None:
+        for one in closure:
+            for file in distribution(one).files or ():
+                if ".." in file.parts or "__pycache__" in file.parts:
+                    continue
+                copy = target / file
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(str(file.locate()), copy)
+        if compiled:
+            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+            compileall.compile_dir(target, quiet=2, workers=os.cpu_count() or 1, invalidation_mode=mode)
+
+    return _made(f"{name}{'-compiled' if compiled else ''}", stamp, make)
+
+
+def _closure(names: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name in found:
+            continue
+        found.add(name)
+        for text in distribution(name).requires or ():
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(requirement.name)
+    return found
+
+
+def _build(name: str, target: Path) -> None:
+    subprocess.run([sys.executable, str(ROOT / "functions" / "build.py"), name, str(target)], check=True)
+
+
+def _made(name: str, stamp: str, make: "object") -> Path:
+    """The folder ``name``, made anew unless it stands as ``stamp`` says."""
+    target, told = PLACE / name, PLACE / f"{name}.stamp"
+    if not told.exists() or told.read_text() != stamp:
+        print(f"  building {name} ...", flush=True)
+        told.unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        make(target)  # type: ignore[operator]
+        told.write_text(stamp)
+    return target
+
+
+def _digest(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256(sys.version.encode())
+    for file in files:
+        digest.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -95,7 +95,7 @@ def _document(groups: Mapping[str, dict[str, Any]]) -> list[str]:
 def _section(group: Mapping[str, Any]) -> list[str]:
     lines = ["", f"## {group['title']}", group["text"], ""]
     if group["lines"]:
-        lines += _markdown(group["header"], group["lines"]) + [""]
+        lines += [*_markdown(group["header"], group["lines"]), ""]
     if group["rows"]:
         rows = [
             (

@@ -1,0 +1,62 @@
+"""A warm predict: one row, checked, scored and explained, request after request in one process.
+
+"Without the PUT" builds and encodes the capture's record and stops before S3 is asked to take it; no rival captures anything.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from benchmarks.speed import rivals
+from benchmarks.speed.cold import EVENT
+from benchmarks.speed.measure import Row, Usage, compare, in_turns, run
+from benchmarks.speed.packages import CONTESTANTS, built
+from benchmarks.speed.report import Table, publish, quick
+from benchmarks.speed.world import bucket
+
+MANY = CONTESTANTS / "many.py"
+OURS, PUT, HELLO = "this project, without the PUT", "this project, with the PUT", "async hello world"
+
+
+def measure() -> tuple[Table, list[Row]]:
+    with bucket() as place, tempfile.TemporaryDirectory() as folder:
+        place.put("tutorial/model.joblib", rivals.pickled())
+        environment = place.environment | {
+            "MODEL_FILE": str(Path(folder) / "model.joblib"),
+            "MODEL_FOLDER": str(rivals.model_folder(Path(folder) / "model")),
+            "HOME": folder,
+        }
+
+        def serve(one: rivals.Rival, requests: int, put: str = "yes") -> Callable[[], Usage]:
+            command = [sys.executable, "-I", "-S", "-B", str(MANY), one.module, str(EVENT), str(requests), put]
+            return lambda: run([*command, *one.path], environment)
+
+        app = rivals.Rival("app", built("predict"))
+        fast, slow = (1000, 100) if quick() else (5000, 400)
+        found = in_turns(
+            {
+                OURS: serve(app, fast, "no"),
+                HELLO: serve(rivals.hello(), fast),
+                PUT: serve(app, fast),
+                "tutorial": serve(rivals.tutorial(compiled=True), slow),
+                "pyfunc": serve(rivals.pyfunc(compiled=True), slow),
+            },
+            2 if quick() else 7,
+        )
+    said = {name: {key: [one.said[key] for one in usages] for key in usages[0].said} for name, usages in found.items()}
+    rows = []
+    for share in ("p50", "p99"):
+        ours, name = said[OURS][share], f"predict warm, {share}"
+        rows.append(compare(f"{name}: {OURS} / {HELLO}", ours, said[HELLO][share], "<= 1.3"))
+        rows += [compare(f"{name}: {way} / {OURS}", said[way][share], ours, ">= 40") for way in ("tutorial", "pyfunc")]
+        rows.append(compare(f"{name}: {PUT} / {HELLO}", said[PUT][share], said[HELLO][share], None))
+    figures = {name: {key: median(values) for key, values in one.items()} for name, one in said.items()}
+    lines = tuple((name, *(f"{figures[name][key] * 1e6:.0f}" for key in ("p50", "p99", "cpu"))) for name in figures)
+    header = ("contestant", "p50, us", "p99, us", "CPU a request, us")
+    return Table("Warm predict", " ".join((__doc__ or "").split()), header, lines, figures), rows
+
+
+if __name__ == "__main__":
+    publish("warm", *measure())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from lifecycle.domain.drift import Check, DriftReport, Thresholds
@@ -22,10 +22,11 @@ class Guarded:
 
     1. more than ``violation_rate`` of the rows break the contract, or more values are missing or unseen: *alert*, nothing else;
     2. the previous champion is better on the same labelled rows: *roll back*;
-    3. realised ROC-AUC fell by more than ``auc_drop`` (p < alpha), or drift (``thresholds``), each in ``persistence``
-       consecutive windows: *retrain*, if there are ``min_new_rows`` labelled rows the champion has not seen, the data
-       changed since the last retrain, ``cooldown`` has passed since, and fewer than ``budget`` retrains were asked for
-       within ``period``; else *alert*, naming what stands in the way;
+    3. realised ROC-AUC is not what was promised (by more than ``auc_drop``, p < alpha), or drift (``thresholds``), each in
+       ``persistence`` consecutive windows: *retrain*, if there are ``min_new_rows`` labelled rows the champion has not seen,
+       the data changed since the last retrain, and fewer than ``budget`` retrains were asked for within ``period``; else
+       *alert*, naming what stands in the way. Within ``cooldown`` of the last retrain, *nothing*; the cooldown doubles (at
+       most ``most_doublings`` times) with every retrain that the same champion withstands: see docs/decisions/0011;
     4. the ranking holds, but the share of positives differs from the mean probability by more than ``calibration_gap``
        (p < alpha), or realised recall fell by more than ``recall_drop`` (p < alpha), to under the contract's floor; as lasting as
        in 3 and under the same limits: *recalibrate*, which keeps the weights and fits calibration and threshold anew.
@@ -41,6 +42,7 @@ class Guarded:
     recall_drop: float = 0.02
     min_new_rows: int = 200
     cooldown: timedelta = timedelta(hours=72)
+    most_doublings: int = 5
     budget: int = 4
     period: timedelta = timedelta(days=30)
     name: str = "guarded"
@@ -48,6 +50,7 @@ class Guarded:
     def decide(self, evidence: Evidence, state: MonitorState) -> PolicyDecision:
         figures = figures_of(evidence) | {
             "streaks": dict(streaks(self, evidence, state)),
+            "retrains_withstood": state.attempts(evidence.version),
             "retrains_in_period": state.retrains_within(self.period, evidence.at),
             "rules": {
                 "violation_rate": self.violation_rate,
@@ -57,6 +60,7 @@ class Guarded:
                 "recall_drop": self.recall_drop,
                 "min_new_rows": self.min_new_rows,
                 "cooldown_hours": self.cooldown / timedelta(hours=1),
+                "most_doublings": self.most_doublings,
                 "budget": self.budget,
                 "period_days": self.period / timedelta(days=1),
             },
@@ -100,6 +104,10 @@ class Guarded:
         lasting = {name: why for name, why in found.items() if figures["streaks"][name] >= self.persistence}
         if lasting:
             reasons = tuple(f"{name}: {why}" for name, why in lasting.items())
+            if (until := self._waits_until(evidence, state)) is not None:
+                reasons += (f"asked for already; the next retrain is due from {until:%Y-%m-%d %H:%M} UTC",)
+                change = f"a window that ends after {until:%Y-%m-%d %H:%M} UTC"
+                return PolicyDecision("nothing", self.name, reasons, figures, (change,))
             if blocks := self._blocks(evidence, state):
                 reasons += tuple(why for why, _ in blocks)
                 return PolicyDecision("alert", self.name, reasons, figures, tuple(change for _, change in blocks))
@@ -116,8 +124,16 @@ class Guarded:
             "nothing", self.name, ("nothing drifted enough to matter",), figures, _nearest(drift.checks)
         )
 
+    def _waits_until(self, evidence: Evidence, state: MonitorState) -> datetime | None:
+        """When the cooldown ends, None if it has. The longer a champion withstands, the less there seems to be to gain."""
+        if state.last_retrain is None:
+            return None
+        doublings = min(max(state.attempts(evidence.version) - 1, 0), self.most_doublings)
+        until = state.last_retrain.at + self.cooldown * 2**doublings
+        return until if evidence.at < until else None
+
     def _blocks(self, evidence: Evidence, state: MonitorState) -> list[tuple[str, str]]:
-        """Why a retrain would be in vain or too soon, each with what would lift it."""
+        """Why a retrain would be in vain or too many, each with what would lift it."""
         blocks = []
         last = state.last_retrain
         if evidence.new_labelled_rows < self.min_new_rows:
@@ -129,14 +145,6 @@ class Guarded:
             )
         if last is not None and last.data_sha256 == evidence.data_sha256:
             blocks.append(("no retrain: the labelled data is what the last one learned from", "new data under data/"))
-        if last is not None and evidence.at - last.at < self.cooldown:
-            until = last.at + self.cooldown
-            blocks.append(
-                (
-                    f"no retrain: the last one was asked for at {last.at:%Y-%m-%d %H:%M} UTC",
-                    f"a window that ends after {until:%Y-%m-%d %H:%M} UTC",
-                )
-            )
         used = state.retrains_within(self.period, evidence.at)
         if used >= self.budget:
             blocks.append(
@@ -154,10 +162,11 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     realised, alpha = evidence.trusted_realised, policy.thresholds.alpha
     if realised is None:
         return found
-    if realised.drop > policy.auc_drop and realised.drop_p < alpha:
+    # A champion that does better than promised was promised on other rows than those of now: also something to learn from.
+    if abs(realised.drop) > policy.auc_drop and 2.0 * min(realised.drop_p, 1.0 - realised.drop_p) < alpha:
         found[PERFORMANCE] = (
-            f"realised ROC-AUC {realised.metrics.roc_auc} against {realised.promised.roc_auc} at promotion, p {realised.drop_p:.2g}"
-            " (concept drift or worse data)"
+            f"realised ROC-AUC {realised.metrics.roc_auc} against {realised.promised.roc_auc} at promotion,"
+            f" p {2.0 * min(realised.drop_p, 1.0 - realised.drop_p):.2g} (concept drift, or worse data)"
         )
     if abs(realised.calibration_gap) > policy.calibration_gap and realised.calibration_p < alpha:
         found[CALIBRATION] = (

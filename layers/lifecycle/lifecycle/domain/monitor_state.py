@@ -10,11 +10,13 @@ FORMAT = "lifecycle.monitor-state"
 
 @dataclass(frozen=True, slots=True)
 class Retrain:
-    """A retrain that was asked for: by which ``window`` (its id), ``at`` its end (aware, UTC), on data of which hash."""
+    """A retrain that was asked for: by which ``window`` (its id), ``at`` its end (aware, UTC), on data of which hash, and
+    of which champion (``version``; empty where an older state did not say)."""
 
     window: str
     at: datetime
     data_sha256: str
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ class MonitorState:
     def last_retrain(self) -> Retrain | None:
         return self.retrains[-1] if self.retrains else None
 
+    def attempts(self, version: str) -> int:
+        """How many of the newest retrains in a row were asked of champion ``version``: it has withstood all but the last."""
+        return next(
+            (count for count, one in enumerate(reversed(self.retrains)) if one.version != version), len(self.retrains)
+        )
+
     def retrains_within(self, period: timedelta, until: datetime) -> int:
         """How many retrains were asked for in (until - period, until]."""
         return sum(until - period < retrain.at <= until for retrain in self.retrains)
@@ -47,7 +55,12 @@ class MonitorState:
             "version": self.version,
             "streaks": dict(self.streaks),
             "retrains": [
-                {"window": retrain.window, "at": retrain.at.isoformat(), "data_sha256": retrain.data_sha256}
+                {
+                    "window": retrain.window,
+                    "at": retrain.at.isoformat(),
+                    "data_sha256": retrain.data_sha256,
+                    "version": retrain.version,
+                }
                 for retrain in self.retrains
             ],
         }
@@ -60,7 +73,12 @@ class MonitorState:
             version=data["version"],
             streaks={str(name): int(count) for name, count in data["streaks"].items()},
             retrains=tuple(
-                Retrain(str(one["window"]), datetime.fromisoformat(one["at"]), str(one["data_sha256"]))
+                Retrain(
+                    str(one["window"]),
+                    datetime.fromisoformat(one["at"]),
+                    str(one["data_sha256"]),
+                    str(one.get("version", "")),
+                )
                 for one in data["retrains"]
             ),
         )

@@ -26,5 +26,5 @@ def advance(policy: Policy, evidence: Evidence, decision: PolicyDecision, state:
     after = replace(state, last_window=evidence.window, version=evidence.version)
     if decision.action not in ("retrain", "recalibrate"):
         return replace(after, streaks=streaks(guarded, evidence, state))
-    asked = Retrain(evidence.window, evidence.at, evidence.data_sha256)
+    asked = Retrain(evidence.window, evidence.at, evidence.data_sha256, evidence.version)
     return replace(after, streaks={}, retrains=(*state.retrains, asked)[-_RETRAINS_KEPT:])

@@ -82,8 +82,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         key, query = self._asked()
         with LOCK:
-            if UPLOADS.pop(query.get("uploadId", ""), None) is None and OBJECTS.pop(key, None):
-                KEYS.remove(key)
+            if "uploadId" in query:
+                UPLOADS.pop(query["uploadId"], None)
+            # A key that ends with a star is all that begins so: for whoever prepares a measurement.
+            gone = [one for one in KEYS if one == key or (key.endswith("*") and one.startswith(key[:-1]))]
+            for one in [] if "uploadId" in query else gone:
+                KEYS.remove(one)
+                del OBJECTS[one]
         self._answer(204)
 
     def _asked(self) -> tuple[str, dict[str, str]]:

@@ -1,0 +1,111 @@
+"""Batch, whole process: an object of rows in S3 becomes predictions in S3.
+
+This project checks every row against the contract, accounts for each, and writes ids, scores and logits; the rival reads all rows into one data frame,
+checks nothing, and has byte code beside its libraries.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from itertools import count
+
+from benchmarks.speed import rivals
+from benchmarks.speed.measure import Row, Usage, column, compare, in_turns, run
+from benchmarks.speed.packages import CONTESTANTS, built
+from benchmarks.speed.report import Table, publish, quick, table
+from benchmarks.speed.world import Bucket, bucket, customers, typed
+
+WHOLE = CONTESTANTS / "whole.py"
+FORMATS = {"CSV": ".csv", "JSON lines": ".jsonl"}
+MORE = 3 if quick() else 10
+
+
+def measure() -> tuple[Table, list[Row]]:
+    size = 100_000
+    with bucket() as place:
+        place.put("tutorial/model.joblib", rivals.pickled())
+        sources = inputs(size, "batch/few")
+        for key, data in sources.items():
+            place.put(key, data)
+            place.put(key.replace("few", "many"), _repeated(data, MORE, header=key.endswith(".csv")))
+        path = [str(CONTESTANTS), rivals.tutorial(compiled=True).path[1]]
+        contestants: dict[str, Callable[[], Usage]] = {}
+        for name, suffix in FORMATS.items():
+            contestants[f"this project, {name}"] = ours(place, f"batch/few{suffix}", size)
+            contestants[f"pandas + scikit-learn, {name}"] = _asked(place, "frames", f"batch/few{suffix}", path, size)
+        found = in_turns(contestants, 1 if quick() else 5)
+        # Fewer repeats: ten times the rows take ten times as long, and a peak hardly varies.
+        large = in_turns(
+            {
+                f"this project, {name}, {MORE} times the rows": ours(place, f"batch/many{suffix}", size * MORE)
+                for name, suffix in FORMATS.items()
+            },
+            1 if quick() else 2,
+        )
+    rows = []
+    for name in FORMATS:
+        mine, theirs = found[f"this project, {name}"], found[f"pandas + scikit-learn, {name}"]
+        grown = large[f"this project, {name}, {MORE} times the rows"]
+        who = f"batch {size:,} rows of {name}"
+        for what, unit in (("cpu", "CPU"), ("wall", "wall")):
+            target = ">= 5" if what == "cpu" else None
+            rows.append(
+                compare(
+                    f"{who}, {unit}: pandas + scikit-learn / this project",
+                    column(theirs, what),
+                    column(mine, what),
+                    target,
+                )
+            )
+        rows.append(
+            compare(
+                f"{who}, peak memory: pandas + scikit-learn / this project",
+                column(theirs, "peak"),
+                column(mine, "peak"),
+                None,
+            )
+        )
+        peaks = column(grown, "peak"), column(mine, "peak")[: len(grown)]
+        rows.append(compare(f"batch {name}, peak memory: {MORE} times the rows / once", *peaks, "<= 1.1"))
+    return table("Batch", __doc__ or "", found | large, f"{size:,} rows, {MORE * size:,} in the last lines."), rows
+
+
+def inputs(size: int, name: str) -> dict[str, bytes]:
+    """The same customers as CSV and as JSON lines, without their outcome."""
+    rows = customers(size).drop(columns="churn")
+    lines = typed(rows).to_json(orient="records", lines=True)
+    return {f"{name}.csv": rows.to_csv(index=False).encode(), f"{name}.jsonl": lines.encode()}
+
+
+def ours(place: Bucket, key: str, size: int) -> Callable[[], Usage]:
+    """The batch Lambda; each run scores an object of its own, because work that is done is only looked up."""
+    number = count()
+
+    def once() -> Usage:
+        copy = key.replace("batch/", f"batch/{next(number)}-")
+        place.copy(key, copy)
+        return _asked(place, "batch", copy, built("batch"), size)()
+
+    return once
+
+
+def _asked(place: Bucket, module: str, key: str, path: list[str], size: int) -> Callable[[], Usage]:
+    command = [sys.executable, "-I", "-S", "-B", str(WHOLE), module, json.dumps({"input": key}), *path]
+
+    def once() -> Usage:
+        used = run(command, place.environment)
+        answer = used.said["answer"]
+        assert answer["rows"] == size, answer
+        assert answer.get("rejected", 0) == 0, answer
+        return used
+
+    return once
+
+
+def _repeated(data: bytes, times: int, *, header: bool) -> bytes:
+    first, rest = data.split(b"\n", 1) if header else (b"", data)
+    return (first + b"\n" if header else b"") + rest * times
+
+
+if __name__ == "__main__":
+    publish("batch", *measure())

@@ -42,8 +42,8 @@ class Package:
 
 PACKAGES = {
     "predict": Package("predict", ("app.py",), precompile=True),
-    "batch": Package("predict", ("batch.py",), "requirements-batch.txt"),
-    "monitor": Package("monitor", ("app.py",)),
+    "batch": Package("predict", ("batch.py",), "requirements-batch.txt", precompile=True),
+    "monitor": Package("monitor", ("app.py",), precompile=True),
     "train": Package("train", ("app.py",)),
     "promote": Package("promote", ("app.py",), precompile=True),
 }

@@ -34,13 +34,13 @@ def measure() -> tuple[Table, list[Row]]:
         path = [str(CONTESTANTS), *rivals.tutorial(compiled=True).path]
         contestants = {
             OURS: ours(place, size),
-            SCIPY: _asked([*_python("scipy_drift", {}), *path], place.environment | files, size),
+            SCIPY: asked([*python("scipy_drift", {}), *path], place.environment | files, size),
         }
-        if (python := alternatives.interpreter()) is not None:
+        if (interpreter := alternatives.interpreter()) is not None:
             quiet = {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "HOME": folder, "MPLCONFIGDIR": folder}
             for name in ("evidently", "nannyml"):
-                command = [python, "-W", "ignore", str(CONTESTANTS / f"{name}_drift.py")]
-                contestants[name] = _asked(command, place.environment | files | quiet, size)
+                command = [interpreter, "-W", "ignore", str(CONTESTANTS / f"{name}_drift.py")]
+                contestants[name] = asked(command, place.environment | files | quiet, size)
         found = in_turns(contestants, 1 if quick() else 5)
         report = json.loads(place.get(found[OURS][0].said["answer"]["report"]))
     what = f"monitor {size:,} captured rows"
@@ -54,11 +54,11 @@ def measure() -> tuple[Table, list[Row]]:
 
 def ours(place: Bucket, size: int, event: dict[str, str] = EVENT, **settings: str) -> Callable[[], Usage]:
     """The monitor Lambda on a window that nobody judged before."""
-    asked = _asked([*_python("app", event), *built("monitor")], place.environment | settings, size)
+    judged = asked([*python("app", event), *built("monitor")], place.environment | settings, size)
 
     def once() -> Usage:
         place.clear("monitoring/")
-        return asked()
+        return judged()
 
     return once
 
@@ -80,11 +80,11 @@ def _repeated(values: list[Any], counts: list[int]) -> Iterator[Any]:
     return chain.from_iterable([value] * times for value, times in zip(values, counts, strict=False))
 
 
-def _python(module: str, event: dict[str, str]) -> list[str]:
+def python(module: str, event: dict[str, str]) -> list[str]:
     return [sys.executable, "-I", "-S", "-B", str(WHOLE), module, json.dumps(event)]
 
 
-def _asked(command: list[str], environment: dict[str, str], size: int) -> Callable[[], Usage]:
+def asked(command: list[str], environment: dict[str, str], size: int) -> Callable[[], Usage]:
     def once() -> Usage:
         used = run(command, environment)
         assert used.said["answer"]["rows"] == size, used.said

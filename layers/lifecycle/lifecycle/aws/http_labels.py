@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from lifecycle.aws.http import Answer, Endpoint
+from lifecycle.aws.http import Answer, Endpoint, read_body
 from lifecycle.steps.labels import post_labels
 from lifecycle.steps.predict import Serving
 from lifecycle.storage.objects import ObjectStore
@@ -13,7 +13,7 @@ def labels_route(serving: Serving, store: ObjectStore) -> tuple[str, str, Endpoi
 
     async def labels(request: Request) -> Answer:
         target = serving.champions.current().model.contract.target
-        body = await request.body()
+        body = await read_body(request, serving.max_bytes)
         told = post_labels(body, store, target, max_rows=serving.max_rows, max_bytes=serving.max_bytes)
         return Answer(told, {"accepted": told["accepted"], "refused": told["refused"]})
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from lifecycle.domain.contract import Contract, Feature
 
+_ID_TEXT = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"  # not blank, no control characters
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -75,23 +76,25 @@ def _feature(feature: Feature) -> dict[str, Any]:
 
 
 def _labels(contract: Contract | None, max_rows: int) -> dict[str, Any]:
+    outcome: dict[str, Any] = {"type": "string"}
+    if contract is not None:
+        outcome["enum"] = [contract.target.positive, contract.target.negative]
+    one = {"$ref": "#/components/schemas/Id"}
     label: dict[str, Any] = {
         "type": "object",
         "properties": {
-            "prediction_id": {"type": "string", "maxLength": 256, "description": "As the prediction's answer gave it"},
-            "entity_id": {
-                "type": "string",
-                "maxLength": 256,
-                "description": "Whom the rows were about; instead of prediction_id",
-            },
-            "label": {"type": "string"},
+            "prediction_id": {"description": "As the prediction's answer gave it"},
+            "entity_id": {"description": "Whom the rows were about; instead of prediction_id"},
+            "label": outcome,
             "event_time": {"type": "string", "format": "date-time", "description": "When the outcome became true"},
         },
+        "oneOf": [
+            {"required": ["prediction_id"], "properties": {"prediction_id": one, "entity_id": {"type": "null"}}},
+            {"required": ["entity_id"], "properties": {"entity_id": one, "prediction_id": {"type": "null"}}},
+        ],
         "required": ["label", "event_time"],
         "additionalProperties": False,
     }
-    if contract is not None:
-        label["properties"]["label"]["enum"] = [contract.target.positive, contract.target.negative]
     schema = {"oneOf": [label, {"type": "array", "items": label, "maxItems": max_rows}]}
     taken = {
         "type": "object",
@@ -194,6 +197,12 @@ def _schemas(contract: Contract | None) -> dict[str, Any]:
     }
     violation = _object({"row": whole, "field": text, "rule": text, "value": any_value, "message": text})
     return {
+        "Id": {
+            "oneOf": [
+                {"type": "string", "minLength": 1, "maxLength": 256, "pattern": _ID_TEXT},
+                {"type": "integer", "exclusiveMinimum": -(2**63), "exclusiveMaximum": 2**63},
+            ]
+        },
         "Row": {"type": "object"} if contract is None else row_schema(contract),
         "Prediction": _object(prediction),
         "Predictions": _object(

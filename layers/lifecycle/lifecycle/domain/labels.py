@@ -1,5 +1,6 @@
 """Ground truth: what a label is, and which one holds when several speak of the same prediction. Pure, and light: predict takes labels in."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from lifecycle.domain.contract import Target
 from lifecycle.domain.row_check import shorten
 
 _LONGEST_ID = 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 FIELDS = ("prediction_id", "entity_id", "label", "event_time")
 
 
@@ -78,11 +80,13 @@ def _id(value: object) -> str | None:
     """The id, "" if none was given, None if it cannot be one. A number is what a spreadsheet makes of an id."""
     if value is None:
         return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         return str(value)
-    if not isinstance(value, str) or len(value) > _LONGEST_ID or not value.isprintable():
+    if not isinstance(value, str) or len(value) > _LONGEST_ID or _CONTROL.search(value):
         return None
-    return value.strip()
+    return value.strip() or None
 
 
 def _time(value: object) -> str | None:

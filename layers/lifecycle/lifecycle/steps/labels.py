@@ -44,7 +44,8 @@ def post_labels(body: bytes, store: ObjectStore, target: Target, *, max_rows: in
     rows, _ = parse_rows(body, max_rows=max_rows, max_bytes=max_bytes)
     taken = take(store, rows, target)
     listed = [
-        {"row": one.row, "field": one.field, "rule": "label", "message": one.message} for one in taken.refused[:_LISTED]
+        {"row": one.row, "field": one.field, "rule": "label", "value": one.raw.get(one.field), "message": one.message}
+        for one in taken.refused[:_LISTED]
     ]
     if taken.refused and not taken.accepted:
         raise InvalidRows(f"None of the {len(rows)} labels can be used; nothing was changed.", listed)

@@ -1,0 +1,90 @@
+"""The API as a client meets it: an HTTP request becomes an event of API Gateway, and the real Lambda handler answers it."""
+
+import asyncio
+import base64
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from lifecycle.aws.capture import Capture
+from lifecycle.aws.http import LambdaHandler, create_app, lambda_handler
+from lifecycle.aws.http_labels import labels_route
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.model import Model
+from lifecycle.steps.predict import Serving
+from lifecycle.storage.champion import ChampionSource
+from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
+from werkzeug.wrappers import Request, Response
+
+MAX_ROWS, MAX_BYTES = 100, 100_000
+
+
+class Gateway:
+    """A WSGI application that does what an HTTP API does between a client and its Lambda (payload format 2.0)."""
+
+    def __init__(self, handler: LambdaHandler) -> None:
+        self.handler = handler
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        request = Request(environ)
+        body = request.get_data()
+        event = {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": request.path,
+            "rawQueryString": request.query_string.decode("latin-1"),
+            "headers": {name.lower(): value for name, value in request.headers.items()},
+            "requestContext": {
+                "requestId": "fuzz",
+                "http": {
+                    "method": request.method,
+                    "path": request.path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": "",
+                },
+                "stage": "$default",
+            },
+            "body": base64.b64encode(body).decode(),
+            "isBase64Encoded": True,
+        }
+        answer = self.handler(event, None)
+        content = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
+        return Response(content, answer["statusCode"], answer["headers"])(environ, start_response)
+
+
+@pytest.fixture
+def store() -> MemoryObjectStore:
+    return MemoryObjectStore()
+
+
+@pytest.fixture
+def handler(
+    store: MemoryObjectStore,
+    telco: Contract,
+    draw_model: Callable[[Contract, str], Model],
+    enthrone: Callable[[ObjectStore, Model], None],
+) -> Iterator[LambdaHandler]:
+    """predict's Lambda handler, wired as ``aws/wiring/predict.py`` wires it, over a store in memory with a champion."""
+    enthrone(store, draw_model(telco, "20261123-fuzz"))
+    numbers, times = count(1), count()
+
+    def clock() -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=next(times))
+
+    serving = Serving(
+        ChampionSource(store, clock, 0), Capture(store), clock, lambda: f"id-{next(numbers)}", MAX_ROWS, MAX_BYTES
+    )
+    app = create_app(serving, more=[labels_route(serving, store)])
+    logging.disable(logging.CRITICAL)  # thousands of refusals, each rightly logged
+    yield lambda_handler(app, warm=serving.champions.current)
+    logging.disable(logging.NOTSET)
+    asyncio.get_event_loop().close()  # Schemathesis keeps the handler, and with it its loop
+
+
+@pytest.fixture
+def gateway(handler: LambdaHandler) -> Gateway:
+    return Gateway(handler)

@@ -91,6 +91,11 @@ class Handler(BaseHTTPRequestHandler):
                 del OBJECTS[one]
         self._answer(204)
 
+    def handle_expect_100(self) -> bool:
+        done = super().handle_expect_100()
+        self.wfile.flush()  # boto3 waits a second for it
+        return done
+
     def _asked(self) -> tuple[str, dict[str, str]]:
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}

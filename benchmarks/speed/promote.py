@@ -1,0 +1,101 @@
+"""Promote: the gate judges a candidate beside the champion, and records its decision. After imports; CPU.
+
+"Reading" is what no gate can do without: both models and the holdout from S3, verified, and every row scored by both.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+from lifecycle.domain.frame import Frame
+from lifecycle.domain.holdout import Holdout
+from lifecycle.domain.model import NumericTerm
+from lifecycle.storage.artifacts import HOLDOUT, METRICS, MODEL, artifact_key
+from lifecycle.storage.champion import read_model
+from lifecycle.storage.codec import encode, sha256
+
+from benchmarks.speed.captured import pointer
+from benchmarks.speed.measure import Row, Usage, compare, in_turns, run
+from benchmarks.speed.packages import CONTESTANTS, built
+from benchmarks.speed.report import Table, publish, quick
+from benchmarks.speed.world import Bucket, bucket, champion, customers
+
+SCRIPT = CONTESTANTS / "promotion.py"
+CANDIDATE = "20261101-candidate"
+
+
+def measure() -> tuple[Table, list[Row]]:
+    rows, lines = [], []
+    for size in (1_400, 100_000):
+        with bucket() as place:
+            for key, data in candidate(size).items():
+                place.put(key, data)
+            found = in_turns(
+                {"whole": _asked(place, "whole"), "reading": _asked(place, "reading")}, 2 if quick() else 7
+            )
+        seconds = {
+            name: {key: [one.said[key] for one in usages] for key in ("cpu", "wall")} for name, usages in found.items()
+        }
+        what = f"promote, {size:,} holdout rows"
+        rows.append(
+            compare(
+                f"{what}, CPU: whole / reading and scoring", seconds["whole"]["cpu"], seconds["reading"]["cpu"], "<= 2"
+            )
+        )
+        rows.append(
+            compare(
+                f"{what}, wall: whole / reading and scoring", seconds["whole"]["wall"], seconds["reading"]["wall"], None
+            )
+        )
+        for name, one in seconds.items():
+            lines.append(
+                (
+                    f"{name}, {size:,} rows",
+                    *(f"{median(one[key]) * 1e3:.1f}" for key in ("wall", "cpu")),
+                    str(len(one["cpu"])),
+                )
+            )
+    header = ("what", "wall, ms", "CPU, ms", "runs")
+    return Table("Promote", " ".join((__doc__ or "").split()), header, tuple(lines), {}), rows
+
+
+def candidate(size: int) -> dict[str, bytes]:
+    """The champion with other weights, as a version that waits for the gate's word on ``size`` customers."""
+    found = pointer()
+    serving = read_model(champion()[found.model_key], found.model_key, found.version)
+    chance = np.random.default_rng(1)
+    terms = tuple(
+        replace(term, weight=term.weight * float(chance.uniform(0.8, 1.2))) if isinstance(term, NumericTerm) else term
+        for term in serving.terms
+    )
+    model = encode(replace(serving, version=CANDIDATE, terms=terms).to_dict())
+    people = customers(size)
+    values = [serving.contract.check(row, text=True).values for row in people.to_dict("records")]
+    target = (people["churn"] == "Yes").to_numpy(np.int8)
+    files = {
+        MODEL: model,
+        METRICS: encode({"format": "lifecycle.metrics", "format_version": 1, "model_sha256": sha256(model)}),
+        HOLDOUT: encode(Holdout(Frame.from_values(serving.contract, values), target).to_dict()),
+    }
+    return {artifact_key(CANDIDATE, name): data for name, data in files.items()}
+
+
+def _asked(place: Bucket, what: str) -> Callable[[], Usage]:
+    event = json.dumps({"action": "promote", "candidate": CANDIDATE, "request_id": "bench candidate"})
+    command = [sys.executable, "-I", "-S", "-B", str(SCRIPT), what, event, *built("promote")]
+    log = {key: data for key, data in champion().items() if key.startswith("registry/")}
+
+    def once() -> Usage:
+        place.clear("registry/")
+        for key, data in log.items():
+            place.put(key, data)
+        return run(command, place.environment)
+
+    return once
+
+
+if __name__ == "__main__":
+    publish("promote", *measure())

@@ -28,11 +28,10 @@ def measure() -> tuple[Table, list[Row]]:
         for key, data in sources.items():
             place.put(key, data)
             place.put(key.replace("few", "many"), _repeated(data, MORE, header=key.endswith(".csv")))
-        path = [str(CONTESTANTS), rivals.tutorial(compiled=True).path[1]]
         contestants: dict[str, Callable[[], Usage]] = {}
         for name, suffix in FORMATS.items():
             contestants[f"this project, {name}"] = ours(place, f"batch/few{suffix}", size)
-            contestants[f"pandas + scikit-learn, {name}"] = _asked(place, "frames", f"batch/few{suffix}", path, size)
+            contestants[f"pandas + scikit-learn, {name}"] = theirs(place, f"batch/few{suffix}", size)
         found = in_turns(contestants, 1 if quick() else 5)
         # Fewer repeats: ten times the rows take ten times as long, and a peak hardly varies.
         large = in_turns(
@@ -44,7 +43,7 @@ def measure() -> tuple[Table, list[Row]]:
         )
     rows = []
     for name in FORMATS:
-        mine, theirs = found[f"this project, {name}"], found[f"pandas + scikit-learn, {name}"]
+        mine, other = found[f"this project, {name}"], found[f"pandas + scikit-learn, {name}"]
         grown = large[f"this project, {name}, {MORE} times the rows"]
         who = f"batch {size:,} rows of {name}"
         for what, unit in (("cpu", "CPU"), ("wall", "wall")):
@@ -52,7 +51,7 @@ def measure() -> tuple[Table, list[Row]]:
             rows.append(
                 compare(
                     f"{who}, {unit}: pandas + scikit-learn / this project",
-                    column(theirs, what),
+                    column(other, what),
                     column(mine, what),
                     target,
                 )
@@ -60,7 +59,7 @@ def measure() -> tuple[Table, list[Row]]:
         rows.append(
             compare(
                 f"{who}, peak memory: pandas + scikit-learn / this project",
-                column(theirs, "peak"),
+                column(other, "peak"),
                 column(mine, "peak"),
                 None,
             )
@@ -87,6 +86,11 @@ def ours(place: Bucket, key: str, size: int) -> Callable[[], Usage]:
         return _asked(place, "batch", copy, built("batch"), size)()
 
     return once
+
+
+def theirs(place: Bucket, key: str, size: int) -> Callable[[], Usage]:
+    """The same object by pandas and scikit-learn."""
+    return _asked(place, "frames", key, rivals.tutorial(compiled=True).path, size)
 
 
 def _asked(place: Bucket, module: str, key: str, path: list[str], size: int) -> Callable[[], Usage]:

@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.speed import rivals
@@ -24,21 +24,17 @@ def measure() -> tuple[Table, list[Row]]:
             "HOME": folder,
         }
 
-        def start(module: str, path: list[str]) -> Callable[[], Usage]:
-            # -I -S: the package is all there is. -B: /var/task cannot be written to, so no byte code is kept.
-            command = [sys.executable, "-I", "-S", "-B", str(FIRST), module, str(EVENT), *path]
-            return lambda: run(command, environment)
-
         def rival(one: rivals.Rival) -> Callable[[], Usage]:
-            return start(one.module, one.path)
+            return first(one, EVENT, environment)
 
+        app = rivals.Rival("app", built("predict"))
         often = in_turns(
-            {"this project": start("app", built("predict")), "FastAPI + Mangum hello world": rival(rivals.hello())},
+            {"this project": rival(app), "FastAPI + Mangum hello world": rival(rivals.hello())},
             5 if quick() else 21,
         )
         seldom = in_turns(
             {
-                "this project": start("app", built("predict")),
+                "this project": rival(app),
                 "tutorial, with .pyc": rival(rivals.tutorial(compiled=True)),
                 "pyfunc, with .pyc": rival(rivals.pyfunc(compiled=True)),
                 "tutorial, without .pyc": rival(rivals.tutorial(compiled=False)),
@@ -52,6 +48,13 @@ def measure() -> tuple[Table, list[Row]]:
     return table(
         "Cold start of predict", __doc__, often | {k: v for k, v in seldom.items() if k != "this project"}
     ), rows
+
+
+def first(one: rivals.Rival, event: Path, environment: Mapping[str, str]) -> Callable[[], Usage]:
+    """A new process that has ``one`` answer its first event."""
+    # -I -S: the package is all there is. -B: /var/task cannot be written to, so no byte code is kept.
+    command = [sys.executable, "-I", "-S", "-B", str(FIRST), one.module, str(event), *one.path]
+    return lambda: run(command, environment)
 
 
 def _row(above: str, below: str, found: dict[str, list[Usage]], target: str) -> Row:

@@ -75,6 +75,14 @@ def stored() -> dict[str, dict[str, Any]]:
     return groups
 
 
+def summary(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Every promise that was missed, and how many were kept."""
+    promised = [row for group in groups.values() for row in group["rows"] if row["met"] is not None]
+    missed = [row for row in promised if not row["met"]]
+    lines = [f"- missed: {row['name']}: {row['ratio']:.3g}, must be {row['target']}" for row in missed]
+    return ["", *lines, f"{len(promised) - len(missed)} of {len(promised)} targets met"]
+
+
 def _document(groups: Mapping[str, dict[str, Any]]) -> list[str]:
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     lines = [
@@ -85,6 +93,7 @@ def _document(groups: Mapping[str, dict[str, Any]]) -> list[str]:
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} processors, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}; {versions}.",
     ]
+    lines += summary(groups)
     if any(group["quick"] for group in groups.values()):
         lines.append("**A quick run: less data and fewer repeats than promised.**")
     for group in groups.values():

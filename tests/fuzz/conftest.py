@@ -2,10 +2,10 @@
 
 import asyncio
 import base64
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -70,7 +70,7 @@ def handler(
 ) -> Iterator[LambdaHandler]:
     """predict's Lambda handler, wired as ``aws/wiring/predict.py`` wires it, over a store in memory with a champion."""
     enthrone(store, draw_model(telco, "20261123-fuzz"))
-    numbers, times = count(1), count()
+    numbers, times = itertools.count(1), itertools.count()
 
     def clock() -> datetime:
         return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=next(times))
@@ -88,3 +88,9 @@ def handler(
 @pytest.fixture
 def gateway(handler: LambdaHandler) -> Gateway:
     return Gateway(handler)
+
+
+@pytest.fixture
+def count() -> Callable[..., None]:
+    """Tells how much was tried."""
+    return lambda name, value, target="": print(f"\n{name}: {value} {target}")

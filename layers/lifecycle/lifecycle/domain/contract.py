@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, TypeGuard, cast, get_args
 
 from lifecycle.domain.errors import ContractInvalid
 from lifecycle.domain.row_check import Checked, Repair, Violation, check
@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 FORMAT, FORMAT_VERSION = "lifecycle.contract", 1
+_CENTURY_DAYS = 36_525  # longer spans lead before the first year there is
 
 Kind = Literal["numeric", "integer", "boolean", "categorical"]
 Unseen = Literal["refuse", "accept"]
@@ -210,6 +211,8 @@ class _Reader:
             if default is _MISSING:
                 raise self.broken(name, "is required")
             return default
+        if not _is_text(value):
+            raise self.broken(name, "holds half of a surrogate pair, which no file can hold")
         return value
 
     def text(self, name: str, default: Any = _MISSING) -> Any:
@@ -222,7 +225,7 @@ class _Reader:
         value = self.get(name, default)
         if value is default:
             return value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_number(value):
             raise self.broken(name, "must be a finite number")
         if not low <= value <= high:
             raise self.broken(name, f"must be within {low:g} and {high:g}")
@@ -236,7 +239,7 @@ class _Reader:
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        if not isinstance(value, list) or not all(isinstance(one, str) and one and _is_text(one) for one in value):
             raise self.broken(name, "must be a list of texts")
         if len(set(value)) != len(value):
             raise self.broken(name, "must not repeat a value")
@@ -288,7 +291,7 @@ def _training(part: _Reader) -> TrainingRules:
         min_rows=int(part.number("min_rows", standard.min_rows, 20)),
         holdout_fraction=part.number("holdout_fraction", standard.holdout_fraction, 0.01, 0.5),
         holdout_rows=int(part.number("holdout_rows", standard.holdout_rows, 20)),
-        window_days=part.number("window_days", None, 0),
+        window_days=part.number("window_days", None, 0, _CENTURY_DAYS),
         inverse_regularisation=part.number("inverse_regularisation", standard.inverse_regularisation, 1e-6, 1e6),
     )
     part.done()
@@ -299,8 +302,8 @@ def _monitoring(part: _Reader) -> MonitoringRules:
     standard = MonitoringRules()
     rules = MonitoringRules(
         min_rows=int(part.number("min_rows", standard.min_rows, 1)),
-        period_hours=part.number("period_hours", None, 1),
-        label_maturity_days=part.number("label_maturity_days", standard.label_maturity_days, 0),
+        period_hours=part.number("period_hours", None, 1, 24 * _CENTURY_DAYS),
+        label_maturity_days=part.number("label_maturity_days", standard.label_maturity_days, 0, _CENTURY_DAYS),
     )
     part.done()
     return rules
@@ -321,7 +324,7 @@ def _feature(part: _Reader) -> Feature:
         if_missing=part.get("if_missing", None),
         unseen=part.get("unseen", "refuse"),
         pii=part.flag("pii"),
-        description=str(part.get("description", "")),
+        description=part.get("description", ""),
         example=part.get("example", None),
     )
     # Written by to_dict for every kind, empty where they mean nothing.
@@ -330,6 +333,8 @@ def _feature(part: _Reader) -> Feature:
             raise part.broken(name, f"means nothing for a {kind} feature")
         part.seen.add(name)
     part.done()
+    if not isinstance(feature.description, str):
+        raise part.broken("description", "must be a text")
     if kind == "categorical" and not feature.levels:
         raise part.broken("levels", "must list the known values of a categorical feature")
     if feature.minimum is not None and feature.maximum is not None and feature.minimum > feature.maximum:
@@ -342,12 +347,30 @@ def _feature(part: _Reader) -> Feature:
     return feature
 
 
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """Whether ``value`` is a number that a float can hold; JSON has integers that none can."""
+    try:
+        return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_text(value: object) -> bool:
+    """False for a text that is not valid Unicode: JSON can smuggle in lone surrogates, which no file can hold."""
+    try:
+        if isinstance(value, str):
+            value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _fits(feature: Feature, value: object) -> bool:
     if feature.kind == "categorical":
         return isinstance(value, str) and (value in feature.levels or feature.unseen == "accept")
     if feature.kind == "boolean":
         return value in (0, 1)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not _is_number(value):
         return False
     low, high = feature.minimum, feature.maximum
     whole = feature.kind == "numeric" or float(value).is_integer()

@@ -43,9 +43,9 @@ def decode(data: bytes, *, format: str, versions: Collection[int] = (1,), what: 
 
 
 def decode_any(data: bytes, *, what: str = "The object") -> dict[str, Any]:
-    """The JSON object in ``data``, of any format. Raises ModelUnusable."""
+    """The JSON object in ``data``, of any format, in UTF-8 with or without a byte order mark. Raises ModelUnusable."""
     try:
-        value = json.loads(data, parse_constant=_refuse_constant)
+        value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ModelUnusable(
             f"{what} is not valid JSON ({len(data)} bytes; {str(error)[:120]}): truncated or overwritten."

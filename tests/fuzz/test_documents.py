@@ -1,0 +1,154 @@
+"""Stored documents that somebody edited, truncated or forged: refused by a typed error, never by whatever Python raises."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from lifecycle.aws.openapi import document
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.errors import ContractInvalid, LifecycleError, ModelUnusable
+from lifecycle.domain.model import Model
+from lifecycle.storage.codec import decode, decode_any, encode
+from lifecycle.storage.objects import MemoryObjectStore, Stored
+from lifecycle.storage.records import POINTER_KEY, decision_key, read_decision, read_pointer
+
+DEEP: list[Any] = []
+for _ in range(300):
+    DEEP = [DEEP]
+
+NOTHING = object()
+NASTY: list[Any] = [
+    *(NOTHING, None, True, False, 0, -1, 1, 1.5, 1e308, -1e308, 5e-324, float("nan"), float("inf")),
+    *(10**400, -(10**400), 2**63, 2**53 + 1, "", " ", "x", "1", "NaN", "\ud800", "\0", "../x", "=1+1", "\ufeff"),
+    *([], {}, [None], [[]], [{}], {"a": 1}, {"\ud800": "\ud800"}, ["a", "a"], ["\ud800"], [10**400], DEEP),
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every part of a JSON value."""
+    for key, one in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from places(one, (*path, key))
+
+
+def changed(value: Any, path: tuple[Any, ...], put: Any) -> Any:
+    """``value`` with ``put`` at ``path``."""
+    if not path:
+        return put
+    copy = value.copy()
+    if len(path) == 1 and put is NOTHING:
+        del copy[path[0]]
+    else:
+        copy[path[0]] = changed(value[path[0]], path[1:], put)
+    return copy
+
+
+def forgeries(value: Any) -> Iterator[Any]:
+    """``value`` with each of its parts replaced by each of the nasty values; and those values alone."""
+    for path in places(value):
+        for put in NASTY:
+            yield changed(value, path, put)
+    yield from NASTY[1:]
+
+
+def test_a_forged_contract_is_refused_as_such_or_whole_enough_for_all_it_is_used_for(
+    telco: Contract, count: Any
+) -> None:
+    tried = refused = 0
+    for raw in forgeries(telco.to_dict()):
+        tried += 1
+        try:
+            contract = Contract.from_dict(raw)
+        except ContractInvalid:
+            refused += 1
+            continue
+        assert Contract.from_dict(json.loads(encode(contract.to_dict()))) == contract
+        assert len(contract.sha256) == 64
+        contract.check(contract.example())
+        json.dumps(document(contract, 10), allow_nan=False, ensure_ascii=False).encode()
+    assert refused > tried / 2
+    count("fuzz: forged contracts", tried)
+
+
+def test_a_forged_model_is_unusable_or_scores(
+    telco: Contract, draw_model: Callable[[Contract, str], Model], count: Any
+) -> None:
+    tried = refused = 0
+    for raw in forgeries(draw_model(telco, "20261123-fuzz").to_dict()):
+        tried += 1
+        try:
+            model = Model.from_dict(raw)
+        except ModelUnusable:
+            refused += 1
+            continue
+        checked = model.contract.check(model.contract.example())
+        if not checked.violations:
+            model.score(checked.values)
+    assert refused > tried / 2
+    count("fuzz: forged models", tried)
+
+
+@pytest.mark.usefixtures("handler")
+def test_a_forged_pointer_or_decision_is_unusable_or_read(store: MemoryObjectStore, count: Any) -> None:
+    readers: dict[str, Callable[[bytes], Any]] = {
+        POINTER_KEY: lambda content: read_pointer(Stored(content, "etag")),
+        decision_key(1): lambda content: read_decision(content, decision_key(1)),
+    }
+    tried = refused = 0
+    for key, read in readers.items():
+        for raw in forgeries(decode_any(store.get(key).data)):
+            tried += 1
+            try:
+                read(json.dumps(raw).encode())
+            except ModelUnusable:
+                refused += 1
+    assert refused > tried / 2
+    count("fuzz: forged pointers and decisions", tried)
+
+
+def test_every_cut_and_every_flipped_byte_of_a_contract_is_refused_or_read(telco: Contract, count: Any) -> None:
+    whole = encode(telco.to_dict())
+    cut = [whole[:end] for end in range(len(whole) - 1)]
+    flipped = [
+        whole[:at] + bytes([whole[at] ^ mask]) + whole[at + 1 :] for at in range(0, len(whole), 7) for mask in (1, 128)
+    ]
+    for content in cut:
+        with pytest.raises(ModelUnusable):
+            decode(content, format="lifecycle.contract")
+    for content in flipped:
+        try:
+            Contract.from_dict(decode(content, format="lifecycle.contract"))
+        except LifecycleError as error:
+            assert isinstance(error, ModelUnusable | ContractInvalid)  # noqa: PT017
+    count("fuzz: truncated and damaged documents", len(cut) + len(flipped))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"",
+        lambda whole: b"[" * 200_000,
+        lambda whole: b'{"a":' * 200_000,
+        lambda whole: whole.replace(b'"format_version":1', b'"format_version":' + b"1" * 10_000),
+        lambda whole: whole.replace(b'"format_version":1', b'"format_version":1e999'),
+        lambda whole: whole.replace(b'"format_version":1', b'"format_version":NaN'),
+        lambda whole: whole.decode().encode("utf-16"),
+        lambda whole: whole.decode().encode("utf-32-le"),
+        lambda whole: whole.replace(b"telco", "tälco".encode("latin-1")),
+        lambda whole: whole + b"\0",
+        lambda whole: bytes(10_000_000),
+        lambda whole: b" " * 10_000_000,
+    ],
+)
+def test_documents_in_the_wrong_encoding_too_deep_or_too_long_are_unusable(
+    damage: Callable[[bytes], bytes], telco: Contract
+) -> None:
+    whole = encode(telco.to_dict())
+    assert damage(whole) != whole
+    with pytest.raises(ModelUnusable):
+        decode(damage(whole), format="lifecycle.contract")
+
+
+def test_a_byte_order_mark_is_no_damage(telco: Contract) -> None:
+    assert decode(b"\xef\xbb\xbf" + encode(telco.to_dict()), format="lifecycle.contract") == telco.to_dict()

@@ -263,9 +263,11 @@ class TestOtherActions:
     def test_a_better_predecessor_is_rolled_back_to(self):
         better = evidence(previous_gain=Estimate(0.03, 0.01, 0.05))
         perhaps = evidence(previous_gain=Estimate(0.03, -0.01, 0.07))
+        hardly = evidence(previous_gain=Estimate(0.015, 0.01, 0.02))
 
         assert GUARDED.decide(better, MonitorState()).action == "roll_back"
         assert GUARDED.decide(perhaps, MonitorState()).action == "nothing"
+        assert GUARDED.decide(hardly, MonitorState()).action == "nothing"
 
     def test_probabilities_that_are_off_under_a_ranking_that_holds_are_recalibrated(self):
         off = evidence(realised=realised(gap=0.06, gap_p=1e-6))

@@ -10,11 +10,13 @@ from typing import Any
 import orjson
 import pytest
 from lifecycle.domain.contract import Contract
-from lifecycle.domain.decision import Pointer
+from lifecycle.domain.decision import Draft, Pointer, Release
 from lifecycle.domain.evaluation import Estimate, Metrics
 from lifecycle.domain.labels import Label
 from lifecycle.domain.model import Model, sigmoid
 from lifecycle.steps.outcomes import join, learn, outcomes
+from lifecycle.storage.artifacts import MODEL, artifact_key, publish
+from lifecycle.storage.codec import encode, sha256
 from lifecycle.storage.faulty import Crashed, FaultyObjectStore
 from lifecycle.storage.labels import append
 from lifecycle.storage.objects import MemoryObjectStore
@@ -25,6 +27,10 @@ DAY = datetime(2026, 10, 1, tzinfo=UTC)
 SPAN = Window(DAY, DAY + timedelta(days=1))
 MATURED = DAY + timedelta(days=32)  # the contract's 30 days, and the day itself
 VERSION = "20260901-000000000001"
+_SHARE = Estimate(0.5, 0.45, 0.55)
+PROMISED = Metrics(
+    Estimate(0.8, 0.78, 0.82), _SHARE, _SHARE, _SHARE, Estimate(0.17, 0.16, 0.18), 0.01, 3_000, 800, 900
+).to_dict()
 
 
 def capture(store: MemoryObjectStore, row: dict[str, Any], number: int, **more: Any) -> dict[str, Any]:
@@ -137,12 +143,7 @@ def judged(
         append(store, labels)
         pointer = Registry(store).pointer()
         assert pointer is not None
-        share = Estimate(0.5, 0.45, 0.55)
-        promised = Metrics(
-            Estimate(0.8, 0.78, 0.82), share, share, share, Estimate(0.17, 0.16, 0.18), 0.01, 3_000, 800, 900
-        )
-        metrics = promised.to_dict()
-        return Pointer.from_dict(pointer.to_dict() | {"metrics": metrics})
+        return Pointer.from_dict(pointer.to_dict() | {"metrics": PROMISED})
 
     return do
 
@@ -185,3 +186,51 @@ def test_labels_of_acted_on_customers_only_are_flagged(telco: Contract, judged: 
     append(kept, [label(one["prediction_id"]) for one in seen if one["decision"]])
     del pointer
     assert join(kept, telco, SPAN).biased is True
+
+
+def renamed(model: Model, version: str, turn: float) -> Model:
+    """``model`` under another name, its ranking turned around when ``turn`` is -1."""
+    raw = model.to_dict()
+    for term in raw["terms"]:
+        if term["kind"] == "numeric":
+            term["weight"] *= turn
+        else:
+            term["weights"] = {level: weight * turn for level, weight in term["weights"].items()}
+    return Model.from_dict(raw | {"version": version, "baseline": raw["baseline"] * turn})
+
+
+@pytest.mark.parametrize(("came_by", "looked_at"), [("promote", True), ("rollback", False)])
+def test_the_version_before_is_looked_at_once_and_not_after_a_rollback(
+    telco: Contract,
+    draw_model: Callable[..., Model],
+    enthrone: Callable[..., None],
+    came_by: Any,
+    looked_at: bool,
+) -> None:
+    store, draw = MemoryObjectStore(), random.Random(3)
+    better = draw_model(telco, "20260101-better")
+    worse = renamed(better, VERSION, -1.0)
+    enthrone(store, better)
+    data = encode(worse.to_dict())
+    publish(store, worse.version, {MODEL: data})
+    key = artifact_key(worse.version, MODEL)
+    release = Release(worse.version, key, sha256(data), "no reference", PROMISED, worse.threshold)
+    Registry(store).decide(
+        "second", lambda _: Draft(iso(DAY), came_by, "second", worse.version, ("by hand",), release=release)
+    )
+    labels = []
+    for number in range(400):
+        values = dict(telco.check(telco.example()).values) | {"tenure": float(draw.randrange(72))}
+        capture(store, values, number, score=worse.score(values).score)
+        labels.append(label(f"p{number}", "Yes" if draw.random() < better.score(values).score else "No"))
+    append(store, labels)
+    pointer = Registry(store).pointer()
+    assert pointer is not None
+
+    found = outcomes(store, telco, pointer, Window(MATURED - timedelta(days=2), MATURED - timedelta(days=1)))
+
+    if looked_at:
+        assert found.previous_gain is not None
+        assert found.previous_gain.value > 0
+    else:
+        assert found.previous_gain is None

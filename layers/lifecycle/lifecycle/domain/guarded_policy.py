@@ -21,7 +21,8 @@ class Guarded:
     """In this order:
 
     1. more than ``violation_rate`` of the rows break the contract, or more values are missing or unseen: *alert*, nothing else;
-    2. the previous champion is better on the same labelled rows: *roll back*;
+    2. the previous champion is better on the same labelled rows, by more than ``auc_drop`` ROC-AUC: *roll back*, once: what a
+       rollback put in force is not rolled back by itself;
     3. realised ROC-AUC is not what was promised (by more than ``auc_drop``, p < alpha), or drift (``thresholds``), each in
        ``persistence`` consecutive windows: *retrain*, if there are ``min_new_rows`` labelled rows the champion has not seen,
        the data changed since the last retrain, and fewer than ``budget`` retrains were asked for within ``period``; else
@@ -82,7 +83,7 @@ class Guarded:
             )
             return PolicyDecision("alert", self.name, reasons, figures, tuple(changes))
         gain = evidence.previous_gain
-        if gain is not None and gain.low > 0:
+        if gain is not None and gain.low > 0 and gain.value > self.auc_drop:
             reason = f"the previous champion is better on the same labelled rows: ROC-AUC +{gain}"
             return PolicyDecision("roll_back", self.name, (reason,), figures, ("an interval of the gain that holds 0",))
         return self._learn(evidence, evidence.drift, state, figures)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.decision import Pointer
 from lifecycle.domain.delong import paired_delong
-from lifecycle.domain.errors import LifecycleError, ModelUnusable, ObjectExists
+from lifecycle.domain.errors import LifecycleError, ModelUnusable, ObjectExists, ObjectNotFound
 from lifecycle.domain.evaluation import Metrics
 from lifecycle.domain.frame import Frame
 from lifecycle.domain.intervals import Estimate, upper_tail
@@ -33,6 +33,7 @@ from lifecycle.storage.champion import load_model
 from lifecycle.storage.labelled_data import DATA_PREFIX
 from lifecycle.storage.labels import ledger, read_batch
 from lifecycle.storage.objects import ObjectStore
+from lifecycle.storage.registry import Registry
 from lifecycle.storage.windows import Window, captures, iso, utc
 
 LATE_DAYS = 7  # how long after maturity a label still finds its prediction by itself
@@ -134,15 +135,18 @@ def _previous_gain(
 ) -> Estimate | None:
     """ROC-AUC of the previous champion minus the champion's on the same rows, with a 99.9% interval: it is looked at every window.
 
-    None when there is no previous one, or it reads other features than were captured.
+    None when there is no previous one, or it reads other features than were captured; and for a champion that came by a
+    rollback: the version before it was found worse already, and two models must not take turns.
     """
     if pointer.previous is None:
         return None
     try:
+        if Registry(store).decision(pointer.decision).action != "promote":
+            return None
         model = load_model(store, pointer.previous)
         frame = Frame.from_values(model.contract, [one.features for one in rows])
         test = paired_delong(logits(model, frame), np.array([one.score for one in rows]), y)
-    except (ModelUnusable, KeyError, ValueError):
+    except (ModelUnusable, ObjectNotFound, KeyError, ValueError):
         return None
     reach = GAIN_Z * test.standard_error
     return Estimate(test.difference, test.difference - reach, test.difference + reach)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc
 
+from lifecycle.domain import chi_squared
 from lifecycle.domain.kolmogorov import survival
 from lifecycle.domain.placed import Placed
 from lifecycle.domain.reference import Counts, Distribution
@@ -91,7 +91,7 @@ def chi_square(reference: Counts, window: Counts) -> Statistic:
         return NOTHING
     expected = rows * columns / rows.sum()
     value = float(((table - expected) ** 2 / expected).sum())
-    return Statistic(value, float(chdtrc(table.shape[1] - 1, value)), total_variation(reference, window))
+    return Statistic(value, chi_squared.survival(table.shape[1] - 1, value), total_variation(reference, window))
 
 
 def total_variation(reference: Counts, window: Counts) -> float:

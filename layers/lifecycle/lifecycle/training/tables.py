@@ -62,8 +62,8 @@ def read_table(key: str, data: bytes, contract: Contract) -> tuple[pd.DataFrame,
         return nothing, [_object(key, "header", f"has no readable header ({error}).")]
     if problem := _header_problem(header, contract):
         return nothing, [_object(key, *problem)]
-    # Nameless columns, as spreadsheets leave them, need names that differ.
-    names = [name or f"({place})" for place, name in enumerate(header)]
+    # Nameless columns, as spreadsheets leave them, need names that differ, also from every name that could be given.
+    names = [name or f"{_END}{place}" for place, name in enumerate(header)]
     table, refused = _read(key, text, names)
     return table[[name for name in names if name in contract.columns]], refused
 

@@ -15,7 +15,7 @@ WITHOUT_PARQUET = 70
 FORBIDDEN = {
     "predict": ("numpy", "scipy", "sklearn", "pandas", "mlflow", "boto3", "pyarrow"),
     "batch": ("scipy", "sklearn", "pandas", "mlflow", "boto3"),
-    "monitor": ("sklearn", "pandas", "mlflow", "boto3", "pyarrow"),
+    "monitor": ("scipy", "sklearn", "pandas", "mlflow", "boto3", "pyarrow"),
     "train": ("boto3", "pyarrow", "fastapi_cli"),
     "promote": ("scipy", "sklearn", "pandas", "mlflow", "boto3", "pyarrow"),
 }

@@ -7,8 +7,9 @@ import sys
 from statistics import median
 
 from benchmarks.speed.measure import Row, compare, environment, run
-from benchmarks.speed.packages import CONTESTANTS, built
+from benchmarks.speed.packages import CONTESTANTS, built, vendored
 from benchmarks.speed.report import Table, publish, quick
+from benchmarks.speed.rivals import TUTORIAL
 
 COLUMNS = 20
 
@@ -16,7 +17,17 @@ COLUMNS = 20
 def measure(rows: int | None = None, repeats: int | None = None) -> tuple[Table, list[Row]]:
     size, turns = rows or (200_000 if quick() else 1_000_000), repeats or (3 if quick() else 7)
     script = [sys.executable, "-I", "-S", "-B", str(CONTESTANTS / "columns.py")]
-    said = run([*script, str(size), str(COLUMNS), str(turns), *built("monitor")], environment()).said
+    said = run(
+        [
+            *script,
+            str(size),
+            str(COLUMNS),
+            str(turns),
+            *built("monitor"),
+            str(vendored("tutorial", TUTORIAL, compiled=True)),
+        ],
+        environment(),
+    ).said
     took, what = said["found"], f"KS of {size:,} x {COLUMNS}, CPU"
     found = [
         compare(f"{what}: scipy.stats.ks_2samp / this project", took["scipy"], took["project"], ">= 8"),

@@ -265,9 +265,16 @@ class TestOtherActions:
         perhaps = evidence(previous_gain=Estimate(0.03, -0.01, 0.07))
         hardly = evidence(previous_gain=Estimate(0.015, 0.01, 0.02))
 
-        assert GUARDED.decide(better, MonitorState()).action == "roll_back"
-        assert GUARDED.decide(perhaps, MonitorState()).action == "nothing"
-        assert GUARDED.decide(hardly, MonitorState()).action == "nothing"
+        assert GUARDED.decide(better, MonitorState()).action == "nothing"
+        assert GUARDED.decide(better, seen_before("previous")).action == "roll_back"
+        assert GUARDED.decide(perhaps, seen_before("previous")).action == "nothing"
+        assert GUARDED.decide(hardly, seen_before("previous")).action == "nothing"
+
+    def test_rolling_back_goes_before_learning(self):
+        both = evidence(report(DRIFTED), previous_gain=Estimate(0.03, 0.01, 0.05))
+
+        assert GUARDED.decide(both, seen_before("previous", "price:ks")).action == "roll_back"
+        assert GUARDED.decide(both, seen_before("price:ks")).action == "retrain"
 
     def test_probabilities_that_are_off_under_a_ranking_that_holds_are_recalibrated(self):
         off = evidence(realised=realised(gap=0.06, gap_p=1e-6))

@@ -12,6 +12,7 @@ from lifecycle.domain.monitor_state import MonitorState
 PERFORMANCE = "performance"  # names the finding that realised performance is below what was promised
 CALIBRATION = "calibration"  # the probabilities are off; the ranking may be as good as ever
 RECALL = "recall"  # the threshold lets more positives through than the contract's floor allows
+PREVIOUS = "previous"  # the version before does better on the same labelled rows
 # What a new threshold and calibration mend without learning the features again.
 MENDED_BY_RECALIBRATION = frozenset({CALIBRATION, RECALL})
 
@@ -21,8 +22,8 @@ class Guarded:
     """In this order:
 
     1. more than ``violation_rate`` of the rows break the contract, or more values are missing or unseen: *alert*, nothing else;
-    2. the previous champion is better on the same labelled rows, by more than ``auc_drop`` ROC-AUC: *roll back*, once: what a
-       rollback put in force is not rolled back by itself;
+    2. the previous champion is better on the same labelled rows, by more than ``auc_drop`` ROC-AUC, in ``persistence``
+       consecutive windows: *roll back*, once: what a rollback put in force is not rolled back by itself;
     3. realised ROC-AUC is not what was promised (by more than ``auc_drop``, p < alpha), or drift (``thresholds``), each in
        ``persistence`` consecutive windows: *retrain*, if there are ``min_new_rows`` labelled rows the champion has not seen,
        the data changed since the last retrain, and fewer than ``budget`` retrains were asked for within ``period``; else
@@ -82,10 +83,6 @@ class Guarded:
                 "if the change is meant to stay: a retrain by hand (events/train.json), which renews the reference"
             )
             return PolicyDecision("alert", self.name, reasons, figures, tuple(changes))
-        gain = evidence.previous_gain
-        if gain is not None and gain.low > 0 and gain.value > self.auc_drop:
-            reason = f"the previous champion is better on the same labelled rows: ROC-AUC +{gain}"
-            return PolicyDecision("roll_back", self.name, (reason,), figures, ("an interval of the gain that holds 0",))
         return self._learn(evidence, evidence.drift, state, figures)
 
     def _violated(self, evidence: Evidence, figures: Mapping[str, Any]) -> PolicyDecision:
@@ -103,6 +100,9 @@ class Guarded:
     ) -> PolicyDecision:
         found = findings(self, evidence)
         lasting = {name: why for name, why in found.items() if figures["streaks"][name] >= self.persistence}
+        if PREVIOUS in lasting:
+            change = "an interval of the gain that holds 0, in this window or the one before"
+            return PolicyDecision("roll_back", self.name, (lasting[PREVIOUS],), figures, (change,))
         if lasting:
             reasons = tuple(f"{name}: {why}" for name, why in lasting.items())
             if (until := self._waits_until(evidence, state)) is not None:
@@ -160,6 +160,9 @@ class Guarded:
 def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     """What speaks against the champion in this one window, by name: drifted checks, and realised figures below what was promised."""
     found = {check.name: check.reason for check in evidence.drift.drifted} if evidence.drift else {}
+    gain = evidence.previous_gain
+    if gain is not None and gain.low > 0 and gain.value > policy.auc_drop:
+        found[PREVIOUS] = f"the previous champion is better on the same labelled rows: ROC-AUC +{gain}"
     realised, alpha = evidence.trusted_realised, policy.thresholds.alpha
     if realised is None:
         return found

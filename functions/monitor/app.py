@@ -4,13 +4,15 @@ import logging
 from typing import Any
 
 from lifecycle.aws import logs
+from lifecycle.aws.events import json_object
 from lifecycle.aws.wiring.monitor import monitoring
 from lifecycle.steps.monitor import monitor
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: object, context: object) -> dict[str, Any]:
     """Judge the window that ends at ``event["scheduled_time"]``; raises typed errors, which Lambda retries."""
     deps = monitoring()
+    event = json_object(event)
     logs.bind(correlation_id=event.get("scheduled_time"))
     try:
         result = monitor(event, deps)

@@ -13,6 +13,6 @@ gc.freeze()
 gc.enable()
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: object, context: object) -> dict[str, Any]:
     """Answer one HTTP API event, or a warm-up ping."""
     return api()(event, context)

@@ -4,16 +4,17 @@ import logging
 from typing import Any
 
 from lifecycle.aws import logs
+from lifecycle.aws.events import json_object
 from lifecycle.aws.wiring.batch import scoring
 from lifecycle.steps.batch import batch
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: object, context: object) -> dict[str, Any]:
     """Score one object; raises typed errors, which Lambda retries."""
     deps = scoring()
     logs.bind(correlation_id=getattr(context, "aws_request_id", None))
     try:
-        result = batch(event, deps)
+        result = batch(json_object(event), deps)
     except Exception as error:
         logs.log(logging.ERROR, "nothing was scored", error=error)
         raise

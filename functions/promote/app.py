@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from lifecycle.aws import logs
+from lifecycle.aws.events import json_object
 from lifecycle.aws.wiring.promote import deciding
 from lifecycle.domain.errors import InvalidEvent
 from lifecycle.steps.promote import promote
@@ -12,9 +13,10 @@ from lifecycle.steps.rollback import roll_back
 ACTIONS = {"promote": promote, "rollback": roll_back}
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: object, context: object) -> dict[str, Any]:
     """Promote, refuse or roll back, as ``event["action"]`` says; raises typed errors, which Lambda retries."""
     deps = deciding()
+    event = json_object(event)
     logs.bind(correlation_id=event.get("request_id"))
     action = ACTIONS.get(str(event.get("action")))
     if action is None:

@@ -4,13 +4,15 @@ import logging
 from typing import Any
 
 from lifecycle.aws import logs
+from lifecycle.aws.events import json_object
 from lifecycle.aws.wiring.train import training
 from lifecycle.steps.train import train
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: object, context: object) -> dict[str, Any]:
     """Train what the labelled rows allow; raises typed errors, which Lambda retries and then hands to the failure queue."""
     deps = training()
+    event = json_object(event)
     logs.bind(correlation_id=event.get("request_id"))
     try:
         result = train(event, deps)

@@ -94,3 +94,50 @@ def gateway(handler: LambdaHandler) -> Gateway:
 def count() -> Callable[..., None]:
     """Tells how much was tried."""
     return lambda name, value, target="": print(f"\n{name}: {value} {target}")
+
+
+DEEP: list[Any] = []
+for _ in range(300):
+    DEEP = [DEEP]
+
+NOTHING = object()
+NASTY: list[Any] = [
+    *(NOTHING, None, True, False, 0, -1, 1, 1.5, 1e308, -1e308, 5e-324, float("nan"), float("inf")),
+    *(10**400, -(10**400), 2**63, 2**53 + 1, "", " ", "x", "1", "NaN", "\ud800", "\0", "../x", "=1+1", "\ufeff"),
+    *([], {}, [None], [[]], [{}], {"a": 1}, {"\ud800": "\ud800"}, ["a", "a"], ["\ud800"], [10**400], DEEP),
+]
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every part of a JSON value."""
+    for key, one in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from _places(one, (*path, key))
+
+
+def _changed(value: Any, path: tuple[Any, ...], put: Any) -> Any:
+    """``value`` with ``put`` at ``path``."""
+    if not path:
+        return put
+    copy = value.copy()
+    if len(path) == 1 and put is NOTHING:
+        del copy[path[0]]
+    else:
+        copy[path[0]] = _changed(value[path[0]], path[1:], put)
+    return copy
+
+
+@pytest.fixture
+def nasty() -> list[Any]:
+    """Values that belong nowhere; the first means "leave it out"."""
+    return NASTY
+
+
+@pytest.fixture
+def places() -> Callable[[Any], Iterator[tuple[Any, ...]]]:
+    return _places
+
+
+@pytest.fixture
+def changed() -> Callable[[Any, tuple[Any, ...], Any], Any]:
+    return _changed

@@ -30,6 +30,14 @@ PROBLEM_TYPE = "urn:lifecycle:problem:"
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:=/-]{1,128}")
 
 
+_UNREADABLE: dict[str, Any] = {
+    "statusCode": 400,
+    "headers": {"content-type": PROBLEM},
+    "body": '{"type":"about:blank","title":"Bad Request","status":400,"detail":"The request cannot be read; check its headers."}',
+    "isBase64Encoded": False,
+}
+
+
 class Answer(NamedTuple):
     """What an endpoint returns: the JSON body, what the request's log line tells beside the status, and the status."""
 
@@ -39,7 +47,7 @@ class Answer(NamedTuple):
 
 
 type Endpoint = Callable[[Request], Awaitable[Answer]]
-type LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
+type LambdaHandler = Callable[[object, Any], dict[str, Any]]
 
 
 def create_app(serving: Serving, more: Sequence[tuple[str, str, Endpoint]] = ()) -> FastAPI:
@@ -87,12 +95,17 @@ def lambda_handler(app: FastAPI, warm: Callable[[], object]) -> LambdaHandler:
     asyncio.set_event_loop(threads.loop.loop)
     adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM])  # all else as base64
 
-    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        if "requestContext" not in event:
+    def handler(event: object, context: Any) -> dict[str, Any]:
+        if not isinstance(event, dict) or "requestContext" not in event:
             warm()
             return {"step": "predict", "result": "warm"}
         asyncio.set_event_loop(threads.loop.loop)
-        answer: dict[str, Any] = adapter(event, context)
+        try:
+            answer: dict[str, Any] = adapter(event, context)
+        # Only from reading the event, such as a port that is no number: what the app raises, it answers itself.
+        except Exception as error:
+            logs.log(logging.WARNING, "refused", metrics={"Refused": 1}, error=error, status=400)
+            return _UNREADABLE
         return answer
 
     return handler
@@ -172,10 +185,11 @@ async def _routing_problem(request: Request, error: Exception) -> Response:
 
 def _correlation_id(request: Request, new_id: Callable[[], str]) -> str:
     """The caller's ``x-correlation-id`` if it is plain, else API Gateway's request id, else a new one."""
-    given = request.headers.get("x-correlation-id")
-    if given is None or not _CORRELATION_ID.fullmatch(given):
-        given = request.scope.get("aws.event", {}).get("requestContext", {}).get("requestId")
-    return given or new_id()
+    context = request.scope.get("aws.event", {}).get("requestContext", {})
+    for given in (request.headers.get("x-correlation-id"), context.get("requestId")):
+        if isinstance(given, str) and _CORRELATION_ID.fullmatch(given):
+            return given
+    return new_id()
 
 
 def _response(

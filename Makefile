@@ -18,10 +18,10 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-guard sam-local lint format lock mlflow clean
+.PHONY: help setup demo up down test bench bench-decisions bench-guard sam-local lint format lock mlflow clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SYNCED)  ## install everything into .venv/
 
@@ -43,6 +43,9 @@ test: $(SYNCED)  ## run all tests
 # UV's folder is on the PATH for those who build packages and environments.
 bench: $(SYNCED) | $(UV)  ## measure everything against its alternatives (QUICK=1: less of it; DEMO=1: demo and test, too)
 	@PATH="$(abspath $(dir $(UV))):$$PATH" $(RUN) -m benchmarks.speed $(BENCH)
+
+bench-decisions: $(SYNCED)  ## how often each automatic decision errs, and a year replayed (QUICK=1: under ten minutes)
+	@$(RUN) -m benchmarks.decisions
 
 bench-guard: $(SYNCED) | $(UV)
 	@PATH="$(abspath $(dir $(UV))):$$PATH" $(RUN) -m benchmarks.speed.guard

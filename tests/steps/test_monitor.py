@@ -542,3 +542,20 @@ def test_a_recalibration_is_asked_of_train_by_the_windows_name():
             },
         )
     ]
+
+
+def test_the_report_says_what_the_decisions_are_worth_where_the_contract_has_costs(monkeypatch):
+    assert quiet_report(World())["value"] is None
+    monkeypatch.setitem(RAW, "costs", {"miss": 500.0, "offer": 50.0})
+
+    report = quiet_report(World())
+
+    flagged = report["estimated_performance"]["precision"]
+    assert report["value"].keys() == {"estimated"}
+    assert 0 < report["value"]["estimated"] < 500 * flagged * 1000
+
+
+def quiet_report(world):
+    world.capture(TODAY - timedelta(hours=2), world.customers(3, 500))
+    monitor(EVENT, world.deps())
+    return read_report(world.store, Window.ending(TODAY, 24.0))

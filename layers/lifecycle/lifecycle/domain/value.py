@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from lifecycle.domain.contract import Costs
 from lifecycle.domain.evaluation import Metrics
+from lifecycle.domain.placed import Scores
 
 
 def net_value(hits: int, flagged: int, rows: int, costs: Costs) -> float:
@@ -15,6 +16,18 @@ def net_value(hits: int, flagged: int, rows: int, costs: Costs) -> float:
     12500.0
     """
     return (costs.miss * hits - costs.offer * flagged) / rows * 1000
+
+
+def expected_value(scores: Scores, costs: Costs) -> float:
+    """``net_value`` of a window before its labels: flagged rows hit as often as their calibrated probabilities say.
+
+    >>> from lifecycle.domain.reference import Distribution
+    >>> window = Scores.of(Distribution.of([0.5]), [0.5, 0.5], [0.25, 0.75], [False, True])
+    >>> expected_value(window, Costs(miss=500.0, offer=50.0))
+    162500.0
+    """
+    _, acted = scores.bins
+    return (costs.miss * float(acted[1].sum()) - costs.offer * float(acted[0].sum())) / scores.n * 1000
 
 
 def value_report(costs: Costs | None, metrics: Mapping[str, Metrics]) -> dict[str, float] | None:

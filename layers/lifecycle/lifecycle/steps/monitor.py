@@ -162,6 +162,7 @@ def _report(
         },
         effect=_effect(window, decision),
         season=material.season[0].id if material.season else None,
+        costs=material.contract.costs,
     )
 
 

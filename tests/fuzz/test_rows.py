@@ -1,0 +1,346 @@
+"""Files that people upload, in every state of disrepair: each row ends counted, accepted or refused with a reason."""
+
+import csv
+import io
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from lifecycle.aws.http import LambdaHandler
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.errors import InvalidEvent
+from lifecycle.domain.reference import Reference
+from lifecycle.steps.batch import Scoring, batch
+from lifecycle.steps.captures import CaptureReader
+from lifecycle.steps.labels import take_incoming
+from lifecycle.storage.champion import ChampionSource
+from lifecycle.storage.codec import encode
+from lifecycle.storage.labels import INCOMING_PREFIX, ledger, read_batch
+from lifecycle.storage.objects import MemoryObjectStore
+from lifecycle.training.ingest import DUPLICATE, ingest
+
+FILES = 400
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "=cmd|' /C calc'!A0"]
+CELLS = [
+    *(
+        "",
+        " ",
+        "0",
+        "1",
+        "nan",
+        "inf",
+        "-inf",
+        "1e400",
+        "1e-400",
+        "9" * 400,
+        "0x10",
+        "1_000",
+        "١",
+        "1.",
+        ".",
+        "1.0.0",
+        "true",
+    ),
+    *(
+        '"',
+        "'",
+        "a\nb",
+        "é",
+        "\ufeff",
+        "\0",
+        "Yes",
+        "Month-to-month",
+        "../../x",
+        "1\u2028",
+        "x" * 200_000,
+        "2026-01-01",
+    ),
+    *FORMULAS,
+]
+ODD_NAMES = ["", "(1)", "(target)", "(row)", "__class__", "x\0y", "=cmd", "tenure", " tenure "]
+WEDGES = [
+    b'"',
+    b"\n",
+    b"\r",
+    b",",
+    b"\0",
+    b"\xff",
+    b'""',
+    b",,,",
+    b"\n\n",
+    b'"\n',
+    b"\xef\xbb\xbf",
+    b"{",
+    b"NaN",
+    b"1e999",
+    b"\\ud800",
+]
+
+
+def clock() -> datetime:
+    return datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@pytest.fixture
+def scoring(store: MemoryObjectStore, handler: LambdaHandler) -> Scoring:
+    return Scoring(store, ChampionSource(store, clock, 0), clock)
+
+
+def strict(line: bytes) -> Any:
+    return json.loads(line, parse_constant=pytest.fail)
+
+
+def rows(dice: random.Random, contract: Contract) -> list[dict[str, str]]:
+    """Up to five rows, of which some cells are what nobody should write."""
+    made = []
+    for _ in range(dice.randrange(6)):
+        row = {name: str(value) for name, value in contract.example().items()}
+        row |= {"customer_id": f"c{dice.randrange(50)}", "churn": dice.choice(["Yes", "No"])}
+        for _ in range(dice.randrange(3)):
+            row[dice.choice(list(row))] = dice.choice(CELLS)
+        made.append(row)
+    return made
+
+
+def as_csv(dice: random.Random, made: list[dict[str, str]], contract: Contract) -> bytes:
+    names = [*contract.example(), "customer_id", "churn"]
+    if dice.random() < 0.2:
+        names = dice.sample(names, dice.randrange(1, len(names) + 1))
+    if dice.random() < 0.2:
+        names.append(dice.choice(ODD_NAMES))
+    text = io.StringIO(newline="")
+    quoting = dice.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
+    table = csv.DictWriter(
+        text, names, extrasaction="ignore", lineterminator=dice.choice(["\n", "\r\n", "\r"]), quoting=quoting
+    )
+    table.writeheader()
+    table.writerows(made)
+    return text.getvalue().encode()
+
+
+def as_lines(dice: random.Random, made: list[dict[str, str]], contract: Contract) -> bytes:
+    odd = [float("nan"), 10**400, [], {}, None, True, -1e308, "\ud800", [[[]]]]
+    typed = contract.example()
+    lines = [
+        json.dumps(
+            {name: dice.choice(odd) if dice.random() < 0.1 else typed.get(name, text) for name, text in row.items()}
+        )
+        for row in made
+    ]
+    return "\n".join([*lines, ""]).encode()
+
+
+def damaged(dice: random.Random, data: bytes) -> bytes:
+    for _ in range(dice.randrange(3)):
+        at = dice.randrange(len(data) + 1)
+        match dice.randrange(6):
+            case 0:
+                data = data[:at]
+            case 1:
+                data = data[:at] + bytes([dice.randrange(256)]) + data[at + 1 :]
+            case 2:
+                data = data[:at] + dice.choice(WEDGES) + data[at:]
+            case 3:
+                data += data[at:]
+            case 4:
+                data = data[at:]
+            case 5 if dice.random() < 0.3:
+                data = data.decode(errors="replace").encode(dice.choice(["utf-16", "utf-8-sig", "latin-1"]), "replace")
+    return data
+
+
+def test_every_row_of_a_damaged_training_file_is_accepted_or_refused_with_a_reason(telco: Contract, count: Any) -> None:
+    dice, ends = random.Random(1), Counter[str]()
+    for number in range(FILES):
+        data = damaged(dice, as_csv(dice, rows(dice, telco), telco))
+        found = ingest(telco, [(f"data/2026-01-01/{number}.csv", data)], latest=clock())
+        ends |= {"files": number + 1}
+        ends["accepted"] += found.frame.n
+        ends["duplicates"] += found.repaired[DUPLICATE]
+        for refused in found.refused:
+            ends["refused rows" if refused.row else "refused files"] += 1
+            assert refused.violations
+            assert all(one.message for one in refused.violations)
+            encode(refused.to_dict())
+    assert min(ends["accepted"], ends["refused rows"], ends["refused files"]) > 20
+    print(dict(ends))
+    count("fuzz: damaged training files", FILES)
+
+
+def test_every_row_of_a_damaged_batch_file_is_predicted_or_rejected_with_a_reason(
+    telco: Contract, scoring: Scoring, count: Any
+) -> None:
+    dice, ends = random.Random(2), Counter[str]()
+    for number in range(FILES):
+        made = rows(dice, telco)
+        for key, data in (
+            (f"batch/{number}.csv", as_csv(dice, made, telco)),
+            (f"batch/{number}.jsonl", as_lines(dice, made, telco)),
+        ):
+            scoring.store.put(key, damaged(dice, data))
+            try:
+                told = batch({"input": key, "reasons": dice.random() < 0.3}, scoring)
+            except InvalidEvent:
+                ends["refused files"] += 1
+                continue
+            predicted, rejected = (
+                [strict(line) for line in scoring.store.get(told["output"][part]).data.split(b"\n")[:-1]]
+                for part in ("predictions", "rejected")
+            )
+            assert (len(predicted), len(rejected)) == (told["predicted"], told["rejected"])
+            assert sorted(one["row"] for one in predicted + rejected) == list(range(1, told["rows"] + 1))
+            assert all(one["violations"] and one["violations"][0]["message"] for one in rejected)
+            ends += Counter(predicted=len(predicted), rejected=len(rejected))
+    assert min(ends["predicted"], ends["rejected"], ends["refused files"]) > 20
+    print(dict(ends))
+    count("fuzz: damaged batch files", 2 * FILES)
+
+
+def parquet(table: pa.Table) -> bytes:
+    data = io.BytesIO()
+    pq.write_table(table, data, compression="none")
+    return data.getvalue()
+
+
+NOT_UTF8 = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff\xfe", b"ok"], pa.binary()).buffers())
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([10**15, 0], pa.timestamp("s")),
+        pa.array([2**31 - 1, 0], pa.date32()),
+        pa.array([2**62, 0], pa.duration("s")),
+        pa.array([[10**15], []], pa.list_(pa.timestamp("s"))),
+        NOT_UTF8,
+    ],
+    ids=["timestamp", "date", "duration", "nested", "text"],
+)
+def test_a_parquet_value_that_python_cannot_hold_costs_its_row_only(
+    column: pa.Array, telco: Contract, scoring: Scoring
+) -> None:
+    table = pa.table({name: [value, value] for name, value in telco.example().items()}).append_column("note", column)
+    scoring.store.put("batch/odd.parquet", parquet(table))
+    told = batch({"input": "batch/odd.parquet"}, scoring)
+    assert (told["rows"], told["predicted"], told["rules"]) == (2, 1, {"parquet": 1})
+    (rejected,) = scoring.store.get(told["output"]["rejected"]).data.splitlines()
+    assert strict(rejected)["row"] == 1
+    assert strict(rejected)["violations"][0]["message"].startswith("note holds a value that cannot be read")
+
+
+def test_nanoseconds_are_read_to_the_microsecond_with_or_without_pandas(telco: Contract, scoring: Scoring) -> None:
+    example = {name: [value] for name, value in telco.example().items()}
+    table = pa.table(example).append_column("customer_id", pa.array([1_500], pa.timestamp("ns")))
+    scoring.store.put("batch/ns.parquet", parquet(table))
+    told = batch({"input": "batch/ns.parquet"}, scoring)
+    assert strict(scoring.store.get(told["output"]["predictions"]).data)["entity_id"] == "1970-01-01T00:00:00.000001"
+
+
+def test_a_damaged_parquet_file_is_refused_as_such_or_its_rows_are_counted(
+    telco: Contract, scoring: Scoring, count: Any
+) -> None:
+    whole = parquet(pa.table({name: [value] * 30 for name, value in telco.example().items()}))
+    dice, ends = random.Random(3), Counter[str]()
+    for number in range(2 * FILES):
+        data = bytearray(whole)
+        for _ in range(dice.choice([1, 1, 2, 5, 20])):
+            at = dice.randrange(len(data)) if dice.random() < 0.5 else len(data) - 1 - dice.randrange(2_000)
+            data[at] = dice.choice([0, 255, data[at] ^ (1 << dice.randrange(8))])
+        scoring.store.put(f"batch/{number}.parquet", bytes(data))
+        try:
+            told = batch({"input": f"batch/{number}.parquet"}, scoring)
+        except InvalidEvent:
+            ends["refused"] += 1
+        else:
+            ends["read"] += 1
+            assert told["rows"] == told["predicted"] + told["rejected"]
+    assert min(ends.values()) > 20
+    count("fuzz: damaged Parquet files", ends.total())
+
+
+def test_every_label_of_a_damaged_file_is_kept_or_quarantined_once(telco: Contract, count: Any) -> None:
+    dice, ends = random.Random(4), Counter[str]()
+    ids = ["p1", "", *FORMULAS, None, 1, 1.5, "x" * 300, "\u2028", "../x"]
+    times = ["2026-01-01T00:00:00Z", "2026-01-01", "", None, "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"]
+    for _ in range(FILES):
+        store = MemoryObjectStore()
+        labels = [
+            {
+                "prediction_id": dice.choice(ids),
+                "label": dice.choice(["Yes", "No", "No", "maybe", None, 1]),
+                "event_time": dice.choice([times[0], *times]),
+            }
+            for _ in range(dice.randrange(1, 6))
+        ]
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, list(labels[0]))
+        table.writeheader()
+        table.writerows(labels)
+        store.put(f"{INCOMING_PREFIX}a.csv", damaged(dice, text.getvalue().encode()))
+        store.put(f"{INCOMING_PREFIX}b.jsonl", damaged(dice, "\n".join(map(json.dumps, labels)).encode()))
+        counts = take_incoming(store, telco.target, clock)
+        kept = {label for info in ledger(store, date(1, 1, 1)) for label in read_batch(store, info.key)}
+        aside = [
+            strict(line) for info in store.list("quarantine/labels/") for line in store.get(info.key).data.splitlines()
+        ]
+        assert len(kept) <= counts["accepted"]
+        assert len(aside) <= counts["refused"]
+        assert (counts["refused"] == 0) == (aside == [])
+        assert all(one["message"] for one in aside)
+        assert take_incoming(store, telco.target, clock) == {"files": 0, "accepted": 0, "refused": 0}
+        ends += Counter(accepted=counts["accepted"], refused=counts["refused"])
+    assert min(ends.values()) > 50
+    print(dict(ends))
+    count("fuzz: damaged label files", 2 * FILES)
+
+
+def test_every_captured_line_is_profiled_or_counted_as_unreadable(
+    telco: Contract, store: MemoryObjectStore, handler: LambdaHandler, reference: Callable[..., Reference], count: Any
+) -> None:
+    body = json.dumps(telco.example() | {"customer_id": "c"}).encode()
+    event = {
+        "version": "2.0",
+        "rawPath": "/predict",
+        "rawQueryString": "",
+        "headers": {},
+        "requestContext": {"http": {"method": "POST", "path": "/predict", "sourceIp": "127.0.0.1"}},
+        "body": body.decode(),
+        "isBase64Encoded": False,
+    }
+    assert handler(event, None)["statusCode"] == 200
+    (info,) = store.list("capture/")
+    whole = store.get(info.key).data
+    reader = CaptureReader(telco, reference(telco))
+    dice, ends = random.Random(5), Counter[str]()
+    wedges = [*WEDGES, b"[" * 5_000, b'{"a":' * 5_000, b"1" * 5_000, b'"score":2,', b'"kind":"rejection",']
+    for _ in range(4 * FILES):
+        at = dice.randrange(len(whole))
+        line = dice.choice([whole[:at], whole[:at] + dice.choice(wedges) + whole[at:], damaged(dice, whole)])
+        seen = reader.read([line.replace(b"\n", b" ") + b"\n", whole])
+        assert seen.rows + seen.refused + seen.unreadable >= 1 + bool(line.strip())
+        ends += Counter(rows=seen.rows, unreadable=seen.unreadable)
+    assert min(ends.values()) > 50
+    count("fuzz: damaged captures", 4 * FILES)
+
+
+def test_ids_that_a_spreadsheet_would_run_come_back_as_they_were_and_only_as_json(
+    telco: Contract, scoring: Scoring
+) -> None:
+    """Outputs are JSON Lines, which no spreadsheet runs as formulas: ids round-trip untouched. See docs/operations.md."""
+    example = [str(value) for value in telco.example().values()]
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerows([[*telco.example(), "customer_id"], *([*example, formula] for formula in FORMULAS)])
+    scoring.store.put("batch/formulas.csv", text.getvalue().encode())
+    told = batch({"input": "batch/formulas.csv"}, scoring)
+    lines = scoring.store.get(told["output"]["predictions"]).data.splitlines()
+    assert [strict(line)["entity_id"] for line in lines] == [formula.strip() for formula in FORMULAS]
+    assert all(line.startswith(b'{"row":') for line in lines)
+    assert {key.rpartition(".")[2] for key in told["output"].values()} == {"jsonl"}

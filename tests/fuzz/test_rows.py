@@ -5,17 +5,19 @@ import io
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from lifecycle.aws.http import LambdaHandler
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.errors import InvalidEvent
-from lifecycle.domain.reference import Reference
+from lifecycle.domain.frame import Frame
+from lifecycle.domain.reference import build_reference
 from lifecycle.steps.batch import Scoring, batch
 from lifecycle.steps.captures import CaptureReader
 from lifecycle.steps.labels import take_incoming
@@ -42,7 +44,7 @@ CELLS = [
         "9" * 400,
         "0x10",
         "1_000",
-        "١",
+        "\u0661",
         "1.",
         ".",
         "1.0.0",
@@ -302,7 +304,7 @@ def test_every_label_of_a_damaged_file_is_kept_or_quarantined_once(telco: Contra
 
 
 def test_every_captured_line_is_profiled_or_counted_as_unreadable(
-    telco: Contract, store: MemoryObjectStore, handler: LambdaHandler, reference: Callable[..., Reference], count: Any
+    telco: Contract, store: MemoryObjectStore, handler: LambdaHandler, count: Any
 ) -> None:
     body = json.dumps(telco.example() | {"customer_id": "c"}).encode()
     event = {
@@ -317,7 +319,9 @@ def test_every_captured_line_is_profiled_or_counted_as_unreadable(
     assert handler(event, None)["statusCode"] == 200
     (info,) = store.list("capture/")
     whole = store.get(info.key).data
-    reader = CaptureReader(telco, reference(telco))
+    model = SimpleNamespace(version="20261123-fuzz", contract=telco)
+    frame = Frame.from_values(telco, [telco.check(telco.example()).values] * 30)
+    reader = CaptureReader(telco, build_reference(model, frame, np.linspace(0, 1, 30)))
     dice, ends = random.Random(5), Counter[str]()
     wedges = [*WEDGES, b"[" * 5_000, b'{"a":' * 5_000, b"1" * 5_000, b'"score":2,', b'"kind":"rejection",']
     for _ in range(4 * FILES):
@@ -333,7 +337,7 @@ def test_every_captured_line_is_profiled_or_counted_as_unreadable(
 def test_ids_that_a_spreadsheet_would_run_come_back_as_they_were_and_only_as_json(
     telco: Contract, scoring: Scoring
 ) -> None:
-    """Outputs are JSON Lines, which no spreadsheet runs as formulas: ids round-trip untouched. See docs/operations.md."""
+    """Outputs are JSON Lines, which no spreadsheet runs as formulas: ids round-trip untouched. See docs/decisions/0013."""
     example = [str(value) for value in telco.example().values()]
     text = io.StringIO(newline="")
     table = csv.writer(text)

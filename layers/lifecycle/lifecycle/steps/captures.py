@@ -24,6 +24,7 @@ from lifecycle.storage.windows import Window, capture_prefix, hour_window, hours
 
 _WORKERS = 32  # GETs at once; waiting for S3 is what takes time, not the processor
 _SLICE_BYTES = 1 << 20  # decoded at once: fits a processor's cache, which halves the time of 8 MiB
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what a line that is no record may raise
 _BATCH_ROWS = 50_000  # profiled at once: sorting is paid per row, searching the reference per batch
 
 type Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -108,7 +109,7 @@ class CaptureReader:
     def _decode(self, data: bytes, batch: "_Batch") -> None:
         try:
             records = self._known_levels.decode_lines(data)
-        except msgspec.MsgspecError:
+        except _UNREADABLE:
             records = list(self._each(data, batch))
         accepted = [record for record in records if type(record) is not _Rejection]
         for record in records if len(accepted) < len(records) else ():
@@ -123,7 +124,7 @@ class CaptureReader:
             if line.strip():
                 try:
                     yield self._any_level.decode(line)
-                except (msgspec.MsgspecError, UnicodeDecodeError):
+                except _UNREADABLE:
                     batch.unreadable += 1
 
     def _add(self, records: list[Any], batch: "_Batch") -> None:

@@ -198,7 +198,7 @@ def predictions(store: ObjectStore, span: Window) -> Iterator[Predicted]:
                 one = decoder.decode(line)
                 if isinstance(one, Predicted) and utc(one.time) in span:
                     yield one
-            except (msgspec.MsgspecError, LifecycleError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LifecycleError):
                 continue
 
 

@@ -403,3 +403,13 @@ def test_memory_is_flat_in_the_number_of_rows(telco: Contract, draw_model: Draw,
 
     peak(1)
     assert peak(12) < 1.25 * peak(3)
+
+
+def test_an_id_of_any_characters_stands_in_the_output_as_it_was_given(
+    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+) -> None:
+    ids = ['a,b"c', "ü\u2028\\", "%s {}", "plain", ","]
+    rows = [row | {"customer_id": one} for row, one in zip(customers(telco, len(ids)), ids, strict=True)]
+    store.put("batch/input/ids.jsonl", as_json_lines(rows))
+    summary = batch({"input": "batch/input/ids.jsonl"}, deps)
+    assert [line["entity_id"] for line in lines(store, summary["output"]["predictions"])] == ids

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifecycle.domain.errors import InvalidEvent
-from lifecycle.steps import json_input
+from lifecycle.steps import csv_input, json_input
 from lifecycle.steps.batch_input import MAX_LINE, MISSING, Chunk, Unreadable
 from lifecycle.steps.csv_input import csv_chunks
 from lifecycle.steps.json_input import json_chunks
@@ -175,3 +175,27 @@ def test_the_quick_way_through_json_lines_reads_what_the_careful_way_reads(texts
         patch.setattr(json_input, "_plain", lambda lines, most: None)
         careful = read(json_chunks([data], chunk_rows))
     assert repr(quick) == repr(careful)
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.text("a, \"'\r\n\0\x0b\x1cé\u2028", max_size=9), max_size=6),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.booleans(),
+)
+def test_the_quick_way_through_csv_reads_what_the_csv_module_reads(
+    lines: list[str], width: int, chunk_rows: int, ended: bool
+) -> None:
+    data = "\n".join([",".join("abc"[:width]), *lines]).encode() + b"\n" * ended
+    quick = read(csv_chunks([data], chunk_rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_input, "_unquoted", lambda lines, width, most: None)
+        careful = read(csv_chunks([data], chunk_rows))
+    assert quick == careful
+
+
+def test_a_cell_longer_than_the_csv_module_takes_is_left_to_it() -> None:
+    rows, unreadable = read(csv_chunks([b"a,b\n1,2\n" + b"x" * (csv.field_size_limit() + 1) + b",2\n3,4\n"]))
+    assert [number for number, _ in rows] == [1, 3]
+    assert [one.number for one in unreadable] == [2]

@@ -3,6 +3,7 @@
 So there is one set of rules: this only remembers what the contract said of a value before, and compares plain numbers with their bounds.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import nan
@@ -10,6 +11,7 @@ from types import NoneType
 from typing import Literal
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from lifecycle.domain.contract import Checked, Contract, Feature
@@ -18,7 +20,8 @@ from lifecycle.steps.batch_input import MISSING, Chunk
 
 MAX_REMEMBERED = 20_000  # values of one feature and type, so that memory stays flat
 _ODD = float("inf")  # no checked value is infinite
-_NUMERALS = frozenset("0123456789.+-")
+_NUMERALS = re.compile("[0-9.+-]*")
+_BLANK = re.compile(r"\s")
 
 type Floats = NDArray[np.float64]
 type Memo = dict[object, float]
@@ -77,15 +80,13 @@ class ColumnCheck:
         name = self._contract.id_column
         if name is None:
             return [None] * len(rows)
-        given, label = chunk.column(name), self._label.check
-        ids: list[str | None] = []
-        for index in rows:
-            value = given[index]
-            if isinstance(value, str) and len(value) < 100 and value.isascii():
-                ids.append(value.strip() or None)  # most ids are short and plain, and the contract only trims them
-            else:
-                ids.append(label({name: value}).entity_id)
-        return ids
+        column = chunk.column(name)
+        given = column if len(rows) == len(column) else [column[index] for index in rows]
+        if set(map(type, given)) == {str}:
+            joined = "".join(given)  # type: ignore[arg-type]  # str alone
+            if "" not in given and joined.isascii() and not _BLANK.search(joined) and max(map(len, given)) < 100:  # type: ignore[arg-type]
+                return list(given)  # type: ignore[arg-type]  # most ids are short and plain, and the contract changes nothing in them
+        return [self._label.check({name: value}).entity_id for value in given]
 
     def _misspelt(self, chunk: Chunk) -> NDArray[np.bool_]:
         """bool[n]: whether a row has a name that the contract does not know."""
@@ -96,22 +97,17 @@ class ColumnCheck:
 
     def _column(self, feature: Feature, raw: Sequence[object]) -> Floats:
         """float64[n]: the checked value, or a level's code; NaN for null, infinity for what the contract has to look at."""
-        types = set(map(type, raw))
+        types = set(map(type, raw[:1] if self._text else raw))  # of CSV every cell is text, or none is there
         if feature.kind in ("numeric", "integer") and (numbers := self._numbers(feature, raw, types)) is not None:
             return numbers
         memos = self._memos[feature.name]
         try:
             if len(types) == 1:
-                found = list(map(memos.setdefault(types.pop(), {}).get, raw))
-            else:
-                found = [memos.setdefault(type(value), {}).get(value) for value in raw]
-        except TypeError:  # a list or an object, which has no hash
-            found = [None] * len(raw)
-        if None in found:
-            found = [
-                self._learn(feature, value) if known is None else known for value, known in zip(raw, found, strict=True)
-            ]
-        return np.array(found, np.float64)
+                memo = memos.setdefault(next(iter(types)), {})
+                return np.fromiter(map(memo.__getitem__, raw), np.float64, len(raw))
+            return np.fromiter([memos[type(value)][value] for value in raw], np.float64, len(raw))
+        except (KeyError, TypeError):  # a value that was not met before; a list or an object, which has no hash
+            return np.fromiter([self._learn(feature, value) for value in raw], np.float64, len(raw))
 
     def _learn(self, feature: Feature, value: object) -> float:
         """Ask the contract about one value, and remember what it said."""
@@ -141,11 +137,9 @@ class ColumnCheck:
         """The column if all of it is numbers or nothing, at the speed of NumPy; None if it has to be looked up."""
         try:
             if self._text and types == {str}:
-                # Of these characters Python's float makes what the contract makes: no "nan", "1_000", blanks or other scripts' digits.
-                if not _NUMERALS.issuperset("".join(raw)):  # type: ignore[arg-type]  # str alone
-                    return None
-                values = np.array([float(text) if text else nan for text in raw], np.float64)  # type: ignore[arg-type]
                 nulls = raw.count("")
+                if (values := _parsed(raw, nulls)) is None:  # type: ignore[arg-type]  # str alone
+                    return None
             elif not self._text and types <= {int, float, NoneType}:
                 values = np.array(raw, np.float64)
                 nulls = raw.count(None)
@@ -162,6 +156,17 @@ class ColumnCheck:
         if feature.nullable and feature.if_missing is None and nulls == np.count_nonzero(missing):
             fine |= missing
         return np.where(fine, values, _ODD)
+
+
+def _parsed(raw: Sequence[str], blank: int) -> Floats | None:
+    """Plain decimals as numbers, blanks as NaN; None when there is anything else."""
+    # Of these characters Python's float makes what the contract makes: no "nan", "1_000", blanks or other scripts' digits.
+    if not _NUMERALS.fullmatch("".join(raw)):
+        return None
+    try:  # JSON's numbers are the same ones, and orjson reads them three times as fast
+        return np.array(orjson.loads(f"[{','.join([one or 'null' for one in raw] if blank else raw)}]"), np.float64)
+    except orjson.JSONDecodeError:  # "+1", ".5" and such
+        return np.array([float(one or "nan") for one in raw])
 
 
 def _typed(feature: Feature, read: Floats) -> Column:

@@ -2,16 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import exp
 from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from lifecycle.domain.contract import Violation
-from lifecycle.domain.model import Model, sigmoid
-from lifecycle.domain.model_columns import logits
+from lifecycle.domain.model import Model
+from lifecycle.domain.model_columns import Floats, logits
 from lifecycle.steps.batch_check import ColumnCheck
 from lifecycle.steps.batch_input import Chunk
 from lifecycle.steps.predict import answer, score
@@ -70,41 +72,52 @@ class Scorer:
         totals.rules.update(one.rule for one in chunk.unreadable)
         totals.rules.update(self._name(one) for found in broken.values() for one in found)
         totals.repaired.update(one.field for i, row in checked.odd.items() if i not in broken for one in row.repairs)
-        lines = (
-            self._explained(chunk, predicted)
-            if self._reasons
-            else self._plain(chunk, predicted, logit[finite].tolist())
-        )
-        return b"".join(lines), b"".join(rejected[number] for number in sorted(rejected))
+        lines = self._explained(chunk, predicted) if self._reasons else self._plain(chunk, predicted, logit[finite])
+        return lines, b"".join(rejected[number] for number in sorted(rejected))
 
     def _name(self, violation: Violation) -> str:
         # Names that are not the contract's come from outside: they are not counted one by one, which could fill the memory.
         known = violation.field in self._model.contract.columns
         return f"{violation.field}: {violation.rule}" if known else violation.rule
 
-    def _plain(self, chunk: Chunk, predicted: Sequence[int], logit: Sequence[float]) -> Iterator[bytes]:
-        # One by one through the model's own functions: NumPy's exp may differ from math's in the last bit.
-        probability, threshold, job = self._model.calibration.probability, self._model.threshold_logit, self._job
-        ids, numbers = self._check.entity_ids(chunk, predicted), chunk.numbers
-        for index, entity_id, x in zip(predicted, ids, logit, strict=True):
-            number = numbers[index]
-            line = {
-                "row": number,
-                "prediction_id": f"{job}-{number}",
-                "entity_id": entity_id,
-                "probability": probability(x),
-                "decision": x >= threshold,
-                "score": sigmoid(x),
-                "logit": x,
-            }
-            yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    def _plain(self, chunk: Chunk, predicted: Sequence[int], logit: Floats) -> bytes:
+        if not predicted:
+            return b""
+        calibration = self._model.calibration
+        numbers = [str(chunk.numbers[index]) for index in predicted]
+        columns = (
+            numbers,
+            numbers,
+            _each(self._check.entity_ids(chunk, predicted)),
+            _each(_sigmoids(calibration.slope * logit + calibration.intercept)),
+            _each(logit >= self._model.threshold_logit),
+            _each(_sigmoids(logit)),
+            _each(logit),
+        )
+        # Every value as orjson writes it, but a column at a time: a third of the time of a dictionary a row.
+        line = f'{{"row":%s,"prediction_id":"{self._job}-%s","entity_id":%s,"probability":%s,"decision":%s,"score":%s,"logit":%s}}\n'
+        return "".join([line % row for row in zip(*columns, strict=True)]).encode()
 
-    def _explained(self, chunk: Chunk, predicted: Sequence[int]) -> Iterator[bytes]:
+    def _explained(self, chunk: Chunk, predicted: Sequence[int]) -> bytes:
+        lines = []
         for index in predicted:
             number = chunk.numbers[index]
             row = self._check.row(chunk, index)
             given = answer(self._model, row, self._model.score(row.values), f"{self._job}-{number}")
-            yield orjson.dumps({"row": number, **given}, option=orjson.OPT_APPEND_NEWLINE)
+            lines.append(orjson.dumps({"row": number, **given}, option=orjson.OPT_APPEND_NEWLINE))
+        return b"".join(lines)
+
+
+def _sigmoids(x: Floats) -> Floats:
+    """``sigmoid`` of each, to the last bit: the exponentials are ``math.exp``'s, from which NumPy's may differ in the last bit."""
+    e = np.array(list(map(exp, (-np.abs(x)).tolist())))
+    return np.where(x >= 0, 1.0, e) / (1.0 + e)
+
+
+def _each(values: Floats | NDArray[np.bool_] | list[str | None]) -> list[str]:
+    """The JSON of each value."""
+    found = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
+    return found if len(found) == len(values) else [orjson.dumps(value).decode() for value in values]
 
 
 def _rejected(number: int, violations: Iterable[Violation], raw: str | Mapping[str, Any]) -> bytes:

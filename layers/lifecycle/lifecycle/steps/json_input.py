@@ -1,7 +1,6 @@
 """Rows out of an object of JSON Lines, read as strictly as a request to the API."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -31,12 +30,12 @@ def _chunk(columns: Mapping[str, Sequence[object]], number: int) -> Chunk:
 
 def _plain(lines: Lines, most: int) -> dict[str, Sequence[object]] | None:
     """The next rows by column, if they are flat objects of one layout and nothing is wrong with any; otherwise none, and the lines again."""
-    texts = list(islice(lines, most))
+    text = lines.take(most)
     try:
-        rows = list(map(orjson.loads, texts)) if lines.are_clean() else []
+        rows = list(map(orjson.loads, lines.taken)) if lines.are_clean() else []
         if set(map(type, rows)) == {dict} and len(layouts := set(map(tuple, rows))) == 1 and (names := layouts.pop()):
             columns = dict(zip(names, zip(*map(dict.values, rows), strict=True), strict=True))
-            if _nothing_was_dropped(columns, "".join(texts)):
+            if _nothing_was_dropped(columns, text):
                 lines.taken.clear()
                 return columns
     except (ValueError, TypeError):
@@ -52,11 +51,14 @@ def _nothing_was_dropped(columns: Mapping[str, Sequence[object]], text: str) -> 
     """
     quoted = 0
     for column in columns.values():
+        kinds = set(map(type, column))
         quoted += len(column)
-        types = list(map(type, column))
-        quoted += types.count(str)
-        if float in types and max(abs(value) for value in column if isinstance(value, float)) >= 2**63:
-            return False
+        if str in kinds:
+            quoted += len(column) if len(kinds) == 1 else sum(type(value) is str for value in column)
+        if float in kinds:
+            numbers = column if kinds <= {int, float} else [value for value in column if type(value) is float]
+            if max(map(abs, numbers)) >= 2**63:  # type: ignore[arg-type]  # numbers alone
+                return False
     return text.count('"') == 2 * quoted
 
 

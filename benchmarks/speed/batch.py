@@ -40,6 +40,7 @@ def measure() -> tuple[Table, list[Row]]:
                 for name, suffix in FORMATS.items()
             },
             1 if quick() else 2,
+            warm=False,
         )
     rows = []
     for name in FORMATS:

@@ -15,7 +15,7 @@ COLUMNS = 20
 
 
 def measure(rows: int | None = None, repeats: int | None = None) -> tuple[Table, list[Row]]:
-    size, turns = rows or (200_000 if quick() else 1_000_000), repeats or (3 if quick() else 7)
+    size, turns = rows or 1_000_000, repeats or (3 if quick() else 7)
     script = [sys.executable, "-I", "-S", "-B", str(CONTESTANTS / "columns.py")]
     said = run(
         [

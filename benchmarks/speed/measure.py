@@ -67,14 +67,17 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
     return Usage(found["wall"], found["cpu"], found["peak"], said)
 
 
-def in_turns[T](contestants: Mapping[str, Callable[[], T]], repeats: int) -> dict[str, list[T]]:
-    """``repeats`` measurements of each, one of each after the other, so that a busy minute meets all of them. The first round is thrown away
-    when there is more than one: it fills the caches of files."""
+def in_turns[T](contestants: Mapping[str, Callable[[], T]], repeats: int, *, warm: bool = True) -> dict[str, list[T]]:
+    """``repeats`` measurements of each, one of each after the other, so that a busy minute meets all of them.
+
+    ``warm``: a first round, which fills the caches of files, is thrown away; unless there is one round only.
+    """
     found: dict[str, list[T]] = {name: [] for name in contestants}
-    for turn in range(repeats + (repeats > 1)):
+    unseen = int(warm and repeats > 1)
+    for turn in range(repeats + unseen):
         for name, measure in contestants.items():
             one = measure()
-            if turn or repeats == 1:
+            if turn >= unseen:
                 found[name].append(one)
     return found
 

@@ -24,7 +24,7 @@ def measure() -> tuple[Table, list[Row]]:
         capture(small, size)
         capture(large, size * MORE)
         # Three repeats: the large one takes half a minute, and each is compared with the small one next to it.
-        grown = in_turns({few: ours(small, size), many: ours(large, size * MORE)}, 1 if quick() else 3)
+        grown = in_turns({few: ours(small, size), many: ours(large, size * MORE)}, 1 if quick() else 3, warm=False)
     per_row = [one / MORE for one in column(grown[many], "cpu")]
     rows = [
         compare(f"monitor, CPU per row: {many} / {few}", per_row, column(grown[few], "cpu"), "<= 1.1"),

@@ -4,10 +4,11 @@ A clock hour that is over is profiled once; its summary is stored and later wind
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,10 +20,11 @@ from lifecycle.domain.errors import ModelUnusable
 from lifecycle.domain.frame import NULL, UNSEEN, Frame
 from lifecycle.domain.profile import Profile, profile
 from lifecycle.domain.reference import Reference, watched
-from lifecycle.storage.objects import ObjectStore, Stored
+from lifecycle.storage.objects import ObjectInfo, ObjectStore
 from lifecycle.storage.windows import Window, capture_prefix, hour_window, hours, read_summary, write_summary
 
 _WORKERS = 32  # GETs at once; waiting for S3 is what takes time, not the processor
+_AHEAD_BYTES = 8 << 20  # fetched and not yet decoded
 _SLICE_BYTES = 1 << 20  # decoded at once: fits a processor's cache, which halves the time of 8 MiB
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what a line that is no record may raise
 _BATCH_ROWS = 50_000  # profiled at once: sorting is paid per row, searching the reference per batch
@@ -49,14 +51,14 @@ def profile_window(
     reader = CaptureReader(contract, reference)
     total = Profile.empty(reference)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        whole = {hour for hour in hours(window) if _covers(window, hour_window(hour))}
-        summaries = {hour: pool.submit(_summary, store, reference, hour) for hour in whole}
-        for hour in hours(window):
-            stored = summaries[hour].result() if hour in whole else None
+        touched = hours(window)
+        summaries = _ahead(pool, ((partial(_summary, store, reference, window, hour), 0) for hour in touched))
+        for hour, stored in zip(touched, summaries, strict=True):
             if stored is None:
-                stored = reader.read(_fetched(pool, store, _keys(store, window, hour)))
+                captures = ((partial(store.get, info.key), info.size) for info in _captures(store, window, hour))
+                stored = reader.read(one.data for one in _ahead(pool, captures))
                 seen = stored.rows or stored.refused or stored.unreadable
-                if seen and hour in whole and hour + timedelta(hours=1) <= settled:
+                if seen and _covers(window, hour) and hour + timedelta(hours=1) <= settled:
                     write_summary(store, reference.version, hour, stored.to_dict())
             total += stored
     return total
@@ -175,8 +177,10 @@ class _Batch:
     unreadable: int = 0
 
 
-def _summary(store: ObjectStore, reference: Reference, hour: datetime) -> Profile | None:
-    """The stored profile of an hour; None if there is none, or none that can be read: the captures still say it."""
+def _summary(store: ObjectStore, reference: Reference, window: Window, hour: datetime) -> Profile | None:
+    """The stored profile of an hour; None if ``window`` has only part of it, if there is none, or none that can be read: the captures still say it."""
+    if not _covers(window, hour):
+        return None
     try:
         stored = read_summary(store, reference.version, hour)
         return None if stored is None else Profile.from_dict(stored, reference)
@@ -184,29 +188,34 @@ def _summary(store: ObjectStore, reference: Reference, hour: datetime) -> Profil
         return None
 
 
-def _covers(window: Window, hour: Window) -> bool:
-    return window.start <= hour.start and hour.end <= window.end
+def _covers(window: Window, hour: datetime) -> bool:
+    whole = hour_window(hour)
+    return window.start <= whole.start and whole.end <= window.end
 
 
-def _keys(store: ObjectStore, window: Window, hour: datetime) -> Iterator[str]:
-    """Keys of the captures of ``hour`` that were made in ``window``. A key starts with the time of day of its record."""
+def _captures(store: ObjectStore, window: Window, hour: datetime) -> Iterator[ObjectInfo]:
+    """The captures of ``hour`` that were made in ``window``. A key starts with the time of day of its record."""
     prefix, whole = capture_prefix(hour), hour_window(hour)
     first = f"{prefix}{window.start:%H%M%S}" if window.start > whole.start else prefix
     last = f"{prefix}{window.end:%H%M%S}" if window.end < whole.end else None
     for info in store.list(prefix):
         if first <= info.key and (last is None or info.key < last):
-            yield info.key
+            yield info
 
 
-def _fetched(pool: ThreadPoolExecutor, store: ObjectStore, keys: Iterable[str]) -> Iterator[bytes]:
-    """The objects in order, a few ahead of their use, so that memory stays flat."""
-    ahead: deque[Future[Stored]] = deque()
-    for key in keys:
-        ahead.append(pool.submit(store.get, key))
-        if len(ahead) >= 2 * _WORKERS:
-            yield ahead.popleft().result().data
-    while ahead:
-        yield ahead.popleft().result().data
+def _ahead[T](pool: ThreadPoolExecutor, calls: Iterable[tuple[Callable[[], T], int]]) -> Iterator[T]:
+    """What the calls return, in order, a few ahead of their use: so many bytes, and no more, that memory stays flat."""
+    waiting: deque[tuple[Future[T], int]] = deque()
+    held = 0
+    for call, size in calls:
+        waiting.append((pool.submit(call), size))
+        held += size
+        while len(waiting) >= 2 * _WORKERS or held > _AHEAD_BYTES:
+            future, size = waiting.popleft()
+            held -= size
+            yield future.result()
+    while waiting:
+        yield waiting.popleft()[0].result()
 
 
 def _slices(objects: Iterable[bytes]) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ _WORKERS = 32  # GETs at once; waiting for S3 is what takes time, not the proces
 _AHEAD_BYTES = 8 << 20  # fetched and not yet decoded
 _SLICE_BYTES = 1 << 20  # decoded at once: fits a processor's cache, which halves the time of 8 MiB
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what a line that is no record may raise
-_BATCH_ROWS = 50_000  # profiled at once: sorting is paid per row, searching the reference per batch
+_BATCH_ROWS = 25_000  # profiled at once: sorting is paid per row, searching the reference per batch
 
 type Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 

@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-decisions bench-guard sam-local lint format lock mlflow clean
+.PHONY: help setup demo up down test bench bench-decisions bench-load bench-guard audit-dependencies sam-local lint format lock mlflow clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: $(SYNCED) | $(UV)  ## measure everything against its alternatives (QUICK=
 bench-decisions: $(SYNCED)  ## how often each automatic decision errs, and a year replayed (QUICK=1: under ten minutes)
 	@$(RUN) -m benchmarks.decisions
 
+bench-load: $(SYNCED)  ## count answers, captures and judged predictions under load, a promotion, restarts and an outage
+	@$(RUN) -m benchmarks.load
+
 bench-guard: $(SYNCED) | $(UV)
 	@PATH="$(abspath $(dir $(UV))):$$PATH" $(RUN) -m benchmarks.speed.guard
 
@@ -60,6 +63,10 @@ lint: $(SYNCED)  ## style, types, layering, template
 	.venv/bin/mypy --strict local
 	.venv/bin/lint-imports
 	.venv/bin/cfn-lint template.yaml
+
+# Each package is audited by its own lock: what is reported is what runs. --strict: a package that PyPI's advisory service cannot tell of is a failure.
+audit-dependencies: $(SYNCED) | $(UV)  ## look every locked dependency up among the known vulnerabilities (needs the network)
+	@for locked in functions/*/requirements*.txt; do echo "$$locked"; $(UV) tool run --quiet pip-audit@2.10.1 --requirement $$locked --disable-pip --strict --progress-spinner off || failed=1; done; exit $${failed:-0}
 
 format: $(SYNCED)  ## let ruff lay out the code
 	.venv/bin/ruff check --fix .

@@ -1,0 +1,319 @@
+"""``make bench-load``: is every prediction that was answered also captured and monitored? Over real HTTP, and through trouble.
+
+The real template runs on the embedded cloud. Between its functions and S3 stands a proxy that can refuse captures. Each phase has
+a window of its own; in it, what clients were answered, what lies under ``capture/`` and what monitor judged must be the same, id by id.
+"""
+
+import contextlib
+import http.client
+import itertools
+import json
+import math
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+from lifecycle.domain.decision import Draft, Release
+from lifecycle.storage.artifacts import MODEL, artifact_key, publish
+from lifecycle.storage.codec import encode, sha256
+from lifecycle.storage.registry import Registry
+
+from local import customers, datasets, keep
+from local.api import Api
+from local.cloud import ROOT, stop
+from local.deploy import Stack, bring_up
+
+RESULTS = ROOT / "benchmarks" / "results" / "load.json"
+CLIENTS = 4  # the emulator's limit of concurrent functions
+LIST_ROWS = 5  # every other request is a list
+WINDOW_SECONDS = 12
+TRAFFIC_SECONDS, OUTAGE_SECONDS = 7.5, 4.0
+FLUSH_SECONDS = 8.0  # the longest pause between two tries, see aws/capture.py
+PARAMETERS = keep.PARAMETERS | {
+    "WindowHours": f"{WINDOW_SECONDS / 3600:.6f}",
+    "SettleSeconds": "0",
+    "ChampionTtlSeconds": "0",
+    "MonitorSchedule": "rate(30 minutes)",
+    "MonitorScheduleState": "DISABLED",
+}
+
+
+class Proxy:
+    """Stands between the functions and the cloud on loopback; while ``outage`` is set, S3 refuses captures."""
+
+    def __init__(self) -> None:
+        self.target = 0
+        self.outage = threading.Event()
+        self.refused = 0
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def forward(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                if proxy.outage.is_set() and self.command == "PUT" and "/capture/" in self.path:
+                    proxy.refused += 1
+                    return self.answer(503, [], b"<Error><Code>ServiceUnavailable</Code></Error>")
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+                with contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.target, timeout=120)) as cloud:
+                    cloud.request(self.command, self.path, body, headers)
+                    answer = cloud.getresponse()
+                    self.answer(answer.status, answer.getheaders(), answer.read())
+
+            def answer(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+                self.send_response_only(status)
+                for name, value in headers:
+                    if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                        self.send_header(name, value)
+                length = next((value for name, value in headers if name.lower() == "content-length"), str(len(body)))
+                self.send_header("content-length", length if self.command == "HEAD" else str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815 -- the names of the library
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Clients:
+    """Concurrent clients that send until the block ends, and keep the id of every prediction they were answered."""
+
+    def __init__(self, api: Api, rows: Sequence[Any]) -> None:
+        self._api = api
+        one = itertools.cycle(rows)
+        self._requests = itertools.cycle([lambda: next(one), lambda: [next(one) for _ in range(LIST_ROWS)]])
+        self._next, self._ended = threading.Lock(), threading.Event()
+        self.gate = threading.Lock()
+        self._inside = threading.Semaphore(CLIENTS)
+        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(CLIENTS)]
+        self.ids: list[str] = []
+        self.versions: set[str] = set()
+        self.requests = 0
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """No request is under way in the block: Lambda never ends a process that answers one; the emulator would."""
+        with self.gate:
+            for _ in range(CLIENTS):
+                self._inside.acquire()
+            try:
+                yield
+            finally:
+                self._inside.release(CLIENTS)
+
+    def _send(self) -> None:
+        while not self._ended.is_set():
+            with self.gate, self._next:
+                rows = next(self._requests)()
+                self._inside.acquire()
+            try:
+                answer = self._api.predict(rows)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self.failures.append(repr(error))
+                continue
+            finally:
+                self._inside.release()
+            if answer.status != 200:
+                self.failures.append(f"{answer.status}: {answer.body}"[:200])
+                continue
+            predictions = answer.body.get("predictions", [answer.body])
+            with self._next:
+                self.requests += 1
+                self.ids += [one["prediction_id"] for one in predictions]
+                self.versions |= {one["model_version"] for one in predictions}
+
+
+@dataclass(slots=True)
+class Bench:
+    """What the phases share; ``rows`` is the table that is printed and kept."""
+
+    stack: Stack
+    api: Api
+    proxy: Proxy
+    customers: Sequence[Any]
+    first: str = ""
+    second: str = ""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, name: str, value: object, target: object = "", met: bool | None = None) -> None:
+        self.rows.append({"name": name, "value": value, "target": target, "met": met})
+        verdict = "" if met is None else "met" if met else "NOT MET"
+        print(f"  {name:78} {value!s:>10}  {target!s:22} {verdict}", flush=True)
+
+    def phase(self, name: str, trouble: Callable[[Clients], object], seconds: float = TRAFFIC_SECONDS) -> None:
+        """Traffic for some seconds with ``trouble`` in it, then the three counts."""
+        began = math.ceil(time.time())
+        before = max((info.key for info in self.stack.store.list("capture/")), default="")
+        time.sleep(began - time.time())
+        with Clients(self.api, self.customers) as clients:
+            until = time.monotonic() + seconds
+            time.sleep(1)
+            trouble(clients)
+            time.sleep(max(0.0, until - time.monotonic()))
+        answered = set(clients.ids)
+        self._flushed()
+        captured = self._captured(before)
+        end = began + WINDOW_SECONDS
+        time.sleep(max(0.0, end + 0.2 - time.time()))
+        report = self.stack.invoke(
+            "monitor", {"scheduled_time": f"{datetime.fromtimestamp(end, UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        )
+        served = f"{clients.requests} requests of {CLIENTS} clients, {len(clients.versions)} model(s)"
+        self.note(f"{name}: predictions answered ({served})", len(clients.ids))
+        self.note(f"{name}: requests that failed", len(clients.failures), "0", not clients.failures)
+        for failure in clients.failures[:3]:
+            print("   ", failure)
+        self.note(f"{name}: answered, but not captured", len(answered - set(captured)), "0", answered <= set(captured))
+        extra = len(set(captured) - answered) + len(captured) - len(set(captured)) + len(clients.ids) - len(answered)
+        self.note(f"{name}: captured twice, or never answered", extra, "0", extra == 0)
+        self.note(
+            f"{name}: monitored", report["rows"], f"= {len(clients.ids)} answered", report["rows"] == len(clients.ids)
+        )
+
+    def _flushed(self) -> None:
+        """Until the process that answers has nothing pending; asking is what sends it."""
+        deadline = time.monotonic() + FLUSH_SECONDS
+        while self.api.get("/status").body["capture"]["pending"] and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+    def _captured(self, after: str) -> list[str]:
+        """The ids of all predictions captured since."""
+        keys = [info.key for info in self.stack.store.list("capture/", after)]
+        with ThreadPoolExecutor(8) as pool:
+            objects = list(pool.map(lambda key: self.stack.store.get(key).data, keys))
+        return [json.loads(line)["prediction_id"] for data in objects for line in data.splitlines()]
+
+
+def promote(bench: Bench) -> None:
+    """A second champion, put in force as promote does it; and back by the event that a person would send."""
+    put_in_force(bench)
+    time.sleep(3)
+    event = {"action": "rollback", "to": bench.first, "request_id": f"load-{time.time()}", "reason": "bench-load"}
+    assert bench.stack.invoke("promote", event)["result"] == "rolled back"
+
+
+def put_in_force(bench: Bench) -> None:
+    """Publish the champion's model under another version, and decide for it."""
+    store = bench.stack.store
+    registry = Registry(store)
+    pointer = registry.pointer()
+    assert pointer is not None
+    model = json.loads(store.get(pointer.model_key).data)
+    data = encode(model | {"version": bench.second, "baseline": model["baseline"] + 0.01})
+    publish(store, bench.second, {MODEL: data})
+    release = Release(
+        version=bench.second,
+        model_key=artifact_key(bench.second, MODEL),
+        model_sha256=sha256(data),
+        reference_key=pointer.reference_key,
+        metrics=pointer.metrics,
+        threshold=pointer.threshold,
+    )
+    request = f"load {bench.second}"
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    registry.decide(request, lambda _: Draft(now, "promote", request, bench.second, ("bench-load",), release=release))
+
+
+def restart(bench: Bench, clients: Clients) -> None:
+    """End predict's process as a new configuration does, twice."""
+    functions = bench.stack.cloud.client("lambda")
+    name = bench.stack.functions["predict"]
+    for turn in range(2):
+        environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        with clients.held():
+            before = workers(bench)
+            functions.update_function_configuration(
+                FunctionName=name, Environment={"Variables": environment | {"LOAD_TURN": str(turn)}}
+            )
+        time.sleep(2)
+        assert workers(bench) != before
+
+
+def outage(bench: Bench) -> None:
+    bench.proxy.outage.set()
+    time.sleep(OUTAGE_SECONDS)
+    waiting = bench.api.get("/status").body["capture"]["pending"]
+    bench.proxy.outage.clear()
+    bench.note("capture outage: predictions waiting in memory when S3 came back", waiting, "> 0", waiting > 0)
+
+
+def workers(bench: Bench) -> set[int]:
+    """The processes of functions, which are children of the emulator."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            pid, parent = int(path.parent.name), int(path.read_text().rpartition(")")[2].split()[1])
+            if parent == bench.stack.cloud.pid:
+                found.add(pid)
+    return found
+
+
+def run(home: Path) -> list[dict[str, Any]]:
+    with Proxy() as proxy:
+        stack = bring_up(home, PARAMETERS | {"EndpointUrl": proxy.url})
+        proxy.target = stack.cloud.port
+        first, others = customers.split(datasets.telco())
+        keep.seed(stack, f"data/{datetime.now(UTC):%Y-%m-%d}/customers.csv", first.to_csv(index=False))
+        decision = keep.train_first(stack)
+        requests = customers.as_requests(others, datasets.contract("telco"))
+        bench = Bench(stack, Api(stack.api_url), proxy, requests, decision.candidate or "", f"{decision.candidate}-b")
+        bench.api.predict(requests[0])
+        print(f"Champion {bench.first}; {CLIENTS} clients, every other request a list of {LIST_ROWS} rows.", flush=True)
+        bench.phase("steady", lambda _: None)
+        bench.phase("promotion and rollback", lambda _: promote(bench))
+        bench.phase("two restarts", lambda clients: restart(bench, clients))
+        bench.phase("capture outage", lambda _: outage(bench), seconds=TRAFFIC_SECONDS + 2)
+        return bench.rows
+
+
+def main() -> int:
+    """Exit status 1 when a target is missed."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "load"
+        try:
+            rows = run(home)
+        finally:
+            stop(home)
+    RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+    missed = [row["name"] for row in rows if row["met"] is False]
+    print(
+        f"{len(rows)} rows in {time.monotonic() - began:.0f} s; {'every target met' if not missed else f'MISSED: {missed}'}"
+    )
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -7,7 +7,8 @@ import py_compile
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -26,6 +27,7 @@ SOURCES = {
 }
 
 
+@cache
 def built(name: str) -> list[str]:
     """``sys.path`` of this project's Lambda ``name``: package, layer, and what the runtime brings. Built when its sources changed."""
     folder, requirements, handler = SOURCES[name]
@@ -79,7 +81,7 @@ def _build(name: str, target: Path) -> None:
     subprocess.run([sys.executable, str(ROOT / "functions" / "build.py"), name, str(target)], check=True)
 
 
-def _made(name: str, stamp: str, make: "object") -> Path:
+def _made(name: str, stamp: str, make: Callable[[Path], object]) -> Path:
     """The folder ``name``, made anew unless it stands as ``stamp`` says."""
     target, told = PLACE / name, PLACE / f"{name}.stamp"
     if not told.exists() or told.read_text() != stamp:
@@ -87,7 +89,7 @@ def _made(name: str, stamp: str, make: "object") -> Path:
         told.unlink(missing_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        make(target)  # type: ignore[operator]
+        make(target)
         told.write_text(stamp)
     return target
 

@@ -114,7 +114,8 @@ class ObstoreObjectStore:
         )
         try:
             # Leaving the block by an error aborts the upload.
-            with obstore.open_writer(patient, key, buffer_size=STREAM_CHUNK_BYTES) as sink:
+            # Two parts under way at most: the default of 12 would hold 100 MB of an output that S3 is slow to take.
+            with obstore.open_writer(patient, key, buffer_size=STREAM_CHUNK_BYTES, max_concurrency=2) as sink:
                 yield _Sink(sink)
         except BaseError as error:
             raise StoreUnavailable(f"S3 did not take {key}: {_short(error)}", key=key) from error

@@ -190,8 +190,8 @@ class Bench:
         report = self.stack.invoke(
             "monitor", {"scheduled_time": f"{datetime.fromtimestamp(end, UTC):%Y-%m-%dT%H:%M:%SZ}"}
         )
-        served = f"{clients.requests} requests of {CLIENTS} clients, {len(clients.versions)} model(s)"
-        self.note(f"{name}: predictions answered ({served})", len(clients.ids))
+        self.note(f"{name}: requests answered, by {len(clients.versions)} model(s)", clients.requests)
+        self.note(f"{name}: predictions answered", len(clients.ids))
         self.note(f"{name}: requests that failed", len(clients.failures), "0", not clients.failures)
         for failure in clients.failures[:3]:
             print("   ", failure)

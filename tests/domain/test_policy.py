@@ -158,6 +158,15 @@ class TestContractFirst:
         assert "data fault upstream, price:missing" in decision.reasons[0]
 
 
+    def test_rows_that_are_too_few_without_the_refused_ones_decide_nothing(self):
+        given = evidence(report(DRIFTED), rows=195, refused=8)
+
+        decision = GUARDED.decide(given, seen_before("price:ks"))
+
+        assert decision.action == "nothing"
+        assert decision.reasons == ("not enough evidence: 195 rows, 200 are needed",)
+
+
 class TestLearning:
     def test_drift_must_last(self):
         first = GUARDED.decide(evidence(report(DRIFTED)), MonitorState())

@@ -7,14 +7,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lifecycle.domain.errors import LifecycleError
+from lifecycle.domain.contract import Contract
+from lifecycle.domain.errors import InvalidRows, LifecycleError
 
 _LISTED = 20
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command. Each imports what it needs."""
-    parser = argparse.ArgumentParser(prog="python -m lifecycle", description="Feature contracts and the decision log.")
+    parser = argparse.ArgumentParser(
+        prog="python -m lifecycle", description="Feature contracts, the decision log and refused rows."
+    )
     commands = parser.add_subparsers(required=True)
     contract = commands.add_parser("contract", help="draft or check a feature contract").add_subparsers(required=True)
     drafting = contract.add_parser("draft", help="print a first contract for a CSV of labelled rows")
@@ -32,6 +35,21 @@ def main(words: Sequence[str] | None = None) -> int:
     auditing = commands.add_parser("audit", help="verify the decision log of a bucket")
     auditing.add_argument("--bucket", required=True)
     auditing.set_defaults(run=_audit)
+    quarantine = commands.add_parser("quarantine", help="find refused rows, and take them in mended").add_subparsers(
+        required=True
+    )
+    for name, run, about in (
+        ("list", _list_quarantine, "what was refused, and why"),
+        ("export", _export, "print refused rows as CSV, with the reasons"),
+        ("reingest", _reingest, "take a mended CSV in, once, if all of it is right"),
+    ):
+        command = quarantine.add_parser(name, help=about)
+        command.add_argument("--bucket", required=True)
+        command.set_defaults(run=run)
+        if name == "export":
+            command.add_argument("key", help="as the list names it")
+        if name == "reingest":
+            command.add_argument("rows", type=Path)
     arguments = parser.parse_args(words)
     try:
         status: int = arguments.run(arguments)
@@ -65,8 +83,6 @@ def _draft(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from lifecycle.domain.contract import Contract
-
     contract = Contract.from_dict(json.loads(arguments.contract.read_text(encoding="utf-8")))
     print(f"{contract.name} {contract.version}: {len(contract.features)} features, sha256 {contract.sha256}")
     broken = 0
@@ -90,6 +106,42 @@ def _audit(arguments: argparse.Namespace) -> int:
         print(f"{problem.kind}: {problem.key}: {problem.detail}")
     print("the decision log is whole" if not problems else f"{len(problems)} problems")
     return 1 if problems else 0
+
+
+def _list_quarantine(arguments: argparse.Namespace) -> int:
+    from lifecycle.aws.s3_boto3 import Boto3ObjectStore
+    from lifecycle.steps.quarantine import listing
+
+    for one in listing(Boto3ObjectStore(arguments.bucket)):
+        print(f"{one.key}: {one.rows} rows; " + ", ".join(f"{count} by {rule}" for rule, count in one.rules.items()))
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from lifecycle.aws.s3_boto3 import Boto3ObjectStore
+    from lifecycle.steps.quarantine import export
+
+    print(export(Boto3ObjectStore(arguments.bucket), arguments.key), end="")
+    return 0
+
+
+def _reingest(arguments: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from lifecycle.aws.s3_boto3 import Boto3ObjectStore
+    from lifecycle.steps.quarantine import reingest
+    from lifecycle.storage.codec import decode_any
+
+    store = Boto3ObjectStore(arguments.bucket)
+    contract = Contract.from_dict(decode_any(store.get("contract.json").data, what="contract.json"))
+    try:
+        key = reingest(store, arguments.rows.read_bytes(), contract, datetime.now(UTC).date())
+    except InvalidRows as error:
+        for one in error.violations[:_LISTED]:
+            print(f"row {one['row']}: {one['message']}")
+        raise
+    print(f"taken in as {key}" if key else "these very rows were taken in before; nothing changed")
+    return 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ are of the rows it was fitted on; this project's are out of fold, with intervals
 import sys
 from collections.abc import Callable, Iterator
 from itertools import count
+from statistics import median
 
 from benchmarks.speed import rivals
 from benchmarks.speed.measure import Row, Usage, compare, in_turns, medians, run
@@ -33,10 +34,7 @@ def measure() -> tuple[Table, list[Row]]:
             above, below = ([one[part] for one in said[name]] for name in (RIVAL, OURS))
             rows.append(compare(f"train {size:,} rows, CPU of {part}: {RIVAL} / {OURS}", above, below, target))
         for name, usages in found.items():
-            middle = {
-                part: sorted(one[part] for one in said[name])[len(usages) // 2]
-                for part in ("fit", "threshold", "whole")
-            }
+            middle = {part: median(one[part] for one in said[name]) for part in ("fit", "threshold", "whole")}
             lines.append(
                 (
                     f"{name}, {size:,} rows",

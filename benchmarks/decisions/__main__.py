@@ -1,6 +1,6 @@
 """``python -m benchmarks.decisions``: all error rates and the year replay; ``QUICK=1`` repeats less, so its intervals are wider.
 
-Seeded. Prints a table, writes benchmarks/results/decisions.json and docs/decisions.md with its plot.
+Seeded. Prints a table, writes benchmarks/results/decisions.json and docs/error-rates.md with its plot.
 """
 
 import json

@@ -175,6 +175,8 @@ class Loop:
 
     def _learn(self, at: int, *, keep_weights: bool = False) -> None:
         labelled = together(self._labelled(at))
+        if labelled.n < self.source.contract.training.min_rows:
+            return
         try:
             made = (
                 self._recalibrated(labelled, at)

@@ -1,4 +1,4 @@
-"""``docs/decisions.md`` and its plot, from what was measured."""
+"""``docs/error-rates.md`` and its plot, from what was measured."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def plot(told: list[Told]) -> None:
         axis.set_ylabel("ROC-AUC of the champion", fontsize=8)
         axis.legend(fontsize=7, loc="lower left")
         axis.tick_params(labelsize=8)
-    figure.savefig(DOCS / "decisions.svg", metadata={"Date": None})
+    figure.savefig(DOCS / "error-rates.svg", metadata={"Date": None})
     plt.close(figure)
 
 
@@ -61,7 +61,7 @@ def write(figures: list[dict[str, Any]], told: list[Told], command: str) -> None
         "## A year of daily windows",
         EXPLAINED,
         "",
-        "![ROC-AUC of the champion over a year](decisions.svg)",
+        "![ROC-AUC of the champion over a year](error-rates.svg)",
         "",
     ]
     names = ("scenario", "policy", "false retrains", "retrains", "alerts", "first action after, windows", "promotions", "truly better", "ROC-AUC", "recall")  # fmt: skip
@@ -70,7 +70,7 @@ def write(figures: list[dict[str, Any]], told: list[Told], command: str) -> None
         row = one.row()
         lines.append("| " + " | ".join(_cell(name, row[name]) for name in names) + " |")
     lines += ["", READ_THIS, ""]
-    (DOCS / "decisions.md").write_text("\n".join(lines), encoding="utf-8")
+    (DOCS / "error-rates.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 def _cell(name: str, value: Any) -> str:

@@ -90,12 +90,6 @@ def gateway(handler: LambdaHandler) -> Gateway:
     return Gateway(handler)
 
 
-@pytest.fixture
-def count() -> Callable[..., None]:
-    """Tells how much was tried."""
-    return lambda name, value, target="": print(f"\n{name}: {value} {target}")
-
-
 DEEP: list[Any] = []
 for _ in range(300):
     DEEP = [DEEP]

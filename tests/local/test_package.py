@@ -23,7 +23,9 @@ def test_short_forms_become_long_forms() -> None:
     resources, _ = package()
     environment = resources["MonitorFunction"]["Properties"]["Environment"]["Variables"]
     assert environment["LIFECYCLE_TRAIN_FUNCTION"] == {"Ref": "TrainFunction"}
-    assert resources["ApiIntegration"]["Properties"]["IntegrationUri"] == {"Fn::GetAtt": ["PredictFunction", "Arn"]}
+    assert resources["ApiStage"]["Properties"]["AccessLogSettings"]["DestinationArn"] == {
+        "Fn::GetAtt": ["AccessLogs", "Arn"]
+    }
     assert resources["PredictRoute"]["Properties"]["Target"] == {"Fn::Sub": "integrations/${ApiIntegration}"}
 
 

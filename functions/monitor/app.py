@@ -3,28 +3,38 @@
 import logging
 from typing import Any
 
-from lifecycle.aws import logs
+from lifecycle.aws import logs, metrics
 from lifecycle.aws.events import json_object
 from lifecycle.aws.wiring.monitor import monitoring
-from lifecycle.steps.monitor import monitor
+from lifecycle.steps.monitor import monitor, request_id
+
+STARTED = {
+    "retrain": "RetrainsStarted",
+    "recalibrate": "RetrainsStarted",
+    "alert": "Alerts",
+    "roll_back": "RollbacksStarted",
+}
 
 
 def handler(event: object, context: object) -> dict[str, Any]:
     """Judge the window that ends at ``event["scheduled_time"]``; raises typed errors, which Lambda retries."""
     deps = monitoring()
-    event = json_object(event)
-    logs.bind(correlation_id=event.get("scheduled_time"))
-    try:
-        result = monitor(event, deps)
-    except Exception as error:
-        logs.log(logging.ERROR, "the window was not judged", error=error)
-        raise
-    level = logging.WARNING if result["result"] in ("alert", "recalibrate") else logging.INFO
-    # A count per action: what an alarm on "alert" listens to.
-    logs.log(level, f"window judged: {result['result']}", metrics={_metric(result["result"]): 1}, **result)
+    logs.begin(context)
+    with metrics.emitted("monitor"):
+        try:
+            event = json_object(event)
+            # The id that train and promote are handed: one search finds what became of a window.
+            correlation = request_id(event, deps.window_hours)
+            logs.bind(correlation_id=correlation)
+            result = monitor(event, deps)
+        except Exception as error:
+            logs.log(logging.ERROR, "the window was not judged", error=error)
+            raise
+        if (champion := result.get("champion")) is not None:
+            metrics.count("WindowsJudged")
+            logs.bind(correlation_id=correlation, model_version=champion)
+        if result["result"] in STARTED:
+            metrics.count(STARTED[result["result"]])
+        level = logging.WARNING if result["result"] in ("alert", "recalibrate") else logging.INFO
+        logs.log(level, f"window judged: {result['result']}", **result)
     return result
-
-
-def _metric(action: str) -> str:
-    """``roll_back`` as CloudWatch shows it: ``MonitorRollBack``."""
-    return "Monitor" + action.replace("_", " ").title().replace(" ", "")

@@ -12,7 +12,7 @@ from lifecycle.steps.batch import batch
 def handler(event: object, context: object) -> dict[str, Any]:
     """Score one object; raises typed errors, which Lambda retries."""
     deps = scoring()
-    logs.bind(correlation_id=getattr(context, "aws_request_id", None))
+    logs.begin(context, correlation_id=getattr(context, "aws_request_id", None))
     try:
         result = batch(json_object(event), deps)
     except Exception as error:

@@ -2,6 +2,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from lifecycle.aws import logs
@@ -28,9 +29,9 @@ def test_a_record_is_one_json_object_on_one_line(lines: io.StringIO) -> None:
     logs.log(logging.INFO, "answered\nquickly", rows=3)
     (line,) = read(lines)
     assert lines.getvalue().count("\n") == 1
-    assert {name: line[name] for name in ("level", "step", "message", "rows")} == {
+    assert {name: line[name] for name in ("level", "service", "message", "rows")} == {
         "level": "INFO",
-        "step": "predict",
+        "service": "predict",
         "message": "answered\nquickly",
         "rows": 3,
     }
@@ -53,30 +54,14 @@ def test_libraries_are_heard_from_warning_on_and_in_the_same_shape(lines: io.Str
     assert [line["message"] for line in read(lines)] == ["S3 is late"]
 
 
-def test_metrics_are_embedded_as_cloudwatch_reads_them(lines: io.StringIO) -> None:
-    logs.log(logging.ERROR, "capture failed", metrics={"CaptureFailures": 2})
-    (line,) = read(lines)
-    embedded = line["_aws"]
-    assert isinstance(embedded, dict)
-    (block,) = embedded["CloudWatchMetrics"]
-    assert block == {
-        "Namespace": "Lifecycle",
-        "Dimensions": [["step"]],
-        "Metrics": [{"Name": "CaptureFailures", "Unit": "Count"}],
-    }
-    # CloudWatch looks the names up at the top of the line, dimensions too.
-    assert (line["CaptureFailures"], line["step"]) == (2, "predict")
-    assert isinstance(embedded["Timestamp"], int)
-
-
 def test_an_unexpected_error_is_told_by_type_and_place_without_the_values_it_quotes(lines: io.StringIO) -> None:
     try:
         {}["4111 1111 1111 1111"]
     except KeyError as error:
         logs.log(logging.ERROR, "failed", error=error)
     (line,) = read(lines)
-    assert line["error"] == "KeyError"
-    assert "test_logs.py" in str(line["where"])
+    assert line["exception_name"] == "KeyError"
+    assert "test_logs.py" in str(line["exception"])
     assert "4111" not in lines.getvalue()
 
 
@@ -91,5 +76,28 @@ def test_an_exception_logged_by_a_library_is_described_the_same_way(lines: io.St
     except ValueError:
         logging.getLogger("somebody").exception("oops")
     (line,) = read(lines)
-    assert (line["message"], line["error"]) == ("oops", "ValueError")
+    assert (line["message"], line["exception_name"]) == ("oops", "ValueError")
     assert "secret" not in lines.getvalue()
+
+
+def test_an_invocation_tells_lambdas_request_id_and_only_the_first_is_cold(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_cold", True)
+    for number in (1, 2):
+        logs.begin(SimpleNamespace(aws_request_id=f"r-{number}"), correlation_id=f"c-{number}")
+        logs.log(logging.INFO, "told")
+    fields = ("cold_start", "function_request_id", "correlation_id")
+    assert [tuple(line[name] for name in fields) for line in read(lines)] == [
+        (True, "r-1", "c-1"),
+        (False, "r-2", "c-2"),
+    ]
+
+
+def test_a_secret_of_the_environment_is_struck_from_whatever_quotes_it(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in logs.SECRETS:
+        monkeypatch.setenv(name, f"value/of+{name}==")
+        logging.getLogger("somebody").warning("refused: %s!", f"value/of+{name}==")
+    assert [line["message"] for line in read(lines)] == [f"refused: [{name}]!" for name in logs.SECRETS]

@@ -94,7 +94,7 @@ def test_the_event_scores_its_object_and_a_repetition_looks_it_up(
     assert json.loads(lines[0])["logit"] == model.score(telco.check(good).values).logit
     assert handler(EVENT) == {**result, "repeated": True}
     logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"scored"' in line]
-    assert [(line["step"], line["correlation_id"], line["rejected"]) for line in logged] == [("batch", "r-1", 1)] * 2
+    assert [(line["service"], line["correlation_id"], line["rejected"]) for line in logged] == [("batch", "r-1", 1)] * 2
 
 
 def test_a_large_object_goes_through_in_parts(handler: Any, store: ObjectStore, model: Model, telco: Contract) -> None:
@@ -114,4 +114,4 @@ def test_errors_are_typed_and_logged(
     with pytest.raises(InvalidEvent):
         handler({"input": "models/v1/model.csv"})
     logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"nothing was scored"' in line]
-    assert [line["error"] for line in logged] == ["ObjectNotFound", "InvalidEvent"]
+    assert [line["exception_name"] for line in logged] == ["ObjectNotFound", "InvalidEvent"]

@@ -130,7 +130,7 @@ def captured(s3, readings):
 def logged(capsys, message):
     """The log line with ``message``, among those of the mocked S3."""
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-    return next(line for line in lines if line["message"] == message)
+    return next(line for line in lines if line.get("message") == message)
 
 
 def test_the_event_file_names_a_whole_hour_that_has_passed():
@@ -152,7 +152,7 @@ def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
     report = json.loads(s3.get_object(Bucket="lifecycle", Key=result["report"])["Body"].read())
     assert report["decision"]["reasons"] == ["no feature drifted and the model is as confident as it was"]
     told = logged(capsys, "window judged: nothing")
-    assert (told["step"], told["message"], told["MonitorNothing"]) == ("monitor", "window judged: nothing", 1)
+    assert (told["service"], told["message"], told["model_version"]) == ("monitor", "window judged: nothing", "v1")
 
 
 def test_drift_invokes_train_once_per_delivery_with_one_request_id(handler, s3, monkeypatch):

@@ -64,7 +64,8 @@ def upload(s3, key, data):
 
 
 def logged(capsys):
-    return json.loads(capsys.readouterr().out.splitlines()[-1])
+    """The last line that tells something: the one after it counts."""
+    return json.loads(capsys.readouterr().out.splitlines()[-2])
 
 
 def test_the_event_file_trains_a_version_of_real_customers_and_invokes_promote(handler, s3, invoked, capsys):
@@ -84,8 +85,8 @@ def test_the_event_file_trains_a_version_of_real_customers_and_invokes_promote(h
         ("promote", {"action": "promote", "candidate": result["version"], "request_id": EVENT["request_id"]})
     ]
     told = logged(capsys)
-    assert (told["step"], told["message"]) == ("train", f"trained: {result['version']}")
-    assert (told["correlation_id"], told["TrainTrained"]) == (EVENT["request_id"], 1)
+    assert (told["service"], told["message"]) == ("train", f"trained: {result['version']}")
+    assert (told["correlation_id"], told["model_version"]) == (EVENT["request_id"], result["version"])
     assert json.loads(json.dumps(result)) == result
 
 
@@ -100,14 +101,14 @@ def test_the_same_rows_again_are_logged_as_skipped(handler, s3, invoked, capsys)
     upload(s3, "data/2025-01-01/customers.csv", telco().to_csv(index=False).encode())
     handler(EVENT)
     assert handler(EVENT | {"request_id": "another"})["result"] == "skipped"
-    assert logged(capsys)["TrainSkipped"] == 1
+    assert logged(capsys)["message"].startswith("skipped: ")
 
 
 def test_without_rows_it_raises_for_the_failure_queue_and_logs_what_to_do(handler, s3, invoked, capsys):
     with pytest.raises(TooFewRows):
         handler(EVENT)
     told = logged(capsys)
-    assert (told["level"], told["message"], told["error"]) == ("ERROR", "nothing was trained", "TooFewRows")
+    assert (told["level"], told["message"], told["exception_name"]) == ("ERROR", "nothing was trained", "TooFewRows")
     assert "Upload CSV objects to data/<date>/" in told["detail"]
     assert invoked.events == []
 

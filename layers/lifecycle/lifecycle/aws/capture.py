@@ -14,7 +14,7 @@ from datetime import datetime
 
 import orjson
 
-from lifecycle.aws import logs
+from lifecycle.aws import logs, metrics
 from lifecycle.storage.objects import ObjectStore
 from lifecycle.storage.windows import capture_key
 
@@ -85,10 +85,10 @@ class Capture:
                 self._retry_at = self._monotonic() + self._pause
                 self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
                 self._last_error = type(error).__name__
+                metrics.count("CaptureFailures")
                 logs.log(
                     logging.ERROR,
                     "capture failed; the records wait in memory",
-                    metrics={"CaptureFailures": 1},
                     error=error,
                     key=key,
                     pending_bytes=self._pending_bytes,
@@ -106,9 +106,5 @@ class Capture:
             self._pending_bytes -= len(data)
             dropped += count
         self._lost += dropped
-        logs.log(
-            logging.ERROR,
-            "captured records were dropped: the backlog is full",
-            metrics={"CaptureLost": dropped},
-            records=dropped,
-        )
+        metrics.count("CaptureLost", dropped)
+        logs.log(logging.ERROR, "captured records were dropped: the backlog is full", records=dropped)

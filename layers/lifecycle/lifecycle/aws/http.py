@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lifecycle.aws import logs
+from lifecycle.aws import logs, metrics
 from lifecycle.domain.errors import InvalidRows, LifecycleError
 from lifecycle.steps.predict import Serving, contract, describe, predict, status
 
@@ -54,7 +54,12 @@ def create_app(serving: Serving, more: Sequence[tuple[str, str, Endpoint]] = ())
     """The API over ``serving``; ``more`` are (method, path, endpoint) of other steps, answered and mapped in the same way."""
 
     async def predictions(request: Request) -> Answer:
-        answered = predict(await read_body(request, serving.max_bytes), serving)
+        try:
+            answered = predict(await read_body(request, serving.max_bytes), serving)
+        except InvalidRows as error:
+            metrics.count("RejectedRows", error.rows)
+            raise
+        metrics.count("Predictions", answered.rows)
         return Answer(answered.body, {"model_version": answered.model_version, "rows": answered.rows})
 
     async def model(_: Request) -> Answer:
@@ -70,7 +75,7 @@ def create_app(serving: Serving, more: Sequence[tuple[str, str, Endpoint]] = ())
     ]
     app = FastAPI(
         routes=[
-            Route(path, _answering(endpoint, serving.new_id), methods=[method])
+            Route(path, _answering(endpoint, serving), methods=[method])
             for method, path, endpoint in (*own, *more)
         ],
         exception_handlers={HTTPException: _routing_problem},
@@ -89,22 +94,37 @@ def create_app(serving: Serving, more: Sequence[tuple[str, str, Endpoint]] = ())
     return app
 
 
-def lambda_handler(app: FastAPI, warm: Callable[[], object]) -> LambdaHandler:
-    """``app`` as a Lambda handler. An event that is not HTTP (a scheduled warm-up ping) only calls ``warm``."""
+def lambda_handler(
+    app: FastAPI, warm: Callable[[], object], stale: Callable[[], bool] = lambda: False
+) -> LambdaHandler:
+    """``app`` as a Lambda handler. An event that is not HTTP (a scheduled warm-up ping) only calls ``warm``.
+
+    ``stale`` says whether an outdated champion serves, for the metric of that name.
+    """
     threads = _Threads()
     asyncio.set_event_loop(threads.loop.loop)
     adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM])  # all else as base64
 
     def handler(event: object, context: Any) -> dict[str, Any]:
+        with metrics.emitted("predict"):
+            answer = handle(event, context)
+            if stale():
+                metrics.count("ChampionStale")
+        return answer
+
+    def handle(event: object, context: Any) -> dict[str, Any]:
         if not isinstance(event, dict) or "requestContext" not in event:
+            logs.begin(context)
             warm()
             return {"step": "predict", "result": "warm"}
+        gateway = event["requestContext"]
+        logs.begin(context, correlation_id=gateway.get("requestId") if isinstance(gateway, dict) else None)
         asyncio.set_event_loop(threads.loop.loop)
         try:
             answer: dict[str, Any] = adapter(event, context)
         # Only from reading the event, such as a port that is no number: what the app raises, it answers itself.
         except Exception as error:
-            logs.log(logging.WARNING, "refused", metrics={"Refused": 1}, error=error, status=400)
+            logs.log(logging.WARNING, "refused", error=error, status=400)
             return _UNREADABLE
         return answer
 
@@ -138,16 +158,17 @@ class _Threads(threading.local):
         self.loop = _Loop()
 
 
-def _answering(endpoint: Endpoint, new_id: Callable[[], str]) -> Callable[[Request], Awaitable[Response]]:
+def _answering(endpoint: Endpoint, serving: Serving) -> Callable[[Request], Awaitable[Response]]:
     """``endpoint`` with what every route shares: correlation id, one log line, and errors mapped to problem details."""
 
     async def answer(request: Request) -> Response:
-        correlation = _correlation_id(request, new_id)
+        correlation = _correlation_id(request, serving.new_id)
         logs.bind(correlation_id=correlation, path=request.scope["path"])
         try:
             given = await endpoint(request)
             response = _response(given.status, orjson.dumps(given.body), "application/json", correlation)
         except Exception as error:  # nothing a caller sends may end in a stack trace or an unmapped 500
+            logs.bind(correlation_id=correlation, path=request.scope["path"], model_version=serving.champions.version)
             return _problem(error, correlation)
         # At DEBUG: a line a request would cost a sixth of its time, and the capture already says what was answered.
         logs.log(logging.DEBUG, "answered", status=given.status, **given.logged)
@@ -167,9 +188,10 @@ def _problem(error: Exception, correlation: str) -> Response:
     if isinstance(error, InvalidRows):
         fields["rules"] = dict(Counter(str(violation["rule"]) for violation in error.violations))
     if known.status >= 500:
-        logs.log(logging.ERROR, "failed", metrics={"Failed": 1}, error=error, **fields)
+        metrics.count("Failed")
+        logs.log(logging.ERROR, "failed", error=error, **fields)
     else:
-        logs.log(logging.WARNING, "refused", metrics={"Refused": 1}, **fields)
+        logs.log(logging.WARNING, "refused", **fields)
     body = {**known.to_dict(), "type": PROBLEM_TYPE + known.slug, "correlation_id": correlation}
     return _response(known.status, orjson.dumps(body), PROBLEM, correlation)
 

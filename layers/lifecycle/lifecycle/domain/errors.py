@@ -51,13 +51,14 @@ class ContractInvalid(LifecycleError):
 
 
 class InvalidRows(LifecycleError):
-    """Rows break the contract. ``violations`` is a sequence of JSON-able mappings, one per field and row."""
+    """Rows break the contract. ``violations``: JSON-able mappings, one per field and row; ``rows``: how many rows, 0 when nobody counted."""
 
     status, slug, title = 422, "invalid-rows", "Some values break the feature contract"
 
-    def __init__(self, detail: str, violations: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, detail: str, violations: Sequence[Mapping[str, Any]], rows: int = 0) -> None:
         super().__init__(detail, violations=list(violations))
         self.violations = tuple(violations)
+        self.rows = rows
 
 
 class MalformedRequest(LifecycleError):

@@ -78,14 +78,27 @@ def monitor(event: Mapping[str, Any], deps: Monitoring) -> dict[str, Any]:
     return _outcome(window, report, duplicate=duplicate)
 
 
+def request_id(event: Mapping[str, Any], window_hours: float) -> str:
+    """The id of a window's one effect, which train and promote hand on. Raises InvalidEvent."""
+    return _request_id(_ending(event, window_hours))
+
+
+def _request_id(window: Window) -> str:
+    return f"monitor:{window.id}"
+
+
 def _window(event: Mapping[str, Any], deps: Monitoring) -> Window:
-    given = event.get("scheduled_time") if isinstance(event, Mapping) else None
-    if not isinstance(given, str):
-        raise InvalidEvent("The event needs 'scheduled_time', the end of the window to judge; see events/monitor.json.")
-    window = Window.ending(utc(given), deps.window_hours)
+    window = _ending(event, deps.window_hours)
     if window.end > deps.clock() + _CLOCK_SKEW:
         raise InvalidEvent(f"The window ends at {iso(window.end)}, which is still to come; send the event then.")
     return window
+
+
+def _ending(event: Mapping[str, Any], hours: float) -> Window:
+    given = event.get("scheduled_time") if isinstance(event, Mapping) else None
+    if not isinstance(given, str):
+        raise InvalidEvent("The event needs 'scheduled_time', the end of the window to judge; see events/monitor.json.")
+    return Window.ending(utc(given), hours)
 
 
 def _decide(material: Material, deps: Monitoring) -> tuple[dict[str, Any], bool]:
@@ -128,15 +141,15 @@ def _invoke(report: Mapping[str, Any], deps: Monitoring) -> None:
 
 def _effect(window: Window, decision: PolicyDecision) -> dict[str, Any] | None:
     """The event a decision leads to; its request id is the window's, so a window has one effect however often it is asked for."""
-    request_id, why = f"monitor:{window.id}", "; ".join(decision.reasons)[:500]
+    asked_by, why = _request_id(window), "; ".join(decision.reasons)[:500]
     match decision.action:
         case "retrain":
-            return {"step": "train", "event": {"request_id": request_id, "reason": why, "window": window.id}}
+            return {"step": "train", "event": {"request_id": asked_by, "reason": why, "window": window.id}}
         case "recalibrate":
-            asked = {"request_id": request_id, "reason": why, "window": window.id, "action": "recalibrate"}
+            asked = {"request_id": asked_by, "reason": why, "window": window.id, "action": "recalibrate"}
             return {"step": "train", "event": asked}
         case "roll_back":
-            event = {"action": "rollback", "request_id": request_id, "to": None, "reason": why}
+            event = {"action": "rollback", "request_id": asked_by, "to": None, "reason": why}
             return {"step": "promote", "event": event}
         case _:
             return None

@@ -179,4 +179,4 @@ def _invalid(rows: Sequence[Checked]) -> InvalidRows:
     detail = f"{refused} of {len(rows)} rows break the contract in {len(found)} places; nothing was predicted."
     if len(found) > MAX_VIOLATIONS:
         detail += f" The first {MAX_VIOLATIONS} are listed."
-    return InvalidRows(detail + " GET /model shows the contract.", found[:MAX_VIOLATIONS])
+    return InvalidRows(detail + " GET /model shows the contract.", found[:MAX_VIOLATIONS], refused)

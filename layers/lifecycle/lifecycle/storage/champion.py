@@ -74,6 +74,17 @@ class ChampionSource:
         finally:
             self._lock.release()
 
+    @property
+    def stale(self) -> bool:
+        """Whether the last look at the registry failed, so that the champion may be an old one."""
+        return self._error is not None
+
+    @property
+    def version(self) -> str | None:
+        """The champion's version, without looking; None before the first."""
+        champion = self._champion
+        return champion.pointer.version if champion else None
+
     def status(self) -> ChampionStatus:
         """How the champion stands, without looking."""
         champion = self._champion
@@ -82,7 +93,7 @@ class ChampionSource:
             generation=champion.pointer.generation if champion else None,
             loaded_at=self._loaded_at,
             checked_at=self._checked_at,
-            stale=self._error is not None,
+            stale=self.stale,
             last_error=self._error.detail if self._error else None,
             since=self._since,
             failures=self._failures,

@@ -29,7 +29,7 @@ def api() -> LambdaHandler:
         max_bytes=settings.max_bytes,
     )
     app = create_app(serving, more=[labels_route(serving, store)])
-    return lambda_handler(app, warm=serving.champions.current)
+    return lambda_handler(app, warm=serving.champions.current, stale=lambda: serving.champions.stale)
 
 
 def _now() -> datetime:

@@ -1,0 +1,57 @@
+"""Counts for CloudWatch in its embedded metric format (EMF): one line on standard output per invocation, and no call to any service.
+
+Every metric of a service stands on every line, zeros too: a graph without gaps, and a line that is one ``%`` on the predict path.
+What an invocation may do twice is counted twice: an alarm that rings again is better than one that a crash kept silent.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+NAMESPACE = "Lifecycle"
+METRICS: Mapping[str, tuple[str, ...]] = {
+    "predict": ("Predictions", "RejectedRows", "CaptureFailures", "CaptureLost", "ChampionStale", "Failed"),
+    "monitor": ("WindowsJudged", "RetrainsStarted", "Alerts", "RollbacksStarted"),
+    "train": ("TrainFailures", "ModelsTrained"),
+    "promote": ("Promotions", "Refusals", "Rollbacks"),
+}
+"""What each service counts, all of unit Count; ``ChampionStale`` is 1 for an invocation that an outdated champion answered."""
+
+_counts: ContextVar[dict[str, int]] = ContextVar("lifecycle_metrics")
+
+
+def _line(service: str) -> str:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    names = METRICS[service]
+    declared = [{"Name": name, "Unit": "Count"} for name in names]
+    block = {"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": declared}
+    blocks = json.dumps([block], separators=(",", ":"))
+    values = "".join(f',"{name}":%d' for name in names)
+    return f'{{"_aws":{{"Timestamp":%d,"CloudWatchMetrics":{blocks}}},"service":"{service}"{values}}}\n'
+
+
+_LINES = {service: _line(service) for service in METRICS}
+
+
+def count(name: str, by: int = 1) -> None:
+    """Add to a metric of the invocation under way; outside of one, nothing is counted."""
+    counts = _counts.get(None)
+    if counts is not None:
+        counts[name] += by
+
+
+@contextmanager
+def emitted(service: str) -> Iterator[None]:
+    """What is counted inside, in tasks too, is written when the block ends, by an error too. Raises KeyError for no such service."""
+    counts = dict.fromkeys(METRICS[service], 0)
+    before = _counts.set(counts)
+    try:
+        yield
+    finally:
+        _counts.reset(before)
+        # One write, so that lines of threads do not mix.
+        sys.stdout.write(_LINES[service] % (int(time.time() * 1000), *counts.values()))
+        sys.stdout.flush()

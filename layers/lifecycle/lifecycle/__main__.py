@@ -6,9 +6,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.errors import InvalidRows, LifecycleError
+
+if TYPE_CHECKING:  # each command imports what it needs
+    from lifecycle.storage.objects import ObjectStore
 
 _LISTED = 20
 
@@ -34,6 +38,9 @@ def main(words: Sequence[str] | None = None) -> int:
     checking.set_defaults(run=_check)
     auditing = commands.add_parser("audit", help="verify the decision log of a bucket")
     auditing.add_argument("--bucket", required=True)
+    auditing.add_argument(
+        "--replay", metavar="N", type=_replayed, help='decide record N ("all": each) again, and compare every byte'
+    )
     auditing.set_defaults(run=_audit)
     quarantine = commands.add_parser("quarantine", help="find refused rows, and take them in mended").add_subparsers(
         required=True
@@ -101,11 +108,30 @@ def _audit(arguments: argparse.Namespace) -> int:
     from lifecycle.aws.s3_boto3 import Boto3ObjectStore
     from lifecycle.storage.audit import verify
 
-    problems = verify(Boto3ObjectStore(arguments.bucket))
+    store = Boto3ObjectStore(arguments.bucket)
+    problems = verify(store)
     for problem in problems:
         print(f"{problem.kind}: {problem.key}: {problem.detail}")
     print("the decision log is whole" if not problems else f"{len(problems)} problems")
-    return 1 if problems else 0
+    return 1 if problems or (arguments.replay and not _replay(store, arguments.replay)) else 0
+
+
+def _replayed(word: str) -> str:
+    if word != "all" and not (word.isascii() and word.isdigit() and int(word) > 0):
+        raise argparse.ArgumentTypeError("a decision's number from 1, or all")
+    return word
+
+
+def _replay(store: "ObjectStore", word: str) -> bool:
+    """Whether every decision asked about came out the same."""
+    from lifecycle.steps.replay import replay
+
+    tried = same = 0
+    for one in replay(store, None if word == "all" else [int(word)]):
+        print(f"decision {one.n}: {one.detail}")
+        tried, same = tried + 1, same + one.same
+    print(f"{same} of {tried} decisions replayed to the same bytes")
+    return same == tried
 
 
 def _list_quarantine(arguments: argparse.Namespace) -> int:

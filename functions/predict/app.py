@@ -7,7 +7,9 @@ gc.disable()
 
 from typing import Any  # noqa: E402  # after gc.disable() on purpose
 
-from lifecycle.aws.wiring.predict import api  # noqa: E402
+from lifecycle.aws.wiring.predict import api, register_hooks  # noqa: E402
+
+register_hooks()
 
 gc.freeze()
 gc.enable()

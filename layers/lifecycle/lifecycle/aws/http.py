@@ -75,8 +75,7 @@ def create_app(serving: Serving, more: Sequence[tuple[str, str, Endpoint]] = ())
     ]
     app = FastAPI(
         routes=[
-            Route(path, _answering(endpoint, serving), methods=[method])
-            for method, path, endpoint in (*own, *more)
+            Route(path, _answering(endpoint, serving), methods=[method]) for method, path, endpoint in (*own, *more)
         ],
         exception_handlers={HTTPException: _routing_problem},
         redirect_slashes=False,

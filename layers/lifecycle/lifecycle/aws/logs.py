@@ -57,6 +57,12 @@ def begin(context: object, **fields: object) -> None:
     bind(**fields)
 
 
+def restored() -> None:
+    """A snapshot came back to life: the next invocation is a cold start again."""
+    global _cold
+    _cold = True
+
+
 def bind(**fields: object) -> None:
     """Make ``fields`` (correlation_id, model_version, ...) part of every line of the current context, until bound again."""
     _bound.set(fields)

@@ -1,6 +1,7 @@
 """The object store on S3 by obstore, for predict, batch and monitor: a tenth of boto3's cold start. See docs/decisions/0003."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -18,9 +19,12 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
+from lifecycle.aws import container_credentials
 from lifecycle.aws.attempts import Attempts, TransientError
 from lifecycle.domain.errors import ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from lifecycle.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWriter, Stored, checked_key
+
+_CODE = re.compile(r"Code>([A-Za-z0-9.]{1,64})</Code>")
 
 
 class ObstoreObjectStore:
@@ -50,6 +54,8 @@ class ObstoreObjectStore:
         }
         if endpoint_url:
             self._options["endpoint"] = endpoint_url
+        if container_credentials.are_offered():
+            self._options["credential_provider"] = container_credentials.fetch
         self._s3 = S3Store(bucket, retry_config={"max_retries": 0}, **self._options)
 
     def get(self, key: str) -> Stored:
@@ -179,4 +185,7 @@ class _Sink:
 
 
 def _short(error: Exception) -> str:
-    return str(error).partition("\n\nDebug source")[0][:400]
+    """What happened and S3's error code. The rest of S3's document stays out: of a bad session token, it quotes the token."""
+    text, _, document = str(error).partition("\n\nDebug source")[0].partition("<")
+    code = _CODE.search(document)
+    return f"{text[:300]}{code[1] if code else ''}".strip()

@@ -18,14 +18,14 @@ class FaultyObjectStore:
     """``inner``, but write number ``at`` (from 1; a put, create, swap, delete or the end of a writer) fails.
 
     ``when`` "before": the write does not happen; "after": it happens, and nobody hears of it. ``how`` "crash" raises Crashed, and every
-    later call too; "error" raises StoreUnavailable once. ``at`` 0 never fails; ``writes`` lists what was tried, so a test can go
+    later call too; "error" raises StoreUnavailable once (after the write: a time-out); "outage" raises it at every later call, too. ``at`` 0 never fails; ``writes`` lists what was tried, so a test can go
     through all of them.
     """
 
     inner: ObjectStore
     at: int = 0
     when: Literal["before", "after"] = "before"
-    how: Literal["crash", "error"] = "crash"
+    how: Literal["crash", "error", "outage"] = "crash"
     writes: list[str] = field(default_factory=list)
     _dead: bool = False
 
@@ -82,8 +82,12 @@ class FaultyObjectStore:
         if self.how == "error":
             raise StoreUnavailable(f"On purpose, {when} {self.writes[-1]}.")
         self._dead = True
+        if self.how == "outage":
+            raise StoreUnavailable(f"On purpose, from {when} {self.writes[-1]} on.")
         raise Crashed(f"{when} {self.writes[-1]}")
 
     def _alive(self) -> None:
+        if self._dead and self.how == "outage":
+            raise StoreUnavailable("The outage goes on.")
         if self._dead:
             raise Crashed("the process is dead already")

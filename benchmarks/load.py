@@ -36,8 +36,8 @@ from local.deploy import Stack, bring_up
 RESULTS = ROOT / "benchmarks" / "results" / "load.json"
 CLIENTS = 4  # the emulator's limit of concurrent functions
 LIST_ROWS = 5  # every other request is a list
-WINDOW_SECONDS = 11
-TRAFFIC_SECONDS, OUTAGE_SECONDS = 7.0, 4.0
+WINDOW_SECONDS = 10
+TRAFFIC_SECONDS, OUTAGE_SECONDS = 6.5, 4.0
 FLUSH_SECONDS = 8.0  # the longest pause between two tries, see aws/capture.py
 PARAMETERS = keep.PARAMETERS | {
     "WindowHours": f"{WINDOW_SECONDS / 3600:.6f}",
@@ -250,18 +250,11 @@ def put_in_force(bench: Bench) -> None:
 
 
 def restart(bench: Bench, clients: Clients) -> None:
-    """End predict's process as a new configuration does, twice."""
-    functions = bench.stack.cloud.client("lambda")
-    name = bench.stack.functions["predict"]
-    for turn in range(2):
-        environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    """End predict's process by SIGTERM between two requests, as Lambda ends one that a deployment replaced; twice."""
+    for _ in range(2):
         with clients.held():
-            before = workers(bench)
-            functions.update_function_configuration(
-                FunctionName=name, Environment={"Variables": environment | {"LOAD_TURN": str(turn)}}
-            )
+            assert end(bench, signal.SIGTERM)
         time.sleep(2)
-        assert workers(bench) != before
 
 
 def outage(bench: Bench) -> None:
@@ -279,16 +272,26 @@ def kill(bench: Bench, clients: Clients) -> int:
     time.sleep(OUTAGE_SECONDS / 2)
     with clients.held():
         waiting = bench.api.get("/status").body["capture"]["pending"]
-        for pid in workers(bench):
-            os.kill(pid, signal.SIGKILL)
+        assert end(bench, signal.SIGKILL)
         bench.proxy.outage.clear()
     bench.note("kill -9 in an outage: captures that /status said were only in memory", waiting, "> 0", waiting > 0)
     return int(waiting)
 
 
+def end(bench: Bench, how: signal.Signals) -> set[int]:
+    """End every process that runs predict, and wait until they are gone; returns their pids."""
+    before = workers(bench)
+    for pid in before:
+        os.kill(pid, how)
+    while before & workers(bench):
+        time.sleep(0.01)
+    return before
+
+
 def workers(bench: Bench) -> set[int]:
     """The processes that run predict, children of the emulator."""
-    name = f"AWS_LAMBDA_FUNCTION_NAME={bench.stack.functions['predict']}".encode()
+    function = bench.stack.functions["predict"].rpartition("function:")[2].partition(":")[0]
+    name = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

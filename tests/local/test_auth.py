@@ -111,7 +111,9 @@ def test_a_valid_token_reaches_the_function(method: str, path: str, call: Any, i
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_without_a_valid_token_nothing_is_reached(method: str, path: str, call: Any, issuer: Issuer) -> None:
+def test_without_a_valid_token_nothing_is_reached(
+    method: str, path: str, call: Any, issuer: Issuer, count: Any
+) -> None:
     good, now = issuer.claims(), int(time.time())
     whole = issuer.sign(good)
     text, signature = whole.rsplit(".", 1)
@@ -132,3 +134,4 @@ def test_without_a_valid_token_nothing_is_reached(method: str, path: str, call: 
         "claims exchanged": f"{text.split('.')[0]}.{encoded(json.dumps(good | {'sub': 'admin'}).encode())}.{signature}",
     }
     assert {why: call(method, path, token) for why, token in refused.items()} == dict.fromkeys(refused, 401)
+    count("authorisation: tokens refused", len(refused))

@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-decisions bench-load bench-guard audit-dependencies sam-local lint format lock mlflow clean
+.PHONY: help setup demo up down test bench bench-decisions bench-load bench-safety bench-guard audit-dependencies sam-local lint format lock mlflow clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench-decisions: $(SYNCED)  ## how often each automatic decision errs, and a yea
 
 bench-load: $(SYNCED)  ## count answers, captures and judged predictions under load, a promotion, restarts and an outage
 	@$(RUN) -m benchmarks.load
+
+bench-safety: $(SYNCED)  ## count the faults, races, replays and forged inputs that were tried, and survived
+	@$(RUN) -m benchmarks.safety
 
 bench-guard: $(SYNCED) | $(UV)
 	@PATH="$(abspath $(dir $(UV))):$$PATH" $(RUN) -m benchmarks.speed.guard

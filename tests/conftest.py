@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OF_THE_SHELL = ("AWS_", "LIFECYCLE_", "MLFLOW_")
 # Read before the tests hide the shell's settings from the code: benchmarks/safety.py names the file here.
 COUNTS = os.environ.get("LIFECYCLE_COUNTS")
-_told: list[str] = []
+_told: dict[str, tuple[int, str]] = {}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,7 +45,7 @@ def count(request: pytest.FixtureRequest) -> Callable[..., None]:
     """
 
     def tell(name: str, value: int, target: str = "") -> None:
-        _told.append(f"{name}: {value}" + (f" (target {target})" if target else ""))
+        _told[name] = (_told.get(name, (0, ""))[0] + value, target)
         if COUNTS:
             line = {"name": name, "value": value, "target": target, "test": request.node.nodeid}
             with Path(COUNTS).open("a") as file:
@@ -58,8 +58,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was tried, in words. Under xdist each worker has its own; only the file has all."""
     if _told:
         terminalreporter.section("tried")
-        for line in _told:
-            terminalreporter.write_line(line)
+        for name, (value, target) in _told.items():
+            terminalreporter.write_line(f"{name}: {value}" + (f" (target {target})" if target else ""))
 
 
 @pytest.fixture

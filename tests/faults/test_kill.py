@@ -1,0 +1,65 @@
+"""kill -9 of a real process at every write of promote, rollback and monitor; then a fresh process finishes the job."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lifecycle.storage.audit import verify
+from lifecycle.storage.champion import load_model
+from lifecycle.storage.registry import Registry
+
+from tests.faults import story
+from tests.faults.folder import FolderObjectStore
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAMPIONS = {"promote": {"v1", "v2"}, "rollback": {"v0", "v1"}, "monitor": {"v1"}}
+ENDS_WITH = {"promote": "v2", "rollback": "v0", "monitor": "v1"}
+LEAST = {"promote": 3, "rollback": 3, "monitor": 7}
+
+
+def handle(folder, step, at=0, when="before"):
+    words = [sys.executable, "tests/faults/worker.py", str(folder), step, str(at), when]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def everything(folder):
+    return {
+        (part, info.key): FolderObjectStore(folder / part).get(info.key).data
+        for part in ("bucket", "sent")
+        for info in FolderObjectStore(folder / part).list("")
+    }
+
+
+@pytest.mark.parametrize("step", LEAST)
+def test_a_process_killed_at_any_write_is_made_good_by_the_next(step, tmp_path, count):
+    before, calm = tmp_path / "before", tmp_path / "calm"
+    story.write(FolderObjectStore(before / "bucket"))
+    shutil.copytree(before, calm)
+    done = handle(calm, step)
+    assert done.returncode == 0, done.stderr
+    writes = (calm / "writes").read_text().splitlines()
+    assert len(writes) >= LEAST[step]
+    wanted = everything(calm)
+
+    for at in range(1, len(writes) + 1):
+        for when in ("before", "after"):
+            folder = tmp_path / f"{at}-{when}"
+            shutil.copytree(before, folder)
+            killed = handle(folder, step, at, when)
+            assert killed.returncode == -signal.SIGKILL, killed.stderr
+            store = FolderObjectStore(folder / "bucket")
+            champion = Registry(store).pointer()
+            assert champion.version in CHAMPIONS[step]
+            load_model(store, champion)  # verifies the checksum
+            assert verify(store) == ()
+
+            retry = handle(folder, step)
+
+            assert retry.returncode == 0, retry.stderr
+            assert everything(folder) == wanted, f"killed {when} {writes[at - 1]}"
+            assert Registry(store).pointer().version == ENDS_WITH[step]
+            assert verify(store) == ()
+    count(f"kill -9 survived: {step}", 2 * len(writes), f">= {2 * LEAST[step]}")

@@ -1,0 +1,64 @@
+"""The predict function as Lambda runs it, over a bucket in memory that can be broken."""
+
+import importlib.util
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lifecycle.aws.wiring import predict as wiring
+from lifecycle.domain.errors import StoreUnavailable
+from lifecycle.storage.objects import MemoryObjectStore, Stored
+
+type Handler = Callable[[Any, Any], dict[str, Any]]
+
+
+class Bucket(MemoryObjectStore):
+    """Answers while ``fault`` is None, else raises it."""
+
+    fault: Exception | None = None
+
+    def get(self, key: str) -> Stored:
+        self._check()
+        return super().get(key)
+
+    def get_if_changed(self, key: str, etag: str) -> Stored | None:
+        self._check()
+        return super().get_if_changed(key, etag)
+
+    def put(self, key: str, data: bytes) -> str:
+        self._check()
+        return super().put(key, data)
+
+    def _check(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    def fail(self, detail: str) -> None:
+        self.fault = StoreUnavailable(detail)
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+@pytest.fixture
+def predict_function(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handler]:
+    """``handler(event, context)`` of functions/predict/app.py, which looks for a new champion at every request."""
+    monkeypatch.setattr(wiring, "ObstoreObjectStore", lambda *_, **__: bucket)
+    monkeypatch.setenv("LIFECYCLE_BUCKET", "lifecycle")
+    monkeypatch.setenv("LIFECYCLE_CHAMPION_TTL_SECONDS", "0")
+    root, ours = logging.getLogger(), logging.getLogger("lifecycle")
+    before = (root.handlers, root.level, ours.level)
+    wiring.api.cache_clear()
+    spec = importlib.util.spec_from_file_location("predict_app", Path(__file__).parents[2] / "functions/predict/app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module.handler
+    wiring.api.cache_clear()
+    root.handlers, root.level = before[0], before[1]
+    ours.setLevel(before[2])

@@ -155,7 +155,7 @@ def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
     assert (told["service"], told["message"], told["model_version"]) == ("monitor", "window judged: nothing", "v1")
 
 
-def test_drift_invokes_train_once_per_delivery_with_one_request_id(handler, s3, monkeypatch):
+def test_drift_invokes_train_once_per_delivery_with_one_request_id(handler, s3, monkeypatch, capsys):
     promoted(s3)
     captured(s3, [float(value % 50 + 50) for value in range(500)])
     invoked = RecordedInvocations()
@@ -168,6 +168,13 @@ def test_drift_invokes_train_once_per_delivery_with_one_request_id(handler, s3, 
     assert {(step, event["request_id"]) for step, event in invoked.events} == {
         ("train", f"monitor:{results[0]['window']}")
     }
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    # The id that train logs, and hands to promote.
+    assert {line["correlation_id"] for line in lines if line.get("message") == "window judged: retrain"} == {
+        f"monitor:{results[0]['window']}"
+    }
+    counts = [(line["WindowsJudged"], line["RetrainsStarted"], line["Alerts"]) for line in lines if "_aws" in line]
+    assert counts == [(1, 1, 0), (1, 1, 0)]
 
 
 def test_a_bad_event_raises_and_is_logged_for_a_person(handler, s3, capsys):

@@ -102,7 +102,8 @@ def test_the_decision_is_logged_as_one_json_line_with_the_request_id(handler, bu
     capsys.readouterr()
     wiring.deciding.cache_clear()
     handler(event("promote"))
-    line = json.loads(capsys.readouterr().out.splitlines()[-2])  # the last one counts
+    line, counts = (json.loads(text) for text in capsys.readouterr().out.splitlines()[-2:])
+    assert (counts["Promotions"], counts["Refusals"], counts["Rollbacks"]) == (1, 0, 0)
     assert (line["service"], line["message"]) == ("promote", "decision 1: promoted")
     assert line["correlation_id"] == event("promote")["request_id"]
 

@@ -74,3 +74,30 @@ def test_audit_of_a_bucket(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         client.put_object(Bucket="state", Key="registry/decisions/00000001.json", Body=b"{}")
         assert main(["audit", "--bucket", "state"]) == 1
     assert "problems" in capsys.readouterr().out
+
+
+def test_refused_rows_of_a_bucket_are_listed_exported_and_taken_in_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    raw = {"prediction_id": "p1", "label": "maybe", "event_time": "2026-11-01T00:00:00Z"}
+    refused = {"row": 0, "field": "label", "message": "label must be 'Yes' or 'No'.", "raw": raw}
+    mended = tmp_path / "mended.csv"
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="state")
+        client.put_object(Bucket="state", Key="contract.json", Body=datasets.contract_text("telco").encode())
+        client.put_object(Bucket="state", Key="quarantine/labels/a.jsonl", Body=json.dumps(refused).encode())
+        assert main(["quarantine", "list", "--bucket", "state"]) == 0
+        assert capsys.readouterr().out == "quarantine/labels/a.jsonl: 1 rows; 1 by label: label\n"
+        assert main(["quarantine", "export", "--bucket", "state", "quarantine/labels/a.jsonl"]) == 0
+        mended.write_text(capsys.readouterr().out)
+        assert main(["quarantine", "reingest", "--bucket", "state", str(mended)]) == 1
+        assert "row 1: label must be 'Yes' or 'No'" in capsys.readouterr().out
+        mended.write_text(mended.read_text().replace("maybe", "Yes"))
+        assert main(["quarantine", "reingest", "--bucket", "state", str(mended)]) == 0
+        assert capsys.readouterr().out.startswith("taken in as labels/incoming/mended-")
+        assert main(["quarantine", "reingest", "--bucket", "state", str(mended)]) == 0
+        assert "taken in before" in capsys.readouterr().out

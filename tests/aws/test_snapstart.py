@@ -250,3 +250,16 @@ def test_keys_in_the_environment_come_first() -> None:
     assert container_credentials.are_offered(offered)
     assert not container_credentials.are_offered({**offered, container_credentials.KEY: "AKIA"})
     assert not container_credentials.are_offered({container_credentials.ENDPOINT: "http://x/"})
+
+
+def test_lambdas_own_module_takes_the_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that comes with the runtime interface client, so that the double above cannot drift from it."""
+    real = pytest.importorskip("snapshot_restore_py")
+    monkeypatch.setattr(real, "_before_snapshot_registry", [])
+    monkeypatch.setattr(real, "_after_restore_registry", [])
+    assert wiring.register_hooks()
+    hooks = [
+        [getattr(one, "func", one[0] if isinstance(one, tuple) else one) for one in registry]
+        for registry in (real.get_before_snapshot(), real.get_after_restore())
+    ]
+    assert hooks == [[wiring.before_snapshot], [wiring.after_restore]]

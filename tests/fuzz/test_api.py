@@ -20,7 +20,7 @@ LEAST_CASES = 2_000
 CONFIG = {
     "seed": 20261123,
     "workers": 1,
-    "generation": {"deterministic": True, "max-examples": 260},
+    "generation": {"deterministic": True, "max-examples": 400},
     # Its own list of right refusals does not know 413.
     "checks": {"negative_data_rejection": {"expected-statuses": [400, 405, 413, 422]}},
 }

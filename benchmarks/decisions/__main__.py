@@ -19,13 +19,13 @@ from benchmarks.decisions.table import Table
 QUICK = bool(os.environ.get("QUICK"))
 REPEATS = 200 if QUICK else 1000
 GATES = 200 if QUICK else 400
-NULL_YEARS = 40 if QUICK else 200
-YEARS = dict.fromkeys(POLICIES, 1) if QUICK else {"guarded": 10, "never": 10, "seed": 3, "always": 2}
+NULL_YEARS = 200
+YEARS = dict.fromkeys(POLICIES, 1) if QUICK else {"guarded": 5, "never": 5, "seed": 2, "always": 1}
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "decisions.json"
 
 
 def null_years(table: Table) -> None:
-    for policy, count in (("guarded", NULL_YEARS), ("seed", max(NULL_YEARS // 10, 2))):
+    for policy, count in (("guarded", NULL_YEARS), ("seed", 10)):
         with ProcessPoolExecutor(PROCESSES) as pool:
             asked = list(pool.map(partial(_null_year, policy), range(count)))
         target = "<= 1" if policy == "guarded" else ""

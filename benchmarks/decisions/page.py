@@ -68,6 +68,8 @@ def write(figures: list[dict[str, Any]], told: list[Told], command: str) -> None
     lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     for one in told:
         row = one.row()
+        if one.policy in ("always", "never"):  # they decide nothing
+            row["first action after, windows"] = row["false retrains"] = ""
         lines.append("| " + " | ".join(_cell(name, row[name]) for name in names) + " |")
     lines += ["", READ_THIS, ""]
     (DOCS / "error-rates.md").write_text("\n".join(lines), encoding="utf-8")

@@ -141,7 +141,7 @@ def estimates(table: Table, repeats: int) -> None:
         told = estimate_performance(profile_of(one.model, one.reference, rows.frame).scores)
         assert told.roc_auc is not None
         errors.append(abs(told.roc_auc - roc_auc(logits(one.model, rows.frame), rows.y)))
-    table.mean("CBPE: mean |estimated - realised ROC-AUC|, covariate shift", errors, "<= 0.02")
+    table.mean("CBPE: distance of estimated from realised ROC-AUC, covariate shift", errors, "<= 0.02")
 
 
 def gates(table: Table, repeats: int) -> None:
@@ -165,7 +165,7 @@ def gates(table: Table, repeats: int) -> None:
     better = f"truly better (mean {np.mean(gains):+.3f} ROC-AUC)"
     for name, target in (("no change", "<= 0.10"), ("recall-gamed", "<= 0.03"), ("truly better", ">= 0.85")):
         told = better if name == "truly better" else name
-        table.share(f"promoted: {told}, {HOLDOUT} holdout rows", counts["guarded", name], repeats, target)
+        table.share(f"promoted: {told}, {HOLDOUT:,} holdout rows", counts["guarded", name], repeats, target)
         table.share("  the same, seed", counts["seed", name], repeats)
 
 

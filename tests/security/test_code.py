@@ -33,7 +33,6 @@ ATTRIBUTES = {
     ("np", "load"): "may unpickle",
     ("pd", "read_pickle"): "unpickles",
     ("pd", "eval"): "runs text",
-    ("random", "seed"): "is not for secrets",
 }
 # importlib.metadata reads versions, and imports nothing.
 ALLOWED = {"importlib.metadata"}

@@ -157,7 +157,6 @@ class TestContractFirst:
         assert decision.action == "alert"
         assert "data fault upstream, price:missing" in decision.reasons[0]
 
-
     def test_rows_that_are_too_few_without_the_refused_ones_decide_nothing(self):
         given = evidence(report(DRIFTED), rows=195, refused=8)
 

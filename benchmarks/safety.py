@@ -17,7 +17,15 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, LOAD = (ROOT / "benchmarks/results" / name for name in ("safety.json", "load.json"))
-TESTS = ("tests/faults", "tests/storage", "tests/aws/test_s3_faults.py", "tests/fuzz", "tests/security")
+TESTS = (
+    "tests/faults",
+    "tests/storage",
+    "tests/aws/test_s3_faults.py",
+    "tests/functions/test_serving_faults.py",
+    "tests/fuzz",
+    "tests/security",
+    "tests/local/test_auth.py",
+)
 COMPARE = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
 
 

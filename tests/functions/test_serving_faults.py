@@ -86,7 +86,12 @@ def counted(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_last_good_champion_serves_says_so_and_recovers_by_itself(
-    predict_function: Any, bucket: Any, models: list[Model], capsys: pytest.CaptureFixture[str], fault: str
+    predict_function: Any,
+    bucket: Any,
+    models: list[Model],
+    capsys: pytest.CaptureFixture[str],
+    fault: str,
+    count: Callable[..., None],
 ) -> None:
     good, bad, next_one = models
     publish(bucket, good.version, {MODEL: encode(good.to_dict())})
@@ -112,6 +117,7 @@ def test_the_last_good_champion_serves_says_so_and_recovers_by_itself(
     assert json.loads(predict_function(PREDICT, None)["body"])["model_version"] == next_one.version
     assert json.loads(predict_function(STATUS, None)["body"])["champion"]["stale"] is False
     assert counted(capsys)["ChampionStale"] == 0
+    count("serving: faults of the store survived by the last good champion", 1, ">= 7")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -133,7 +139,7 @@ def test_a_first_start_under_fault_is_a_503_and_recovers(
 
 
 def test_over_a_thousand_promotions_no_request_fails_and_none_mixes_two_models(
-    predict_function: Any, bucket: Any, models: list[Model], telco: Contract, capsys: pytest.CaptureFixture[str]
+    predict_function: Any, bucket: Any, models: list[Model], telco: Contract, count: Callable[..., None]
 ) -> None:
     row = telco.check(json.loads(PREDICT["body"])).values
     logits = {model.version: model.score(row).logit for model in models}
@@ -175,8 +181,9 @@ def test_over_a_thousand_promotions_no_request_fails_and_none_mixes_two_models(
     captured = Counter(
         json.loads(line)["model"] for info in bucket.list("capture/") for line in bucket.get(info.key).data.splitlines()
     )
-    with capsys.disabled():
-        print(f"\n{PROMOTIONS} promotions, {len(answers)} requests, {len(failed)} failed, {len(mixed)} mixed")
+    count("serving: promotions while requests ran", PROMOTIONS, ">= 1000")
+    count("serving: requests answered meanwhile", len(answers), ">= 4000")
+    count("serving: failed or of mixed versions", len(failed) + len(mixed), "== 0")
     assert raised == failed == mixed == []
     assert len(served) == 3
     assert captured == served + Counter(

@@ -1,0 +1,29 @@
+"""Every locked dependency of every Lambda package has a wheel for the other architecture too, by its locked hash."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = sorted((ROOT / "functions").glob("*/requirements*.txt"))
+
+
+@pytest.mark.parametrize("requirements", REQUIREMENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("machine", ["aarch64", "x86_64"])
+def test_there_is_a_wheel_of_everything(requirements: Path, machine: str, tmp_path: Path) -> None:
+    uv = shutil.which("uv") or shutil.which("uv", path=str(ROOT / ".local/uv/bin"))
+    if uv is None:
+        pytest.skip("no uv to resolve with; functions/build.py would use pip")
+    words = ["pip", "install", "--dry-run", "--target", str(tmp_path), "--python-version", "3.13"]
+    words += ["--python-platform", f"{machine}-manylinux_2_34", "--only-binary", ":all:", "--require-hashes"]
+    found = subprocess.run([uv, *words, "-r", str(requirements)], capture_output=True, text=True, check=False)
+    if "error sending request" in found.stderr or "Failed to fetch" in found.stderr:
+        pytest.skip("the package index does not answer")
+    assert found.returncode == 0, found.stderr
+
+
+def test_every_package_is_looked_at() -> None:
+    assert {path.parent.name for path in REQUIREMENTS} == {"predict", "monitor", "train", "promote"}
+    assert len(REQUIREMENTS) == 5

@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-decisions bench-load bench-safety bench-guard audit-dependencies sam-local lint format lock mlflow clean
+.PHONY: help setup demo up down test bench bench-decisions bench-load bench-safety bench-guard audit-dependencies sam-local image lint format lock mlflow clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,15 @@ bench-guard: $(SYNCED) | $(UV)
 sam-local: $(SYNCED)  ## build the packages and send every event through the real SAM CLI (needs Docker and sam)
 	@$(RUN) -m local.sam
 
+IMAGE_BASE ?= python:3.13-slim
+IMAGE_ARCH ?= $(subst arm64,aarch64,$(shell uname -m))
+
+image: | $(UV)  ## build the container image of train and batch (needs Docker; IMAGE_BASE names another Python 3.13)
+	@rm -rf .local/image && mkdir -p .local/image
+	@$(UV) pip install --quiet --link-mode=copy --target .local/image/site --python-version 3.13 \
+	  --python-platform $(IMAGE_ARCH)-manylinux_2_34 --only-binary :all: --require-hashes -r functions/requirements-image.txt
+	@docker build --quiet --build-arg BASE=$(IMAGE_BASE) --tag lifecycle .
+
 lint: $(SYNCED)  ## style, types, layering, template
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -79,6 +88,7 @@ lock: | $(UV)  ## resolve uv.lock, and write each function's requirements from i
 	$(UV) lock
 	for step in predict monitor train promote; do $(EXPORT) --extra $$step --output-file functions/$$step/requirements.txt || exit; done
 	$(EXPORT) --extra batch --output-file functions/predict/requirements-batch.txt
+	$(filter-out --prune boto3,$(EXPORT)) --extra train --extra batch --output-file functions/requirements-image.txt
 
 clean: down  ## stop the cloud and delete everything that was generated, stored state included
 	rm -rf .local .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -28,7 +28,15 @@ def test_requirements_are_in_step_with_the_lock(extra: str) -> None:
     assert (ROOT / "functions" / FILES[extra]).read_text() == export(extra), "run `make lock`"
 
 
-@pytest.mark.parametrize("file", FILES.values())
+def test_the_images_are_those_of_train_and_batch_with_what_lambda_brings_itself() -> None:
+    command = [UV, "export", "--quiet", "--frozen", "--package", "lifecycle", "--no-emit-workspace", "--no-header"]
+    command += ["--no-annotate", "--extra", "train", "--extra", "batch"]
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert (ROOT / "functions/requirements-image.txt").read_text() == told, "run `make lock`"
+    assert "boto3==" in told
+
+
+@pytest.mark.parametrize("file", [*FILES.values(), "requirements-image.txt"])
 def test_every_requirement_is_pinned_and_hashed(file: str) -> None:
     """pip switches to --require-hashes by itself once one line has a hash, and then refuses the rest."""
     requirements = (ROOT / "functions" / file).read_text().replace("\\\n", " ").splitlines()

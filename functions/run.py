@@ -1,0 +1,54 @@
+"""Runs a step outside Lambda, as the container image does: ``run.py train|batch [EVENT]``, the event as JSON, a file, or on standard input.
+
+The very handlers that Lambda calls. Prints the result as one JSON line, after the log lines; exit status 1 says that the step raised,
+2 that it was called wrongly.
+"""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+STEPS = {"train": HERE / "train" / "app.py", "batch": HERE / "predict" / "batch.py"}
+
+
+def main(arguments: list[str]) -> int:
+    if not 1 <= len(arguments) <= 2 or arguments[0] not in STEPS:
+        print(
+            f"usage: run.py {'|'.join(STEPS)} [EVENT], with EVENT as JSON, the name of a file, or on standard input",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        event = read(arguments[1] if len(arguments) == 2 else "-")
+    except (OSError, ValueError) as error:
+        print(f"the event cannot be read: {error}", file=sys.stderr)
+        return 2
+    try:
+        print(json.dumps(handler(STEPS[arguments[0]])(event, None)))
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def read(given: str) -> Any:
+    """JSON from standard input (``-``), from the argument itself, or from the file it names."""
+    if given == "-":
+        return json.load(sys.stdin)
+    return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text(encoding="utf-8"))
+
+
+def handler(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("handler", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.handler
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

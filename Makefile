@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-decisions bench-load bench-safety bench-guard audit-dependencies sam-local image lint format lock mlflow clean
+.PHONY: help setup demo up down test bench bench-decisions bench-load bench-safety bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ image: | $(UV)  ## build the container image of train and batch (needs Docker; I
 	@$(UV) pip install --quiet --link-mode=copy --target .local/image/site --python-version 3.13 \
 	  --python-platform $(IMAGE_ARCH)-manylinux_2_34 --only-binary :all: --require-hashes -r functions/requirements-image.txt
 	@docker build --quiet --build-arg BASE=$(IMAGE_BASE) --tag lifecycle .
+
+audit-template: | $(UV)  ## look template.yaml over with checkov; .checkov.yaml has the reasons for what is left
+	@$(UV) tool run --quiet --python 3.13 --from checkov==3.2.500 checkov --config-file .checkov.yaml
 
 lint: $(SYNCED)  ## style, types, layering, template
 	.venv/bin/ruff check .

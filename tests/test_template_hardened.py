@@ -1,0 +1,155 @@
+"""What the template promises of security and of being watched, with its conditions resolved for a stage."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.package import packaged
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = ("PredictFunction", "BatchFunction", "MonitorFunction", "TrainFunction", "PromoteFunction")
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return packaged(ROOT, lambda key, body: None)
+
+
+def resolved(template: dict[str, Any], **given: str) -> dict[str, Any]:
+    """The resources that a stack with these parameters has, their ``Fn::If`` decided."""
+    parameters = {name: one.get("Default", "") for name, one in template["Parameters"].items()} | given
+
+    def holds(rule: Any) -> bool:
+        match rule:
+            case {"Condition": str(name)}:
+                return holds(template["Conditions"][name])
+            case {"Fn::Equals": [left, right]}:
+                return value(left) == value(right)
+            case {"Fn::Not": [one]}:
+                return not holds(one)
+            case {"Fn::And": list(all_of)}:
+                return all(holds(one) for one in all_of)
+            case {"Fn::Or": list(any_of)}:
+                return any(holds(one) for one in any_of)
+        raise AssertionError(f"{rule} is not understood here")
+
+    def value(one: Any) -> Any:
+        match one:
+            case {"Fn::If": [str(name), yes, no]}:
+                return value(yes if holds({"Condition": name}) else no)
+            case {"Ref": str(name)} if name in parameters:
+                return parameters[name]
+            case dict():
+                found = {key: value(inner) for key, inner in one.items()}
+                return {key: inner for key, inner in found.items() if inner != {"Ref": "AWS::NoValue"}}
+            case list():
+                return [value(inner) for inner in one]
+        return one
+
+    return {
+        name: value(resource)
+        for name, resource in template["Resources"].items()
+        if "Condition" not in resource or holds({"Condition": resource["Condition"]})
+    }
+
+
+def routes(resources: dict[str, Any]) -> set[str]:
+    return {
+        one["Properties"]["AuthorizationType"]
+        for one in resources.values()
+        if one["Type"] == "AWS::ApiGatewayV2::Route"
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"NONE"}),
+        ({"Stage": "prod"}, {"AWS_IAM"}),
+        ({"ApiAuth": "iam"}, {"AWS_IAM"}),
+        ({"Stage": "prod", "ApiAuth": "jwt", "JwtIssuer": "https://issuer", "JwtAudience": "us"}, {"JWT"}),
+    ],
+)
+def test_every_route_asks_who_calls_as_the_stage_wants(
+    template: dict[str, Any], given: dict[str, str], expected: set[str]
+) -> None:
+    resources = resolved(template, **given)
+    assert routes(resources) == expected
+    assert ("JwtAuthorizer" in resources) == (expected == {"JWT"})
+
+
+def test_a_production_api_cannot_be_left_open(template: dict[str, Any]) -> None:
+    rule = template["Rules"]["ProdIsNotOpen"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ApiAuth"}, "none"]}]}
+
+
+def test_browsers_of_other_origins_are_kept_out_unless_named(template: dict[str, Any]) -> None:
+    assert "CorsConfiguration" not in resolved(template)["Api"]["Properties"]
+    named = resolved(template, CorsOrigins="https://a.example")["Api"]["Properties"]["CorsConfiguration"]
+    assert named["AllowOrigins"] == {"Fn::Split": [",", "https://a.example"]}
+
+
+def test_the_stage_throttles_and_logs(template: dict[str, Any]) -> None:
+    stage = resolved(template)["ApiStage"]["Properties"]
+    assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 200, "ThrottlingRateLimit": 100}
+    assert stage["AccessLogSettings"]["DestinationArn"] == {"Fn::GetAtt": ["AccessLogs", "Arn"]}
+
+
+def test_the_bucket_takes_no_plain_http_and_overwrites_nothing_blindly(template: dict[str, Any]) -> None:
+    statements = template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    denied = {one["Sid"]: one for one in statements}
+    assert {one["Effect"] for one in statements} == {"Deny"}
+    assert denied["TlsOnly"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    pointer, created = denied["MovePointerByComparison"], denied["CreateOnly"]
+    assert pointer["Condition"]["Null"] == {"s3:if-match": "true", "s3:if-none-match": "true"}
+    assert created["Condition"]["Null"] == {"s3:if-none-match": "true"}
+    prefixes = [one["Fn::Sub"].removeprefix("${Bucket.Arn}/") for one in created["Resource"]]
+    assert prefixes == ["models/*", "registry/decisions/*", "monitoring/reports/*"]
+
+
+def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
+    resources = resolved(template)
+    queue = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+    assert resources["DeadLetters"]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    for name in ("BatchFunction", "MonitorFunction", "TrainFunction", "PromoteFunction"):
+        sent = resources[name]["Properties"]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+        assert sent == {"Type": "SQS", "Destination": queue}, name
+    schedule = resources["MonitorFunction"]["Properties"]["Events"]["Schedule"]["Properties"]
+    assert schedule["DeadLetterConfig"] == {"Arn": queue}
+    assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
+
+def test_every_function_logs_json_into_a_group_that_forgets(template: dict[str, Any]) -> None:
+    resources = resolved(template, LogRetentionDays="30")
+    for name in FUNCTIONS:
+        config = resources[name]["Properties"]["LoggingConfig"]
+        assert config["LogFormat"] == "JSON"
+        assert resources[config["LogGroup"]["Ref"]]["Properties"]["RetentionInDays"] == "30", name
+
+
+def test_train_and_promote_run_one_at_a_time_unless_the_account_is_too_small(template: dict[str, Any]) -> None:
+    for name in ("TrainFunction", "PromoteFunction"):
+        assert resolved(template)[name]["Properties"]["ReservedConcurrentExecutions"] == 1
+        assert "ReservedConcurrentExecutions" not in resolved(template, ReserveConcurrency="false")[name]["Properties"]
+
+
+def test_alarms_tell_the_topic_if_there_is_one(template: dict[str, Any]) -> None:
+    def alarms(**given: str) -> dict[str, Any]:
+        found = resolved(template, **given)
+        return {name: one["Properties"] for name, one in found.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+
+    assert all("AlarmActions" not in one for one in alarms().values())
+    assert all(one["AlarmActions"] == ["arn:topic"] for one in alarms(AlarmTopicArn="arn:topic").values())
+    assert {one["MetricName"] for one in alarms().values()} == {
+        "Errors", "Duration", "CaptureFailures", "WindowsJudged", "Alerts", "ApproximateNumberOfMessagesVisible",
+    }  # fmt: skip
+
+
+def test_predict_is_called_by_its_alias_and_starts_from_a_snapshot_only_when_asked(template: dict[str, Any]) -> None:
+    predict = resolved(template)["PredictFunction"]["Properties"]
+    assert predict["AutoPublishAlias"] == "live"
+    assert "SnapStart" not in predict
+    asked = resolved(template, PredictSnapStart="on")["PredictFunction"]["Properties"]
+    assert asked["SnapStart"] == {"ApplyOn": "PublishedVersions"}

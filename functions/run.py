@@ -4,14 +4,15 @@ The very handlers that Lambda calls. Prints the result as one JSON line, after t
 2 that it was called wrongly.
 """
 
-import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+type Handler = Callable[[Any, Any], Any]
 HERE = Path(__file__).resolve().parent
-STEPS = {"train": HERE / "train" / "app.py", "batch": HERE / "predict" / "batch.py"}
+STEPS = {"train": "train", "batch": "predict"}  # and the folder of its handler
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
         print(f"the event cannot be read: {error}", file=sys.stderr)
         return 2
     try:
-        print(json.dumps(handler(STEPS[arguments[0]])(event, None)))
+        print(json.dumps(handler(arguments[0])(event, None)))
     except Exception as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -41,13 +42,14 @@ def read(given: str) -> Any:
     return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text(encoding="utf-8"))
 
 
-def handler(file: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("handler", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.handler
+def handler(step: str) -> Handler:
+    """The handler of functions/train/app.py, or of functions/predict/batch.py. Each has its own folder, as its package has."""
+    sys.path.insert(0, str(HERE / STEPS[step]))
+    if step == "train":
+        from app import handler as found
+    else:
+        from batch import handler as found
+    return found
 
 
 if __name__ == "__main__":

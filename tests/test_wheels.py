@@ -1,7 +1,9 @@
 """Every locked dependency of every Lambda package has a wheel for the other architecture too, by its locked hash."""
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,15 @@ def test_there_is_a_wheel_of_everything(requirements: Path, machine: str, tmp_pa
 def test_every_package_is_looked_at() -> None:
     assert {path.parent.name for path in REQUIREMENTS} == {"predict", "monitor", "train", "promote"}
     assert len(REQUIREMENTS) == 5
+
+
+@pytest.mark.parametrize(("arch", "machine"), [("arm64", 0xB7), ("", 0x3E)])
+def test_the_package_is_built_for_the_processor_that_was_asked_for(arch: str, machine: int, tmp_path: Path) -> None:
+    """As `ARCH=arm64 sam build` does; 0xB7 is AArch64 and 0x3E x86-64 in an ELF header."""
+    here = Path(sys.executable).resolve().parent
+    words = ["make", "--silent", "build-PromoteFunction", f"ARTIFACTS_DIR={tmp_path}"]
+    environment = os.environ | {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}", "ARCH": arch}
+    subprocess.run(words, cwd=ROOT / "functions/promote", env=environment, check=True, capture_output=True)
+    native = list(tmp_path.rglob("*.so"))
+    assert native
+    assert {path.read_bytes()[18] for path in native} == {machine}

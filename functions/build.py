@@ -10,6 +10,7 @@ It needs a Python with pip, or uv on PATH (quicker). Nothing is compiled from so
 
 import argparse
 import compileall
+import hashlib
 import platform
 import py_compile
 import shutil
@@ -27,6 +28,9 @@ WHEEL_TAGS = {"x86_64": "x86_64", "arm64": "aarch64"}
 UNUSED = ("cryptography", "cffi", "_cffi_backend", "pycparser")
 # Packages that other packages' code imports although they look like tests.
 KEEP = ("numpy/testing", "numpy/_core/tests", "sklearn/utils/tests")
+# SAM publishes a new version of predict, which its alias then names, when the function's own code changes, and does not look at
+# the layer: so the library's hash is part of each package.
+STAMP = "library.sha256"
 DEVELOPMENT_FILES = (".pyi", ".h", ".hpp", ".pxd", ".pyx", ".c", ".cpp", ".a", ".f90", ".tp")
 
 
@@ -123,8 +127,18 @@ def build(name: str, target: Path, arch: str) -> None:
     strip(target, arch)
     for handler in package.handlers:
         shutil.copyfile(HERE / package.folder / handler, target / handler)
+    (target / STAMP).write_text(library_sha256() + "\n", encoding="utf-8")
     if package.precompile:
         precompile(target, "/var/task")
+
+
+def library_sha256() -> str:
+    """Names the library's source, wherever it lies and whatever its files' times are."""
+    digest = hashlib.sha256()
+    for path in sorted(LIBRARY.rglob("*.py")):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(LIBRARY).as_posix()} {len(data)}\n".encode() + data)
+    return digest.hexdigest()
 
 
 def precompile(target: Path, place: str) -> None:

@@ -105,6 +105,8 @@ def test_the_bucket_takes_no_plain_http_and_overwrites_nothing_blindly(template:
     pointer, created = denied["MovePointerByComparison"], denied["CreateOnly"]
     assert pointer["Condition"]["Null"] == {"s3:if-match": "true", "s3:if-none-match": "true"}
     assert created["Condition"]["Null"] == {"s3:if-none-match": "true"}
+    # Without this, parts of a multipart upload would be refused, which carry no precondition.
+    assert pointer["Condition"]["Bool"] == created["Condition"]["Bool"] == {"s3:ObjectCreationOperation": "true"}
     prefixes = [one["Fn::Sub"].removeprefix("${Bucket.Arn}/") for one in created["Resource"]]
     assert prefixes == ["models/*", "registry/decisions/*", "monitoring/reports/*"]
 
@@ -145,6 +147,12 @@ def test_alarms_tell_the_topic_if_there_is_one(template: dict[str, Any]) -> None
     assert {one["MetricName"] for one in alarms().values()} == {
         "Errors", "Duration", "CaptureFailures", "WindowsJudged", "Alerts", "ApproximateNumberOfMessagesVisible",
     }  # fmt: skip
+
+
+def test_a_monitor_that_does_not_run_is_told_unless_nobody_scheduled_it(template: dict[str, Any]) -> None:
+    alarm = resolved(template)["MonitorNotRunAlarm"]["Properties"]
+    assert (alarm["TreatMissingData"], alarm["EvaluationPeriods"]) == ("breaching", 2)
+    assert "MonitorNotRunAlarm" not in resolved(template, MonitorScheduleState="DISABLED")
 
 
 def test_predict_is_called_by_its_alias_and_starts_from_a_snapshot_only_when_asked(template: dict[str, Any]) -> None:

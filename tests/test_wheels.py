@@ -41,3 +41,18 @@ def test_the_package_is_built_for_the_processor_that_was_asked_for(arch: str, ma
     native = list(tmp_path.rglob("*.so"))
     assert native
     assert {path.read_bytes()[18] for path in native} == {machine}
+
+
+def test_a_package_changes_with_the_library_so_that_predicts_alias_moves_on(tmp_path: Path) -> None:
+    """SAM publishes a version when the function's package changes, and does not look at the layer."""
+    told = []
+    for name, line in (("a", ""), ("b", "# another library\n")):
+        project = tmp_path / name
+        shutil.copytree(ROOT / "functions", project / "functions")
+        shutil.copytree(ROOT / "layers", project / "layers", ignore=shutil.ignore_patterns("__pycache__"))
+        with (project / "layers/lifecycle/lifecycle/domain/gate.py").open("a") as file:
+            file.write(line)
+        words = [sys.executable, "-c", "import build; print(build.library_sha256())"]
+        told.append(subprocess.run(words, cwd=project / "functions", capture_output=True, text=True, check=True).stdout)
+    assert told[0] != told[1]
+    assert len(told[0].strip()) == 64

@@ -11,6 +11,8 @@ It needs a Python with pip, or uv on PATH (quicker). Nothing is compiled from so
 import argparse
 import compileall
 import hashlib
+import importlib.util
+import os
 import platform
 import py_compile
 import shutil
@@ -56,7 +58,8 @@ PACKAGES = {
 def install(requirements: Path, target: Path, arch: str) -> None:
     """Install exactly the locked wheels of the Lambda platform, hashes checked."""
     tag = WHEEL_TAGS[arch]
-    if uv := shutil.which("uv"):
+    # `make setup` may have brought a uv for this project alone.
+    if uv := shutil.which("uv", path=str(HERE.parent / ".local/uv/bin")) or shutil.which("uv"):
         command = [
             uv,
             "pip",
@@ -69,6 +72,10 @@ def install(requirements: Path, target: Path, arch: str) -> None:
             "--python-platform",
             f"{tag}-manylinux_2_34",
         ]
+    elif importlib.util.find_spec("pip") is None:
+        raise SystemExit(
+            f"{sys.executable} has no pip, and there is no uv on the PATH; build with a Python that has one."
+        )
     else:
         platforms = [f"--platform=manylinux{suffix}_{tag}" for suffix in ("2014", "_2_17", "_2_28", "_2_34")]
         command = [
@@ -84,7 +91,8 @@ def install(requirements: Path, target: Path, arch: str) -> None:
         ]
         command += ["--implementation=cp", "--no-deps"]
     command += ["--only-binary=:all:", "--require-hashes", "--target", str(target), "-r", str(requirements)]
-    subprocess.run(command, check=True)  # noqa: S603 - every word is ours
+    # Trust what this machine trusts: a company's proxy may sign with its own certificate.
+    subprocess.run(command, check=True, env={"UV_SYSTEM_CERTS": "1", **os.environ})  # noqa: S603 - every word is ours
 
 
 def prune(target: Path) -> None:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +31,7 @@ from local import customers, datasets, keep
 from local.api import Api
 from local.cloud import ROOT, stop
 from local.deploy import Stack, bring_up
+from local.proxy import UNAVAILABLE, Proxy
 
 RESULTS = ROOT / "benchmarks" / "results" / "load.json"
 CLIENTS = 4  # the emulator's limit of concurrent functions
@@ -46,57 +46,6 @@ PARAMETERS = keep.PARAMETERS | {
     "MonitorSchedule": "rate(30 minutes)",
     "MonitorScheduleState": "DISABLED",
 }
-
-
-class Proxy:
-    """Stands between the functions and the cloud on loopback; while ``outage`` is set, S3 refuses captures."""
-
-    def __init__(self) -> None:
-        self.target = 0
-        self.outage = threading.Event()
-        self.refused = 0
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def forward(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                if proxy.outage.is_set() and self.command == "PUT" and "/capture/" in self.path:
-                    proxy.refused += 1
-                    return self.answer(503, [], b"<Error><Code>ServiceUnavailable</Code></Error>")
-                headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-                with contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.target, timeout=120)) as cloud:
-                    cloud.request(self.command, self.path, body, headers)
-                    answer = cloud.getresponse()
-                    self.answer(answer.status, answer.getheaders(), answer.read())
-
-            def answer(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-                self.send_response_only(status)
-                for name, value in headers:
-                    if name.lower() not in ("content-length", "transfer-encoding", "connection"):
-                        self.send_header(name, value)
-                length = next((value for name, value in headers if name.lower() == "content-length"), str(len(body)))
-                self.send_header("content-length", length if self.command == "HEAD" else str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815 -- the names of the library
-
-            def log_message(self, format: str, *arguments: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class Clients:
@@ -164,7 +113,7 @@ class Bench:
 
     stack: Stack
     api: Api
-    proxy: Proxy
+    outage: threading.Event
     customers: Sequence[Any]
     first: str = ""
     second: str = ""
@@ -257,23 +206,23 @@ def restart(bench: Bench, clients: Clients) -> None:
         time.sleep(2)
 
 
-def outage(bench: Bench) -> None:
+def capture_outage(bench: Bench) -> None:
     """S3 refuses captures, and takes them again: the process that answered keeps them meanwhile."""
-    bench.proxy.outage.set()
+    bench.outage.set()
     time.sleep(OUTAGE_SECONDS)
     waiting = bench.api.get("/status").body["capture"]["pending"]
-    bench.proxy.outage.clear()
+    bench.outage.clear()
     bench.note("capture outage: predictions waiting in memory when S3 came back", waiting, "> 0", waiting > 0)
 
 
 def kill(bench: Bench, clients: Clients) -> int:
     """End predict's process by SIGKILL while it holds captures that S3 refuses: they are lost, and /status had told how many."""
-    bench.proxy.outage.set()
+    bench.outage.set()
     time.sleep(OUTAGE_SECONDS / 2)
     with clients.held():
         waiting = bench.api.get("/status").body["capture"]["pending"]
         assert end(bench, signal.SIGKILL)
-        bench.proxy.outage.clear()
+        bench.outage.clear()
     bench.note("kill -9 in an outage: captures that /status said were only in memory", waiting, "> 0", waiting > 0)
     return int(waiting)
 
@@ -302,20 +251,23 @@ def workers(bench: Bench) -> set[int]:
 
 
 def run(home: Path) -> list[dict[str, Any]]:
-    with Proxy() as proxy:
+    outage = threading.Event()
+    with Proxy(
+        lambda method, path: UNAVAILABLE if outage.is_set() and method == "PUT" and "/capture/" in path else None
+    ) as proxy:
         stack = bring_up(home, PARAMETERS | {"EndpointUrl": proxy.url})
         proxy.target = stack.cloud.port
         first, others = customers.split(datasets.telco())
         keep.seed(stack, f"data/{datetime.now(UTC):%Y-%m-%d}/customers.csv", first.to_csv(index=False))
         decision = keep.train_first(stack)
         requests = customers.as_requests(others, datasets.contract("telco"))
-        bench = Bench(stack, Api(stack.api_url), proxy, requests, decision.candidate or "", f"{decision.candidate}-b")
+        bench = Bench(stack, Api(stack.api_url), outage, requests, decision.candidate or "", f"{decision.candidate}-b")
         bench.api.predict(requests[0])
         print(f"Champion {bench.first}; {CLIENTS} clients, every other request a list of {LIST_ROWS} rows.", flush=True)
         bench.phase("steady", lambda _: None)
         bench.phase("promotion and rollback", lambda _: promote(bench))
         bench.phase("two restarts", lambda clients: restart(bench, clients))
-        bench.phase("capture outage", lambda _: outage(bench), seconds=TRAFFIC_SECONDS + 2)
+        bench.phase("capture outage", lambda _: capture_outage(bench), seconds=TRAFFIC_SECONDS + 2)
         bench.phase("kill -9 in an outage", lambda clients: kill(bench, clients), seconds=TRAFFIC_SECONDS - 2)
         return bench.rows
 

@@ -86,6 +86,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LAMBDA_ACCOUNT_CONCURRENCY": "4",
+        "SFN_WAIT_SCALE": "0.05",  # a state machine waits a twentieth of the time before it tries again
         "DOCKER_HOST": "unix:///nonexistent",  # never look for, or clean up, anybody's containers
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "test",

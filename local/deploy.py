@@ -22,11 +22,12 @@ DEPLOY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A deployed stack. ``functions`` maps a step's name to its function's name."""
+    """A deployed stack. ``functions`` maps a step's name to its function's name; ``machine``: the ARN of the state machine of batch jobs."""
 
     cloud: Cloud
     bucket: str
     functions: Mapping[str, str]
+    machine: str
 
     @property
     def store(self) -> Boto3ObjectStore:
@@ -81,7 +82,13 @@ def bring_up(home: Path, parameters: Mapping[str, str], *, root: Path = ROOT) ->
             return stack
         stop(home)
     stack = deploy(start(home), parameters, root=root)
-    note = {"pid": stack.cloud.pid, "fingerprint": wanted, "bucket": stack.bucket, "functions": dict(stack.functions)}
+    note = {
+        "pid": stack.cloud.pid,
+        "fingerprint": wanted,
+        "bucket": stack.bucket,
+        "functions": dict(stack.functions),
+        "machine": stack.machine,
+    }
     (home / "stack.json").write_text(json.dumps(note))
     return stack
 
@@ -122,7 +129,7 @@ def deploy(
     functions = {
         name.removesuffix("Function").lower(): value for name, value in outputs.items() if name.endswith("Function")
     }
-    return Stack(cloud, outputs["BucketName"], functions)
+    return Stack(cloud, outputs["BucketName"], functions, outputs["BatchJob"])
 
 
 def _fingerprint(root: Path, parameters: Mapping[str, str]) -> str:
@@ -135,7 +142,7 @@ def _noted(cloud: Cloud, fingerprint: str) -> Stack | None:
     try:
         note = json.loads((cloud.home / "stack.json").read_text())
         if (note["pid"], note["fingerprint"]) == (cloud.pid, fingerprint):
-            return Stack(cloud, note["bucket"], note["functions"])
+            return Stack(cloud, note["bucket"], note["functions"], note["machine"])
     except (OSError, ValueError, KeyError):
         pass
     return None

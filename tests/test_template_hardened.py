@@ -1,9 +1,11 @@
 """What the template promises of security and of being watched, with its conditions resolved for a stage."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lifecycle.domain import errors
 
 from local.package import packaged
 
@@ -146,6 +148,7 @@ def test_alarms_tell_the_topic_if_there_is_one(template: dict[str, Any]) -> None
     assert all(one["AlarmActions"] == ["arn:topic"] for one in alarms(AlarmTopicArn="arn:topic").values())
     assert {one["MetricName"] for one in alarms().values()} == {
         "Errors", "Duration", "CaptureFailures", "WindowsJudged", "Alerts", "ApproximateNumberOfMessagesVisible",
+        "ExecutionsFailed",
     }  # fmt: skip
 
 
@@ -161,3 +164,61 @@ def test_predict_is_called_by_its_alias_and_starts_from_a_snapshot_only_when_ask
     assert "SnapStart" not in predict
     asked = resolved(template, PredictSnapStart="on")["PredictFunction"]["Properties"]
     assert asked["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+
+
+def test_the_batch_job_goes_on_past_a_failed_shard_and_tries_again_what_may_pass(template: dict[str, Any]) -> None:
+    states = resolved(template)["BatchJob"]["Properties"]["Definition"]["States"]
+    shards = states["Shards"]
+    assert shards["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+    assert shards["ToleratedFailurePercentage"] == 100
+    score = shards["ItemProcessor"]["States"]["Score"]
+    assert [one["ErrorEquals"] for one in score["Catch"]] == [["States.ALL"]]
+    for task in (states["Plan"], score, states["Report"]):
+        never, others = task["Retry"]
+        assert never["MaxAttempts"] == 0
+        ours = [name for name in never["ErrorEquals"] if "." not in name]
+        assert all(issubclass(getattr(errors, name), errors.LifecycleError) for name in ours)
+        assert not {"StoreUnavailable", "PreconditionFailed"} & set(ours)  # they pass by themselves
+        assert (others["ErrorEquals"], others["JitterStrategy"]) == (["States.ALL"], "FULL")
+
+
+def test_the_batch_job_may_call_batch_and_itself_and_nothing_else(template: dict[str, Any]) -> None:
+    (policy,) = resolved(template)["BatchJob"]["Properties"]["Policies"]
+    granted = {}
+    for statement in policy["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        granted |= dict.fromkeys(actions, str(statement["Resource"]))
+    assert set(granted) == {
+        "lambda:InvokeFunction", "states:StartExecution", "states:DescribeExecution", "states:StopExecution",
+    }  # fmt: skip
+    assert granted["lambda:InvokeFunction"] == str({"Fn::GetAtt": ["BatchFunction", "Arn"]})
+    assert all("${AWS::StackName}-batch" in granted[name] for name in granted if name.startswith("states:"))
+
+
+def test_the_dashboard_and_the_access_log_are_json(template: dict[str, Any]) -> None:
+    resources = resolved(template)
+    body = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    named = {metric[0] for widget in body["widgets"] for metric in widget["properties"]["metrics"]}
+    assert {"AWS/Lambda", "Lifecycle", "AWS/SQS"} <= named
+    log = json.loads(resources["ApiStage"]["Properties"]["AccessLogSettings"]["Format"])
+    assert {"time", "request_id", "status", "route", "ms"} <= log.keys()
+
+
+def test_what_rests_is_encrypted(template: dict[str, Any]) -> None:
+    resources = resolved(template)
+    (rule,) = resources["Bucket"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert resources["DeadLetters"]["Properties"]["SqsManagedSseEnabled"] is True
+
+
+def test_every_alarm_can_fire_and_says_what_it_is_about(template: dict[str, Any]) -> None:
+    for name, one in resolved(template).items():
+        if one["Type"] != "AWS::CloudWatch::Alarm":
+            continue
+        alarm = one["Properties"]
+        assert len(alarm["AlarmDescription"]) > 30, name
+        assert alarm["Threshold"] > 0, name
+        assert alarm["ComparisonOperator"] in (
+            "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold",
+        )  # fmt: skip
+        assert alarm["Dimensions"], name

@@ -1,4 +1,7 @@
-"""batch: the champion over a CSV, JSON Lines or Parquet object in S3. See events/batch.json."""
+"""batch: the champion over a CSV, JSON Lines or Parquet object in S3. See events/batch.json.
+
+For a job of many objects the state machine asks it, too, what is to be done, and in the end what became of it.
+"""
 
 import logging
 from typing import Any
@@ -7,17 +10,22 @@ from lifecycle.aws import logs
 from lifecycle.aws.events import json_object
 from lifecycle.aws.wiring.batch import scoring
 from lifecycle.steps.batch import batch
+from lifecycle.steps.batch_job import plan, report
+
+WORDS = {"batch": "scored", "plan": "planned", "report": "reported"}
+STEPS = {"plan": plan, "report": report}
+TOLD = ("job", "folder", "model_version", "done", "failed", "rows", "predicted", "rejected", "repeated")
 
 
 def handler(event: object, context: object) -> dict[str, Any]:
-    """Score one object; raises typed errors, which Lambda retries."""
+    """Score one object, or plan or report a job; raises typed errors, which Lambda or the state machine retries."""
     deps = scoring()
     logs.begin(context, correlation_id=getattr(context, "aws_request_id", None))
     try:
-        result = batch(json_object(event), deps)
+        asked = json_object(event)
+        result = STEPS.get(str(asked.get("step")), batch)(asked, deps)
     except Exception as error:
         logs.log(logging.ERROR, "nothing was scored", error=error)
         raise
-    told = ("job", "model_version", "rows", "predicted", "rejected", "repeated")
-    logs.log(logging.INFO, "scored", **{name: result[name] for name in told})
+    logs.log(logging.INFO, WORDS[result["step"]], **{name: result[name] for name in TOLD if name in result})
     return result

@@ -14,7 +14,8 @@ from lifecycle.steps.batch_score import Scorer
 from lifecycle.steps.csv_input import csv_chunks
 from lifecycle.steps.effects import Clock
 from lifecycle.steps.json_input import json_chunks
-from lifecycle.storage.champion import ChampionSource
+from lifecycle.storage.artifacts import MODEL, artifact_key
+from lifecycle.storage.champion import ChampionSource, load_verified
 from lifecycle.storage.codec import decode_any, encode
 from lifecycle.storage.objects import ObjectInfo, ObjectStore, checked_key
 from lifecycle.storage.windows import iso
@@ -35,6 +36,8 @@ class Scoring:
 def batch(event: Mapping[str, Any], deps: Scoring) -> dict[str, Any]:
     """Score ``{"input": "batch/<name>.csv", "reasons": false}``; the events of S3 and EventBridge about a new object will do, too.
 
+    ``"model": {"version": ..., "sha256": ...}`` names another model than the champion: that of the job which the object is a shard of.
+
     Writes ``predictions.jsonl``, ``rejected.jsonl`` and, last, ``summary.json`` under
     ``batch/output/<name>-<job>/<model version>/``, and returns the summary. Each appears whole or not at all. The same input
     and champion give the same bytes, so a retry repeats nothing, and work that is done is only looked up.
@@ -44,16 +47,47 @@ def batch(event: Mapping[str, Any], deps: Scoring) -> dict[str, Any]:
     """
     key, reasons = _asked(event)
     info = _input(deps.store, key)
-    model = deps.champions.current().model
-    # Names the work: the same object under the same champion is the same job, whoever asks and how often.
-    named = {"input": key, "etag": info.etag, "model": model.version, "reasons": reasons}
-    job = hashlib.sha256(encode(named)).hexdigest()[:16]
-    output = checked_key(f"{OUTPUT_PREFIX}{key.rpartition('/')[2].rpartition('.')[0]}-{job}/{model.version}")
-    done = _read_summary(deps.store, output)
-    return done if done is not None else _run(info, model, job, reasons, output, deps)
+    model = _model(event, deps)
+    output = output_of(key, info.etag, model.version, reasons)
+    done = read_summary(deps.store, output)
+    return done if done is not None else _run(info, model, reasons, output, deps)
 
 
-def _run(info: ObjectInfo, model: Model, job: str, reasons: bool, output: str, deps: Scoring) -> dict[str, Any]:
+def output_of(key: str, etag: str, version: str, reasons: bool) -> str:
+    """Where the output of scoring an object goes: the same object under the same model is the same work, whoever asks and how often."""
+    return checked_key(
+        f"{OUTPUT_PREFIX}{key.rpartition('/')[2].rpartition('.')[0]}-{_job(key, etag, version, reasons)}/{version}"
+    )
+
+
+def read_summary(store: ObjectStore, output: str) -> dict[str, Any] | None:
+    """The summary of work that is done, marked as repeated; None if it is not."""
+    try:
+        summary = decode_any(store.get(f"{output}/summary.json").data, what=f"{output}/summary.json")
+    except ObjectNotFound:
+        return None
+    return {**summary, "repeated": True}
+
+
+def _job(key: str, etag: str, version: str, reasons: bool) -> str:
+    named = {"input": key, "etag": etag, "model": version, "reasons": reasons}
+    return hashlib.sha256(encode(named)).hexdigest()[:16]
+
+
+def _model(event: Mapping[str, Any], deps: Scoring) -> Model:
+    """Raises InvalidEvent, UnknownVersion, NoChampion, ModelUnusable, StoreUnavailable."""
+    named = event.get("model")
+    if named is None:
+        return deps.champions.current().model
+    if not isinstance(named, Mapping) or not all(isinstance(named.get(one), str) for one in ("version", "sha256")):
+        raise InvalidEvent(
+            'The model of an event is {"version": "...", "sha256": "..."}; without it the champion scores.'
+        )
+    return load_verified(deps.store, named["version"], artifact_key(named["version"], MODEL), named["sha256"])
+
+
+def _run(info: ObjectInfo, model: Model, reasons: bool, output: str, deps: Scoring) -> dict[str, Any]:
+    job = _job(info.key, info.etag, model.version, reasons)
     started, store = deps.clock(), deps.store
     data = _Digested(store.stream(info.key))
     text = info.key.endswith(".csv")
@@ -90,7 +124,7 @@ def _run(info: ObjectInfo, model: Model, job: str, reasons: bool, output: str, d
     try:
         store.create(f"{output}/summary.json", encode(summary))
     except ObjectExists:  # a duplicate event was faster; its outputs are byte for byte these
-        return _read_summary(store, output) or summary
+        return read_summary(store, output) or summary
     return {**summary, "repeated": False}
 
 
@@ -123,14 +157,6 @@ def _input(store: ObjectStore, key: str) -> ObjectInfo:
     if found is None or found.key != key:
         raise ObjectNotFound(f"{key} does not exist; upload the input first.", key=key)
     return found
-
-
-def _read_summary(store: ObjectStore, output: str) -> dict[str, Any] | None:
-    try:
-        summary = decode_any(store.get(f"{output}/summary.json").data, what=f"{output}/summary.json")
-    except ObjectNotFound:
-        return None
-    return {**summary, "repeated": True}
 
 
 def _is_table(key: str) -> bool:

@@ -147,15 +147,20 @@ class ChampionSource:
 
 def load_model(store: ObjectStore, release: Release) -> Model:
     """The model a release or pointer names, if its bytes are the ones that were promoted. Raises ModelUnusable, StoreUnavailable."""
+    return load_verified(store, release.version, release.model_key, release.model_sha256)
+
+
+def load_verified(store: ObjectStore, version: str, key: str, promoted: str) -> Model:
+    """The model at ``key``, if the sha256 of its bytes is ``promoted``. Raises ModelUnusable, StoreUnavailable."""
     try:
-        data = store.get(release.model_key).data
+        data = store.get(key).data
     except ObjectNotFound as error:
-        raise ModelUnusable(f"{release.model_key}, which was promoted, is missing; restore it or roll back.") from error
-    if (found := sha256(data)) != release.model_sha256:
+        raise ModelUnusable(f"{key}, which was promoted, is missing; restore it or roll back.") from error
+    if (found := sha256(data)) != promoted:
         raise ModelUnusable(
-            f"{release.model_key} is not what was promoted: sha256 {found[:12]}..., promoted {release.model_sha256[:12]}...; restore it or roll back."
+            f"{key} is not what was promoted: sha256 {found[:12]}..., promoted {promoted[:12]}...; restore it or roll back."
         )
-    return read_model(data, release.model_key, release.version)
+    return read_model(data, key, version)
 
 
 def read_model(data: bytes, what: str, version: str) -> Model:

@@ -89,8 +89,17 @@ def install(requirements: Path, target: Path, arch: str) -> None:
             PYTHON,
             *platforms,
         ]
-        command += ["--implementation=cp", "--no-deps"]
-    command += ["--only-binary=:all:", "--require-hashes", "--target", str(target), "-r", str(requirements)]
+        command.append("--implementation=cp")
+    # The lock names all that is needed, but for what the runtime brings.
+    command += [
+        "--no-deps",
+        "--only-binary=:all:",
+        "--require-hashes",
+        "--target",
+        str(target),
+        "-r",
+        str(requirements),
+    ]
     # Trust what this machine trusts: a company's proxy may sign with its own certificate.
     subprocess.run(command, check=True, env={"UV_SYSTEM_CERTS": "1", **os.environ})  # noqa: S603 - every word is ours
 

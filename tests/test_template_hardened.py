@@ -42,6 +42,10 @@ def resolved(template: dict[str, Any], **given: str) -> dict[str, Any]:
                 return value(yes if holds({"Condition": name}) else no)
             case {"Ref": str(name)} if name in parameters:
                 return parameters[name]
+            case {"Fn::Split": [separator, text]}:
+                return value(text).split(separator)
+            case {"Fn::Select": [index, several]}:
+                return value(several)[index]
             case dict():
                 found = {key: value(inner) for key, inner in one.items()}
                 return {key: inner for key, inner in found.items() if inner != {"Ref": "AWS::NoValue"}}
@@ -90,7 +94,7 @@ def test_a_production_api_cannot_be_left_open(template: dict[str, Any]) -> None:
 def test_browsers_of_other_origins_are_kept_out_unless_named(template: dict[str, Any]) -> None:
     assert "CorsConfiguration" not in resolved(template)["Api"]["Properties"]
     named = resolved(template, CorsOrigins="https://a.example")["Api"]["Properties"]["CorsConfiguration"]
-    assert named["AllowOrigins"] == {"Fn::Split": [",", "https://a.example"]}
+    assert named["AllowOrigins"] == ["https://a.example"]
 
 
 def test_the_stage_throttles_and_logs(template: dict[str, Any]) -> None:
@@ -222,3 +226,18 @@ def test_every_alarm_can_fire_and_says_what_it_is_about(template: dict[str, Any]
             "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold",
         )  # fmt: skip
         assert alarm["Dimensions"], name
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [("", False), ("https://mlflow.example.com", False), ("arn:aws:sagemaker:eu-west-1:1:mlflow-app/a", True)],
+)
+def test_train_may_log_runs_in_sagemaker_only_where_it_does(template: dict[str, Any], uri: str, expected: bool) -> None:
+    resources = resolved(template, MlflowTrackingUri=uri)
+    assert ("TrainMayTrack" in resources) == expected
+    if expected:
+        policy = resources["TrainMayTrack"]["Properties"]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == uri
+        assert all("*" not in action for action in statement["Action"])
+        assert policy["Roles"] == [{"Ref": "TrainFunctionRole"}]

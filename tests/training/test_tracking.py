@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,24 @@ def test_a_tracking_server_that_fails_is_a_note_without_its_password(uri, error,
     assert told["run_id"] is None
     assert error in told["error"]
     assert "secret" not in json.dumps(told)
+
+
+def test_a_tracking_server_that_never_answers_is_a_note(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        told = track(Tracking(f"http://127.0.0.1:{deaf.getsockname()[1]}"), **RUN)
+    assert told["run_id"] is None
+    assert "ReadTimeout" in told["error"]
+
+
+def test_a_run_whose_files_cannot_be_kept_is_finished_and_says_so(store, monkeypatch):
+    from mlflow import MlflowClient
+
+    monkeypatch.setattr(MlflowClient, "log_artifacts", lambda *_: (_ for _ in ()).throw(PermissionError("no")))
+    told = track(Tracking(f"sqlite:///{store}"), **RUN)
+    assert told["error"] == "no files: PermissionError: no"
+    assert MlflowClient(tracking_uri=f"sqlite:///{store}").get_run(told["run_id"]).info.status == "FINISHED"
 
 
 def test_a_run_that_fails_half_way_is_marked_as_failed_and_named(store):

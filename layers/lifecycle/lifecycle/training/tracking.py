@@ -1,5 +1,6 @@
 """MLflow: one run per training, with parameters, metrics and artifacts. A tracking failure never fails a training."""
 
+import logging
 import os
 import re
 import tempfile
@@ -42,7 +43,7 @@ def track(
     told: dict[str, Any] = {"uri": _without_secrets(tracking.uri), "run_id": None, "error": None}
     client: Any = None
     try:
-        with _patience():
+        with _patience(tracking.uri):
             import mlflow
 
             client = mlflow.MlflowClient(tracking_uri=tracking.uri)
@@ -55,18 +56,29 @@ def track(
                 metrics=[mlflow.entities.Metric(key, value, stamp, 0) for key, value in metrics.items()],
                 params=[mlflow.entities.Param(key, str(one)[:_LONGEST_PARAMETER]) for key, one in parameters.items()],
             )
-            with tempfile.TemporaryDirectory() as folder:
-                for file, data in artifacts.items():
-                    (Path(folder) / file).write_bytes(data)
-                client.log_artifacts(told["run_id"], folder)
+            try:
+                _log_files(client, told["run_id"], artifacts)
+            except Exception as error:  # a server may keep its files where train may not write; the files are in S3 anyway
+                told["error"] = f"no files: {_why(error, tracking.uri)}"
             client.set_terminated(told["run_id"], "FINISHED")
     except Exception as error:  # whatever a tracking server or its client does: the model matters more
-        message = str(error).replace(tracking.uri, told["uri"])
-        told["error"] = f"{type(error).__name__}: {_without_secrets(message)[:300]}"
+        told["error"] = _why(error, tracking.uri)
         if told["run_id"] is not None:
-            with _patience(), suppress(Exception):
+            with _patience(tracking.uri), suppress(Exception):
                 client.set_terminated(told["run_id"], "FAILED")
     return told
+
+
+def _log_files(client: Any, run_id: str, files: Mapping[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for file, data in files.items():
+            (Path(folder) / file).write_bytes(data)
+        client.log_artifacts(run_id, folder)
+
+
+def _why(error: Exception, uri: str) -> str:
+    message = str(error).replace(uri, _without_secrets(uri))
+    return f"{type(error).__name__}: {_without_secrets(message)[:300]}"
 
 
 def _experiment(client: Any, tracking: Tracking) -> str:
@@ -86,15 +98,23 @@ def _experiment(client: Any, tracking: Tracking) -> str:
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """MLflow is configured by the environment alone; what is set there already stands."""
-    added = [name for name in _ENVIRONMENT if name not in os.environ]
-    os.environ.update({name: _ENVIRONMENT[name] for name in added})
+def _patience(uri: str) -> Iterator[None]:
+    """MLflow is configured by the environment alone; what is set there already stands, but for the server: SageMaker's plug-in
+    signs for the one that the environment names."""
+    before = dict(os.environ)
+    os.environ.update({**_ENVIRONMENT, **before, "MLFLOW_TRACKING_URI": uri})
+    # That plug-in looks for an ARN in every address, and MLflow warns that it found none in https, at each request.
+    headers = logging.getLogger("mlflow.tracking.request_header.registry")
+    level = headers.level
+    headers.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        for name in added:
+        headers.setLevel(level)
+        for name in {*_ENVIRONMENT, "MLFLOW_TRACKING_URI"}:
             os.environ.pop(name, None)
+            if name in before:
+                os.environ[name] = before[name]
 
 
 def _without_secrets(text: str) -> str:

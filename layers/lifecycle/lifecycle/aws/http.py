@@ -10,15 +10,18 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
 from fastapi import FastAPI
 from mangum import Mangum
+from mangum.handlers.api_gateway import HTTPGateway
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from lifecycle.aws import logs, metrics
 from lifecycle.domain.errors import InvalidRows, LifecycleError
@@ -75,12 +78,14 @@ def create_app(serving: Serving, more: Sequence[tuple[str, str, Endpoint]] = ())
     ]
     app = FastAPI(
         routes=[
-            Route(path, _answering(endpoint, serving), methods=[method]) for method, path, endpoint in (*own, *more)
+            Route(path, _Answering(endpoint, serving), methods=[method]) for method, path, endpoint in (*own, *more)
         ],
         exception_handlers={HTTPException: _routing_problem},
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        # It would record the messages of exceptions, which may quote a customer's values.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
 
     def openapi() -> dict[str, Any]:
@@ -102,7 +107,12 @@ def lambda_handler(
     """
     threads = _Threads()
     asyncio.set_event_loop(threads.loop.loop)
-    adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM])  # all else as base64
+    adapter = Mangum(
+        app,
+        lifespan="off",
+        text_mime_types=["text/", "application/json", PROBLEM],  # all else as base64
+        custom_handlers=[_Gateway],
+    )
 
     def handler(event: object, context: Any) -> dict[str, Any]:
         with metrics.emitted("predict"):
@@ -140,6 +150,14 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     return body
 
 
+class _Gateway(HTTPGateway):
+    """Mangum's reader of HTTP API events; it would build the scope of a request twice."""
+
+    @cached_property
+    def scope(self) -> Any:
+        return super().scope
+
+
 class _Loop:
     """An event loop that is closed when its thread ends."""
 
@@ -157,23 +175,31 @@ class _Threads(threading.local):
         self.loop = _Loop()
 
 
-def _answering(endpoint: Endpoint, serving: Serving) -> Callable[[Request], Awaitable[Response]]:
-    """``endpoint`` with what every route shares: correlation id, one log line, and errors mapped to problem details."""
+class _Answering:
+    """``endpoint`` as an ASGI application, with what every route shares: correlation id, one log line, and errors mapped to problem details.
 
-    async def answer(request: Request) -> Response:
-        correlation = _correlation_id(request, serving.new_id)
-        logs.bind(correlation_id=correlation, path=request.scope["path"])
+    Not a function of a request: Starlette would wrap that into handlers of exceptions, of which none are left here.
+    """
+
+    def __init__(self, endpoint: Endpoint, serving: Serving) -> None:
+        self._endpoint, self._serving = endpoint, serving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        correlation, path = _correlation_id(request.scope, self._serving.new_id), request.scope["path"]
+        logs.bind(correlation_id=correlation, path=path)
         try:
-            given = await endpoint(request)
+            given = await self._endpoint(request)
             response = _response(given.status, orjson.dumps(given.body), "application/json", correlation)
         except Exception as error:  # nothing a caller sends may end in a stack trace or an unmapped 500
-            logs.bind(correlation_id=correlation, path=request.scope["path"], model_version=serving.champions.version)
+            logs.bind(correlation_id=correlation, path=path, model_version=self._serving.champions.version)
             return _problem(error, correlation)
         # At DEBUG: a line a request would cost a sixth of its time, and the capture already says what was answered.
         logs.log(logging.DEBUG, "answered", status=given.status, **given.logged)
         return response
-
-    return answer
 
 
 def _problem(error: Exception, correlation: str) -> Response:
@@ -198,18 +224,20 @@ def _problem(error: Exception, correlation: str) -> Response:
 async def _routing_problem(request: Request, error: Exception) -> Response:
     """404 and 405, which the router raises before any endpoint is reached."""
     assert isinstance(error, HTTPException)
-    correlation = _correlation_id(request, lambda: "")
+    correlation = _correlation_id(request.scope, lambda: "")
     body = {"type": "about:blank", "title": error.detail, "status": error.status_code, "correlation_id": correlation}
     body["detail"] = "See GET /docs or GET /openapi.json for the paths and methods there are."
     return _response(error.status_code, orjson.dumps(body), PROBLEM, correlation, error.headers)
 
 
-def _correlation_id(request: Request, new_id: Callable[[], str]) -> str:
+def _correlation_id(scope: Scope, new_id: Callable[[], str]) -> str:
     """The caller's ``x-correlation-id`` if it is plain, else API Gateway's request id, else a new one."""
-    context = request.scope.get("aws.event", {}).get("requestContext", {})
-    for given in (request.headers.get("x-correlation-id"), context.get("requestId")):
-        if isinstance(given, str) and _CORRELATION_ID.fullmatch(given):
-            return given
+    for name, value in scope["headers"]:
+        if name == b"x-correlation-id" and _CORRELATION_ID.fullmatch(given := value.decode("latin-1")):
+            return str(given)
+    gateway = scope.get("aws.event", {}).get("requestContext", {}).get("requestId")
+    if isinstance(gateway, str) and _CORRELATION_ID.fullmatch(gateway):
+        return gateway
     return new_id()
 
 

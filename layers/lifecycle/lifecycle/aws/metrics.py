@@ -7,8 +7,7 @@ What an invocation may do twice is counted twice: an alarm that rings again is b
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 NAMESPACE = "Lifecycle"
@@ -43,15 +42,19 @@ def count(name: str, by: int = 1) -> None:
         counts[name] += by
 
 
-@contextmanager
-def emitted(service: str) -> Iterator[None]:
+class emitted:  # noqa: N801 -- reads as the function that it could be, in half of its time
     """What is counted inside, in tasks too, is written when the block ends, by an error too. Raises KeyError for no such service."""
-    counts = dict.fromkeys(METRICS[service], 0)
-    before = _counts.set(counts)
-    try:
-        yield
-    finally:
-        _counts.reset(before)
+
+    __slots__ = ("_before", "_counts", "_service")
+
+    def __init__(self, service: str) -> None:
+        self._service, self._counts = service, dict.fromkeys(METRICS[service], 0)
+
+    def __enter__(self) -> None:
+        self._before = _counts.set(self._counts)
+
+    def __exit__(self, *_: object) -> None:
+        _counts.reset(self._before)
         # One write, so that lines of threads do not mix.
-        sys.stdout.write(_LINES[service] % (int(time.time() * 1000), *counts.values()))
+        sys.stdout.write(_LINES[self._service] % (int(time.time() * 1000), *self._counts.values()))
         sys.stdout.flush()

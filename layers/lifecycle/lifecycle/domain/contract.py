@@ -8,10 +8,11 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from sys import float_info
 from typing import Any, Literal, TypeGuard, cast, get_args
 
 from lifecycle.domain.errors import ContractInvalid
-from lifecycle.domain.row_check import Checked, Repair, Violation, check
+from lifecycle.domain.row_check import LONGEST, Checked, Repair, Violation, check
 
 __all__ = [
     "Checked",
@@ -50,9 +51,19 @@ class Feature:
     description: str = ""
     example: Value = None
     level_set: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
+    plain_levels: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
+    low: float = field(init=False, repr=False, compare=False, default=-float_info.max)
+    high: float = field(init=False, repr=False, compare=False, default=float_info.max)
 
     def __post_init__(self) -> None:
+        """What ``check`` looks up for every row: levels as sets, all and those taken as they are, and bounds that are numbers even where none is set."""
         object.__setattr__(self, "level_set", frozenset(self.levels))
+        plain = (level for level in self.levels if level.isascii() and len(level) <= LONGEST)
+        object.__setattr__(self, "plain_levels", frozenset(plain))
+        if self.minimum is not None:
+            object.__setattr__(self, "low", self.minimum)
+        if self.maximum is not None:
+            object.__setattr__(self, "high", self.maximum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +157,7 @@ class Contract:
         del raw["columns"]
         for one in raw["features"]:
             one["levels"] = list(one["levels"])
-            del one["level_set"]
+            del one["level_set"], one["plain_levels"], one["low"], one["high"]
         raw["slices"], raw["features"] = list(raw["slices"]), list(raw["features"])
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **raw}
 

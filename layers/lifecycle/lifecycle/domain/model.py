@@ -123,16 +123,14 @@ class Model:
 
     def score(self, values: Mapping[str, float | str | None]) -> Score:
         """Score one checked row. Raises KeyError when a feature is not in ``values``."""
+        contributions = tuple([term.contribution(values[term.name]) for term in self.terms])
         logit = self.baseline
-        contributions = []
-        for term in self.terms:
-            contribution = term.contribution(values[term.name])
+        for contribution in contributions:  # not sum(), which rounds otherwise than the columns' scorer
             logit += contribution
-            contributions.append(contribution)
         score = sigmoid(logit)
         return Score(
             logit,
-            tuple(contributions),
+            contributions,
             score,
             self.calibration.probability(logit),
             self.threshold,

@@ -130,7 +130,9 @@ def answer(model: Model, row: Checked, given: Score, prediction_id: str) -> dict
     ``baseline`` plus the contributions, added up in the contract's order of features, is ``logit`` to the last bit;
     ``reasons`` lists the contributions by size, largest first.
     """
-    reasons = sorted(zip(row.values.items(), given.contributions, strict=True), key=_size, reverse=True)
+    values, added = list(row.values.items()), given.contributions
+    sizes = list(map(abs, added))
+    by_size = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
     body: dict[str, Any] = {
         "prediction_id": prediction_id,
         "entity_id": row.entity_id,
@@ -141,7 +143,9 @@ def answer(model: Model, row: Checked, given: Score, prediction_id: str) -> dict
         "confidence": given.confidence,
         "logit": given.logit,
         "baseline": model.baseline,
-        "reasons": [{"feature": name, "value": value, "contribution": added} for (name, value), added in reasons],
+        "reasons": [
+            {"feature": values[place][0], "value": values[place][1], "contribution": added[place]} for place in by_size
+        ],
         "repairs": [asdict(repair) for repair in row.repairs],
         "model_version": model.version,
     }
@@ -167,10 +171,6 @@ def rejection(row: Checked, time: str, version: str) -> dict[str, object]:
     """What monitoring gets to see of a refused row: which rules it broke, no values."""
     broken = [{"field": violation.field, "rule": violation.rule} for violation in row.violations[:MAX_VIOLATIONS]]
     return {"kind": "rejection", "time": time, "violations": broken, "model": version}
-
-
-def _size(reason: tuple[object, float]) -> float:
-    return abs(reason[1])
 
 
 def _invalid(rows: Sequence[Checked]) -> InvalidRows:

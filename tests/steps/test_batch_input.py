@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifecycle.domain.errors import InvalidEvent
 from lifecycle.steps import csv_input, json_input
-from lifecycle.steps.batch_input import MAX_LINE, MISSING, Chunk, Unreadable
+from lifecycle.steps.batch_input import MAX_LINE, MISSING, Chunk, Coded, Unreadable
 from lifecycle.steps.csv_input import csv_chunks
 from lifecycle.steps.json_input import json_chunks
 
@@ -178,21 +178,34 @@ def test_the_quick_way_through_json_lines_reads_what_the_careful_way_reads(texts
 
 
 @settings(max_examples=500)
-@given(
-    st.lists(st.text("a, \"'\r\n\0\x0b\x1cé\u2028", max_size=9), max_size=6),
-    st.integers(1, 3),
-    st.integers(1, 3),
-    st.booleans(),
-)
+def csv_lines(width: int) -> st.SearchStrategy[list[str]]:
+    """Lines of ``width`` cells, most of them plain, and lines of anything."""
+    cell = st.text("ab1.- é\ufeff\u2028\x0b", max_size=4)
+    plain = st.lists(cell, min_size=width, max_size=width).map(",".join)
+    return st.lists(plain | plain | st.text("a, \"'\r\n\0\x0b\x1cé\u2028", max_size=9), max_size=6)
+
+
+@given(st.integers(1, 3).flatmap(lambda width: st.tuples(st.just(width), csv_lines(width))), st.integers(1, 3), st.booleans(), st.integers(1, 40))  # fmt: skip
 def test_the_quick_way_through_csv_reads_what_the_csv_module_reads(
-    lines: list[str], width: int, chunk_rows: int, ended: bool
+    given: tuple[int, list[str]], chunk_rows: int, ended: bool, size: int
 ) -> None:
-    data = "\n".join([",".join("abc"[:width]), *lines]).encode() + b"\n" * ended
-    quick = read(csv_chunks([data], chunk_rows))
+    width, lines = given
+    header = ",".join("abc"[:width]).encode() + b"\n"
+    body = "\n".join(lines).encode() + b"\n" * ended
+    pieces = [header, *(body[start : start + size] for start in range(0, len(body), size))]
+    quick = read(csv_chunks(pieces, chunk_rows))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_input, "_unquoted", lambda lines, width, most: None)
-        careful = read(csv_chunks([data], chunk_rows))
+        patch.setattr(csv_input, "_block", lambda lines, header: None)
+        careful = read(csv_chunks(pieces, chunk_rows))
     assert quick == careful
+
+
+def test_plain_blocks_of_csv_take_the_quick_way_and_come_back_to_it() -> None:
+    pieces = [b"a,b\n", b"1,2\n3,4\n", b'"5",6\n7,8\n9,10\n', b"1,2\r\n3,\n", b"1\n", b"1,2"]
+    chunks = list(csv_chunks(pieces, 2))
+    assert [type(chunk.columns["a"]) is Coded for chunk in chunks if chunk.columns] == [True, False, False, True, True]
+    assert [list(chunk.columns["a"]) for chunk in chunks if chunk.columns] == [["1", "3"], ["5", "7"], ["9"], ["1", "3"], ["1"]]  # fmt: skip
+    assert [one.number for chunk in chunks for one in chunk.unreadable] == [8]
 
 
 def test_a_cell_longer_than_the_csv_module_takes_is_left_to_it() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lifecycle.domain.contract import Checked, Contract, Feature
 from lifecycle.domain.frame import NULL, UNSEEN, Column, Frame
-from lifecycle.steps.batch_input import MISSING, Chunk
+from lifecycle.steps.batch_input import MISSING, Chunk, Coded
 
 MAX_REMEMBERED = 20_000  # values of one feature and type, so that memory stays flat
 _ODD = float("inf")  # no checked value is infinite
@@ -81,6 +81,8 @@ class ColumnCheck:
         if name is None:
             return [None] * len(rows)
         column = chunk.column(name)
+        if isinstance(column, Coded):
+            column = column.texts()
         given = column if len(rows) == len(column) else [column[index] for index in rows]
         if set(map(type, given)) == {str}:
             joined = "".join(given)  # type: ignore[arg-type]  # str alone
@@ -97,6 +99,8 @@ class ColumnCheck:
 
     def _column(self, feature: Feature, raw: Sequence[object]) -> Floats:
         """float64[n]: the checked value, or a level's code; NaN for null, infinity for what the contract has to look at."""
+        if isinstance(raw, Coded):
+            return self._column(feature, raw.values)[raw.codes]
         types = set(map(type, raw[:1] if self._text else raw))  # of CSV every cell is text, or none is there
         if feature.kind in ("numeric", "integer") and (numbers := self._numbers(feature, raw, types)) is not None:
             return numbers

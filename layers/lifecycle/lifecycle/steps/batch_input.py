@@ -3,16 +3,21 @@
 The formats are in ``csv_input.py``, ``json_input.py`` and ``parquet_input.py``.
 """
 
+import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from operator import length_hint
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lifecycle.domain.errors import MalformedRequest
 
 CHUNK_ROWS = 1_000  # what stays in a CPU cache: read three times as fast as 10,000
 MAX_LINE = 1024 * 1024  # characters of one line; what is longer is not a row, and must not fill the memory
-_PIECE_BYTES = 256 * 1024
+_PIECE_BYTES = 1024 * 1024
 MISSING = object()  # stands where a row has no such field
 
 
@@ -24,6 +29,26 @@ class Unreadable:
     rule: str
     message: str
     raw: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded(Sequence[str]):
+    """A column of texts in which each different one is kept once: row ``i`` is ``values[codes[i]]``."""
+
+    values: list[str]
+    codes: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.values[self.codes[index]]
+
+    def texts(self) -> list[str]:
+        """The column as a list."""
+        return (
+            self.values if len(self.values) == len(self.codes) else [self.values[code] for code in self.codes.tolist()]
+        )
 
 
 @dataclass(slots=True)
@@ -52,12 +77,30 @@ class Chunk:
 
 
 class Lines:
-    """The lines of ``data``, with their ends. ``taken`` are those handed out since it was last cleared: the current record's."""
+    """The lines of ``data``, with their ends. ``taken`` are those handed out since it was last cleared: the current record's.
+
+    They come one by one, or, for who can read many at once, by the block.
+    """
 
     def __init__(self, data: Iterable[bytes]) -> None:
-        self._source = _split(data)
+        self._blocks = _blocks(data)
+        self._block: Iterator[str] = iter([])
+        self._source = self._lines()
         self._again: list[str] = []
         self.taken: list[str] = []
+
+    def block(self) -> bytes:
+        """The next lines as the bytes they are; none after the last, and while lines of the block before are still to be handed out."""
+        return b"" if self.left else next(self._blocks, b"")
+
+    @property
+    def left(self) -> int:
+        """How many lines of the block under way are still to be handed out."""
+        return len(self._again) + length_hint(self._block)
+
+    def hand_out_lines_of(self, block: bytes) -> None:
+        """Take ``block`` back, to hand out its lines one by one."""
+        self._block = iter(_cut(block))
 
     def __iter__(self) -> "Lines":
         return self
@@ -104,23 +147,33 @@ class Lines:
         self._again += reversed(self.taken[start:])
         self.taken.clear()
 
+    def _lines(self) -> Iterator[str]:
+        while True:
+            yield from (block := self._block)
+            if self._block is block:
+                if not (read := next(self._blocks, b"")):
+                    return
+                self.hand_out_lines_of(read)
 
-def _split(data: Iterable[bytes]) -> Iterator[str]:
-    """The lines in ``data``, whatever pieces it comes in. Bytes that are not UTF-8 become lone surrogates, for ``Lines.check``."""
+
+def _blocks(data: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of ``data``, whatever pieces they come in, in blocks of whole lines, without a byte order mark."""
     rest, at_start = b"", True
     for piece in chain(_small(data), [b""]):
         block = rest + piece
         end = block.rfind(b"\n") + 1 if piece else len(block)
         # Of a line without end, no more is kept than shows that it is too long (a character has at most 4 bytes).
-        rest = block[end:][: 4 * MAX_LINE + 4]
-        text = _decode(block[:end])
-        if at_start and text:
-            text, at_start = text.removeprefix("\ufeff"), False
-        # Not splitlines(): that would also end a line at characters that may stand inside a cell.
-        *lines, last = text.split("\n")
-        yield from [f"{line}\n" for line in lines]
-        if last:
-            yield last
+        block, rest = block[:end], block[end:][: 4 * MAX_LINE + 4]
+        if block:
+            yield block.removeprefix(codecs.BOM_UTF8) if at_start else block
+            at_start = False
+
+
+def _cut(block: bytes) -> list[str]:
+    """The lines of a block. Bytes that are not UTF-8 become lone surrogates, for ``Lines.check``."""
+    # Not splitlines(): that would also end a line at characters that may stand inside a cell.
+    *lines, last = _decode(block).split("\n")
+    return [f"{line}\n" for line in lines] + ([last] if last else [])
 
 
 def _small(data: Iterable[bytes]) -> Iterator[bytes]:

@@ -26,6 +26,8 @@ from lifecycle.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWrit
 
 _CODE = re.compile(r"Code>([A-Za-z0-9.]{1,64})</Code>")
 
+_PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes but for the last; at most 10,000 of them: objects up to 48 GiB
+
 
 class ObstoreObjectStore:
     """``ObjectStore`` in ``bucket``. Credentials, region and AWS_ENDPOINT_URL come from the environment. Threads may share it.
@@ -120,8 +122,8 @@ class ObstoreObjectStore:
         )
         try:
             # Leaving the block by an error aborts the upload.
-            # Two parts under way at most: the default of 12 would hold 100 MB of an output that S3 is slow to take.
-            with obstore.open_writer(patient, key, buffer_size=STREAM_CHUNK_BYTES, max_concurrency=2) as sink:
+            # Two parts under way at most: the default of 12 would hold 60 MB of an output that S3 is slow to take.
+            with obstore.open_writer(patient, key, buffer_size=_PART_BYTES, max_concurrency=2) as sink:
                 yield _Sink(sink)
         except BaseError as error:
             raise StoreUnavailable(f"S3 did not take {key}: {_short(error)}", key=key) from error

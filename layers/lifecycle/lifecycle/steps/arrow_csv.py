@@ -1,7 +1,9 @@
 """Plain CSV by Arrow, which the batch package carries for Parquet anyway."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 from pyarrow import csv
 
@@ -22,7 +24,10 @@ def columns(data: bytes, header: Sequence[str]) -> dict[str, Coded] | None:
         )
     except pa.ArrowInvalid:
         return None
-    cells = (column.combine_chunks() for column in table.columns)
-    return {
-        name: Coded(one.dictionary.to_pylist(), one.indices.to_numpy()) for name, one in zip(header, cells, strict=True)
-    }
+    return {name: _coded(column.combine_chunks()) for name, column in zip(header, table.columns, strict=True)}
+
+
+def _coded(column: Any) -> Coded:
+    # Its buffer, since Array.to_numpy() would look for pandas first, and import it.
+    codes = np.frombuffer(column.indices.buffers()[1], np.int32, len(column))
+    return Coded(column.dictionary.to_pylist(), codes)

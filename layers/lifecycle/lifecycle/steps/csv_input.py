@@ -67,9 +67,14 @@ def _block(lines: Lines, header: Sequence[str]) -> dict[str, Coded] | None:
     block = lines.block()
     plain = block.replace(b"\r\n", b"\n")
     # A byte order mark would be dropped at the start of any block; the csv module, whose word counts, has a limit of its own for a cell.
-    if plain and not any(odd in plain for odd in _ODD) and not plain.startswith((b"\n", codecs.BOM_UTF8)) and _is_utf8(plain):
+    if (
+        plain
+        and not any(odd in plain for odd in _ODD)
+        and not plain.startswith((b"\n", codecs.BOM_UTF8))
+        and _is_utf8(plain)
+    ):
         ends = np.flatnonzero(np.frombuffer(plain, np.uint8) == ord("\n"))
-        if max(np.diff(ends, prepend=0, append=len(plain))) <= csv.field_size_limit():
+        if np.diff(ends, prepend=0, append=len(plain)).max() <= csv.field_size_limit():
             from lifecycle.steps.arrow_csv import columns  # an import that small inputs need not wait for
 
             if (read := columns(plain, header)) is not None:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lifecycle.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed
 
-STREAM_CHUNK_BYTES = 8 * 1024 * 1024
+STREAM_CHUNK_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

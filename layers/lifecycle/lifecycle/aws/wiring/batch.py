@@ -9,7 +9,7 @@ from lifecycle.aws.settings import Settings
 from lifecycle.steps.batch import Scoring
 from lifecycle.storage.champion import ChampionSource
 
-TIMEOUT_SECONDS = 60.0  # of one request to S3, which moves up to 8 MiB
+TIMEOUT_SECONDS = 60.0  # of one request to S3, which moves up to 5 MiB
 
 
 @cache

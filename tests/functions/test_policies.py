@@ -29,7 +29,7 @@ ROLES = {
     "BatchFunction": ("predict/batch.py", "batch", "scoring", "ObstoreObjectStore"),
     "MonitorFunction": ("monitor/app.py", "monitor", "monitoring", "ObstoreObjectStore"),
     "TrainFunction": ("train/app.py", "train", "training", "Boto3ObjectStore"),
-    "PromoteFunction": ("promote/app.py", "promote", "deciding", "Boto3ObjectStore"),
+    "PromoteFunction": ("promote/app.py", "promote", "deciding", "ObstoreObjectStore"),
 }
 # Granted, and not seen in this life, each for a reason.
 UNUSED = {

@@ -1,4 +1,4 @@
-"""The promote function, driven by its event files on a mocked S3."""
+"""The promote function, driven by its event files on a mocked S3 (a server: obstore speaks HTTP, not boto3)."""
 
 import importlib.util
 import json
@@ -16,7 +16,7 @@ from lifecycle.domain.holdout import Holdout
 from lifecycle.domain.model import Calibration, Model, NumericTerm
 from lifecycle.storage.artifacts import HOLDOUT, METRICS, MODEL, publish
 from lifecycle.storage.codec import encode, sha256
-from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = Contract.from_dict(
@@ -46,23 +46,35 @@ def handler():
     return lambda event: module.handler(event, None)
 
 
+@pytest.fixture(scope="module")
+def url():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
 @pytest.fixture
-def bucket(monkeypatch):
+def bucket(monkeypatch, url):
     """An empty bucket, and an environment as Lambda's."""
     for name, value in {
         "LIFECYCLE_BUCKET": "lifecycle",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": url,
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     wiring.deciding.cache_clear()
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    with mock_aws():
-        boto3.client("s3").create_bucket(Bucket="lifecycle")
-        yield "lifecycle"
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="lifecycle")
+    yield "lifecycle"
+    for item in client.list_objects_v2(Bucket="lifecycle").get("Contents", []):
+        client.delete_object(Bucket="lifecycle", Key=item["Key"])
+    client.delete_bucket(Bucket="lifecycle")
     root.handlers, root.level = handlers, level
     wiring.deciding.cache_clear()
 

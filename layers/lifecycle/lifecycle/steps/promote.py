@@ -9,7 +9,7 @@ from lifecycle.domain.errors import InvalidEvent, LifecycleError, StoreUnavailab
 from lifecycle.domain.gate import GateDecision, decide, refusal
 from lifecycle.steps.effects import Clock
 from lifecycle.steps.promotion_case import Material, gather
-from lifecycle.storage.artifacts import MODEL, REFERENCE, artifact_key, checked_version, is_whole
+from lifecycle.storage.artifacts import MODEL, REFERENCE, artifact_key, checked_version
 from lifecycle.storage.objects import ObjectStore
 from lifecycle.storage.registry import Head, Registry
 from lifecycle.storage.windows import iso
@@ -45,13 +45,13 @@ def promote(event: Mapping[str, Any], deps: Deciding) -> dict[str, Any]:
 def _draft(
     version: str, request_id: str, asked: Mapping[str, Any], deps: Deciding, registry: Registry, head: Head
 ) -> Draft:
-    if not is_whole(deps.store, version):
-        raise UnknownVersion(f"There is no version {version}. {_known(deps.store)}", version=version)
     inputs: dict[str, dict[str, str]] = {}
     material: Material | None = None
     try:
         material = gather(deps.store, version, head.pointer, inputs)
         verdict = decide(deps.gate, material.case(_attempts(registry, head, inputs["holdout"]["sha256"])))
+    except UnknownVersion as error:
+        raise UnknownVersion(f"There is no version {version}. {_known(deps.store)}", version=version) from error
     except StoreUnavailable:
         raise  # an outage says nothing about the candidate: the retry decides
     except LifecycleError as error:

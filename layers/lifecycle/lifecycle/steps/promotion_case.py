@@ -42,9 +42,12 @@ class Material:
 def gather(store: ObjectStore, version: str, champion: Pointer | None, inputs: dict[str, dict[str, str]]) -> Material:
     """Read and verify; every object that was read goes into ``inputs`` with its sha256, also when a later one fails.
 
-    Raises ModelUnusable, StoreUnavailable.
+    Raises UnknownVersion when there is no such version, ModelUnusable, StoreUnavailable.
     """
-    candidate = read_model(_read(store, version, MODEL, "candidate", inputs), artifact_key(version, MODEL), version)
+    # A version's model is written last, so that without it there is no version, whatever else there may be of one.
+    data = read_artifact(store, version, MODEL)
+    inputs["candidate"] = {"key": artifact_key(version, MODEL), "sha256": sha256(data)}
+    candidate = read_model(data, artifact_key(version, MODEL), version)
     stated = decode_any(_read(store, version, METRICS, "metrics", inputs), what=artifact_key(version, METRICS)).get(
         "model_sha256"
     )

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -146,3 +147,11 @@ print(sorted(name for name in sys.modules if name.startswith("lifecycle.training
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "[]\n", "")
+
+
+def test_a_cold_start_builds_no_validator_of_openapi() -> None:
+    """If it fails after an upgrade of Pydantic: it keeps its defaults elsewhere now, and lifecycle/aws/defer_pydantic.py has to follow."""
+    code = "import app, fastapi.openapi.models as models; print(models.OpenAPI.__pydantic_complete__, models.OpenAPI(openapi='3.1.0', info={'title': 't', 'version': '1'}).info.title)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "functions/predict"), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "t"], done.stderr

@@ -58,9 +58,8 @@ def track(
             )
             try:
                 _log_files(client, told["run_id"], artifacts)
-            except (
-                Exception
-            ) as error:  # a server may keep its files where train may not write; the files are in S3 anyway
+            # A server may keep its files where train may not write; they are in S3 anyway.
+            except Exception as error:
                 told["error"] = f"no files: {_why(error, tracking.uri)}"
             client.set_terminated(told["run_id"], "FINISHED")
     except Exception as error:  # whatever a tracking server or its client does: the model matters more

@@ -206,25 +206,39 @@ def seed(sam: SamLocal) -> Sequence[dict[str, Any]]:
     return customers.as_requests(others, datasets.contract("telco"))
 
 
+EVENTS = (
+    ("PredictFunction", "predict"),  # nobody was promoted yet
+    ("TrainFunction", "train"),  # and it invokes promote
+    ("PredictFunction", "predict"),
+    ("PredictFunction", "predict_batch"),
+    ("PredictFunction", "predict_invalid"),
+    ("PredictFunction", "labels"),
+    ("PredictFunction", "model"),
+    ("PredictFunction", "status"),
+    ("BatchFunction", "batch"),
+    ("MonitorFunction", "monitor"),
+    ("TrainFunction", "recalibrate"),
+    ("PromoteFunction", "promote"),
+    ("PromoteFunction", "rollback"),
+)
+
+
 def main() -> None:
-    """Build, then every event to its function, one after the other, printing what came back."""
+    """Build, then every event to its function, one after the other, and the API by HTTP, printing what came back."""
     with sam_local(ROOT / ".local" / "sam") as sam:
-        seed(sam)
+        customer = seed(sam)[0]
+        _, others = customers.split(datasets.telco())
+        sam.store.put(event("batch")["input"], others.iloc[:200].to_csv(index=False).encode())
         with sam.serving("start-lambda", sam.lambda_port, sam.bridge):
-            for function, names in (
-                ("PredictFunction", ("predict",)),
-                ("TrainFunction", ("train",)),
-                ("PromoteFunction", ("promote",)),
-                ("PredictFunction", ("predict", "predict_list", "predict_invalid", "labels", "model", "status")),
-                ("BatchFunction", ("batch",)),
-                ("MonitorFunction", ("monitor",)),
-                ("PromoteFunction", ("rollback",)),
-            ):
-                for name in names:
-                    if not (ROOT / "events" / f"{name}.json").exists():
-                        continue
-                    print(f"sam local invoke {function} -e events/{name}.json")
-                    print("   ", json.dumps(sam.invoke(function, event(name)))[:300])
+            for function, name in EVENTS:
+                print(f"sam local invoke {function} -e events/{name}.json")
+                print("   ", json.dumps(sam.invoke(function, event(name)))[:300], flush=True)
+        port = free_port("127.0.0.1")
+        with sam.serving("start-api", port, "127.0.0.1") as url:
+            for path, body in (("/predict", customer), ("/predict", customer | {"tenure": -1}), ("/status", None)):
+                status, answer = request(url + path, body)
+                print(f"sam local start-api: {'GET' if body is None else 'POST'} {path}: {status}")
+                print("   ", json.dumps(answer)[:300], flush=True)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,15 @@ def test_batch_scores_every_row_of_an_object(sam: SamLocal) -> None:
     assert len(sam.store.get(predictions).data.splitlines()) == 200
 
 
+def test_a_batch_job_is_planned_and_a_wrong_one_fails_under_the_name_that_the_state_machine_knows(
+    sam: SamLocal,
+) -> None:
+    planned = sam.invoke("BatchFunction", {"step": "plan", **event("batch_job"), "prefix": "batch/input/"})
+    assert planned["shards"] == [event("batch")["input"]]
+    told = sam.invoke("BatchFunction", {"step": "plan", "prefix": "data/"})
+    assert told["errorType"] == "InvalidEvent"
+
+
 def test_the_api_answers_over_http(sam: SamLocal, requests: Sequence[dict[str, Any]]) -> None:
     port = free_port("127.0.0.1")
     with sam.serving("start-api", port, "127.0.0.1") as url:
@@ -162,3 +171,17 @@ def test_a_bad_event_is_an_error_that_says_what_to_send(sam: SamLocal) -> None:
     told = sam.invoke("MonitorFunction", {})
     assert told["errorType"] == "InvalidEvent"
     assert "scheduled_time" in told["errorMessage"]
+
+
+def test_a_recalibration_keeps_the_champions_weights(sam: SamLocal, steps: str) -> None:
+    champion = Registry(sam.store).pointer()
+    assert champion is not None
+    before = len(list(Registry(sam.store).decisions()))
+    told = sam.invoke("TrainFunction", event("recalibrate"))
+    assert told["result"] == "trained", told
+    assert len(decisions(sam, before + 1)) == before + 1
+    kept, made = (
+        json.loads(sam.store.get(f"models/{version}/model.json").data)["terms"]
+        for version in (champion.version, told["version"])
+    )
+    assert made == kept

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lifecycle.aws import logs
 from lifecycle.aws.capture import Capture
-from lifecycle.aws.http import Answer, create_app, lambda_handler
+from lifecycle.aws.gateway import lambda_handler
+from lifecycle.aws.http import Answer, create_app
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.errors import StoreUnavailable, UnknownVersion
 from lifecycle.domain.model import Model
@@ -184,6 +185,19 @@ def test_an_error_nobody_foresaw_is_a_500_that_tells_nothing(call: Call, logged:
     line = logs.JsonLines("predict").format(record)
     assert "4111" not in line
     assert "test_http.py" in line
+
+
+def test_so_is_one_outside_of_the_endpoints(
+    call: Call, logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boom(*_: object) -> None:
+        raise KeyError("4111 1111 1111 1111")
+
+    monkeypatch.setattr("lifecycle.aws.openapi.document", boom)
+    response = call("GET", "/openapi.json")
+    assert (response.status_code, problem(response)["type"]) == (500, "urn:lifecycle:problem:internal")
+    assert "4111" not in response.text
+    assert [record.message for record in logged.records] == ["failed"]
 
 
 @pytest.mark.parametrize(

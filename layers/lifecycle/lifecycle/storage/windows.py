@@ -10,7 +10,7 @@ from typing import Any
 from lifecycle.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound
 from lifecycle.storage.artifacts import checked_version
 from lifecycle.storage.codec import decode_any, encode
-from lifecycle.storage.objects import ObjectInfo, ObjectStore, checked_key
+from lifecycle.storage.objects import ObjectInfo, ObjectStore
 
 CAPTURE_PREFIX = "capture/"
 REPORTS_PREFIX = "monitoring/reports/"
@@ -125,7 +125,7 @@ def capture_key(now: datetime, unique: str) -> str:
     # Cut from the ISO form: strftime takes ten times as long, and this is written once per request to predict.
     day, time = _aware(now).isoformat(timespec="microseconds")[:26].split("T")
     name = f"{time.replace(':', '').replace('.', '')}-{unique.replace('/', '_')}.jsonl"
-    return checked_key(f"{CAPTURE_PREFIX}dt={day}/hour={time[:2]}/{name}")
+    return f"{CAPTURE_PREFIX}dt={day}/hour={time[:2]}/{name}"
 
 
 def captures(store: ObjectStore, window: Window) -> Iterator[ObjectInfo]:

@@ -10,7 +10,8 @@ from functools import cache
 from os import urandom
 
 from lifecycle.aws.capture import Capture
-from lifecycle.aws.http import LambdaHandler, create_app, lambda_handler
+from lifecycle.aws.gateway import LambdaHandler, lambda_handler
+from lifecycle.aws.http import create_app
 from lifecycle.aws.http_labels import labels_route
 from lifecycle.aws.logs import configure, restored
 from lifecycle.aws.s3_obstore import ObstoreObjectStore

@@ -46,11 +46,23 @@ def test_cfn_lint_has_nothing_to_say() -> None:
     assert found.returncode == 0, found.stdout
 
 
-def test_every_variable_is_one_that_the_library_reads(
+NUMPYS = {"OMP_NUM_THREADS": "1", "NPY_DISABLE_CPU_FEATURES": "X86_V4"}
+
+
+def test_every_variable_is_one_that_the_library_reads_or_numpy(
     template: dict[str, Any], functions: dict[str, dict[str, Any]]
 ) -> None:
-    known = {variable.name for variable in Settings.variables().values()}
-    assert {name for name, _ in variables(template, functions)} <= known
+    given = dict(variables(template, functions))
+    assert {name: given.pop(name) for name in NUMPYS} == NUMPYS
+    assert given.keys() <= {variable.name for variable in Settings.variables().values()}
+
+
+def test_numpy_takes_its_variables_without_a_word() -> None:
+    """It would warn of a feature that it does not know, or that it cannot do without."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import numpy"], env=NUMPYS, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_defaults_are_those_of_the_library(template: dict[str, Any], functions: dict[str, dict[str, Any]]) -> None:

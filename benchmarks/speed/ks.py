@@ -1,6 +1,6 @@
 """The Kolmogorov-Smirnov test alone, exact, of 20 columns against 7,043 reference values each, which are sorted once beforehand; CPU in one process, on arrays in memory.
 
-Sorting the columns is what any exact test has to do.
+Sorting the columns is what any exact test has to do. All three in one process, with the variables that the template sets (docs/decisions/0016).
 """
 
 import sys
@@ -10,6 +10,7 @@ from benchmarks.speed.measure import Row, compare, environment, run
 from benchmarks.speed.packages import CONTESTANTS, built, vendored
 from benchmarks.speed.report import Table, publish, quick
 from benchmarks.speed.rivals import TUTORIAL
+from benchmarks.speed.world import constants
 
 COLUMNS = 20
 
@@ -26,7 +27,7 @@ def measure(rows: int | None = None, repeats: int | None = None) -> tuple[Table,
             *built("monitor"),
             str(vendored("tutorial", TUTORIAL, compiled=True)),
         ],
-        environment(),
+        environment(**constants()),
     ).said
     took, what = said["found"], f"KS of {size:,} x {COLUMNS}, CPU"
     found = [

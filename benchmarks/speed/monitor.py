@@ -54,7 +54,7 @@ def measure() -> tuple[Table, list[Row]]:
 
 def ours(place: Bucket, size: int, event: dict[str, str] = EVENT, **settings: str) -> Callable[[], Usage]:
     """The monitor Lambda on a window that nobody judged before."""
-    judged = asked([*python("app", event), *built("monitor")], place.environment | settings, size)
+    judged = asked([*python("app", event), *built("monitor")], place.deployed | settings, size)
 
     def once() -> Usage:
         place.clear("monitoring/")

@@ -92,7 +92,7 @@ def _asked(place: Bucket, what: str) -> Callable[[], Usage]:
         place.clear("registry/")
         for key, data in log.items():
             place.put(key, data)
-        return run(command, place.environment)
+        return run(command, place.deployed)
 
     return once
 

@@ -68,7 +68,7 @@ def _ours(place: Bucket, **more: str) -> Callable[[], Usage]:
         place.put("contract.json", text.replace(b'"version": "1"', b'"version": "1.%d"' % turn))
         event = f'{{"request_id": "bench {turn}"}}'
         command = [sys.executable, "-I", "-S", "-B", str(SCRIPT), "ours", event, *built("train")]
-        return run(command, place.environment | more)
+        return run(command, place.deployed | more)
 
     return once
 

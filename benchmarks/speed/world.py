@@ -20,7 +20,9 @@ from lifecycle.storage.objects import MemoryObjectStore
 from lifecycle.training.tracking import Tracking
 
 from benchmarks.speed.measure import environment
+from benchmarks.speed.packages import ROOT
 from local.datasets import contract_text, telco
+from local.package import packaged
 
 BUCKET = "bench"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -46,6 +48,11 @@ class Bucket:
             AWS_DEFAULT_REGION="us-east-1",
             AWS_EC2_METADATA_DISABLED="true",
         )
+
+    @property
+    def deployed(self) -> dict[str, str]:
+        """What this project's Lambdas find there beside it, by the template."""
+        return self.environment | constants()
 
     def put(self, key: str, data: bytes) -> None:
         self._ask("PUT", key, data)
@@ -90,6 +97,14 @@ def bucket() -> Iterator[Bucket]:
             yield made
         finally:
             server.stdin.close()
+
+
+@cache
+def constants() -> dict[str, str]:
+    """The variables that the template sets for every function, whatever its parameters are."""
+    template = packaged(ROOT, lambda key, body: None)
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    return {name: value for name, value in variables.items() if isinstance(value, str)}
 
 
 @cache

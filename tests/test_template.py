@@ -58,9 +58,9 @@ def test_every_variable_is_one_that_the_library_reads_or_numpy(
 
 
 def test_numpy_takes_its_variables_without_a_word() -> None:
-    """It would warn of a feature that it does not know, or that it cannot do without."""
+    """Of a feature that this processor has not, or that is the baseline, it may tell or even refuse to be imported."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "import numpy"], env=NUMPYS, capture_output=True, text=True, check=False
+        [sys.executable, "-c", "import numpy"], env=NUMPYS, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 

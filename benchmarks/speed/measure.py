@@ -54,15 +54,18 @@ class Row:
 def run(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
     """Run ``command`` to its end in a new process with this environment and no other. Raises MeasurementFailed."""
     with tempfile.TemporaryDirectory() as folder:
-        used = Path(folder) / "used.json"
+        used, printed, complained = (Path(folder) / name for name in ("used.json", "stdout", "stderr"))
         launched = [sys.executable, "-I", "-S", "-B", str(LAUNCH), str(used), *command]
-        done = subprocess.run(
-            launched, env=dict(environment), cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-        )
+        # Files, not pipes: who reads a pipe at once takes turns with the writer, and is not what is measured.
+        with printed.open("wb") as out, complained.open("wb") as err:
+            done = subprocess.run(
+                launched, env=dict(environment), cwd=folder, stdout=out, stderr=err, timeout=TIMEOUT_SECONDS
+            )
         found = json.loads(used.read_text()) if used.exists() else {"code": done.returncode}
+        lines = printed.read_text(errors="replace").splitlines()
+        told = complained.read_text(errors="replace")
     if found["code"] != 0:
-        raise MeasurementFailed(f"{' '.join(command)[:300]}: {(done.stderr or done.stdout)[-1500:]}")
-    lines = done.stdout.splitlines()
+        raise MeasurementFailed(f"{' '.join(command)[:300]}: {(told or '\n'.join(lines))[-1500:]}")
     said = json.loads(lines[-1]) if lines and lines[-1].startswith(("{", "[")) else None
     return Usage(found["wall"], found["cpu"], found["peak"], said)
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.speed.guard``: cold start, KS and batch again, quickly, beside the published ratios. For CI.
+"""``python -m benchmarks.speed.guard``: predict cold and warm, batch and KS again, quickly, beside the published ratios. For CI.
 
 A ratio holds on any machine, a time does not. It fails only when one is twice as bad as published: noise does not do that, a blunder does.
 """
@@ -13,6 +13,7 @@ from benchmarks.speed.cold import EVENT, first
 from benchmarks.speed.measure import Row, column, compare, in_turns
 from benchmarks.speed.packages import built
 from benchmarks.speed.report import SPEED
+from benchmarks.speed.warm import HELLO, OURS, against_hello, serve
 from benchmarks.speed.world import bucket
 
 GROSS = 2.0
@@ -50,6 +51,11 @@ def measured() -> Iterator[Row]:
             column(found[hello], "cpu"),
             "<= 1.1",
         )
+        warm = {
+            OURS: serve(app, place.environment, 2000, "no"),
+            HELLO: serve(rivals.hello(), place.environment, 2000),
+        }
+        yield against_hello("p50", in_turns(warm, 3))
         place.put("tutorial/model.joblib", rivals.pickled())
         place.put("batch/few.csv", inputs(ROWS, "batch/few")["batch/few.csv"])
         found = in_turns(

@@ -5,7 +5,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -28,20 +28,15 @@ def measure() -> tuple[Table, list[Row]]:
             "MODEL_FOLDER": str(rivals.model_folder(Path(folder) / "model")),
             "HOME": folder,
         }
-
-        def serve(one: rivals.Rival, requests: int, put: str = "yes") -> Callable[[], Usage]:
-            command = [sys.executable, "-I", "-S", "-B", str(MANY), one.module, str(EVENT), str(requests), put]
-            return lambda: run([*command, *one.path], environment)
-
         app = rivals.Rival("app", built("predict"))
         fast, slow = (1000, 100) if quick() else (5000, 400)
         found = in_turns(
             {
-                OURS: serve(app, fast, "no"),
-                HELLO: serve(rivals.hello(), fast),
-                PUT: serve(app, fast),
-                "tutorial": serve(rivals.tutorial(compiled=True), slow),
-                "pyfunc": serve(rivals.pyfunc(compiled=True), slow),
+                OURS: serve(app, environment, fast, "no"),
+                HELLO: serve(rivals.hello(), environment, fast),
+                PUT: serve(app, environment, fast),
+                "tutorial": serve(rivals.tutorial(compiled=True), environment, slow),
+                "pyfunc": serve(rivals.pyfunc(compiled=True), environment, slow),
             },
             2 if quick() else 7,
         )
@@ -49,13 +44,25 @@ def measure() -> tuple[Table, list[Row]]:
     rows = []
     for share in ("p50", "p99"):
         ours, name = said[OURS][share], f"predict warm, {share}"
-        rows.append(compare(f"{name}: {OURS} / {HELLO}", ours, said[HELLO][share], "<= 1.3"))
+        rows.append(against_hello(share, found))
         rows += [compare(f"{name}: {way} / {OURS}", said[way][share], ours, ">= 40") for way in ("tutorial", "pyfunc")]
         rows.append(compare(f"{name}: {PUT} / {HELLO}", said[PUT][share], said[HELLO][share], None))
     figures = {name: {key: median(values) for key, values in one.items()} for name, one in said.items()}
     lines = tuple((name, *(f"{figures[name][key] * 1e6:.0f}" for key in ("p50", "p99", "cpu"))) for name in figures)
     header = ("contestant", "p50, us", "p99, us", "CPU a request, us")
     return Table("Warm predict", " ".join((__doc__ or "").split()), header, lines, figures), rows
+
+
+def serve(one: rivals.Rival, environment: Mapping[str, str], requests: int, put: str = "yes") -> Callable[[], Usage]:
+    """A new process in which ``one`` answers the event so often; it says the latencies."""
+    command = [sys.executable, "-I", "-S", "-B", str(MANY), one.module, str(EVENT), str(requests), put]
+    return lambda: run([*command, *one.path], environment)
+
+
+def against_hello(share: str, found: Mapping[str, Sequence[Usage]]) -> Row:
+    """``share``: "p50" or "p99"."""
+    ours, hello = ([one.said[share] for one in found[name]] for name in (OURS, HELLO))
+    return compare(f"predict warm, {share}: {OURS} / {HELLO}", ours, hello, "<= 1.3")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The API as a client meets it: an HTTP request becomes an event of API Gateway, and the real Lambda handler answers it."""
 
-import asyncio
 import base64
 import itertools
 import logging
@@ -83,7 +82,6 @@ def handler(
     logging.disable(logging.CRITICAL)  # thousands of refusals, each rightly logged
     yield lambda_handler(app, warm=serving.champions.current)
     logging.disable(logging.NOTSET)
-    asyncio.get_event_loop().close()  # Schemathesis keeps the handler, and with it its loop
 
 
 @pytest.fixture

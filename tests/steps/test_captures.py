@@ -134,6 +134,20 @@ def test_a_level_the_contract_does_not_list_is_unseen():
     assert made.unreadable == 0
 
 
+@pytest.mark.parametrize("levels", [1, 126, 127, 128, 129, 255, 256, 300])
+def test_however_many_levels_there_are_each_is_counted_as_itself(levels):
+    names = [f"level {number}" for number in range(levels)]
+    feature = {"name": "plan", "kind": "categorical", "levels": names, "nullable": True, "unseen": "accept"}
+    contract = Contract.from_dict({**CONTRACT.to_dict(), "features": [feature]})
+    rows = [{"plan": name} for name in [*names, names[-1], None, "gold", "gold", "gold"]]
+    model = SimpleNamespace(version="v1", contract=contract)
+    reader = CaptureReader(contract, build_reference(model, Frame.from_values(contract, rows), np.zeros(len(rows))))
+
+    counts = reader.read([lines(*map(record, rows))]).categorical["plan"].counts
+
+    assert counts.tolist() == [1] * (levels - 1) + [2, 3, 1]
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
@@ -245,7 +259,7 @@ def test_a_damaged_summary_is_made_anew_from_the_captures():
     first = look(store, window)
     key = summary_key("v1", MIDNIGHT)
 
-    for damaged in (b"{", b"{}", json.dumps({"rows": 6, "numeric": {}}).encode()):
+    for damaged in (b"{", b"{}", b"[]", b"\xff", json.dumps({"rows": 6, "numeric": {}}).encode()):
         store.put(key, damaged)
         assert look(store, window).to_dict() == first.to_dict()
 

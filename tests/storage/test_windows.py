@@ -174,9 +174,9 @@ def test_summaries_are_kept_per_version_and_hour(store: ObjectStore) -> None:
     hour = datetime(2026, 11, 24, 9, tzinfo=UTC)
     assert summary_key("v1", hour + timedelta(minutes=59)) == "monitoring/summaries/v1/20261124T090000Z.json"
     assert read_summary(store, "v1", hour) is None
-    write_summary(store, "v1", hour, {"rows": 1})
-    write_summary(store, "v1", hour, {"rows": 2})
-    assert read_summary(store, "v1", hour) == {"rows": 2}
+    write_summary(store, "v1", hour, b'{"rows":1}')
+    write_summary(store, "v1", hour, b'{"rows":2}')
+    assert read_summary(store, "v1", hour) == b'{"rows":2}'
     assert read_summary(store, "v2", hour) is None
 
 

@@ -165,14 +165,17 @@ def summary_key(model_version: str, hour: datetime) -> str:
     return f"{SUMMARIES_PREFIX}{checked_version(model_version)}/{_hour(hour):{_BASIC}}.json"
 
 
-def read_summary(store: ObjectStore, model_version: str, hour: datetime) -> dict[str, Any] | None:
-    """An hour's summary, None if there is none. Raises ModelUnusable when it is damaged."""
-    return _read(store, summary_key(model_version, hour))
+def read_summary(store: ObjectStore, model_version: str, hour: datetime) -> bytes | None:
+    """An hour's summary as it was written, None if there is none."""
+    try:
+        return store.get(summary_key(model_version, hour)).data
+    except ObjectNotFound:
+        return None
 
 
-def write_summary(store: ObjectStore, model_version: str, hour: datetime, summary: Mapping[str, Any]) -> None:
+def write_summary(store: ObjectStore, model_version: str, hour: datetime, summary: bytes) -> None:
     """Keep an hour's summary. A cache of what the captures say: the last writer stands."""
-    store.put(summary_key(model_version, hour), encode(summary))
+    store.put(summary_key(model_version, hour), summary)
 
 
 def read_state(store: ObjectStore) -> tuple[dict[str, Any], str | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.aws.http import LambdaHandler
+from lifecycle.aws.gateway import LambdaHandler
 from lifecycle.domain.errors import InvalidEvent, LifecycleError
 from lifecycle.domain.policy import POLICIES
 from lifecycle.steps.batch import OUTPUT_PREFIX, Scoring

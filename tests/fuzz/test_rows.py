@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lifecycle.aws.http import LambdaHandler
+from lifecycle.aws.gateway import LambdaHandler
 from lifecycle.domain.contract import Contract
 from lifecycle.domain.errors import InvalidEvent
 from lifecycle.domain.frame import Frame

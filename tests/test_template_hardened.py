@@ -1,10 +1,12 @@
 """What the template promises of security and of being watched, with its conditions resolved for a stage."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lifecycle.aws.metrics import METRICS
 from lifecycle.domain import errors
 
 from local.package import packaged
@@ -168,6 +170,7 @@ def test_predict_is_called_by_its_alias_and_starts_from_a_snapshot_only_when_ask
     assert "SnapStart" not in predict
     asked = resolved(template, PredictSnapStart="on")["PredictFunction"]["Properties"]
     assert asked["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert asked["VersionDeletionPolicy"] == "Delete"  # snapshots of versions that nobody calls bill by the hour
 
 
 def test_the_batch_job_goes_on_past_a_failed_shard_and_tries_again_what_may_pass(template: dict[str, Any]) -> None:
@@ -197,6 +200,8 @@ def test_the_batch_job_may_call_batch_and_itself_and_nothing_else(template: dict
     }  # fmt: skip
     assert granted["lambda:InvokeFunction"] == str({"Fn::GetAtt": ["BatchFunction", "Arn"]})
     assert all("${AWS::StackName}-batch" in granted[name] for name in granted if name.startswith("states:"))
+    # A child's ARN is execution:MACHINE/MAP:ID; AWS's own example of the policy names execution:MACHINE:*.
+    assert all(f"-batch{end}" in granted["states:StopExecution"] for end in ("/*", ":*"))
 
 
 def test_the_dashboard_and_the_access_log_are_json(template: dict[str, Any]) -> None:
@@ -204,6 +209,15 @@ def test_the_dashboard_and_the_access_log_are_json(template: dict[str, Any]) -> 
     body = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
     named = {metric[0] for widget in body["widgets"] for metric in widget["properties"]["metrics"]}
     assert {"AWS/Lambda", "Lifecycle", "AWS/SQS"} <= named
+    for widget in body["widgets"]:
+        rows: list[list[Any]] = []
+        for row in widget["properties"]["metrics"]:  # a dot repeats what stands above
+            above = rows[-1] if rows else row
+            rows.append([above[i] if one == "." else one for i, one in enumerate(row) if not isinstance(one, dict)])
+        for _, metric, *dimensions in (row for row in rows if row[0] == "Lifecycle"):
+            of = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
+            assert of["function_name"] == f"${{{of['service'].title()}Function}}"
+            assert metric in METRICS[of["service"]]
     log = json.loads(resources["ApiStage"]["Properties"]["AccessLogSettings"]["Format"])
     assert {"time", "request_id", "status", "route", "ms"} <= log.keys()
 
@@ -226,6 +240,11 @@ def test_every_alarm_can_fire_and_says_what_it_is_about(template: dict[str, Any]
             "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold",
         )  # fmt: skip
         assert alarm["Dimensions"], name
+        if alarm["Namespace"] == "Lifecycle":  # whose metrics all stacks of the account share
+            named = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+            assert named.keys() == {"service", "function_name"}, name
+            assert named["function_name"] == {"Ref": f"{named['service'].title()}Function"}, name
+            assert alarm["MetricName"] in METRICS[named["service"]], name
 
 
 @pytest.mark.parametrize(
@@ -241,3 +260,64 @@ def test_train_may_log_runs_in_sagemaker_only_where_it_does(template: dict[str, 
         assert statement["Resource"] == uri
         assert all("*" not in action for action in statement["Action"])
         assert policy["Roles"] == [{"Ref": "TrainFunctionRole"}]
+
+
+SAGEMAKER = "arn:aws:sagemaker:eu-west-1:123456789012"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "fine", "wrong"),
+    [
+        ("BucketName", ["churn-prod-1"], ["Churn", "a", "under_score", "my.bucket", "x" * 64, "s3://churn"]),
+        ("MonitorSchedule", ["rate(1 hour)", "cron(0 0 * * ? *)"], ["", "hourly", "0 0 * * *"]),
+        (
+            "MlflowTrackingUri",
+            [
+                "https://u:p@mlflow.example.com",
+                f"{SAGEMAKER}:mlflow-tracking-server/a",
+                f"{SAGEMAKER}:mlflow-app/app-1",
+            ],
+            ["http://mlflow.example.com", "mlflow", f"{SAGEMAKER}:endpoint/a", "arn:aws:s3:::bucket"],
+        ),
+        ("JwtIssuer", ["https://cognito-idp.eu-west-1.amazonaws.com/p"], ["cognito", "http://issuer.example.com"]),
+        ("CorsOrigins", ["*", "https://a.example,http://localhost:3000"], ["https://a, https://b", "https://a/", "a"]),
+        (
+            "AlarmTopicArn",
+            ["arn:aws:sns:eu-west-1:123456789012:on-call"],
+            ["on-call", "arn:aws:sqs:eu-west-1:123456789012:on-call", "arn:aws:sns:eu-west-1:123456789012:a.fifo"],
+        ),
+        ("EndpointUrl", ["http://host.docker.internal:9000"], ["host:9000"]),
+        ("LambdaEndpointUrl", ["http://host.docker.internal:9001"], ["host:9001"]),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_anything_is_made(
+    template: dict[str, Any], parameter: str, fine: list[str], wrong: list[str]
+) -> None:
+    one = template["Parameters"][parameter]
+    assert one["ConstraintDescription"]  # what CloudFormation says instead of the pattern
+    taken = [text for text in [one["Default"], *fine, *wrong] if re.fullmatch(one["AllowedPattern"], text)]
+    assert taken == [one["Default"], *fine]
+
+
+def test_every_parameter_is_held_to_something_or_free_for_a_reason(template: dict[str, Any]) -> None:
+    held = {"AllowedPattern", "AllowedValues", "MinValue"}
+    free = {name for name, one in template["Parameters"].items() if not held & one.keys()}
+    assert free == {"JwtAudience"}  # whatever the issuer calls its clients
+
+
+def test_a_parameter_that_may_carry_a_password_is_not_shown(template: dict[str, Any]) -> None:
+    assert template["Parameters"]["MlflowTrackingUri"]["NoEcho"] is True
+
+
+def test_captures_are_kept_unless_their_days_are_counted(template: dict[str, Any]) -> None:
+    def rules(**given: str) -> dict[str, Any]:
+        configured = resolved(template, **given)["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+        return {rule["Id"]: rule for rule in configured if rule != {"Ref": "AWS::NoValue"}}
+
+    assert not any("ExpirationInDays" in rule for rule in rules().values())
+    assert rules()["overwritten-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 90}
+    old = rules(CaptureRetentionDays="400")["old-captures"]
+    assert (old["Prefix"], old["ExpirationInDays"]) == ("capture/", "400")
+    # The models and decisions beside them are never deleted by time.
+    expiring = {rule["Prefix"] for rule in rules(CaptureRetentionDays="400").values() if "ExpirationInDays" in rule}
+    assert expiring == {"capture/"}

@@ -29,8 +29,9 @@ def test_every_line_keeps_the_rules_of_the_format(capsys: pytest.CaptureFixture[
     (block,) = told["CloudWatchMetrics"]
     assert set(block) == {"Namespace", "Dimensions", "Metrics"}
     assert re.fullmatch(r"[^:][A-Za-z0-9._/#:-]{0,255}", block["Namespace"])
-    assert (block["Namespace"], block["Dimensions"]) == ("Lifecycle", [["service"]])
-    assert line.pop("service") == service
+    assert (block["Namespace"], block["Dimensions"]) == ("Lifecycle", [["service", "function_name"]])
+    # A dimension is a root member, too, with a text that is not empty.
+    assert (line.pop("service"), line.pop("function_name")) == (service, "local")
     # Every metric is a root member with a number, and every root member is declared: nothing is lost, nothing is stray.
     names = [metric["Name"] for metric in block["Metrics"]]
     assert len(set(names)) == len(names) <= 100
@@ -78,3 +79,13 @@ def test_every_invocation_counts_from_nought_and_nothing_is_counted_outside(
 def test_a_metric_that_the_service_does_not_declare_is_a_mistake() -> None:
     with pytest.raises(KeyError), metrics.emitted("train"):
         metrics.count("Predictions")
+
+
+def test_two_stacks_of_one_account_count_apart() -> None:
+    """Else the monitor of a test stack would hide that the one of production does not run."""
+    here, there = (
+        json.loads(metrics.line_of("monitor", name) % (0, 1, 0, 0, 0)) for name in ("a-Monitor", "b-Monitor")
+    )
+    (block,) = here["_aws"]["CloudWatchMetrics"]
+    dimensions = block["Dimensions"][0]
+    assert [here[name] for name in dimensions] != [there[name] for name in dimensions]

@@ -14,15 +14,15 @@ def uri(store: Path = STORE) -> str:
     return f"sqlite:///{store}"
 
 
-def serve(store: Path = STORE) -> None:
-    """Become MLflow's server on 127.0.0.1, until it is interrupted.
+def serve(store: Path = STORE, port: int = 5000) -> None:
+    """Become MLflow's server on 127.0.0.1, at ``port`` if that is free, until it is interrupted.
 
     Raises:
         CloudError: nothing was ever tracked.
     """
     if not store.exists():
         raise CloudError("there are no training runs yet; `make demo` or `make up` makes some")
-    port = free_port(5000)
+    port = free_port(port)
     print(f"MLflow: http://127.0.0.1:{port}   (Ctrl-C ends it; it takes some ten seconds to come up)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri(store)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

@@ -6,7 +6,13 @@ And a champion without training: the shipped contract, a model drawn from a seed
 import json
 import os
 import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,6 +41,41 @@ def no_cloud_of_the_shell() -> Iterator[None]:
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture(scope="module")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What ``make mlflow`` becomes, over an empty store: MLflow's server on 127.0.0.1, as long as the module's tests run."""
+    home = tmp_path_factory.mktemp("mlflow")
+    (home / "mlflow.db").touch()
+    code = f"from pathlib import Path; from local.tracking import serve; serve(Path({str(home / 'mlflow.db')!r}), 0)"
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=home,  # its artifacts are kept beside the store
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+    assert server.stdout is not None
+    try:
+        url = server.stdout.readline().split()[1]
+        deadline = time.monotonic() + 120
+        while True:
+            with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+                if answer.status == 200:
+                    break
+            assert server.poll() is None, (home / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "MLflow's server does not answer"
+            time.sleep(0.5)
+        yield url
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)  # its workers, too
+        server.wait(30)
+        server.stdout.close()
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,9 @@ import pytest
 from lifecycle.aws.s3_boto3 import Boto3ObjectStore
 from lifecycle.steps.promote import Deciding, promote
 
+import local.asked
 from local import customers, datasets
+from local.asked import Asked
 from local.sam import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,37 +86,10 @@ def store(s3: str) -> Boto3ObjectStore:
     return Boto3ObjectStore(BUCKET, client=client)
 
 
-class Asked(ThreadingHTTPServer):
-    """As much of Lambda as takes an asynchronous invocation."""
-
-    def __init__(self, host: str) -> None:
-        self.events: list[tuple[str, Any]] = []
-        super().__init__((host, 0), self.Handler)
-        self.url = f"http://{host}:{self.server_port}"
-
-    class Handler(BaseHTTPRequestHandler):
-        server: "Asked"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            self.server.events.append((self.path, json.loads(body)))
-            self.send_response(202)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-
 @pytest.fixture(scope="module")
 def asked(bridge: str) -> Iterator[Asked]:
-    server = Asked(bridge)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with local.asked.asked(bridge) as server:
+        yield server
 
 
 @pytest.fixture

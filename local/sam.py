@@ -13,13 +13,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 from lifecycle.aws.s3_boto3 import Boto3ObjectStore
+from lifecycle.storage.registry import Registry
 
 from local import customers, datasets
 from local.cloud import ROOT, CloudError
@@ -27,6 +30,7 @@ from local.cloud import ROOT, CloudError
 BUCKET = "lifecycle-sam-local"
 FUNCTIONS = ("PredictFunction", "BatchFunction", "MonitorFunction", "TrainFunction", "PromoteFunction")
 READY_SECONDS = 120.0
+HAND_OVER_SECONDS = 120.0
 HOST_GATEWAY = "host.docker.internal"
 
 
@@ -198,12 +202,58 @@ def event(name: str) -> dict[str, Any]:
 
 
 def seed(sam: SamLocal) -> Sequence[dict[str, Any]]:
-    """The shipped contract and the first customers in the bucket; returns other customers, as requests."""
+    """The shipped contract, the first customers and the inputs of the batch events in the bucket; returns other customers, as requests."""
     first, others = customers.split(datasets.telco())
     store = sam.store
     store.put("contract.json", datasets.contract_text("telco").encode())
     store.put("data/2026-08-25/customers.csv", first.to_csv(index=False).encode())
+    rows = others.drop(columns="churn")
+    store.put(event("batch")["input"], rows.iloc[:200].to_csv(index=False).encode())
+    for number in range(2):
+        shard = rows.iloc[number * 50 : (number + 1) * 50].to_csv(index=False).encode()
+        store.put(f"{event('batch_job')['prefix']}{number:02}.csv", shard)
     return customers.as_requests(others, datasets.contract("telco"))
+
+
+def decisions(sam: SamLocal, at_least: int) -> list[str]:
+    """The actions in the decision log, once there are so many: steps hand over asynchronously."""
+    deadline = time.monotonic() + HAND_OVER_SECONDS
+    while len(found := [str(decision.action) for decision in Registry(sam.store).decisions()]) < at_least:
+        if time.monotonic() > deadline:
+            raise CloudError(f"no decision {at_least} after {HAND_OVER_SECONDS:g} s; there are {found}")
+        time.sleep(0.5)
+    return found
+
+
+def score_job(sam: SamLocal, asked: Mapping[str, Any]) -> Any:
+    """What the state machine does with a batch job, without one: plan, score each shard, report."""
+    planned = sam.invoke("BatchFunction", {"step": "plan", **asked})
+    told = []
+    for number, key in enumerate(planned["shards"]):
+        scored = sam.invoke("BatchFunction", {"input": key, "model": planned["model"], "reasons": planned["reasons"]})
+        failed = {"error": scored["errorType"], "cause": json.dumps(scored)} if "errorType" in scored else {}
+        told.append({"shard": number, **failed})
+    return sam.invoke("BatchFunction", {"step": "report", "folder": planned["folder"], "shards": told})
+
+
+def drift(sam: SamLocal, url: str, customers_of_now: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """Two windows of customers unlike those that were learnt from, and new labelled rows. Returns when the windows end.
+
+    Raises:
+        CloudError: the API did not take the customers.
+    """
+    changed = [row | {"contract": "Month-to-month", "tenure": min(row["tenure"], 5)} for row in customers_of_now[:600]]
+    status, answer = request(f"{url}/predict", changed)
+    if status != 200:
+        raise CloudError(f"POST /predict: {status} {answer}")
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    newest = max(info.key for info in sam.store.list("capture/"))
+    before = hour - timedelta(hours=30)
+    sam.store.put(f"capture/dt={before:%Y-%m-%d}/hour={before:%H}/000000000000-x.jsonl", sam.store.get(newest).data)
+    _, others = customers.split(datasets.telco())
+    sam.store.put(f"data/{hour:%Y-%m-%d}/more.csv", others.to_csv(index=False).encode())
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)  # windows are of whole seconds
+    return (hour - timedelta(hours=24)).isoformat(), now.isoformat()
 
 
 EVENTS = (
@@ -216,6 +266,7 @@ EVENTS = (
     ("PredictFunction", "model"),
     ("PredictFunction", "status"),
     ("BatchFunction", "batch"),
+    ("BatchJob", "batch_job"),  # the state machine, whose steps are done one by one
     ("MonitorFunction", "monitor"),
     ("TrainFunction", "recalibrate"),
     ("PromoteFunction", "promote"),
@@ -224,21 +275,36 @@ EVENTS = (
 
 
 def main() -> None:
-    """Build, then every event to its function, one after the other, and the API by HTTP, printing what came back."""
+    """Build, then every event to its function, the API by HTTP, and drift that ends in a retrain, printing what came back."""
+
+    def told(asked: str, answer: Any) -> None:
+        print(f"{asked}\n    {json.dumps(answer)[:300]}", flush=True)
+
     with sam_local(ROOT / ".local" / "sam") as sam:
-        customer = seed(sam)[0]
-        _, others = customers.split(datasets.telco())
-        sam.store.put(event("batch")["input"], others.iloc[:200].to_csv(index=False).encode())
+        usual = seed(sam)
         with sam.serving("start-lambda", sam.lambda_port, sam.bridge):
             for function, name in EVENTS:
-                print(f"sam local invoke {function} -e events/{name}.json")
-                print("   ", json.dumps(sam.invoke(function, event(name)))[:300], flush=True)
-        port = free_port("127.0.0.1")
-        with sam.serving("start-api", port, "127.0.0.1") as url:
-            for path, body in (("/predict", customer), ("/predict", customer | {"tenure": -1}), ("/status", None)):
-                status, answer = request(url + path, body)
-                print(f"sam local start-api: {'GET' if body is None else 'POST'} {path}: {status}")
-                print("   ", json.dumps(answer)[:300], flush=True)
+                if function == "BatchJob":
+                    told(f"the steps of a batch job, for events/{name}.json", score_job(sam, event(name)))
+                    continue
+                before = len(list(Registry(sam.store).decisions()))
+                told(f"sam local invoke {function} -e events/{name}.json", sam.invoke(function, event(name)))
+                if function == "TrainFunction":
+                    decisions(sam, before + 1)  # by promote, which train has invoked
+            with sam.serving("start-api", port := free_port("127.0.0.1"), "127.0.0.1") as url:
+                for path, body in (("/predict", usual[0]), ("/predict", usual[0] | {"tenure": -1}), ("/status", None)):
+                    status, answer = request(url + path, body)
+                    told(
+                        f"sam local start-api, port {port}: {'GET' if body is None else 'POST'} {path}: {status}",
+                        answer,
+                    )
+                windows = drift(sam, url, usual)
+            before = len(list(Registry(sam.store).decisions()))
+            for end in windows:
+                asked = {"scheduled_time": end}
+                told(f"sam local invoke MonitorFunction, {json.dumps(asked)}", sam.invoke("MonitorFunction", asked))
+            told("monitor invoked train, and train promote: the decision log", decisions(sam, before + 1))
+        told("in S3", Counter(info.key.partition("/")[0] for info in sam.store.list("")))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from lifecycle.aws.settings import Settings
 
+from local.sam import EVENTS
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -41,6 +43,13 @@ def test_the_table_of_settings_is_what_the_code_reads() -> None:
 def test_every_step_has_an_event_in_the_readme() -> None:
     for step in ("predict", "batch", "monitor", "train", "promote", "rollback"):
         assert f"events/{step}.json" in README
+
+
+def test_make_sam_local_sends_every_event_there_is() -> None:
+    assert {name for _, name in EVENTS} == {path.stem for path in (ROOT / "events").glob("*.json")}
+    sent = (ROOT / "tests" / "sam_local" / "test_sam_local.py").read_text(encoding="utf-8")
+    for _, name in EVENTS:  # and its test, too
+        assert f'"{name}"' in sent, name
 
 
 def test_no_file_names_a_place_of_one_machine() -> None:

@@ -4,23 +4,20 @@ What counts is the payload and the state in S3: `sam local invoke` exits 0 when 
 """
 
 import json
-import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from lifecycle.storage.registry import Registry
 
-from local import customers, datasets
-from local.sam import SamLocal, event, free_port, missing, request, sam_local, seed
+from benchmarks.sizes import LIMITS, mib
+from local.cloud import ROOT
+from local.sam import SamLocal, decisions, drift, event, free_port, missing, request, sam_local, score_job, seed
 
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(missing() is not None, reason=f"sam local cannot run: {missing()}"),
 ]
-
-HAND_OVER_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -45,94 +42,165 @@ def keys(sam: SamLocal, prefix: str) -> list[str]:
     return [info.key for info in sam.store.list(prefix)]
 
 
+def published(name: str) -> float:
+    rows = json.loads((ROOT / "benchmarks/results/sizes.json").read_text())
+    return float(next(row["value"] for row in rows if row["name"] == name))
+
+
 def body(answer: dict[str, Any]) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(answer["body"])
     return parsed
 
 
-def decisions(sam: SamLocal, at_least: int) -> list[str]:
-    """The actions in the decision log, once there are enough: steps hand over asynchronously."""
-    deadline = time.monotonic() + HAND_OVER_SECONDS
-    while time.monotonic() < deadline:
-        found = [decision.action for decision in Registry(sam.store).decisions()]
-        if len(found) >= at_least:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"no decision {at_least} after {HAND_OVER_SECONDS:g} s")
+def state(sam: SamLocal) -> dict[str, str]:
+    """All that lies in S3."""
+    return {info.key: info.etag for info in sam.store.list("")}
+
+
+def written(sam: SamLocal, before: dict[str, str]) -> set[str]:
+    """The keys that are new or changed since; nothing is ever deleted."""
+    after = state(sam)
+    assert before.keys() <= after.keys()
+    return {key for key, etag in after.items() if before.get(key) != etag}
 
 
 def test_before_the_first_model_predict_says_how_to_get_one(sam: SamLocal, requests: Sequence[dict[str, Any]]) -> None:
+    before = state(sam)
     answer = sam.invoke("PredictFunction", event("predict"))
     assert answer["statusCode"] == 503
     assert "events/train.json" in body(answer)["detail"]
+    assert written(sam, before) == set()
 
 
-def test_train_publishes_a_version_and_has_promote_judge_it(sam: SamLocal, steps: str) -> None:
+@pytest.mark.parametrize("name", LIMITS)
+def test_what_sam_built_is_within_its_limit(sam: SamLocal, name: str) -> None:
+    built = ROOT / ".aws-sam" / "build"
+    size = mib(built / f"{name.title()}Function") + mib(built / "LifecycleLayer" / "python")
+    assert size <= LIMITS[name]
+    assert size == pytest.approx(published(name), abs=1)
+
+
+def test_train_publishes_a_version_and_has_promote_judge_it(
+    sam: SamLocal, requests: Sequence[dict[str, Any]], steps: str
+) -> None:
+    before = state(sam)
     told = sam.invoke("TrainFunction", event("train"))
     assert told["result"] == "trained", told
     assert decisions(sam, 1) == ["promote"]
     pointer = Registry(sam.store).pointer()
     assert pointer is not None
     assert pointer.version == told["version"]
+    new = written(sam, before)
+    assert {f"models/{told['version']}/{file}" for file in ("model.json", "metrics.json", "card.md")} <= new
+    assert {key.split("/")[0] for key in new} == {"models", "training", "registry"}
 
 
 def test_promote_answers_a_duplicate_with_the_first_decision(sam: SamLocal) -> None:
     pointer = Registry(sam.store).pointer()
     assert pointer is not None
+    before = state(sam)
     again = event("promote") | {"candidate": pointer.version, "request_id": event("train")["request_id"]}
     told = sam.invoke("PromoteFunction", again)
     assert (told["decision"], told["duplicate"]) == (1, True)
+    assert written(sam, before) == set()
+
+
+def test_a_version_that_is_not_there_is_not_promoted(sam: SamLocal) -> None:
+    """The event as it ships: its candidate is to be replaced by one's own."""
+    before = state(sam)
+    told = sam.invoke("PromoteFunction", event("promote"))
+    assert told["errorType"] == "UnknownVersion"
+    assert event("promote")["candidate"] in told["errorMessage"]
+    assert written(sam, before) == set()
 
 
 @pytest.mark.parametrize(("name", "status"), [("predict", 200), ("predict_batch", 200), ("predict_invalid", 422)])
 def test_predict_answers_each_event_and_captures_it(sam: SamLocal, name: str, status: int) -> None:
-    before = len(keys(sam, "capture/"))
+    before = state(sam)
     answer = sam.invoke("PredictFunction", event(name))
     assert answer["statusCode"] == status, answer
-    assert len(keys(sam, "capture/")) == before + 1
+    (capture,) = written(sam, before)
+    assert capture.startswith("capture/dt=")
+    records = [json.loads(line) for line in sam.store.get(capture).data.splitlines()]
+    if status == 200:
+        answered = body(answer).get("predictions", [body(answer)])
+        assert [(one["kind"], one["prediction_id"], one["probability"]) for one in records] == [
+            ("prediction", one["prediction_id"], one["probability"]) for one in answered
+        ]
+    else:
+        assert {one["kind"] for one in records} == {"rejection"}
+        assert "Weekly" not in sam.store.get(capture).data.decode()  # no value of a refused row is kept
 
 
 @pytest.mark.parametrize("name", ["model", "status"])
 def test_what_serves_can_be_asked(sam: SamLocal, name: str) -> None:
+    before = state(sam)
     answer = sam.invoke("PredictFunction", event(name))
     pointer = Registry(sam.store).pointer()
     assert pointer is not None
     assert answer["statusCode"] == 200
     assert pointer.version in answer["body"]
+    assert written(sam, before) == set()
 
 
 def test_labels_are_kept(sam: SamLocal) -> None:
+    before = state(sam)
     answer = sam.invoke("PredictFunction", event("labels"))
     assert (answer["statusCode"], body(answer)["accepted"]) == (200, 2)
     assert len(keys(sam, "labels/dt=")) == 1
+    assert written(sam, before) == set(keys(sam, "labels/dt="))
+    assert b"C06973" in sam.store.get(keys(sam, "labels/dt=")[0]).data
+    before = state(sam)
+    assert body(sam.invoke("PredictFunction", event("labels")))["duplicate"] is True
+    assert written(sam, before) == set()
 
 
 def test_batch_scores_every_row_of_an_object(sam: SamLocal) -> None:
-    _, others = customers.split(datasets.telco())
-    given = event("batch")
-    sam.store.put(given["input"], others.iloc[:200].to_csv(index=False).encode())
-    told = sam.invoke("BatchFunction", given)
+    before = state(sam)
+    told = sam.invoke("BatchFunction", event("batch"))
     assert "errorType" not in told, told
     (predictions,) = [key for key in keys(sam, "batch/") if key.endswith("predictions.jsonl")]
     assert len(sam.store.get(predictions).data.splitlines()) == 200
+    assert written(sam, before) == set(told["output"].values()) | {
+        predictions.replace("predictions.jsonl", "summary.json")
+    }
 
 
-def test_a_batch_job_is_planned_and_a_wrong_one_fails_under_the_name_that_the_state_machine_knows(
+def test_a_batch_job_is_scored_and_a_wrong_one_fails_under_the_name_that_the_state_machine_knows(
     sam: SamLocal,
 ) -> None:
-    planned = sam.invoke("BatchFunction", {"step": "plan", **event("batch_job"), "prefix": "batch/input/"})
-    assert planned["shards"] == [event("batch")["input"]]
+    before = state(sam)
+    report = score_job(sam, event("batch_job"))
+    assert (report["shards"], report["done"], report["failed"], report["predicted"]) == (2, 2, 0, 100)
+    new = written(sam, before)
+    assert sum(key.endswith("/predictions.jsonl") for key in new) == 2
+    assert {key.rpartition("/")[2] for key in new if "/jobs/" in key} == {"plan.json", "report.json"}
     told = sam.invoke("BatchFunction", {"step": "plan", "prefix": "data/"})
     assert told["errorType"] == "InvalidEvent"
 
 
 def test_the_api_answers_over_http(sam: SamLocal, requests: Sequence[dict[str, Any]]) -> None:
     port = free_port("127.0.0.1")
+    before = state(sam)
     with sam.serving("start-api", port, "127.0.0.1") as url:
         status, answer = request(f"{url}/predict", requests[0])
         assert (status, 0.0 <= answer["probability"] <= 1.0) == (200, True)
         assert request(f"{url}/predict", requests[0] | {"tenure": -1})[0] == 422
         assert request(f"{url}/status")[0] == 200
+    captured = [json.loads(line) for key in written(sam, before) for line in sam.store.get(key).data.splitlines()]
+    assert sorted(one["kind"] for one in captured) == ["prediction", "rejection"]
+    assert answer["prediction_id"] in {one.get("prediction_id") for one in captured}
+
+
+def test_a_window_of_before_the_first_prediction_is_judged_once(sam: SamLocal) -> None:
+    before = state(sam)
+    told = sam.invoke("MonitorFunction", event("monitor"))
+    assert (told["result"], told["rows"], told["duplicate"]) == ("nothing", 0, False)
+    assert told["report"] in written(sam, before)
+    before = state(sam)
+    again = sam.invoke("MonitorFunction", event("monitor"))
+    assert (again["result"], again["duplicate"], again["report"]) == ("nothing", True, told["report"])
+    assert written(sam, before) == set()
 
 
 def test_monitor_invokes_train_which_invokes_promote(
@@ -140,24 +208,16 @@ def test_monitor_invokes_train_which_invokes_promote(
 ) -> None:
     """Drift in two windows, new labelled rows, and then the whole chain through ``start-lambda``."""
     port = free_port("127.0.0.1")
-    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    drifted = [row | {"contract": "Month-to-month", "tenure": min(row["tenure"], 5)} for row in requests[:600]]
+    reports = len(keys(sam, "monitoring/reports/"))
     with sam.serving("start-api", port, "127.0.0.1") as url:
-        assert request(f"{url}/predict", drifted)[0] == 200
-    captured = sam.store.get(keys(sam, "capture/")[-1]).data
-    sam.store.put(
-        f"capture/dt={hour - timedelta(hours=30):%Y-%m-%d}/hour={hour - timedelta(hours=30):%H}/000000000000-x.jsonl",
-        captured,
-    )
-    _, others = customers.split(datasets.telco())
-    sam.store.put(f"data/{hour:%Y-%m-%d}/more.csv", others.to_csv(index=False).encode())
-    first = sam.invoke("MonitorFunction", {"scheduled_time": (hour - timedelta(hours=24)).isoformat()})
+        windows = drift(sam, url, requests)
+    first = sam.invoke("MonitorFunction", {"scheduled_time": windows[0]})
     assert first.get("result") in ("nothing", "alert"), first
-    second = sam.invoke("MonitorFunction", {"scheduled_time": datetime.now(UTC).replace(microsecond=0).isoformat()})
+    second = sam.invoke("MonitorFunction", {"scheduled_time": windows[1]})
     assert second.get("result") == "retrain", second
     assert len(decisions(sam, 2)) == 2
     assert len([key for key in keys(sam, "models/") if key.endswith("/model.json")]) == 2
-    assert len(keys(sam, "monitoring/reports/")) == 2
+    assert len(keys(sam, "monitoring/reports/")) == reports + 2
 
 
 def test_a_rollback_without_a_previous_champion_is_refused_and_recorded(sam: SamLocal) -> None:
@@ -165,12 +225,17 @@ def test_a_rollback_without_a_previous_champion_is_refused_and_recorded(sam: Sam
     told = sam.invoke("PromoteFunction", event("rollback"))
     assert told["result"] == ("rolled back" if before.count("promote") > 1 else "refused"), told
     assert len(list(Registry(sam.store).decisions())) == len(before) + 1
+    pointer = Registry(sam.store).pointer()
+    assert pointer is not None
+    assert pointer.version == told["new_version"]
 
 
 def test_a_bad_event_is_an_error_that_says_what_to_send(sam: SamLocal) -> None:
+    before = state(sam)
     told = sam.invoke("MonitorFunction", {})
     assert told["errorType"] == "InvalidEvent"
     assert "scheduled_time" in told["errorMessage"]
+    assert written(sam, before) == set()
 
 
 def test_a_recalibration_keeps_the_champions_weights(sam: SamLocal, steps: str) -> None:

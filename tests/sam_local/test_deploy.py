@@ -52,7 +52,7 @@ class Deployed:
 
     def decisions(self, at_least: int) -> list[Any]:
         """The decision log, once it holds so many."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + 3 * WAIT_SECONDS
         while len(found := list(Registry(self.store).decisions())) < at_least:
             assert time.monotonic() < deadline, f"{len(found)} decisions"
             time.sleep(0.2)
@@ -72,9 +72,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         "PATH": f"{Path(sys.executable).resolve().parent}{os.pathsep}{os.environ['PATH']}",
     }
     try:
-        schedule = (
-            "MonitorSchedule='rate(1 minute)' SettleSeconds=0 ChampionTtlSeconds=0 WindowHours=0.016666666666666666"
-        )
+        schedule = "Policy=seed MonitorSchedule='rate(1 minute)' SettleSeconds=0 ChampionTtlSeconds=0 WindowHours=0.016666666666666666"
         # Folders of its own, because other tests build beside it.
         build = ["build", "--build-dir", str(home / "build"), "--cache-dir", str(home / "cache")]
         deploy = [
@@ -107,15 +105,27 @@ def test_a_life_on_what_sam_deployed(deployed: Deployed) -> None:
     trained = deployed.invoke("train", {"request_id": "first", "reason": "first model"})
     assert deployed.decisions(1)[0].action == "promote"
 
-    asked = customers.as_requests(others, datasets.contract("telco"))[:400]
+    # Customers unlike those that were learnt from, and new labelled rows: by the policy "seed" a reason to train again.
+    store.put("data/2026-08-26/more.csv", others.to_csv(index=False).encode())
+    usual = customers.as_requests(others, datasets.contract("telco"))[:400]
+    asked = [row | {"contract": "Month-to-month", "tenure": min(row["tenure"], 5)} for row in usual]
     answer = api.predict(asked)
     assert (answer.status, {one["model_version"] for one in answer.body["predictions"]}) == (200, {trained["version"]})
     captured = [line for info in store.list("capture/") for line in store.get(info.key).data.splitlines()]
     assert len(captured) == 400
 
-    deadline = time.monotonic() + 3 * WAIT_SECONDS
-    while not (reports := list(store.list("monitoring/reports/"))):  # by the schedule that sam deployed
-        assert time.monotonic() < deadline, "the schedule never judged a window"
-        time.sleep(1)
-    report = json.loads(store.get(reports[0].key).data)
-    assert report["champion"]["version"] == trained["version"]
+    second = deployed.decisions(2)[1]  # by the schedule that sam deployed: monitor invoked train, and train promote
+    assert second.request_id.startswith("monitor:")
+    reports = [json.loads(store.get(info.key).data) for info in store.list("monitoring/reports/")]
+    assert all(report["champion"]["version"] == trained["version"] for report in reports if report["rows"])
+    (judged,) = [report for report in reports if report["decision"]["action"] == "retrain"]
+    assert judged["rows"] == 400
+    pointer = Registry(store).pointer()
+    assert pointer is not None
+    assert (pointer.version != trained["version"]) == (second.action == "promote")
+
+    told = deployed.invoke("promote", json.loads((ROOT / "events" / "rollback.json").read_text()))
+    assert told["result"] == ("rolled back" if second.action == "promote" else "refused")
+    assert [one.n for one in deployed.decisions(3)] == [1, 2, 3]
+    assert api.get("/status").body["champion"]["version"] == trained["version"]
+    assert api.predict(usual[:1]).body["predictions"][0]["model_version"] == trained["version"]

@@ -72,7 +72,9 @@ class Watched:
 
     ACTIONS = {  # noqa: RUF012  # read only
         **dict.fromkeys(("get", "get_if_changed", "stream"), "s3:GetObject"),
-        **dict.fromkeys(("put", "create", "swap", "writer"), "s3:PutObject"),
+        **dict.fromkeys(("put", "create", "writer"), "s3:PutObject"),
+        # S3 asks for both when a write is to replace what is known (If-Match).
+        "swap": "s3:PutObject s3:GetObject",
         "delete": "s3:DeleteObject",
         "list": "s3:ListBucket",
     }
@@ -86,7 +88,8 @@ class Watched:
             return done
 
         def call(key: str, *more: Any, **named: Any) -> Any:
-            self._calls.add((self.ACTIONS[name], BUCKET if name == "list" else f"{BUCKET}/{key}"))
+            for action in self.ACTIONS[name].split():
+                self._calls.add((action, BUCKET if name == "list" else f"{BUCKET}/{key}"))
             return done(key, *more, **named)
 
         return call
@@ -176,6 +179,9 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
         job = {"input": "batch/input/customers.csv"}
         call["BatchFunction"](job)
         call["BatchFunction"](job)
+        planned = call["BatchFunction"]({"step": "plan", "prefix": "batch/input/"})
+        told = call["BatchFunction"]({"step": "report", "folder": planned["folder"], "shards": [{"shard": 0}]})
+        assert (told["shards"], told["done"]) == (1, 1)
         store.put("data/2026-08-03/more.csv", rows.tail(1500).to_csv(index=False).encode())
         window = {"scheduled_time": now(1)}
         time.sleep(1.1)  # windows are of whole seconds, and a prediction of this one has not matured
@@ -286,6 +292,11 @@ def test_the_matrix_is_printed(noted: Noted, capsys: pytest.CaptureFixture[str])
                 seen = sum(allows({(action, resource)}, *call) for call in noted.calls[role])
                 shown = resource.replace(BUCKET, "bucket")
                 print(f"{role.removesuffix('Function'):<16} {action:<24} {shown:<46} {seen or 'none, see UNUSED'}")
+
+
+def test_what_replaces_the_pointer_may_read_it(noted: Noted) -> None:
+    pointer = f"{BUCKET}/registry/production_metrics.json"
+    assert {("s3:PutObject", pointer), ("s3:GetObject", pointer)} <= noted.calls["PromoteFunction"]
 
 
 def test_a_role_without_a_statement_it_needs_is_found_out(noted: Noted) -> None:

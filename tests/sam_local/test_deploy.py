@@ -95,6 +95,14 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         cloud.stop(home)
 
 
+def test_sam_validate_has_nothing_to_say() -> None:
+    environment = os.environ | {"AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
+    words = ["sam", "validate", "--lint", "--template", str(ROOT / "template.yaml")]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is a valid SAM Template" in done.stdout
+
+
 def test_a_life_on_what_sam_deployed(deployed: Deployed) -> None:
     api, store = deployed.api, deployed.store
     first, others = customers.split(datasets.telco())

@@ -308,4 +308,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CloudError as error:
+        sys.exit(f"error: {error}")

@@ -5,6 +5,8 @@ import importlib.util
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -115,3 +117,10 @@ def test_errors_are_typed_and_logged(
         handler({"input": "models/v1/model.csv"})
     logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"nothing was scored"' in line]
     assert [line["exception_name"] for line in logged] == ["ObjectNotFound", "InvalidEvent"]
+
+
+def test_a_cold_start_leaves_no_thread_that_spins_and_the_collector_on() -> None:
+    code = "import batch, gc, os; print(len(os.listdir('/proc/self/task')), gc.isenabled(), gc.get_freeze_count() > 0)"
+    folder = ROOT / "functions" / "predict"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "True", "True"]

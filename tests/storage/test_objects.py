@@ -160,7 +160,7 @@ def test_a_large_object_is_written_and_streamed_in_pieces(store: ObjectStore) ->
             store.get("big")
     pieces = list(store.stream("big"))
     assert b"".join(pieces) == piece * 19
-    assert max(map(len, pieces)) == STREAM_CHUNK_BYTES
+    assert max(map(len, pieces)) <= STREAM_CHUNK_BYTES
 
 
 def test_a_small_object_is_written_too(store: ObjectStore) -> None:
@@ -195,10 +195,11 @@ def test_a_writer_that_fails_leaves_the_old_object(store: ObjectStore) -> None:
 def test_a_stream_never_mixes_two_versions(store: ObjectStore) -> None:
     store.put("k", b"a" * (STREAM_CHUNK_BYTES + 1))
     pieces = store.stream("k")
-    assert next(pieces) == b"a" * STREAM_CHUNK_BYTES
+    read = [next(pieces)]
     store.put("k", b"b" * (STREAM_CHUNK_BYTES + 1))
     with pytest.raises(PreconditionFailed, match="k"):
-        next(pieces)
+        read.extend(pieces)
+    assert b"".join(read) == b"a" * STREAM_CHUNK_BYTES
 
 
 def test_of_many_threads_one_creates_and_one_swaps() -> None:

@@ -26,6 +26,7 @@ from lifecycle.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWrit
 
 _CODE = re.compile(r"Code>([A-Za-z0-9.]{1,64})</Code>")
 
+_PIECE_BYTES = 512 * 1024
 _PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes but for the last; at most 10,000 of them: objects up to 48 GiB
 
 
@@ -59,6 +60,7 @@ class ObstoreObjectStore:
         if container_credentials.are_offered():
             self._options["credential_provider"] = container_credentials.fetch
         self._s3 = S3Store(bucket, retry_config={"max_retries": 0}, **self._options)
+        self._patient: S3Store | None = None
 
     def get(self, key: str) -> Stored:
         stored = self._get(checked_key(key), {})
@@ -109,21 +111,22 @@ class ObstoreObjectStore:
         head = self._run(key, lambda: obstore.head(self._s3, key))
         for start in range(0, head["size"], STREAM_CHUNK_BYTES):
             end = min(start + STREAM_CHUNK_BYTES, head["size"])
-            chunk = self._get(key, {"range": (start, end), "if_match": head["e_tag"]})
-            assert chunk is not None
-            yield chunk.data
+            # Looked at where it is, not copied as a whole: that would be fresh memory from the system each time.
+            chunk = memoryview(self._range(key, start, end, head["e_tag"]))
+            for place in range(0, len(chunk), _PIECE_BYTES):
+                yield bytes(chunk[place : place + _PIECE_BYTES])
 
     @contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:
         checked_key(key)
-        # Parts may be sent again without harm, so obstore's own retries are good enough here.
-        patient = S3Store(
-            self._bucket, retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=60)}, **self._options
-        )
+        if self._patient is None:
+            # Parts may be sent again without harm, so obstore's own retries are good enough here.
+            retries: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
+            self._patient = S3Store(self._bucket, retry_config=retries, **self._options)
         try:
             # Leaving the block by an error aborts the upload.
-            # Two parts under way at most: the default of 12 would hold 60 MB of an output that S3 is slow to take.
-            with obstore.open_writer(patient, key, buffer_size=_PART_BYTES, max_concurrency=2) as sink:
+            # One part under way, while the next is filled: each more is 5 MB of memory, and the default of 12 would be 60.
+            with obstore.open_writer(self._patient, key, buffer_size=_PART_BYTES, max_concurrency=1) as sink:
                 yield _Sink(sink)
         except BaseError as error:
             raise StoreUnavailable(f"S3 did not take {key}: {_short(error)}", key=key) from error
@@ -137,6 +140,10 @@ class ObstoreObjectStore:
                 return None
 
         return self._run(key, read)
+
+    def _range(self, key: str, start: int, end: int, etag: str | None) -> obstore.Bytes:
+        options: Any = {"range": (start, end), "if_match": etag}
+        return self._run(key, lambda: obstore.get(self._s3, key, options=options).bytes())
 
     def _put(self, key: str, data: bytes, mode: Any) -> str:
         def write() -> str:

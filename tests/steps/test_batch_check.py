@@ -11,6 +11,7 @@ from lifecycle.domain.frame import Frame
 from lifecycle.steps import batch_check
 from lifecycle.steps.batch_check import ColumnCheck
 from lifecycle.steps.batch_input import Chunk
+from lifecycle.steps.text_columns import Packed
 
 FEATURES = (
     Feature("free", "numeric", nullable=True),
@@ -132,6 +133,37 @@ def test_columns_of_text_are_read_as_the_contract_reads_rows(chunks: list[list[d
     for rows in chunks:
         columns = {name: [row[name] for row in rows] for name in FINE}
         assert_same_as_row_by_row(check, Chunk(list(range(1, len(rows) + 1)), columns=columns))
+
+
+def packed(texts: list[str]) -> Packed:
+    cells = [text.encode() for text in texts]
+    starts = np.cumsum([0, *map(len, cells)], dtype=np.int32)
+    return Packed(np.frombuffer(b"".join(cells), np.uint8), starts)
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(rows_of(TEXTS.filter(lambda text: "," not in text and text.isprintable()), FINE), min_size=1, max_size=3)
+)
+@example([[{**FINE, "free": ""}, {**FINE, "free": ""}, {**FINE, "free": "-2.5"}, {**FINE, "free": ""}]])
+@example([[{**FINE, "free": "+1"}, {**FINE, "free": ""}, {**FINE, "free": ".5"}]])
+@example([[{**FINE, "free": "null"}, {**FINE, "free": "true"}]])
+@example([[{**FINE, "free": "1e3"}, {**FINE, "bounded": "", "mended": ""}]])
+def test_packed_numbers_are_read_as_the_contract_reads_rows(chunks: list[list[dict[str, str]]]) -> None:
+    check = ColumnCheck(CONTRACT, text=True, extra="ignore")
+    for rows in filter(None, chunks):
+        columns: dict[str, Any] = {name: [row[name] for row in rows] for name in FINE}
+        columns |= {name: packed(columns[name]) for name in ("free", "bounded", "mended")}
+        columns["id"] = packed([f"c{number}" for number in range(len(rows))])
+        chunk = Chunk(list(range(1, len(rows) + 1)), columns=columns)
+        assert_same_as_row_by_row(check, chunk)
+        assert check.entity_ids(chunk, range(len(rows))) == list(columns["id"])
+
+
+def test_blanks_among_packed_numbers_need_no_text_of_their_own() -> None:
+    read = batch_check._unpacked(packed(["", "", "", "1.5", "", "-2", ""]))
+    np.testing.assert_array_equal(read, [math.nan] * 3 + [1.5, math.nan, -2.0, math.nan])  # type: ignore[arg-type]
+    assert batch_check._unpacked(packed(["1", "nan"])) is None
 
 
 TYPED = {"free": 1.5, "bounded": 0, "mended": 1, "whole": 3, "flag": True, "level": "Yes", "open": "a"}

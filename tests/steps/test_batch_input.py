@@ -1,17 +1,18 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifecycle.domain.errors import InvalidEvent
-from lifecycle.steps import csv_input, json_input
-from lifecycle.steps.batch_input import MAX_LINE, MISSING, Chunk, Coded, Unreadable
+from lifecycle.steps import batch_input, csv_input, json_columns, json_input
+from lifecycle.steps.batch_input import MAX_LINE, MISSING, Chunk, Unreadable
 from lifecycle.steps.csv_input import csv_chunks
 from lifecycle.steps.json_input import json_chunks
+from lifecycle.steps.text_columns import Coded, Packed
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:
@@ -177,7 +178,138 @@ def test_the_quick_way_through_json_lines_reads_what_the_careful_way_reads(texts
     assert repr(quick) == repr(careful)
 
 
-@settings(max_examples=500)
+def by_the_block(read_all: Callable[[], Any]) -> Any:
+    """``read_all()``, with every block large enough for Arrow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch_input, "LARGE_BLOCK", 0)
+        return read_all()
+
+
+def line_by_line(read_all: Callable[[], Any]) -> Any:
+    """``read_all()`` by nothing quick."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_input, "_block", lambda lines, differing: None)
+        patch.setattr(json_input, "_plain", lambda lines, most: None)
+        patch.setattr(csv_input, "_block", lambda lines, header, differing: None)
+        return read_all()
+
+
+# Members of which some make a line, others only two of them together, or a name or a text that is not what it seems.
+MEMBERS = st.sampled_from(
+    [
+        *("1", "-0", "0.5", "1E2", "1e400", "12345678901234567890123", "18446744073709551615", "01", "+1", "NaN"),
+        *('"x"', '"\\u00fc"', '"ü"', '"\\ud800"', '"}"', '"{"', '"a\\"b"', '"\ufeff"', '"\u2028"', '"\t"'),
+        *('"x', 'x"', "1}", "1}\n{", "{", "}", "", " ", "null", "true", "[]", "[1]", "[", "]"),
+        *('{"b":1}', '{"b":1', "1,2", '1,"c":2', '1"b":2', '"x,y"', '"x\ny"', "1\r", "1 ", "\t1"),
+    ]
+)
+NAMES = ('"a":', '"b":', '"c": ', '"a" :', '"\\u0061":', ' "b":', '"a:b":', '"":', "a:", '"a"', '"a":"b":')
+
+
+@st.composite
+def nearly_uniform(draw: st.DrawFn) -> list[str]:
+    """Lines of one layout, but for what is put in here and there."""
+    names = draw(
+        st.lists(st.sampled_from(NAMES[:3]), min_size=1, max_size=3) | st.lists(st.sampled_from(NAMES), max_size=3)
+    )
+    usual = st.sampled_from(["1", "2.5", '"x"', "null", "true"])
+    lines = []
+    for _ in range(draw(st.integers(1, 5))):
+        odd = draw(st.integers(0, 3)) == 0
+        members = [name + draw(MEMBERS if odd else usual) for name in (draw(st.permutations(names)) if odd else names)]
+        lines.append(
+            "{" + ",".join(members) + "}" + draw(st.sampled_from(["", "", "", "\r", " ", ","]) if odd else st.just(""))
+        )
+    return lines
+
+
+@settings(max_examples=1500, deadline=None)
+@given(nearly_uniform(), st.sets(st.sampled_from("abc")), st.booleans(), st.integers(1, 60))
+def test_blocks_of_json_lines_are_read_as_line_by_line(
+    texts: list[str], differing: set[str], ended: bool, size: int
+) -> None:
+    data = "\n".join(texts).encode() + b"\n" * ended
+
+    def read_all() -> Any:
+        return read(json_chunks(pieces(data, size), 2, differing))
+
+    assert repr(by_the_block(read_all)) == repr(line_by_line(read_all))
+
+
+def test_uniform_json_lines_are_read_by_the_block() -> None:
+    lines = [b'{"a": "x", "b": 1, "c": null}', b'{"a": "y", "b": 2.5, "c": true}\r', b'{"a": "x", "b": 7, "c": ""}']
+    for differing in (set[str](), {"a"}, {"b", "c"}, {"a", "b", "c"}):
+        columns = json_columns.columns(b"\n".join(lines) + b"\n", differing)
+        assert columns is not None
+        assert {name: type(column) is list for name, column in columns.items()} == {
+            name: name in differing for name in "abc"
+        }
+        assert {name: list(column) for name, column in columns.items()} == {
+            "a": ["x", "y", "x"],
+            "b": [1, 2.5, 7],
+            "c": [None, True, ""],
+        }
+
+
+@pytest.mark.parametrize("differing", [set(), {"a"}, {"b"}])
+@pytest.mark.parametrize(
+    "second",
+    [
+        b'{"a":1,"b":2',
+        b'"a":1,"b":2}',
+        b'{"a":1,"b":[2]}',
+        b'{"a":1,"b":18446744073709551616}',
+        b'{"a":1,"a":2}',
+        b'{"b":1,"a":2}',
+        b'{"a":"x","b":"\xff"}',
+        b'{"a":1,"b":2}\r\r',
+        b'{"a":{"a":1},"b":2}',
+        b'{"a":1,"b":2,"c":3}',
+        b'{"a":1}',
+        b"",
+    ],
+)
+def test_a_block_with_a_line_that_is_not_plain_is_left_to_the_careful_way(second: bytes, differing: set[str]) -> None:
+    assert json_columns.columns(b'{"a":1,"b":2}\n%b\n{"a":3,"b":4}\n' % second, differing) is None
+
+
+@pytest.mark.parametrize("differing", [set(), {"a"}, {"b"}])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b'{"a":1,"a":2}', b'{"a":1,"a":2}'],
+        [b'{"a":1,"b":2,"c":3}', b'{"a":1,"b":2"b":2,"c":3}', b'{"a":1,,"c":3}'],  # as many values as lines
+        [b'{"a":1,"b":2,"c":3}', b'{"a":1,"b":2,2,"c":3}'],
+        [b'{"a":1,"b":"x,"c":3}', b'{"a":1,"b":y","c":3}'],
+        [b"{}", b"{}"],
+        [b"", b""],
+    ],
+)
+def test_lines_that_only_together_look_plain_are_left_to_the_careful_way(
+    lines: list[bytes], differing: set[str]
+) -> None:
+    assert json_columns.columns(b"\n".join(lines), differing) is None
+
+
+def test_a_block_whose_lines_may_be_too_long_is_left_to_the_careful_way() -> None:
+    assert json_columns.columns(b'{"a":"%b"}\n' % (b"x" * MAX_LINE), set()) is None
+
+
+def test_small_inputs_do_not_wait_for_arrow() -> None:
+    rows = b"".join(b"%d,x\n" % number for number in range(1000))
+    assert not any(type(column) is Coded for chunk in csv_chunks([b"a,b\n" + rows]) for column in (chunk.columns or {}).values())  # fmt: skip
+    large = [type((chunk.columns or {})["b"]) is Coded for chunk in csv_chunks([b"a,b\n" + rows * 99])]
+    assert large == [True] * len(large)
+
+
+@given(st.lists(st.text("ab1é", max_size=3), min_size=1, max_size=5))
+def test_packed_texts_are_read_as_they_are(texts: list[str]) -> None:
+    found = by_the_block(lambda: list(csv_chunks([b"a,b\n", "".join(f"{one},x\n" for one in texts).encode()], 3, {"a"})))  # fmt: skip
+    column = found[0].columns["a"]
+    assert type(column) is Packed
+    assert list(column) == column.texts() == texts
+
+
 def csv_lines(width: int) -> st.SearchStrategy[list[str]]:
     """Lines of ``width`` cells, most of them plain, and lines of anything."""
     cell = st.text("ab1.- é\ufeff\u2028\x0b", max_size=4)
@@ -185,30 +317,32 @@ def csv_lines(width: int) -> st.SearchStrategy[list[str]]:
     return st.lists(plain | plain | st.text("a, \"'\r\n\0\x0b\x1cé\u2028", max_size=9), max_size=6)
 
 
-@given(st.integers(1, 3).flatmap(lambda width: st.tuples(st.just(width), csv_lines(width))), st.integers(1, 3), st.booleans(), st.integers(1, 40))  # fmt: skip
+@settings(max_examples=500, deadline=None)
+@given(st.integers(1, 3).flatmap(lambda width: st.tuples(st.just(width), csv_lines(width))), st.integers(1, 3), st.booleans(), st.integers(1, 40), st.sets(st.sampled_from("abc")))  # fmt: skip
 def test_the_quick_way_through_csv_reads_what_the_csv_module_reads(
-    given: tuple[int, list[str]], chunk_rows: int, ended: bool, size: int
+    given: tuple[int, list[str]], chunk_rows: int, ended: bool, size: int, differing: set[str]
 ) -> None:
     width, lines = given
     header = ",".join("abc"[:width]).encode() + b"\n"
     body = "\n".join(lines).encode() + b"\n" * ended
     pieces = [header, *(body[start : start + size] for start in range(0, len(body), size))]
-    quick = read(csv_chunks(pieces, chunk_rows))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_input, "_block", lambda lines, header: None)
-        careful = read(csv_chunks(pieces, chunk_rows))
-    assert quick == careful
+
+    def read_all() -> Any:
+        return read(csv_chunks(pieces, chunk_rows, differing))
+
+    assert by_the_block(read_all) == line_by_line(read_all)
 
 
 def test_plain_blocks_of_csv_take_the_quick_way_and_come_back_to_it() -> None:
     pieces = [b"a,b\n", b"1,2\n3,4\n", b'"5",6\n7,8\n9,10\n', b"1,2\r\n3,\n", b"1\n", b"1,2"]
-    chunks = list(csv_chunks(pieces, 2))
+    chunks = by_the_block(lambda: list(csv_chunks(pieces, 2)))
     assert [type(chunk.columns["a"]) is Coded for chunk in chunks if chunk.columns] == [True, False, False, True, True]
     assert [list(chunk.columns["a"]) for chunk in chunks if chunk.columns] == [["1", "3"], ["5", "7"], ["9"], ["1", "3"], ["1"]]  # fmt: skip
     assert [one.number for chunk in chunks for one in chunk.unreadable] == [8]
 
 
 def test_a_cell_longer_than_the_csv_module_takes_is_left_to_it() -> None:
-    rows, unreadable = read(csv_chunks([b"a,b\n1,2\n" + b"x" * (csv.field_size_limit() + 1) + b",2\n3,4\n"]))
+    data = b"a,b\n1,2\n" + b"x" * (csv.field_size_limit() + 1) + b",2\n3,4\n"
+    rows, unreadable = by_the_block(lambda: read(csv_chunks([data])))
     assert [number for number, _ in rows] == [1, 3]
     assert [one.number for one in unreadable] == [2]

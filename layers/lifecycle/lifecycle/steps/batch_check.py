@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from lifecycle.domain.contract import Checked, Contract, Feature
 from lifecycle.domain.frame import NULL, UNSEEN, Column, Frame
-from lifecycle.steps.batch_input import MISSING, Chunk, Coded
+from lifecycle.steps.batch_input import MISSING, Chunk
+from lifecycle.steps.text_columns import Coded, Packed
 
 MAX_REMEMBERED = 20_000  # values of one feature and type, so that memory stays flat
 _ODD = float("inf")  # no checked value is infinite
 _NUMERALS = re.compile("[0-9.+-]*")
-_BLANK = re.compile(r"\s")
 
 type Floats = NDArray[np.float64]
 type Memo = dict[object, float]
@@ -81,12 +81,12 @@ class ColumnCheck:
         if name is None:
             return [None] * len(rows)
         column = chunk.column(name)
-        if isinstance(column, Coded):
+        if isinstance(column, Coded | Packed):
             column = column.texts()
         given = column if len(rows) == len(column) else [column[index] for index in rows]
         if set(map(type, given)) == {str}:
             joined = "".join(given)  # type: ignore[arg-type]  # str alone
-            if "" not in given and joined.isascii() and not _BLANK.search(joined) and max(map(len, given)) < 100:  # type: ignore[arg-type]
+            if "" not in given and joined.isascii() and joined.split() == [joined] and max(map(len, given)) < 100:  # type: ignore[arg-type]
                 return list(given)  # type: ignore[arg-type]  # most ids are short and plain, and the contract changes nothing in them
         return [self._label.check({name: value}).entity_id for value in given]
 
@@ -101,8 +101,11 @@ class ColumnCheck:
         """float64[n]: the checked value, or a level's code; NaN for null, infinity for what the contract has to look at."""
         if isinstance(raw, Coded):
             return self._column(feature, raw.values)[raw.codes]
+        if isinstance(raw, Packed):
+            numbers = self._numbers(feature, raw, {str})
+            return self._column(feature, raw.texts()) if numbers is None else numbers
         types = set(map(type, raw[:1] if self._text else raw))  # of CSV every cell is text, or none is there
-        if feature.kind in ("numeric", "integer") and (numbers := self._numbers(feature, raw, types)) is not None:
+        if (numbers := self._numbers(feature, raw, types)) is not None:
             return numbers
         memos = self._memos[feature.name]
         try:
@@ -111,6 +114,9 @@ class ColumnCheck:
                 return np.fromiter(map(memo.__getitem__, raw), np.float64, len(raw))
             return np.fromiter([memos[type(value)][value] for value in raw], np.float64, len(raw))
         except (KeyError, TypeError):  # a value that was not met before; a list or an object, which has no hash
+            if types == {str}:  # once for each
+                learnt = {value: self._learn(feature, value) for value in set(raw)}
+                return np.fromiter(map(learnt.__getitem__, raw), np.float64, len(raw))
             return np.fromiter([self._learn(feature, value) for value in raw], np.float64, len(raw))
 
     def _learn(self, feature: Feature, value: object) -> float:
@@ -140,16 +146,10 @@ class ColumnCheck:
     def _numbers(self, feature: Feature, raw: Sequence[object], types: set[type]) -> Floats | None:
         """The column if all of it is numbers or nothing, at the speed of NumPy; None if it has to be looked up."""
         try:
-            if self._text and types == {str}:
-                nulls = raw.count("")
-                if (values := _parsed(raw, nulls)) is None:  # type: ignore[arg-type]  # str alone
-                    return None
-            elif not self._text and types <= {int, float, NoneType}:
-                values = np.array(raw, np.float64)
-                nulls = raw.count(None)
-            else:
-                return None
+            values = self._floats(raw, types) if feature.kind in ("numeric", "integer") else None
         except (ValueError, OverflowError):
+            return None
+        if values is None:
             return None
         low = -np.inf if feature.minimum is None else feature.minimum
         high = np.inf if feature.maximum is None else feature.maximum
@@ -157,18 +157,37 @@ class ColumnCheck:
         if feature.kind == "integer":
             fine &= values == np.floor(values)
         missing = np.isnan(values)
-        if feature.nullable and feature.if_missing is None and nulls == np.count_nonzero(missing):
-            fine |= missing
+        if feature.nullable and feature.if_missing is None:
+            # NaN of text is a blank; a typed column may hold NaN as well, which is not nothing.
+            fine |= missing & (self._text or raw.count(None) == np.count_nonzero(missing))
         return np.where(fine, values, _ODD)
 
+    def _floats(self, raw: Sequence[object], types: set[type]) -> Floats | None:
+        """Raises ValueError, OverflowError."""
+        if isinstance(raw, Packed):
+            return _unpacked(raw)
+        if self._text and types == {str}:
+            return _parsed(raw)  # type: ignore[arg-type]  # str alone
+        if not self._text and types <= {int, float, NoneType}:
+            return np.array(raw, np.float64)
+        return None
 
-def _parsed(raw: Sequence[str], blank: int) -> Floats | None:
+
+def _unpacked(raw: Packed) -> Floats | None:
+    """As ``_parsed``, without a text of its own for each number; None also for "+1", ".5" and such, which JSON has not."""
+    if raw.data.tobytes().translate(None, b"0123456789.+-"):
+        return None
+    text = f",{raw.joined()},".replace(",,", ",null,").replace(",,", ",null,")  # twice, for blanks next to each other
+    return np.array(orjson.loads(f"[{text[1:-1]}]"), np.float64)
+
+
+def _parsed(raw: Sequence[str]) -> Floats | None:
     """Plain decimals as numbers, blanks as NaN; None when there is anything else."""
     # Of these characters Python's float makes what the contract makes: no "nan", "1_000", blanks or other scripts' digits.
     if not _NUMERALS.fullmatch("".join(raw)):
         return None
     try:  # JSON's numbers are the same ones, and orjson reads them three times as fast
-        return np.array(orjson.loads(f"[{','.join([one or 'null' for one in raw] if blank else raw)}]"), np.float64)
+        return np.array(orjson.loads(f"[{','.join([one or 'null' for one in raw])}]"), np.float64)
     except orjson.JSONDecodeError:  # "+1", ".5" and such
         return np.array([float(one or "nan") for one in raw])
 

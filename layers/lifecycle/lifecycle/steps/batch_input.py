@@ -10,13 +10,11 @@ from itertools import chain, islice
 from operator import length_hint
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lifecycle.domain.errors import MalformedRequest
 
 CHUNK_ROWS = 1_000  # what stays in a CPU cache: read three times as fast as 10,000
 MAX_LINE = 1024 * 1024  # characters of one line; what is longer is not a row, and must not fill the memory
+LARGE_BLOCK = 256 * 1024  # bytes of lines that are worth the import of Arrow
 _PIECE_BYTES = 512 * 1024
 MISSING = object()  # stands where a row has no such field
 
@@ -29,26 +27,6 @@ class Unreadable:
     rule: str
     message: str
     raw: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Coded(Sequence[str]):
-    """A column of texts in which each different one is kept once: row ``i`` is ``values[codes[i]]``."""
-
-    values: list[str]
-    codes: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.values[self.codes[index]]
-
-    def texts(self) -> list[str]:
-        """The column as a list."""
-        return (
-            self.values if len(self.values) == len(self.codes) else [self.values[code] for code in self.codes.tolist()]
-        )
 
 
 @dataclass(slots=True)
@@ -87,11 +65,17 @@ class Lines:
         self._block: Iterator[str] = iter([])
         self._source = self._lines()
         self._again: list[str] = []
+        self._large = False
         self.taken: list[str] = []
 
     def block(self) -> bytes:
-        """The next lines as the bytes they are; none after the last, and while lines of the block before are still to be handed out."""
-        return b"" if self.left else next(self._blocks, b"")
+        """The next lines as the bytes they are; none after the last, while lines of the block before are still to be handed out, and before
+        there was a large block."""
+        block = b"" if self.left else next(self._blocks, b"")
+        self._large = self._large or len(block) >= LARGE_BLOCK
+        if not self._large and block:
+            self.hand_out_lines_of(block)
+        return block if self._large else b""
 
     @property
     def left(self) -> int:

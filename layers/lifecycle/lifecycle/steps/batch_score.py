@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from lifecycle.domain.contract import Violation
 from lifecycle.domain.model import Model
@@ -17,6 +16,8 @@ from lifecycle.domain.model_columns import Floats, logits
 from lifecycle.steps.batch_check import ColumnCheck
 from lifecycle.steps.batch_input import Chunk
 from lifecycle.steps.predict import answer, score
+
+_TRUTHS = np.array([b"false", b"true"], np.object_)
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class Scorer:
         for place in np.flatnonzero(~finite).tolist():
             index = checked.good[place]
             broken[index] = score(self._model, self._check.row(chunk, index))[0].violations
-        predicted = [index for index in checked.good if index not in broken]
+        predicted = [index for index in checked.good if index not in broken] if broken else checked.good
         rejected = {
             one.number: _rejected(one.number, [Violation("", one.rule, None, one.message)], one.raw)
             for one in chunk.unreadable
@@ -83,20 +84,20 @@ class Scorer:
     def _plain(self, chunk: Chunk, predicted: Sequence[int], logit: Floats) -> bytes:
         if not predicted:
             return b""
-        calibration = self._model.calibration
-        numbers = [str(chunk.numbers[index]) for index in predicted]
+        calibration, numbers = self._model.calibration, chunk.numbers
+        places = _each(numbers if len(predicted) == len(numbers) else [numbers[index] for index in predicted])
         columns = (
-            numbers,
-            numbers,
+            places,
+            places,
             _each(self._check.entity_ids(chunk, predicted)),
             _each(_sigmoids(calibration.slope * logit + calibration.intercept)),
-            _each(logit >= self._model.threshold_logit),
+            _TRUTHS[(logit >= self._model.threshold_logit).view(np.int8)].tolist(),
             _each(_sigmoids(logit)),
             _each(logit),
         )
-        # Every value as orjson writes it, but a column at a time: a fifth of the time of a dictionary a row.
+        # Every value as orjson writes it, but a column at a time: a sixth of the time of a dictionary a row.
         line = f'{{"row":%s,"prediction_id":"{self._job}-%s","entity_id":%s,"probability":%s,"decision":%s,"score":%s,"logit":%s}}\n'
-        return _filled(line, columns).encode()
+        return _filled(line.encode(), columns)
 
     def _explained(self, chunk: Chunk, predicted: Sequence[int]) -> bytes:
         lines = []
@@ -108,24 +109,24 @@ class Scorer:
         return b"".join(lines)
 
 
-def _filled(line: str, columns: Sequence[Sequence[str]]) -> str:
-    """``line`` for every row, its ``%s`` being the values of the columns: ``"".join(line % row for row in zip(*columns))`` in half of the time."""
-    pieces = [piece for text in line.split("%s") for piece in (text, "")][:-1] * len(columns[0])
+def _filled(line: bytes, columns: Sequence[Sequence[bytes]]) -> bytes:
+    """``line`` for every row, its ``%s`` being the values of the columns: ``b"".join(line % row for row in zip(*columns))`` in a third of the time."""
+    pieces = [piece for text in line.split(b"%s") for piece in (text, b"")][:-1] * len(columns[0])
     for place, column in enumerate(columns):
         pieces[2 * place + 1 :: 2 * len(columns) + 1] = column
-    return "".join(pieces)
+    return b"".join(pieces)
 
 
 def _sigmoids(x: Floats) -> Floats:
     """``sigmoid`` of each, to the last bit: the exponentials are ``math.exp``'s, from which NumPy's may differ in the last bit."""
-    e = np.array(list(map(exp, (-np.abs(x)).tolist())))
+    e = np.fromiter(map(exp, (-np.abs(x)).tolist()), np.float64, len(x))
     return np.where(x >= 0, 1.0, e) / (1.0 + e)
 
 
-def _each(values: Floats | NDArray[np.bool_] | list[str | None]) -> list[str]:
+def _each(values: Floats | list[int] | list[str | None]) -> list[bytes]:
     """The JSON of each value."""
-    found = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
-    return found if len(found) == len(values) else [orjson.dumps(value).decode() for value in values]
+    found = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    return found if len(found) == len(values) else [orjson.dumps(value) for value in values]
 
 
 def _rejected(number: int, violations: Iterable[Violation], raw: str | Mapping[str, Any]) -> bytes:

@@ -2,29 +2,32 @@
 
 import codecs
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 
 from lifecycle.domain.errors import InvalidEvent, MalformedRequest
-from lifecycle.steps.batch_input import CHUNK_ROWS, Chunk, Coded, Lines, Unreadable
+from lifecycle.steps.batch_input import CHUNK_ROWS, Chunk, Lines, Unreadable
+from lifecycle.steps.text_columns import Coded, Packed
 
-# What the csv module may take for more than a character of a cell, and blank lines.
-_ODD = (b'"', b"\r", b"\0", b"\n\n")
+# What the csv module may take for more than a character of a cell.
+_ODD = (b'"', b"\r", b"\0")
 
 
-def csv_chunks(data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+def csv_chunks(
+    data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS, differing: Collection[str] = frozenset()
+) -> Iterator[Chunk]:
     """Chunks of a CSV with a header: comma-separated, quoted as in RFC 4180, UTF-8 with or without a byte order mark.
 
     Blank lines are not rows. A quote that is never closed costs its own line only: the lines it swallowed are read again.
-    Raises InvalidEvent when the header cannot be used.
+    ``differing``: columns in which hardly a value stands twice. Raises InvalidEvent when the header cannot be used.
     """
-    lines, number = Lines(data), 0
+    lines, number = Lines(_first_line_apart(data)), 0
     reader = csv.reader(lines, strict=True)
     header = _header(lines, reader)
     while True:
-        if (columns := _block(lines, header)) is not None:
+        if (columns := _block(lines, header, differing)) is not None:
             rows = len(columns[header[0]])
             yield Chunk(list(range(number + 1, number + 1 + rows)), columns=columns)
             number += rows
@@ -47,6 +50,18 @@ def csv_chunks(data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS) -> Iterator[
         yield Chunk(numbers, unreadable, columns=cells)
 
 
+def _first_line_apart(data: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, so cut that the lines after the first are a block of their own."""
+    pieces = iter(data)
+    for piece in pieces:
+        end = piece.find(b"\n") + 1
+        yield piece[:end]
+        yield piece[end:]
+        if end:
+            break
+    yield from pieces
+
+
 def _header(lines: Lines, reader: Iterator[list[str]]) -> list[str]:
     try:
         header = next(reader, [])
@@ -59,29 +74,35 @@ def _header(lines: Lines, reader: Iterator[list[str]]) -> list[str]:
     return header
 
 
-def _block(lines: Lines, header: Sequence[str]) -> dict[str, Coded] | None:
+def _block(lines: Lines, header: Sequence[str], differing: Collection[str]) -> dict[str, Coded | Packed] | None:
     """The next block of lines by column, if nothing in it could be read in two ways; otherwise none, and its lines one by one.
 
     Without quotes, blank lines and stray ends of lines a CSV is its text between commas, and Arrow reads it ten times as fast as the csv module.
     """
     block = lines.block()
-    plain = block.replace(b"\r\n", b"\n")
+    plain = block.replace(b"\r\n", b"\n") if b"\r" in block else block
     # A byte order mark would be dropped at the start of any block; the csv module, whose word counts, has a limit of its own for a cell.
     if (
         plain
         and not any(odd in plain for odd in _ODD)
-        and not plain.startswith((b"\n", codecs.BOM_UTF8))
+        and not plain.startswith(codecs.BOM_UTF8)
         and _is_utf8(plain)
+        and _lines_are_within(plain, csv.field_size_limit())
     ):
-        ends = np.flatnonzero(np.frombuffer(plain, np.uint8) == ord("\n"))
-        if np.diff(ends, prepend=0, append=len(plain)).max() <= csv.field_size_limit():
-            from lifecycle.steps.arrow_csv import columns  # an import that small inputs need not wait for
+        from lifecycle.steps.arrow_csv import columns  # an import that small inputs need not wait for
 
-            if (read := columns(plain, header)) is not None:
-                return read
+        if (read := columns(plain, header, differing)) is not None:
+            return read
     if block:
         lines.hand_out_lines_of(block)
     return None
+
+
+def _lines_are_within(data: bytes, most: int) -> bool:
+    """Whether no line is blank, and none is longer than ``most`` bytes."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    lengths = np.diff(ends, prepend=-1, append=len(data)) - 1  # the last is what follows the last end
+    return bool(lengths[:-1].min(initial=1) > 0 and lengths.max() <= most)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -1,21 +1,29 @@
 """Rows out of an object of JSON Lines, read as strictly as a request to the API."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from lifecycle.domain.errors import MalformedRequest
 from lifecycle.domain.rows import parse_json
+from lifecycle.steps import json_columns
 from lifecycle.steps.batch_input import CHUNK_ROWS, Chunk, Lines, Unreadable
 
 
-def json_chunks(data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
-    """Chunks of JSON Lines, one object a line. Blank lines are not rows."""
+def json_chunks(
+    data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS, differing: Collection[str] = frozenset()
+) -> Iterator[Chunk]:
+    """Chunks of JSON Lines, one object a line. Blank lines are not rows. ``differing``: columns in which hardly a value stands twice."""
     lines, number = Lines(data), 0
     while True:
-        columns = _plain(lines, chunk_rows)
-        chunk = _careful(lines, chunk_rows, number) if columns is None else _chunk(columns, number)
+        columns = _block(lines, differing)
+        if columns is None:
+            most = min(chunk_rows, lines.left or chunk_rows)  # not into the next block, which may be plain
+            columns = _plain(lines, most)
+            chunk = _careful(lines, most, number) if columns is None else _chunk(columns, number)
+        else:
+            chunk = _chunk(columns, number)
         rows = len(chunk.numbers) + len(chunk.unreadable)
         if rows == 0:
             return
@@ -26,6 +34,15 @@ def json_chunks(data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS) -> Iterator
 def _chunk(columns: Mapping[str, Sequence[object]], number: int) -> Chunk:
     rows = len(next(iter(columns.values())))
     return Chunk(list(range(number + 1, number + 1 + rows)), columns=columns)
+
+
+def _block(lines: Lines, differing: Collection[str]) -> Mapping[str, Sequence[object]] | None:
+    """The next block of lines by column, if nothing in it could be read in two ways; otherwise none, and its lines one by one."""
+    if not (block := lines.block()):
+        return None
+    if (columns := json_columns.columns(block, differing)) is None:
+        lines.hand_out_lines_of(block)
+    return columns
 
 
 def _plain(lines: Lines, most: int) -> dict[str, Sequence[object]] | None:

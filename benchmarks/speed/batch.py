@@ -6,7 +6,7 @@ checks nothing, and has byte code beside its libraries.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 
 from benchmarks.speed import rivals
@@ -92,21 +92,21 @@ def ours(place: Bucket, key: str, size: int) -> Callable[[], Usage]:
     def once() -> Usage:
         copy = key.replace("batch/", f"batch/{next(number)}-")
         place.copy(key, copy)
-        return _asked(place, "batch", copy, built("batch"), size)()
+        return _asked(place.deployed, "batch", copy, built("batch"), size)()
 
     return once
 
 
 def theirs(place: Bucket, key: str, size: int) -> Callable[[], Usage]:
     """The same object by pandas and scikit-learn."""
-    return _asked(place, "frames", key, rivals.tutorial(compiled=True).path, size)
+    return _asked(place.environment, "frames", key, rivals.tutorial(compiled=True).path, size)
 
 
-def _asked(place: Bucket, module: str, key: str, path: list[str], size: int) -> Callable[[], Usage]:
+def _asked(environment: Mapping[str, str], module: str, key: str, path: list[str], size: int) -> Callable[[], Usage]:
     command = [sys.executable, "-I", "-S", "-B", str(WHOLE), module, json.dumps({"input": key}), *path]
 
     def once() -> Usage:
-        used = run(command, place.environment)
+        used = run(command, environment)
         answer = used.said["answer"]
         assert answer["rows"] == size, answer
         assert answer.get("rejected", 0) == 0, answer

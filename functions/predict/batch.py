@@ -4,14 +4,11 @@ For a job of many objects the state machine asks it, too, what is to be done, an
 """
 
 import gc
-import os
 
 # Nothing that imports make is garbage; looking for it would be a tenth of the cold start.
 gc.disable()
-# No matrix is multiplied here; the threads that NumPy's OpenBLAS starts at once would spin for a fifth of the cold start's CPU time.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import logging  # noqa: E402  # after these two on purpose
+import logging  # noqa: E402  # after gc.disable() on purpose
 from typing import Any  # noqa: E402
 
 from lifecycle.aws import logs  # noqa: E402

@@ -28,6 +28,12 @@ RUNTIME_PROVIDES = ("boto3", "botocore", "jmespath", "s3transfer")  # in Lambda'
 WHEEL_TAGS = {"x86_64": "x86_64", "arm64": "aarch64"}
 # Installed with a dependency, imported by no path of ours. google-auth wants cryptography for Google's cloud; 15 MiB.
 UNUSED = ("cryptography", "cffi", "_cffi_backend", "pycparser")
+# Of Arrow, batch reads CSV and Parquet files: no Flight, no ORC, no data sets, no query engine. 32 MiB.
+UNREAD = (
+    "pyarrow/libarrow_flight.so*",
+    "pyarrow/libarrow_python_flight.so*",
+    *(f"pyarrow/_{name}.*.so" for name in ("flight", "orc", "dataset*", "acero", "substrait", "pyarrow_cpp_tests")),
+)
 # Packages that other packages' code imports although they look like tests.
 KEEP = ("numpy/testing", "numpy/_core/tests", "sklearn/utils/tests")
 # SAM publishes a new version of predict, which its alias then names, when the function's own code changes, and does not look at
@@ -109,6 +115,8 @@ def prune(target: Path) -> None:
     for name in (*RUNTIME_PROVIDES, *UNUSED):
         for path in [*target.glob(name), *target.glob(f"{name}.*.so"), *target.glob(f"{name}-*.dist-info")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in [path for pattern in UNREAD for path in target.glob(pattern)]:
+        path.unlink()
     shutil.rmtree(target / "bin", ignore_errors=True)
     for path in sorted(target.rglob("*"), reverse=True):
         relative = path.relative_to(target).as_posix()

@@ -215,6 +215,33 @@ def test_where_a_cold_start_is_waited_for_there_is_byte_code_for_every_module(
     assert [path for path in compiled if not path.exists()] == []
 
 
+# Enough rows for Arrow to read the CSV, too.
+READS = r"""
+import decimal, io, pyarrow, pyarrow.parquet
+from lifecycle.steps.csv_input import csv_chunks
+from lifecycle.steps.json_input import json_chunks
+from lifecycle.steps.parquet_input import parquet_chunks
+rows, file = 100_000, io.BytesIO()
+pyarrow.parquet.write_table(pyarrow.table({"a": ["x"] * rows, "b": [decimal.Decimal("1.5")] * rows}), file)
+for chunks in (
+    parquet_chunks([file.getvalue()]),
+    csv_chunks([b"a,b\n" + b"x,y\n" * rows]),
+    json_chunks([b'{"a":"x"}\n' * rows]),
+):
+    assert sum(len(chunk.column("a")) for chunk in chunks) == rows
+assert "lifecycle.steps.arrow_csv" in sys.modules
+"""
+
+
+def test_batch_reads_every_format_with_what_its_package_has(layer: Path, tmp_path: Path) -> None:
+    package = build("batch", tmp_path / "batch")
+    code = f"import sys\nsys.path[:0] = [{str(package)!r}, {str(layer)!r}]\n{READS}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, env={"PATH": os.defpath}, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_the_published_sizes_are_todays() -> None:
     assert PUBLISHED.keys() == LIMITS.keys()
     for row in PUBLISHED.values():

@@ -45,15 +45,17 @@ class Placed:
         Placed(at=array([1, 1]), between=array([1, 1, 1]), nulls=1)
         """
         numbers = np.sort(np.asarray(column, dtype=np.float64))
-        present = int(np.searchsorted(numbers, np.nan))  # NaN sorts last
-        numbers = numbers[:present]
+        if numbers.size and np.isnan(numbers[-1]):  # NaN sorts last
+            numbers = numbers[: np.searchsorted(numbers, np.nan)]
+        present = len(numbers)
         before = np.searchsorted(numbers, reference.values, side="left")
         # Only a value that occurs ends elsewhere than it begins; few of thousands do when numbers are continuous.
         until = before.copy()
-        occurs = np.flatnonzero(numbers[np.minimum(before, present - 1)] == reference.values) if present else before[:0]
+        occurs = np.flatnonzero(numbers.take(before, mode="clip") == reference.values) if present else before[:0]
         until[occurs] = np.searchsorted(numbers, reference.values[occurs], side="right")
-        edges = np.concatenate((before, [present])) - np.concatenate(([0], until))
-        return cls((until - before).astype(np.int64), edges.astype(np.int64), np.size(column) - present)
+        edges = np.append(before, present)
+        edges[1:] -= until
+        return cls(until - before, edges, np.size(column) - present)
 
     @classmethod
     def empty(cls, reference: Distribution) -> Self:

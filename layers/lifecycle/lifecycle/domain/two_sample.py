@@ -47,9 +47,10 @@ def kolmogorov_smirnov(reference: Distribution, window: Placed) -> Statistic:
         return NOTHING
     at_value = np.cumsum(window.between[:-1] + window.at)
     expected = np.cumsum(reference.counts) / n
+    # Between two values F_window only rises: it is furthest below F_reference at a value, and furthest above just before the next.
     d = max(
-        float(np.abs(expected - at_value / m).max()),
-        float(np.abs(expected - (at_value + window.between[1:]) / m).max()),
+        float((expected - at_value / m).max()),
+        float(((at_value + window.between[1:]) / m - expected).max()),
         float(window.between[0] / m),
     )
     return _two_sample(d, n, m)

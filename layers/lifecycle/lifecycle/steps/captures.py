@@ -163,12 +163,11 @@ class CaptureReader:
         batch.own.append(own)
 
     def _profile(self, batch: "_Batch") -> Profile:
-        columns: dict[str, NDArray[Any]] = {
-            name: np.concatenate(parts, dtype=np.int32 if name in self._codes else np.float64)
-            for name, parts in batch.columns.items()
-        }
-        for feature in self._features if not columns else ():
-            columns[feature.name] = np.empty(0, dtype=np.int32 if feature.kind == "categorical" else np.float64)
+        columns: dict[str, NDArray[Any]] = {}
+        for feature in self._features:
+            dtype = np.int32 if feature.name in self._codes else np.float64
+            parts = batch.columns.get(feature.name, [])
+            columns[feature.name] = np.concatenate([np.empty(0, dtype), *parts], dtype=dtype)
         scores, probabilities, decisions = np.concatenate([np.empty((3, 0)), *batch.own], axis=1)
         return profile(
             self._reference,

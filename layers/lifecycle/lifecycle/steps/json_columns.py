@@ -5,7 +5,7 @@ their column's name and a value without parts, then the line is the object of th
 one cell into the next. A comma in a text shows as a cell too many.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,8 +90,14 @@ def _scalars(values: list[Any]) -> list[Any]:
     kinds = set(map(type, values))
     if not kinds <= {str, int, float, bool, type(None)}:
         raise ValueError("a value has parts")
-    if float in kinds:  # orjson makes one of an integer of more than 64 bits, too
-        numbers = values if kinds <= {int, float} else [value for value in values if type(value) is float]
-        if max(map(abs, numbers)) >= 2**63:
-            raise ValueError("a number may have lost digits")
+    if may_have_lost_digits(values, kinds):
+        raise ValueError("a number may have lost digits")
     return values
+
+
+def may_have_lost_digits(values: Sequence[Any], kinds: set[type]) -> bool:
+    """Whether one of ``values``, which are of these ``kinds``, is so large a float that it may have been an integer: orjson makes floats of those of more than 64 bits."""
+    if float not in kinds:
+        return False
+    numbers = values if kinds <= {int, float} else [value for value in values if type(value) is float]
+    return bool(max(map(abs, numbers)) >= 2**63)

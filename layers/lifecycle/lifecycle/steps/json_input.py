@@ -72,10 +72,8 @@ def _nothing_was_dropped(columns: Mapping[str, Sequence[object]], text: str) -> 
         quoted += len(column)
         if str in kinds:
             quoted += len(column) if len(kinds) == 1 else sum(type(value) is str for value in column)
-        if float in kinds:
-            numbers = column if kinds <= {int, float} else [value for value in column if type(value) is float]
-            if max(map(abs, numbers)) >= 2**63:  # type: ignore[arg-type]  # numbers alone
-                return False
+        if json_columns.may_have_lost_digits(column, kinds):
+            return False
     return text.count('"') == 2 * quoted
 
 

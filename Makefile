@@ -9,7 +9,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .local/uv/bi
 PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 RUN := .venv/bin/python
 SYNCED := .venv/.synced
-EXPORT = $(UV) export --quiet --locked --package lifecycle --no-emit-workspace --no-header --no-annotate --prune boto3
+EXPORT = $(UV) export --quiet --locked --package stillgood --no-emit-workspace --no-header --no-annotate --prune boto3
 
 # Which interpreter and which cloud a run uses must not depend on the shell it was started from.
 unexport PYENV_VERSION VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE AWS_PROFILE AWS_ENDPOINT_URL MLFLOW_TRACKING_URI
@@ -66,7 +66,7 @@ image: | $(UV)  ## build the container image of train and batch (needs Docker; I
 	@rm -rf .local/image && mkdir -p .local/image
 	@$(UV) pip install --quiet --link-mode=copy --target .local/image/site --python-version 3.13 \
 	  --python-platform $(IMAGE_ARCH)-manylinux_2_34 --only-binary :all: --require-hashes -r functions/requirements-image.txt
-	@docker build --quiet --build-arg BASE=$(IMAGE_BASE) --tag lifecycle .
+	@docker build --quiet --build-arg BASE=$(IMAGE_BASE) --tag stillgood .
 
 audit-template: | $(UV)  ## look template.yaml over with checkov; .checkov.yaml has the reasons for what is left
 	@$(UV) tool run --quiet --python 3.13 --from checkov==3.2.500 checkov --config-file .checkov.yaml
@@ -97,7 +97,7 @@ clean: down  ## stop the cloud and delete everything that was generated, stored 
 	rm -rf .local .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(SYNCED): uv.lock pyproject.toml layers/lifecycle/pyproject.toml | $(UV)
+$(SYNCED): uv.lock pyproject.toml layers/stillgood/pyproject.toml | $(UV)
 	@echo "installing the locked environment into .venv/ ..."
 	@python=$$($(UV) python find --no-python-downloads 3.13 2>/dev/null || ls $(PYENV)/versions/3.13.*/bin/python3.13 2>/dev/null | tail -n 1); \
 	  $(UV) sync --locked --quiet $${python:+--python "$$python"}

@@ -22,10 +22,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from lifecycle.domain.decision import Draft, Release
-from lifecycle.storage.artifacts import MODEL, artifact_key, publish
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.registry import Registry
+from stillgood.domain.decision import Draft, Release
+from stillgood.storage.artifacts import MODEL, artifact_key, publish
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.registry import Registry
 
 from local import customers, datasets, keep
 from local.api import Api

@@ -56,7 +56,7 @@ def run(tests: Iterable[str]) -> tuple[int, list[dict[str, Any]]]:
         file = Path(folder) / "counts.jsonl"
         file.touch()
         words = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *tests]
-        status = subprocess.run(words, cwd=ROOT, env=os.environ | {"LIFECYCLE_COUNTS": str(file)}, check=False)
+        status = subprocess.run(words, cwd=ROOT, env=os.environ | {"STILLGOOD_COUNTS": str(file)}, check=False)
         return status.returncode, [json.loads(line) for line in file.read_text().splitlines()]
 
 

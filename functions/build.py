@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LIBRARY = HERE.parent / "layers" / "lifecycle" / "lifecycle"
+LIBRARY = HERE.parent / "layers" / "stillgood" / "stillgood"
 PYTHON = "3.13"
 RUNTIME_PROVIDES = ("boto3", "botocore", "jmespath", "s3transfer")  # in Lambda's Python runtime already
 WHEEL_TAGS = {"x86_64": "x86_64", "arm64": "aarch64"}

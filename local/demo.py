@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.decision import Decision
-from lifecycle.storage.registry import Registry
+from stillgood.domain.contract import Contract
+from stillgood.domain.decision import Decision
+from stillgood.storage.registry import Registry
 
 from local import customers, datasets, keep, tracking
 from local.api import Api, LiveTraffic
@@ -119,7 +119,7 @@ def start(screen: Screen) -> Story:
     stop(keep.DEMO)
     shutil.rmtree(keep.DEMO, ignore_errors=True)
     stack = bring_up(keep.DEMO, PARAMETERS | {"MlflowTrackingUri": tracking.uri()})
-    count = len(stack.cloud.client("cloudformation").describe_stack_resources(StackName="lifecycle")["StackResources"])
+    count = len(stack.cloud.client("cloudformation").describe_stack_resources(StackName="stillgood")["StackResources"])
     screen.say(f"MiniStack, pid {stack.cloud.pid}, 127.0.0.1:{stack.cloud.port}; {count} resources by CloudFormation.")
     screen.say(
         f"Policy and gate are the template's defaults (guarded); a day is compressed into {WINDOW_SECONDS} seconds."

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
-from lifecycle.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
 
 from local.cloud import ROOT, Cloud, CloudError, running, start, stop
 from local.package import API_ID, ARTIFACTS, packaged
 
-STACK = "lifecycle"
-BUCKET = "lifecycle-state"
+STACK = "stillgood"
+BUCKET = "stillgood-state"
 DEPLOY_SECONDS = 60.0
 
 

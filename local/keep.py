@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lifecycle.domain.decision import Decision
-from lifecycle.storage.registry import Registry
+from stillgood.domain.decision import Decision
+from stillgood.storage.registry import Registry
 
 from local import customers, datasets, tracking
 from local.cloud import LOCAL, CloudError, stop

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from lifecycle.aws.s3_boto3 import Boto3ObjectStore
-from lifecycle.storage.registry import Registry
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.storage.registry import Registry
 
 from local import customers, datasets
 from local.cloud import ROOT, CloudError
 
-BUCKET = "lifecycle-sam-local"
+BUCKET = "stillgood-sam-local"
 FUNCTIONS = ("PredictFunction", "BatchFunction", "MonitorFunction", "TrainFunction", "PromoteFunction")
 READY_SECONDS = 120.0
 HAND_OVER_SECONDS = 120.0
@@ -60,13 +60,13 @@ class SamLocal:
         self.s3_url = f"http://{bridge}:{s3_port}"
         # What the template leaves to CloudFormation (names, ARNs) or to a real AWS (where things are).
         variables = {
-            "LIFECYCLE_BUCKET": BUCKET,
+            "STILLGOOD_BUCKET": BUCKET,
             "AWS_ENDPOINT_URL": f"http://{HOST_GATEWAY}:{s3_port}",
             "AWS_ENDPOINT_URL_LAMBDA": f"http://{HOST_GATEWAY}:{lambda_port}",
-            "LIFECYCLE_TRAIN_FUNCTION": "TrainFunction",
-            "LIFECYCLE_PROMOTE_FUNCTION": "PromoteFunction",
-            "LIFECYCLE_SETTLE_SECONDS": "0",
-            "LIFECYCLE_CHAMPION_TTL_SECONDS": "0",
+            "STILLGOOD_TRAIN_FUNCTION": "TrainFunction",
+            "STILLGOOD_PROMOTE_FUNCTION": "PromoteFunction",
+            "STILLGOOD_SETTLE_SECONDS": "0",
+            "STILLGOOD_CHAMPION_TTL_SECONDS": "0",
         }
         self.variables = home / "env.json"
         self.variables.write_text(json.dumps({"Parameters": variables}), encoding="utf-8")

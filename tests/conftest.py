@@ -16,18 +16,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.decision import Draft, Release
-from lifecycle.domain.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
-from lifecycle.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.objects import ObjectStore
-from lifecycle.storage.registry import Registry
+from stillgood.domain.contract import Contract
+from stillgood.domain.decision import Draft, Release
+from stillgood.domain.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
+from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
-OF_THE_SHELL = ("AWS_", "LIFECYCLE_", "MLFLOW_")
+OF_THE_SHELL = ("AWS_", "STILLGOOD_", "MLFLOW_")
 # Read before the tests hide the shell's settings from the code: benchmarks/safety.py names the file here.
-COUNTS = os.environ.get("LIFECYCLE_COUNTS")
+COUNTS = os.environ.get("STILLGOOD_COUNTS")
 _told: dict[str, tuple[int, str]] = {}
 
 
@@ -80,7 +80,7 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """``count(name, value, target="")`` tells how much a test tried: at the end of the run, and as a JSON line in $LIFECYCLE_COUNTS.
+    """``count(name, value, target="")`` tells how much a test tried: at the end of the run, and as a JSON line in $STILLGOOD_COUNTS.
 
     ``target`` is a comparison that the sum over all tests of that name must meet, such as ">= 200" or "== 0".
     """

@@ -1,15 +1,15 @@
-"""``python -m lifecycle``: drafting and checking contracts, auditing a bucket; each with its exit status."""
+"""``python -m stillgood``: drafting and checking contracts, auditing a bucket; each with its exit status."""
 
 import json
 from pathlib import Path
 
 import boto3
 import pytest
-from lifecycle.__main__ import main
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.contract_draft import draft
-from lifecycle.domain.errors import ContractInvalid
 from moto import mock_aws
+from stillgood.__main__ import main
+from stillgood.domain.contract import Contract
+from stillgood.domain.contract_draft import draft
+from stillgood.domain.errors import ContractInvalid
 
 from local import datasets
 
@@ -58,7 +58,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["contract", "check", str(tmp_path / "missing.json")]) == 1
     assert "cannot read it" in capsys.readouterr().err
     bad = tmp_path / "bad.json"
-    bad.write_text(json.dumps({"format": "lifecycle.contract", "format_version": 1}))
+    bad.write_text(json.dumps({"format": "stillgood.contract", "format_version": 1}))
     assert main(["contract", "check", str(bad)]) == 1
     assert "is required" in capsys.readouterr().err
 

@@ -13,8 +13,8 @@ from typing import Any
 import boto3
 import pandas as pd
 import pytest
-from lifecycle.aws.s3_boto3 import Boto3ObjectStore
-from lifecycle.storage.registry import Registry
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.storage.registry import Registry
 
 import local.asked
 from benchmarks.sizes import LIMITS, build, mib
@@ -36,13 +36,13 @@ FORBIDDEN = {
 MODULES = {"predict": "app", "batch": "batch", "monitor": "app", "train": "app", "promote": "app"}
 # What Lambda's Python runtime brings of its own: boto3, and what that needs.
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
-BUCKET = "lifecycle-packages"
+BUCKET = "stillgood-packages"
 # Reads an event, and prints the answer last. Whatever it imports comes from where sys.path says.
 RUN = """
 import importlib, json, sys
 sys.path[:0] = json.loads(sys.argv[1])
 handler = importlib.import_module(sys.argv[2]).handler
-assert sys.modules["lifecycle"].__file__.startswith(sys.path[1])
+assert sys.modules["stillgood"].__file__.startswith(sys.path[1])
 print(json.dumps(handler(json.load(sys.stdin), None)))
 """
 
@@ -136,8 +136,8 @@ def test_a_life_of_the_packages_with_nothing_else_to_import(
 
     def step(name: str, event: Any) -> Any:
         return run(
-            name, event, LIFECYCLE_BUCKET=BUCKET, LIFECYCLE_SETTLE_SECONDS="0", LIFECYCLE_CHAMPION_TTL_SECONDS="0",
-            LIFECYCLE_TRAIN_FUNCTION="train", LIFECYCLE_PROMOTE_FUNCTION="promote", LIFECYCLE_POLICY="seed",
+            name, event, STILLGOOD_BUCKET=BUCKET, STILLGOOD_SETTLE_SECONDS="0", STILLGOOD_CHAMPION_TTL_SECONDS="0",
+            STILLGOOD_TRAIN_FUNCTION="train", STILLGOOD_PROMOTE_FUNCTION="promote", STILLGOOD_POLICY="seed",
             MLFLOW_TRACKING_URI=mlflow_url, AWS_ENDPOINT_URL=here.endpoint, AWS_ENDPOINT_URL_LAMBDA=handed_over.url,
             AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1",
         )  # fmt: skip
@@ -218,9 +218,9 @@ def test_where_a_cold_start_is_waited_for_there_is_byte_code_for_every_module(
 # Enough rows for Arrow to read the CSV, too.
 READS = r"""
 import decimal, io, pyarrow, pyarrow.parquet
-from lifecycle.steps.csv_input import csv_chunks
-from lifecycle.steps.json_input import json_chunks
-from lifecycle.steps.parquet_input import parquet_chunks
+from stillgood.steps.csv_input import csv_chunks
+from stillgood.steps.json_input import json_chunks
+from stillgood.steps.parquet_input import parquet_chunks
 rows, file = 100_000, io.BytesIO()
 pyarrow.parquet.write_table(pyarrow.table({"a": ["x"] * rows, "b": [decimal.Decimal("1.5")] * rows}), file)
 for chunks in (
@@ -229,7 +229,7 @@ for chunks in (
     json_chunks([b'{"a":"x"}\n' * rows]),
 ):
     assert sum(len(chunk.column("a")) for chunk in chunks) == rows
-assert "lifecycle.steps.arrow_csv" in sys.modules
+assert "stillgood.steps.arrow_csv" in sys.modules
 """
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from lifecycle.aws.settings import Settings
+from stillgood.aws.settings import Settings
 
 from local.sam import EVENTS
 

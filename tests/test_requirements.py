@@ -18,7 +18,7 @@ FILES = {
 
 
 def export(extra: str) -> str:
-    command = [UV, "export", "--quiet", "--frozen", "--package", "lifecycle", "--no-emit-workspace"]
+    command = [UV, "export", "--quiet", "--frozen", "--package", "stillgood", "--no-emit-workspace"]
     command += ["--no-header", "--no-annotate", "--prune", "boto3", "--extra", extra]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
@@ -29,7 +29,7 @@ def test_requirements_are_in_step_with_the_lock(extra: str) -> None:
 
 
 def test_the_images_are_those_of_train_and_batch_with_what_lambda_brings_itself() -> None:
-    command = [UV, "export", "--quiet", "--frozen", "--package", "lifecycle", "--no-emit-workspace", "--no-header"]
+    command = [UV, "export", "--quiet", "--frozen", "--package", "stillgood", "--no-emit-workspace", "--no-header"]
     command += ["--no-annotate", "--extra", "train", "--extra", "batch"]
     told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert (ROOT / "functions/requirements-image.txt").read_text() == told, "run `make lock`"

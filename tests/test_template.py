@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.aws.settings import Settings
+from stillgood.aws.settings import Settings
 
 from local.package import packaged
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.aws.metrics import METRICS
-from lifecycle.domain import errors
+from stillgood.aws.metrics import METRICS
+from stillgood.domain import errors
 
 from local.package import packaged
 
@@ -184,7 +184,7 @@ def test_the_batch_job_goes_on_past_a_failed_shard_and_tries_again_what_may_pass
         never, others = task["Retry"]
         assert never["MaxAttempts"] == 0
         ours = [name for name in never["ErrorEquals"] if "." not in name]
-        assert all(issubclass(getattr(errors, name), errors.LifecycleError) for name in ours)
+        assert all(issubclass(getattr(errors, name), errors.StillgoodError) for name in ours)
         assert not {"StoreUnavailable", "PreconditionFailed"} & set(ours)  # they pass by themselves
         assert (others["ErrorEquals"], others["JitterStrategy"]) == (["States.ALL"], "FULL")
 
@@ -208,13 +208,13 @@ def test_the_dashboard_and_the_access_log_are_json(template: dict[str, Any]) -> 
     resources = resolved(template)
     body = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
     named = {metric[0] for widget in body["widgets"] for metric in widget["properties"]["metrics"]}
-    assert {"AWS/Lambda", "Lifecycle", "AWS/SQS"} <= named
+    assert {"AWS/Lambda", "Stillgood", "AWS/SQS"} <= named
     for widget in body["widgets"]:
         rows: list[list[Any]] = []
         for row in widget["properties"]["metrics"]:  # a dot repeats what stands above
             above = rows[-1] if rows else row
             rows.append([above[i] if one == "." else one for i, one in enumerate(row) if not isinstance(one, dict)])
-        for _, metric, *dimensions in (row for row in rows if row[0] == "Lifecycle"):
+        for _, metric, *dimensions in (row for row in rows if row[0] == "Stillgood"):
             of = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
             assert of["function_name"] == f"${{{of['service'].title()}Function}}"
             assert metric in METRICS[of["service"]]
@@ -240,7 +240,7 @@ def test_every_alarm_can_fire_and_says_what_it_is_about(template: dict[str, Any]
             "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold",
         )  # fmt: skip
         assert alarm["Dimensions"], name
-        if alarm["Namespace"] == "Lifecycle":  # whose metrics all stacks of the account share
+        if alarm["Namespace"] == "Stillgood":  # whose metrics all stacks of the account share
             named = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
             assert named.keys() == {"service", "function_name"}, name
             assert named["function_name"] == {"Ref": f"{named['service'].title()}Function"}, name

@@ -57,7 +57,7 @@ def test_a_package_changes_with_the_library_so_that_predicts_alias_moves_on(tmp_
         project = tmp_path / name
         shutil.copytree(ROOT / "functions", project / "functions")
         shutil.copytree(ROOT / "layers", project / "layers", ignore=shutil.ignore_patterns("__pycache__"))
-        with (project / "layers/lifecycle/lifecycle/domain/gate.py").open("a") as file:
+        with (project / "layers/stillgood/stillgood/domain/gate.py").open("a") as file:
             file.write(line)
         words = [sys.executable, "-c", "import build; print(build.library_sha256())"]
         told.append(subprocess.run(words, cwd=project / "functions", capture_output=True, text=True, check=True).stdout)

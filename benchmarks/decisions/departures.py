@@ -5,8 +5,8 @@ from datetime import timedelta
 from functools import cache
 
 import numpy as np
-from lifecycle.domain.contract import Contract
-from lifecycle.training.ingest import ingest
+from stillgood.domain.contract import Contract
+from stillgood.training.ingest import ingest
 
 from benchmarks.decisions.world import Array, Rows
 from local import datasets

@@ -6,25 +6,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import numpy as np
-from lifecycle.domain.comparison import Scored
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.delong import paired_delong
-from lifecycle.domain.errors import LifecycleError
-from lifecycle.domain.evaluation import Metrics, roc_auc
-from lifecycle.domain.evidence import Policy
-from lifecycle.domain.frame import concat
-from lifecycle.domain.gate import Case, decide
-from lifecycle.domain.intervals import Estimate
-from lifecycle.domain.model import Model
-from lifecycle.domain.model_columns import logits, probabilities
-from lifecycle.domain.monitor_state import MonitorState
-from lifecycle.domain.performance import RealisedPerformance
-from lifecycle.domain.policy import POLICIES, advance
-from lifecycle.domain.reference import Reference, build_reference
-from lifecycle.domain.segments import segments
-from lifecycle.steps.outcomes import GAIN_Z, MIN_OF_EACH
-from lifecycle.training.recalibrate import newest, recalibrate
-from lifecycle.training.split import is_holdout
+from stillgood.domain.comparison import Scored
+from stillgood.domain.contract import Contract
+from stillgood.domain.delong import paired_delong
+from stillgood.domain.errors import StillgoodError
+from stillgood.domain.evaluation import Metrics, roc_auc
+from stillgood.domain.evidence import Policy
+from stillgood.domain.frame import concat
+from stillgood.domain.gate import Case, decide
+from stillgood.domain.intervals import Estimate
+from stillgood.domain.model import Model
+from stillgood.domain.model_columns import logits, probabilities
+from stillgood.domain.monitor_state import MonitorState
+from stillgood.domain.performance import RealisedPerformance
+from stillgood.domain.policy import POLICIES, advance
+from stillgood.domain.reference import Reference, build_reference
+from stillgood.domain.segments import segments
+from stillgood.steps.outcomes import GAIN_Z, MIN_OF_EACH
+from stillgood.training.recalibrate import newest, recalibrate
+from stillgood.training.split import is_holdout
 
 from benchmarks.decisions.world import Array, Rows, evidence, learn, metrics_of, profile_of, realised
 
@@ -183,7 +183,7 @@ class Loop:
                 if keep_weights
                 else self._serving(labelled, f"v{at:04d}", self._matured(at))
             )
-        except LifecycleError:
+        except StillgoodError:
             return  # too few rows, or nothing to learn from them: the Lambda would say so and promote nothing
         if self.name == "always" or self._promotes(made.model, held(labelled)):
             rows = self.source.gain_rows(at)

@@ -4,18 +4,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from lifecycle.domain.comparison import Scored
-from lifecycle.domain.drift import DISTRIBUTION_TESTS
-from lifecycle.domain.evaluation import roc_auc
-from lifecycle.domain.evidence import Evidence, Policy
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.gate import Case, decide
-from lifecycle.domain.guarded_policy import PERFORMANCE, Guarded, findings
-from lifecycle.domain.model_columns import logits, probabilities
-from lifecycle.domain.monitor_state import MonitorState
-from lifecycle.domain.performance import estimate_performance
-from lifecycle.domain.policy import advance
-from lifecycle.domain.seed_policy import Seed
+from stillgood.domain.comparison import Scored
+from stillgood.domain.drift import DISTRIBUTION_TESTS
+from stillgood.domain.evaluation import roc_auc
+from stillgood.domain.evidence import Evidence, Policy
+from stillgood.domain.frame import Frame
+from stillgood.domain.gate import Case, decide
+from stillgood.domain.guarded_policy import PERFORMANCE, Guarded, findings
+from stillgood.domain.model_columns import logits, probabilities
+from stillgood.domain.monitor_state import MonitorState
+from stillgood.domain.performance import estimate_performance
+from stillgood.domain.policy import advance
+from stillgood.domain.seed_policy import Seed
 
 from benchmarks.decisions.table import Table
 from benchmarks.decisions.world import (

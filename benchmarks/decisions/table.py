@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from lifecycle.domain.intervals import Z95, wilson
+from stillgood.domain.intervals import Z95, wilson
 
 
 @dataclass

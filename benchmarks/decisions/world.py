@@ -6,19 +6,19 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.drift import detect_drift
-from lifecycle.domain.evaluation import Metrics, evaluate
-from lifecycle.domain.evidence import Evidence
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.guarded_policy import Guarded
-from lifecycle.domain.model import Model
-from lifecycle.domain.model_columns import logits, probabilities, scores
-from lifecycle.domain.performance import RealisedPerformance, estimate_performance, realise_performance
-from lifecycle.domain.profile import Profile, profile
-from lifecycle.domain.reference import Reference, build_reference
-from lifecycle.training.fit import Fitted, fit
-from lifecycle.training.ingest import ingest
+from stillgood.domain.contract import Contract
+from stillgood.domain.drift import detect_drift
+from stillgood.domain.evaluation import Metrics, evaluate
+from stillgood.domain.evidence import Evidence
+from stillgood.domain.frame import Frame
+from stillgood.domain.guarded_policy import Guarded
+from stillgood.domain.model import Model
+from stillgood.domain.model_columns import logits, probabilities, scores
+from stillgood.domain.performance import RealisedPerformance, estimate_performance, realise_performance
+from stillgood.domain.profile import Profile, profile
+from stillgood.domain.reference import Reference, build_reference
+from stillgood.training.fit import Fitted, fit
+from stillgood.training.ingest import ingest
 
 from local import datasets
 

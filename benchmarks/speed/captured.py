@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import orjson
-from lifecycle.domain.decision import Pointer
-from lifecycle.domain.model import Model
-from lifecycle.steps.predict import record
-from lifecycle.storage.champion import read_model
-from lifecycle.storage.records import POINTER_KEY
-from lifecycle.storage.windows import capture_key
+from stillgood.domain.decision import Pointer
+from stillgood.domain.model import Model
+from stillgood.steps.predict import record
+from stillgood.storage.champion import read_model
+from stillgood.storage.records import POINTER_KEY
+from stillgood.storage.windows import capture_key
 
 from benchmarks.speed.world import Bucket, champion, customers, fill
 

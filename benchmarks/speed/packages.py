@@ -36,7 +36,7 @@ def built(name: str) -> list[str]:
         *(ROOT / "functions" / folder / one for one in (requirements, handler)),
     ]
     package = _made(name, _digest(sources), lambda target: _build(name, target))
-    library = sorted((ROOT / "layers" / "lifecycle" / "lifecycle").rglob("*.py"))
+    library = sorted((ROOT / "layers" / "stillgood" / "stillgood").rglob("*.py"))
     layer = _made("layer", _digest([sources[0], *library]), lambda target: _build("layer", target))
     runtime = [] if name in ("predict", "batch") else [str(vendored("runtime", ["boto3"], compiled=True))]
     return [str(package), str(layer), *runtime]

@@ -10,12 +10,12 @@ from dataclasses import replace
 from statistics import median
 
 import numpy as np
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.holdout import Holdout
-from lifecycle.domain.model import NumericTerm
-from lifecycle.storage.artifacts import HOLDOUT, METRICS, MODEL, artifact_key
-from lifecycle.storage.champion import read_model
-from lifecycle.storage.codec import encode, sha256
+from stillgood.domain.frame import Frame
+from stillgood.domain.holdout import Holdout
+from stillgood.domain.model import NumericTerm
+from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, artifact_key
+from stillgood.storage.champion import read_model
+from stillgood.storage.codec import encode, sha256
 
 from benchmarks.speed.captured import pointer
 from benchmarks.speed.measure import Row, Usage, compare, in_turns, run
@@ -77,7 +77,7 @@ def candidate(size: int) -> dict[str, bytes]:
     target = (people["churn"] == "Yes").to_numpy(np.int8)
     files = {
         MODEL: model,
-        METRICS: encode({"format": "lifecycle.metrics", "format_version": 1, "model_sha256": sha256(model)}),
+        METRICS: encode({"format": "stillgood.metrics", "format_version": 1, "model_sha256": sha256(model)}),
         HOLDOUT: encode(Holdout(Frame.from_values(serving.contract, values), target).to_dict()),
     }
     return {artifact_key(CANDIDATE, name): data for name, data in files.items()}

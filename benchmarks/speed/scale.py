@@ -59,7 +59,7 @@ def _judge(place: Bucket, days_ago: int, hours: int, size: int) -> Callable[[], 
     end = END - timedelta(days=days_ago)
     event = {"scheduled_time": end.isoformat().replace("+00:00", "Z")}
     command = [*python("app", event), *built("monitor")]
-    run = asked(command, place.deployed | {"LIFECYCLE_WINDOW_HOURS": str(hours)}, size)
+    run = asked(command, place.deployed | {"STILLGOOD_WINDOW_HOURS": str(hours)}, size)
 
     def once() -> Usage:
         place.clear("monitoring/reports/")

@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-from lifecycle.steps.effects import RecordedInvocations
-from lifecycle.steps.promote import Deciding, promote
-from lifecycle.steps.train import Training, train
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.training.tracking import Tracking
+from stillgood.steps.effects import RecordedInvocations
+from stillgood.steps.promote import Deciding, promote
+from stillgood.steps.train import Training, train
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.training.tracking import Tracking
 
 from benchmarks.speed.measure import environment
 from benchmarks.speed.packages import ROOT
@@ -39,8 +39,8 @@ class Bucket:
     def environment(self) -> dict[str, str]:
         """What a Lambda on this bucket finds in its environment."""
         return environment(
-            LIFECYCLE_BUCKET=BUCKET,
-            LIFECYCLE_SETTLE_SECONDS="0",
+            STILLGOOD_BUCKET=BUCKET,
+            STILLGOOD_SETTLE_SECONDS="0",
             AWS_ENDPOINT_URL=self.url,
             AWS_ACCESS_KEY_ID="bench",
             AWS_SECRET_ACCESS_KEY="bench",

@@ -3,10 +3,10 @@
 import logging
 from typing import Any
 
-from lifecycle.aws import logs, metrics
-from lifecycle.aws.events import json_object
-from lifecycle.aws.wiring.monitor import monitoring
-from lifecycle.steps.monitor import monitor, request_id
+from stillgood.aws import logs, metrics
+from stillgood.aws.events import json_object
+from stillgood.aws.wiring.monitor import monitoring
+from stillgood.steps.monitor import monitor, request_id
 
 STARTED = {
     "retrain": "RetrainsStarted",

@@ -7,8 +7,8 @@ gc.disable()
 
 from typing import Any  # noqa: E402  # after gc.disable() on purpose
 
-from lifecycle.aws import defer_pydantic  # noqa: E402, F401  # before FastAPI is imported
-from lifecycle.aws.wiring.predict import api, register_hooks  # noqa: E402
+from stillgood.aws import defer_pydantic  # noqa: E402, F401  # before FastAPI is imported
+from stillgood.aws.wiring.predict import api, register_hooks  # noqa: E402
 
 register_hooks()
 

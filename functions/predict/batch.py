@@ -11,11 +11,11 @@ gc.disable()
 import logging  # noqa: E402  # after gc.disable() on purpose
 from typing import Any  # noqa: E402
 
-from lifecycle.aws import logs  # noqa: E402
-from lifecycle.aws.events import json_object  # noqa: E402
-from lifecycle.aws.wiring.batch import scoring  # noqa: E402
-from lifecycle.steps.batch import batch  # noqa: E402
-from lifecycle.steps.batch_job import plan, report  # noqa: E402
+from stillgood.aws import logs  # noqa: E402
+from stillgood.aws.events import json_object  # noqa: E402
+from stillgood.aws.wiring.batch import scoring  # noqa: E402
+from stillgood.steps.batch import batch  # noqa: E402
+from stillgood.steps.batch_job import plan, report  # noqa: E402
 
 gc.freeze()
 gc.enable()

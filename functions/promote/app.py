@@ -3,12 +3,12 @@
 import logging
 from typing import Any
 
-from lifecycle.aws import logs, metrics
-from lifecycle.aws.events import json_object
-from lifecycle.aws.wiring.promote import deciding
-from lifecycle.domain.errors import InvalidEvent
-from lifecycle.steps.promote import promote
-from lifecycle.steps.rollback import roll_back
+from stillgood.aws import logs, metrics
+from stillgood.aws.events import json_object
+from stillgood.aws.wiring.promote import deciding
+from stillgood.domain.errors import InvalidEvent
+from stillgood.steps.promote import promote
+from stillgood.steps.rollback import roll_back
 
 ACTIONS = {"promote": promote, "rollback": roll_back}
 COUNTS = {"promoted": "Promotions", "refused": "Refusals", "rolled back": "Rollbacks"}

@@ -3,10 +3,10 @@
 import logging
 from typing import Any
 
-from lifecycle.aws import logs, metrics
-from lifecycle.aws.events import json_object
-from lifecycle.aws.wiring.train import training
-from lifecycle.steps.train import train
+from stillgood.aws import logs, metrics
+from stillgood.aws.events import json_object
+from stillgood.aws.wiring.train import training
+from stillgood.steps.train import train
 
 
 def handler(event: object, context: object) -> dict[str, Any]:

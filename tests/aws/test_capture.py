@@ -1,9 +1,9 @@
 import json
 from datetime import UTC, datetime
 
-from lifecycle.aws.capture import FIRST_PAUSE_SECONDS, Capture
-from lifecycle.domain.errors import StoreUnavailable
-from lifecycle.storage.objects import MemoryObjectStore
+from stillgood.aws.capture import FIRST_PAUSE_SECONDS, Capture
+from stillgood.domain.errors import StoreUnavailable
+from stillgood.storage.objects import MemoryObjectStore
 
 NOW = datetime(2026, 11, 23, 18, 5, 7, 250, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from lifecycle.aws.gateway import lambda_handler
 from starlette.types import Receive, Scope, Send
+from stillgood.aws.gateway import lambda_handler
 
 
 def event(body: str | None = None, **more: Any) -> dict[str, Any]:

@@ -12,16 +12,16 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lifecycle.aws import logs
-from lifecycle.aws.capture import Capture
-from lifecycle.aws.gateway import lambda_handler
-from lifecycle.aws.http import Answer, create_app
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import StoreUnavailable, UnknownVersion
-from lifecycle.domain.model import Model
-from lifecycle.steps.predict import Serving
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore, Stored
+from stillgood.aws import logs
+from stillgood.aws.capture import Capture
+from stillgood.aws.gateway import lambda_handler
+from stillgood.aws.http import Answer, create_app
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import StoreUnavailable, UnknownVersion
+from stillgood.domain.model import Model
+from stillgood.steps.predict import Serving
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore, Stored
 
 type Call = Callable[..., httpx.Response]
 type Draw = Callable[..., Model]
@@ -97,7 +97,7 @@ def call(serving: Serving) -> Call:
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.DEBUG, "lifecycle")
+    caplog.set_level(logging.DEBUG, "stillgood")
     return caplog
 
 
@@ -124,7 +124,7 @@ def test_a_list_of_rows_is_predicted(call: Call, model: Model, telco: Contract) 
 def test_broken_rows_are_a_422_that_names_field_value_rule_and_row(call: Call, model: Model, telco: Contract) -> None:
     response = call("POST", "/predict", json=[telco.example(), {**telco.example(), "tenure": -1, "contract": "Weekly"}])
     members = problem(response)
-    assert (response.status_code, members["type"]) == (422, "urn:lifecycle:problem:invalid-rows")
+    assert (response.status_code, members["type"]) == (422, "urn:stillgood:problem:invalid-rows")
     assert [(v["row"], v["field"], v["rule"], v["value"]) for v in members["violations"]] == [
         (1, "tenure", "range", -1),
         (1, "contract", "level", "Weekly"),
@@ -145,7 +145,7 @@ def test_broken_rows_are_a_422_that_names_field_value_rule_and_row(call: Call, m
 )
 def test_what_is_no_request_is_a_problem(call: Call, model: Model, content: bytes, status: int, slug: str) -> None:
     response = call("POST", "/predict", content=content)
-    assert (response.status_code, problem(response)["type"]) == (status, f"urn:lifecycle:problem:{slug}")
+    assert (response.status_code, problem(response)["type"]) == (status, f"urn:stillgood:problem:{slug}")
 
 
 def test_without_a_champion_it_is_a_503_that_says_how_to_get_one(call: Call) -> None:
@@ -193,9 +193,9 @@ def test_so_is_one_outside_of_the_endpoints(
     def boom(*_: object) -> None:
         raise KeyError("4111 1111 1111 1111")
 
-    monkeypatch.setattr("lifecycle.aws.openapi.document", boom)
+    monkeypatch.setattr("stillgood.aws.openapi.document", boom)
     response = call("GET", "/openapi.json")
-    assert (response.status_code, problem(response)["type"]) == (500, "urn:lifecycle:problem:internal")
+    assert (response.status_code, problem(response)["type"]) == (500, "urn:stillgood:problem:internal")
     assert "4111" not in response.text
     assert [record.message for record in logged.records] == ["failed"]
 

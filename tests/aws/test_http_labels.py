@@ -8,14 +8,14 @@ from itertools import count
 
 import httpx
 import pytest
-from lifecycle.aws.capture import Capture
-from lifecycle.aws.http import create_app
-from lifecycle.aws.http_labels import labels_route
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.model import Model
-from lifecycle.steps.predict import Serving
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.objects import MemoryObjectStore
+from stillgood.aws.capture import Capture
+from stillgood.aws.http import create_app
+from stillgood.aws.http_labels import labels_route
+from stillgood.domain.contract import Contract
+from stillgood.domain.model import Model
+from stillgood.steps.predict import Serving
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import MemoryObjectStore
 
 GOOD = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-20T10:00:00Z"}
 

@@ -7,9 +7,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
-from lifecycle.aws.invoke import LambdaInvoker
-from lifecycle.domain.errors import InvocationFailed
-from lifecycle.steps.effects import Invoker, RecordedInvocations
+from stillgood.aws.invoke import LambdaInvoker
+from stillgood.domain.errors import InvocationFailed
+from stillgood.steps.effects import Invoker, RecordedInvocations
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_refusal_of_lambda_names_function_and_reason(client: Any, code: str) -
 
 @pytest.mark.parametrize("functions", [{}, {"train": None}, {"train": ""}])
 def test_a_step_without_a_function_names_the_variable_to_set(functions: dict[str, str | None]) -> None:
-    with pytest.raises(InvocationFailed, match="LIFECYCLE_TRAIN_FUNCTION"):
+    with pytest.raises(InvocationFailed, match="STILLGOOD_TRAIN_FUNCTION"):
         LambdaInvoker(functions).invoke("train", {})
 
 

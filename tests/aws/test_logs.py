@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from lifecycle.aws import logs
-from lifecycle.domain.errors import StoreUnavailable
+from stillgood.aws import logs
+from stillgood.domain.errors import StoreUnavailable
 
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    root, ours = logging.getLogger(), logging.getLogger("lifecycle")
+    root, ours = logging.getLogger(), logging.getLogger("stillgood")
     before = (root.handlers, root.level, ours.level)
     stream = io.StringIO()
     logs.configure("predict", stream=stream)

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from lifecycle.aws import metrics
+from stillgood.aws import metrics
 
 
 def emit(capsys: pytest.CaptureFixture[str], service: str, **counts: int) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def test_every_line_keeps_the_rules_of_the_format(capsys: pytest.CaptureFixture[
     (block,) = told["CloudWatchMetrics"]
     assert set(block) == {"Namespace", "Dimensions", "Metrics"}
     assert re.fullmatch(r"[^:][A-Za-z0-9._/#:-]{0,255}", block["Namespace"])
-    assert (block["Namespace"], block["Dimensions"]) == ("Lifecycle", [["service", "function_name"]])
+    assert (block["Namespace"], block["Dimensions"]) == ("Stillgood", [["service", "function_name"]])
     # A dimension is a root member, too, with a text that is not empty.
     assert (line.pop("service"), line.pop("function_name")) == (service, "local")
     # Every metric is a root member with a number, and every root member is declared: nothing is lost, nothing is stray.

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from lifecycle.aws.openapi import document, row_schema
-from lifecycle.domain.contract import Contract, Feature, Target
 from openapi_spec_validator import validate
+from stillgood.aws.openapi import document, row_schema
+from stillgood.domain.contract import Contract, Feature, Target
 
 FEATURES = (
     Feature("free", "numeric", nullable=True),

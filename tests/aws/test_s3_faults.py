@@ -11,11 +11,11 @@ from urllib.parse import parse_qsl
 import boto3
 import pytest
 from botocore.config import Config
-from lifecycle.aws.attempts import Attempts, TransientError
-from lifecycle.aws.s3_boto3 import Boto3ObjectStore
-from lifecycle.aws.s3_obstore import ObstoreObjectStore
-from lifecycle.domain.errors import ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
-from lifecycle.storage.objects import ObjectStore
+from stillgood.aws.attempts import Attempts, TransientError
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.aws.s3_obstore import ObstoreObjectStore
+from stillgood.domain.errors import ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
+from stillgood.storage.objects import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def test_a_missing_bucket_is_not_a_missing_object(store: ObjectStore, s3: Faulty
         lambda: list(store.list("")),
     ):
         s3.faults[:] = [Fault(404, "NoSuchBucket")]
-        with pytest.raises(StoreUnavailable, match="LIFECYCLE_BUCKET"):
+        with pytest.raises(StoreUnavailable, match="STILLGOOD_BUCKET"):
             act()
     with pytest.raises(ObjectNotFound):
         store.get("k")

@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
-from lifecycle.aws.settings import Settings
-from lifecycle.domain.errors import SettingsInvalid
+from stillgood.aws.settings import Settings
+from stillgood.domain.errors import SettingsInvalid
 
-BUCKET = {"LIFECYCLE_BUCKET": "churn"}
+BUCKET = {"STILLGOOD_BUCKET": "churn"}
 
 
 def test_only_the_bucket_must_be_set() -> None:
@@ -23,7 +23,7 @@ def test_only_the_bucket_must_be_set() -> None:
         max_bytes=2097152,
         log_level="INFO",
         mlflow_tracking_uri=None,
-        mlflow_experiment_name="lifecycle",
+        mlflow_experiment_name="stillgood",
         endpoint_url=None,
         lambda_endpoint_url=None,
     )
@@ -31,17 +31,17 @@ def test_only_the_bucket_must_be_set() -> None:
 
 def test_every_variable_is_read() -> None:
     chosen = {
-        "LIFECYCLE_BUCKET": "b",
-        "LIFECYCLE_POLICY": "seed",
-        "LIFECYCLE_GATE": "seed",
-        "LIFECYCLE_WINDOW_HOURS": "0.5",
-        "LIFECYCLE_SETTLE_SECONDS": "0",
-        "LIFECYCLE_TRAIN_FUNCTION": "train",
-        "LIFECYCLE_PROMOTE_FUNCTION": "arn:aws:lambda:eu-central-1:123456789012:function:promote",
-        "LIFECYCLE_CHAMPION_TTL_SECONDS": "0",
-        "LIFECYCLE_MAX_ROWS": "7",
-        "LIFECYCLE_MAX_BYTES": "8",
-        "LIFECYCLE_LOG_LEVEL": "DEBUG",
+        "STILLGOOD_BUCKET": "b",
+        "STILLGOOD_POLICY": "seed",
+        "STILLGOOD_GATE": "seed",
+        "STILLGOOD_WINDOW_HOURS": "0.5",
+        "STILLGOOD_SETTLE_SECONDS": "0",
+        "STILLGOOD_TRAIN_FUNCTION": "train",
+        "STILLGOOD_PROMOTE_FUNCTION": "arn:aws:lambda:eu-central-1:123456789012:function:promote",
+        "STILLGOOD_CHAMPION_TTL_SECONDS": "0",
+        "STILLGOOD_MAX_ROWS": "7",
+        "STILLGOOD_MAX_BYTES": "8",
+        "STILLGOOD_LOG_LEVEL": "DEBUG",
         "MLFLOW_TRACKING_URI": "https://mlflow.example",
         "MLFLOW_EXPERIMENT_NAME": "telco",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
@@ -56,25 +56,25 @@ def test_every_variable_is_read() -> None:
 
 def test_a_blank_variable_is_an_unset_one() -> None:
     """Templates pass empty parameters on."""
-    assert Settings.from_env({**BUCKET, "LIFECYCLE_POLICY": " ", "AWS_ENDPOINT_URL": ""}) == Settings.from_env(BUCKET)
+    assert Settings.from_env({**BUCKET, "STILLGOOD_POLICY": " ", "AWS_ENDPOINT_URL": ""}) == Settings.from_env(BUCKET)
 
 
 @pytest.mark.parametrize(
     ("name", "text", "rule"),
     [
-        ("LIFECYCLE_POLICY", "bold", "one of seed, guarded"),
-        ("LIFECYCLE_GATE", "Seed", "one of seed, guarded"),
-        ("LIFECYCLE_WINDOW_HOURS", "0", "above 0"),
-        ("LIFECYCLE_WINDOW_HOURS", "nan", "above 0"),
-        ("LIFECYCLE_WINDOW_HOURS", "inf", "at most 8784"),
-        ("LIFECYCLE_WINDOW_HOURS", "a day", "a number"),
-        ("LIFECYCLE_SETTLE_SECONDS", "-1", "a number"),
-        ("LIFECYCLE_CHAMPION_TTL_SECONDS", "-5", "a number"),
-        ("LIFECYCLE_MAX_ROWS", "0", "whole number from 1"),
-        ("LIFECYCLE_MAX_ROWS", "1.5", "whole number from 1"),
-        ("LIFECYCLE_MAX_ROWS", "²", "whole number from 1"),
-        ("LIFECYCLE_MAX_BYTES", "9" * 5000, "whole number from 1"),
-        ("LIFECYCLE_LOG_LEVEL", "LOUD", "one of DEBUG"),
+        ("STILLGOOD_POLICY", "bold", "one of seed, guarded"),
+        ("STILLGOOD_GATE", "Seed", "one of seed, guarded"),
+        ("STILLGOOD_WINDOW_HOURS", "0", "above 0"),
+        ("STILLGOOD_WINDOW_HOURS", "nan", "above 0"),
+        ("STILLGOOD_WINDOW_HOURS", "inf", "at most 8784"),
+        ("STILLGOOD_WINDOW_HOURS", "a day", "a number"),
+        ("STILLGOOD_SETTLE_SECONDS", "-1", "a number"),
+        ("STILLGOOD_CHAMPION_TTL_SECONDS", "-5", "a number"),
+        ("STILLGOOD_MAX_ROWS", "0", "whole number from 1"),
+        ("STILLGOOD_MAX_ROWS", "1.5", "whole number from 1"),
+        ("STILLGOOD_MAX_ROWS", "²", "whole number from 1"),
+        ("STILLGOOD_MAX_BYTES", "9" * 5000, "whole number from 1"),
+        ("STILLGOOD_LOG_LEVEL", "LOUD", "one of DEBUG"),
     ],
 )
 def test_a_bad_value_is_named_with_its_rule(name: str, text: str, rule: str) -> None:
@@ -85,8 +85,8 @@ def test_a_bad_value_is_named_with_its_rule(name: str, text: str, rule: str) -> 
 
 
 def test_all_mistakes_are_named_at_once() -> None:
-    with pytest.raises(SettingsInvalid, match=r"LIFECYCLE_BUCKET is not set.*LIFECYCLE_GATE is 'x'"):
-        Settings.from_env({"LIFECYCLE_GATE": "x"})
+    with pytest.raises(SettingsInvalid, match=r"STILLGOOD_BUCKET is not set.*STILLGOOD_GATE is 'x'"):
+        Settings.from_env({"STILLGOOD_GATE": "x"})
 
 
 def test_defaults_are_written_as_in_the_environment() -> None:
@@ -96,5 +96,5 @@ def test_defaults_are_written_as_in_the_environment() -> None:
 
 
 def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIFECYCLE_BUCKET", "from-process")
+    monkeypatch.setenv("STILLGOOD_BUCKET", "from-process")
     assert Settings.from_env().bucket == "from-process"

@@ -11,13 +11,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from lifecycle.aws import container_credentials, logs
-from lifecycle.aws.s3_obstore import ObstoreObjectStore
-from lifecycle.aws.wiring import predict as wiring
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import StoreUnavailable
-from lifecycle.domain.model import Model
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore, Stored
+from stillgood.aws import container_credentials, logs
+from stillgood.aws.s3_obstore import ObstoreObjectStore
+from stillgood.aws.wiring import predict as wiring
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import StoreUnavailable
+from stillgood.domain.model import Model
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore, Stored
 
 EVENT = json.loads((Path(__file__).parents[2] / "events/predict.json").read_text())
 
@@ -72,9 +72,9 @@ def connections(store: Connected, monkeypatch: pytest.MonkeyPatch) -> Iterator[l
 
     monkeypatch.setattr(wiring, "ObstoreObjectStore", connect)
     monkeypatch.setattr(wiring, "configure", lambda *_, **__: None)
-    monkeypatch.setenv("LIFECYCLE_BUCKET", "lifecycle")
+    monkeypatch.setenv("STILLGOOD_BUCKET", "stillgood")
     # Long: a champion of before the snapshot would be served for a day.
-    monkeypatch.setenv("LIFECYCLE_CHAMPION_TTL_SECONDS", "86400")
+    monkeypatch.setenv("STILLGOOD_CHAMPION_TTL_SECONDS", "86400")
     wiring.api.cache_clear()
     yield made
     wiring.api.cache_clear()
@@ -166,7 +166,7 @@ def test_the_first_invocation_after_a_restore_is_a_cold_start(
     cold = []
     for _ in range(2):
         logs.begin(None)
-        with caplog.at_level("INFO", "lifecycle"):
+        with caplog.at_level("INFO", "stillgood"):
             logs.log(20, "told")
         cold.append(json.loads(logs.JsonLines("predict").format(caplog.records[-1]))["cold_start"])
     assert cold == [True, False]
@@ -237,11 +237,11 @@ def test_credentials_come_from_lambdas_endpoint_where_there_are_no_keys(
     monkeypatch.setenv(container_credentials.ENDPOINT, f"{url}/credentials")
     monkeypatch.setenv(container_credentials.TOKEN, "the token")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    store = ObstoreObjectStore("lifecycle", endpoint_url=url)
+    store = ObstoreObjectStore("stillgood", endpoint_url=url)
     assert store.get("k").data == b"here"
     assert store.get("k").data == b"here"
     assert endpoints.authorizations == ["the token"]  # kept until they expire
-    assert ObstoreObjectStore("lifecycle", endpoint_url=url).get("k").data == b"here"
+    assert ObstoreObjectStore("stillgood", endpoint_url=url).get("k").data == b"here"
     assert endpoints.issued == 2  # a new client, as after a restore, asks anew
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import boto3
 import pytest
-from lifecycle.aws.s3_boto3 import Boto3ObjectStore
-from lifecycle.steps.promote import Deciding, promote
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.steps.promote import Deciding, promote
 
 import local.asked
 from local import customers, datasets
@@ -23,7 +23,7 @@ from local.asked import Asked
 from local.sam import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-BUCKET = "lifecycle-container"
+BUCKET = "stillgood-container"
 BASES = ("python:3.13-slim", "public.ecr.aws/lambda/python:3.13")  # any Python 3.13 will do
 
 
@@ -49,7 +49,7 @@ def image() -> str:
         ["make", "image", f"IMAGE_BASE={base}"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return "lifecycle"
+    return "stillgood"
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ def asked(bridge: str) -> Iterator[Asked]:
 @pytest.fixture
 def run(image: str, s3: str, asked: Asked) -> Any:
     variables = {
-        "LIFECYCLE_BUCKET": BUCKET,
-        "LIFECYCLE_PROMOTE_FUNCTION": "promote",
+        "STILLGOOD_BUCKET": BUCKET,
+        "STILLGOOD_PROMOTE_FUNCTION": "promote",
         "AWS_ENDPOINT_URL": s3,
         "AWS_ENDPOINT_URL_LAMBDA": asked.url,
         "AWS_ACCESS_KEY_ID": "test",

@@ -4,14 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from lifecycle.domain.card import card
-from lifecycle.domain.contract import Contract, Costs
-from lifecycle.domain.evaluation import evaluate
-from lifecycle.domain.model import Calibration, CategoricalTerm, Model, NumericTerm
+from stillgood.domain.card import card
+from stillgood.domain.contract import Contract, Costs
+from stillgood.domain.evaluation import evaluate
+from stillgood.domain.model import Calibration, CategoricalTerm, Model, NumericTerm
 
 CONTRACT = Contract.from_dict(
     {
-        "format": "lifecycle.contract",
+        "format": "stillgood.contract",
         "format_version": 1,
         "name": "readings",
         "version": "7",

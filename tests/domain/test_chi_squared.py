@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.chi_squared import survival
 from scipy.stats import chi2
+from stillgood.domain.chi_squared import survival
 
 
 @given(st.integers(1, 400), st.floats(0, 4000))

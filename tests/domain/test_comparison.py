@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from lifecycle.domain.comparison import (
+from stillgood.domain.comparison import (
     Difference,
     Scored,
     compare,
@@ -12,9 +12,9 @@ from lifecycle.domain.comparison import (
     recall_difference,
     segment_recalls,
 )
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.segments import segments
+from stillgood.domain.contract import Contract
+from stillgood.domain.frame import Frame
+from stillgood.domain.segments import segments
 
 
 def pair(rows=2000, seed=1):
@@ -92,7 +92,7 @@ def test_only_slices_with_enough_positives_are_judged():
 def test_slices_are_the_values_of_the_contracts_slice_features():
     contract = Contract.from_dict(
         {
-            "format": "lifecycle.contract",
+            "format": "stillgood.contract",
             "format_version": 1,
             "name": "plans",
             "version": "1",

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import ContractInvalid
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import ContractInvalid
 
 RAW: dict[str, Any] = {
-    "format": "lifecycle.contract",
+    "format": "stillgood.contract",
     "format_version": 1,
     "name": "toy",
     "version": "1",

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from lifecycle.domain.decision import Decision, Draft, Pointer, PointerMark, Release, decided
+from stillgood.domain.decision import Decision, Draft, Pointer, PointerMark, Release, decided
 
 A = Release("A", "models/A/model.json", "a" * 64, "models/A/reference.json", {"roc_auc": 0.84}, 0.5)
 B = Release(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.delong import auc_estimate, delong_variance, paired_delong, roc_auc
-from lifecycle.domain.errors import OneClassOnly, TooFewRows
 from sklearn.metrics import roc_auc_score
+from stillgood.domain.delong import auc_estimate, delong_variance, paired_delong, roc_auc
+from stillgood.domain.errors import OneClassOnly, TooFewRows
 
 
 @st.composite

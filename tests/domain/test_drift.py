@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from lifecycle.domain.drift import Thresholds, detect_drift
-from lifecycle.domain.placed import Placed, Scores
-from lifecycle.domain.profile import Profile, Reference
-from lifecycle.domain.reference import Distribution, Levels
 from scipy import stats
+from stillgood.domain.drift import Thresholds, detect_drift
+from stillgood.domain.placed import Placed, Scores
+from stillgood.domain.profile import Profile, Reference
+from stillgood.domain.reference import Distribution, Levels
 
 LEVELS = ("month", "year", "two")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.errors import OneClassOnly
-from lifecycle.domain.evaluation import Estimate, Metrics, brier, calibration_error, evaluate, f1_estimate, wilson
 from sklearn.metrics import brier_score_loss, f1_score, precision_score, recall_score
+from stillgood.domain.errors import OneClassOnly
+from stillgood.domain.evaluation import Estimate, Metrics, brier, calibration_error, evaluate, f1_estimate, wilson
 
 
 def model(rows=500, seed=3):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.comparison import Scored
-from lifecycle.domain.contract import Floors
-from lifecycle.domain.gate import Case, decide
-from lifecycle.domain.gate_checks import alpha_for
+from stillgood.domain.comparison import Scored
+from stillgood.domain.contract import Floors
+from stillgood.domain.gate import Case, decide
+from stillgood.domain.gate_checks import alpha_for
 
 FLOORS = Floors(roc_auc=0.75, recall=0.8, precision=0.3)
 

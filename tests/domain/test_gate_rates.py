@@ -6,10 +6,10 @@ The bounds are those of the project's promise; benchmarks/ measures the same on 
 
 import numpy as np
 import pytest
-from lifecycle.domain.comparison import Scored
-from lifecycle.domain.contract import Floors
-from lifecycle.domain.evaluation import roc_auc, threshold_for_recall
-from lifecycle.domain.gate import Case, decide
+from stillgood.domain.comparison import Scored
+from stillgood.domain.contract import Floors
+from stillgood.domain.evaluation import roc_auc, threshold_for_recall
+from stillgood.domain.gate import Case, decide
 
 FLOORS = Floors(roc_auc=0.8, recall=0.8, precision=0.5)
 REPEATS = 200

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-from lifecycle.domain.comparison import Scored
-from lifecycle.domain.contract import Costs, Floors
-from lifecycle.domain.gate import Case, decide
+from stillgood.domain.comparison import Scored
+from stillgood.domain.contract import Costs, Floors
+from stillgood.domain.gate import Case, decide
 
 FLOORS = Floors(roc_auc=0.75, recall=0.8, precision=0.3)
 

@@ -5,8 +5,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Target
-from lifecycle.domain.labels import Label, read_labels, resolve
+from stillgood.domain.contract import Target
+from stillgood.domain.labels import Label, read_labels, resolve
 
 TARGET = Target("churn", "Yes", "No")
 GOOD = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-20T10:00:00+01:00"}

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import ModelUnusable
-from lifecycle.domain.frame import Frame, concat
-from lifecycle.domain.model import Calibration, CategoricalTerm, Model, NumericTerm, sigmoid
-from lifecycle.domain.model_columns import contributions, decisions, logits, probabilities, scores
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.frame import Frame, concat
+from stillgood.domain.model import Calibration, CategoricalTerm, Model, NumericTerm, sigmoid
+from stillgood.domain.model_columns import contributions, decisions, logits, probabilities, scores
 
 CONTRACT = Contract.from_dict(
     {
-        "format": "lifecycle.contract",
+        "format": "stillgood.contract",
         "format_version": 1,
         "name": "toy",
         "version": "1",

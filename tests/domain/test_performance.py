@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lifecycle.domain.errors import OneClassOnly
-from lifecycle.domain.evaluation import evaluate, roc_auc
-from lifecycle.domain.performance import EstimatedPerformance, estimate_performance, realise_performance
-from lifecycle.domain.placed import Scores
-from lifecycle.domain.reference import Distribution
+from stillgood.domain.errors import OneClassOnly
+from stillgood.domain.evaluation import evaluate, roc_auc
+from stillgood.domain.performance import EstimatedPerformance, estimate_performance, realise_performance
+from stillgood.domain.placed import Scores
+from stillgood.domain.reference import Distribution
 
 
 def customers(seed, rows, *, risk=0.0):

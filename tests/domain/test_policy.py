@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lifecycle.domain.confidence import Confidence
-from lifecycle.domain.drift import Check, DriftReport, Thresholds
-from lifecycle.domain.evaluation import Estimate, Metrics
-from lifecycle.domain.monitor_state import MonitorState, Retrain
-from lifecycle.domain.performance import RealisedPerformance
-from lifecycle.domain.policy import POLICIES, Evidence, Guarded, Seed, advance
-from lifecycle.domain.two_sample import NOTHING
+from stillgood.domain.confidence import Confidence
+from stillgood.domain.drift import Check, DriftReport, Thresholds
+from stillgood.domain.evaluation import Estimate, Metrics
+from stillgood.domain.monitor_state import MonitorState, Retrain
+from stillgood.domain.performance import RealisedPerformance
+from stillgood.domain.policy import POLICIES, Evidence, Guarded, Seed, advance
+from stillgood.domain.two_sample import NOTHING
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 GUARDED, SEED = POLICIES["guarded"], POLICIES["seed"]

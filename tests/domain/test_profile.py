@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.placed import PROBABILITY_BINS, Placed
-from lifecycle.domain.profile import Profile, Reference, build_reference, profile
-from lifecycle.domain.reference import Distribution
-from lifecycle.domain.two_sample import kolmogorov_smirnov
+from stillgood.domain.contract import Contract
+from stillgood.domain.frame import Frame
+from stillgood.domain.placed import PROBABILITY_BINS, Placed
+from stillgood.domain.profile import Profile, Reference, build_reference, profile
+from stillgood.domain.reference import Distribution
+from stillgood.domain.two_sample import kolmogorov_smirnov
 
 CONTRACT = Contract.from_dict(
     {
-        "format": "lifecycle.contract",
+        "format": "stillgood.contract",
         "format_version": 1,
         "name": "shop",
         "version": "1",

@@ -4,8 +4,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.errors import MalformedRequest, RequestTooLarge
-from lifecycle.domain.rows import parse_json, parse_rows
+from stillgood.domain.errors import MalformedRequest, RequestTooLarge
+from stillgood.domain.rows import parse_json, parse_rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(

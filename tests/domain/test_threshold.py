@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import OneClassOnly, TooFewRows
-from lifecycle.domain.threshold import threshold_for_contract, threshold_for_costs, threshold_for_recall
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import OneClassOnly, TooFewRows
+from stillgood.domain.threshold import threshold_for_contract, threshold_for_costs, threshold_for_recall
 
 rows = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=30)
 
@@ -57,7 +57,7 @@ def test_when_no_offer_pays_nobody_is_flagged():
 
 def test_a_contract_asks_for_its_recall_floor_or_for_its_costs_and_capacity_per_1000_rows():
     terms = {
-        "format": "lifecycle.contract",
+        "format": "stillgood.contract",
         "format_version": 1,
         "name": "t",
         "version": "1",

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from lifecycle.domain.kolmogorov import survival
-from lifecycle.domain.placed import Placed
-from lifecycle.domain.reference import Distribution
-from lifecycle.domain.two_sample import (
+from scipy import stats
+from stillgood.domain.kolmogorov import survival
+from stillgood.domain.placed import Placed
+from stillgood.domain.reference import Distribution
+from stillgood.domain.two_sample import (
     chi_square,
     holm,
     kolmogorov_smirnov,
     kolmogorov_smirnov_between,
     total_variation,
 )
-from scipy import stats
 
 EXACT = 1e-12
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from lifecycle.storage.objects import MemoryObjectStore, ObjectInfo, Stored
+from stillgood.storage.objects import MemoryObjectStore, ObjectInfo, Stored
 
 
 class FolderObjectStore(MemoryObjectStore):

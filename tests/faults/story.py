@@ -8,29 +8,29 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.holdout import Holdout
-from lifecycle.domain.model import Calibration, Model, NumericTerm
-from lifecycle.domain.model_columns import logits
-from lifecycle.domain.policy import POLICIES
-from lifecycle.domain.reference import build_reference
-from lifecycle.steps.batch import Scoring, batch
-from lifecycle.steps.effects import Invoker
-from lifecycle.steps.labels import post_labels, take_incoming
-from lifecycle.steps.monitor import Monitoring, monitor
-from lifecycle.steps.promote import Deciding, promote
-from lifecycle.steps.rollback import roll_back
-from lifecycle.storage.artifacts import HOLDOUT, METRICS, MODEL, REFERENCE, publish
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.objects import ObjectStore
-from lifecycle.storage.windows import capture_key, iso
+from stillgood.domain.contract import Contract
+from stillgood.domain.frame import Frame
+from stillgood.domain.holdout import Holdout
+from stillgood.domain.model import Calibration, Model, NumericTerm
+from stillgood.domain.model_columns import logits
+from stillgood.domain.policy import POLICIES
+from stillgood.domain.reference import build_reference
+from stillgood.steps.batch import Scoring, batch
+from stillgood.steps.effects import Invoker
+from stillgood.steps.labels import post_labels, take_incoming
+from stillgood.steps.monitor import Monitoring, monitor
+from stillgood.steps.promote import Deciding, promote
+from stillgood.steps.rollback import roll_back
+from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, REFERENCE, publish
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.windows import capture_key, iso
 
 TODAY = datetime(2026, 11, 24, tzinfo=UTC)
 NOW = TODAY + timedelta(hours=1)
 CONTRACT = {
-    "format": "lifecycle.contract",
+    "format": "stillgood.contract",
     "format_version": 1,
     "name": "two readings",
     "version": "1",
@@ -127,8 +127,8 @@ Work = Callable[[ObjectStore, Invoker], Any]
 
 
 def _train(store: ObjectStore, invoker: Invoker) -> Any:
-    from lifecycle.steps.train import Training, train  # a second of imports that promote and monitor do without
-    from lifecycle.training.tracking import Tracking
+    from stillgood.steps.train import Training, train  # a second of imports that promote and monitor do without
+    from stillgood.training.tracking import Tracking
 
     return train(TRAIN, Training(store, invoker, lambda: NOW, Tracking(None)))
 

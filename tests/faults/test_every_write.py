@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from lifecycle.domain.errors import StoreUnavailable
-from lifecycle.steps.effects import RecordedInvocations
-from lifecycle.storage.audit import verify
-from lifecycle.storage.champion import load_model
-from lifecycle.storage.faulty import Crashed, FaultyObjectStore
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.storage.registry import Registry
+from stillgood.domain.errors import StoreUnavailable
+from stillgood.steps.effects import RecordedInvocations
+from stillgood.storage.audit import verify
+from stillgood.storage.champion import load_model
+from stillgood.storage.faulty import Crashed, FaultyObjectStore
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.registry import Registry
 
 from tests.faults import story
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from lifecycle.storage.audit import verify
-from lifecycle.storage.champion import load_model
-from lifecycle.storage.registry import Registry
+from stillgood.storage.audit import verify
+from stillgood.storage.champion import load_model
+from stillgood.storage.registry import Registry
 
 from tests.faults import story
 from tests.faults.folder import FolderObjectStore

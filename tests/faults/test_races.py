@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from lifecycle.domain.decision import Draft
-from lifecycle.domain.errors import PreconditionFailed
-from lifecycle.steps.effects import RecordedInvocations
-from lifecycle.steps.monitor import monitor
-from lifecycle.steps.promote import Deciding, promote
-from lifecycle.steps.rollback import roll_back
-from lifecycle.storage.audit import verify
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.storage.registry import Registry
-from lifecycle.storage.windows import iso
+from stillgood.domain.decision import Draft
+from stillgood.domain.errors import PreconditionFailed
+from stillgood.steps.effects import RecordedInvocations
+from stillgood.steps.monitor import monitor
+from stillgood.steps.promote import Deciding, promote
+from stillgood.steps.rollback import roll_back
+from stillgood.storage.audit import verify
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.registry import Registry
+from stillgood.storage.windows import iso
 
 from tests.faults import story
 

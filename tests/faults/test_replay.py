@@ -3,15 +3,15 @@
 import json
 
 import pytest
-from lifecycle.__main__ import main
-from lifecycle.domain.errors import ObjectNotFound
-from lifecycle.steps.promote import Deciding, promote
-from lifecycle.steps.replay import replay
-from lifecycle.steps.rollback import roll_back
-from lifecycle.storage.codec import encode
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.storage.records import decision_key
-from lifecycle.storage.registry import Registry
+from stillgood.__main__ import main
+from stillgood.domain.errors import ObjectNotFound
+from stillgood.steps.promote import Deciding, promote
+from stillgood.steps.replay import replay
+from stillgood.steps.rollback import roll_back
+from stillgood.storage.codec import encode
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.records import decision_key
+from stillgood.storage.registry import Registry
 
 from tests.faults import story
 
@@ -87,7 +87,7 @@ def test_a_record_that_is_not_there_is_an_error(store):
 
 @pytest.mark.parametrize(("word", "status", "says"), [("all", 0, "9 of 9 decisions"), ("5", 0, "1 of 1 decisions")])
 def test_replaying_from_the_command_line(store, monkeypatch, capsys, word, status, says):
-    monkeypatch.setattr("lifecycle.aws.s3_boto3.Boto3ObjectStore", lambda bucket: store)
+    monkeypatch.setattr("stillgood.aws.s3_boto3.Boto3ObjectStore", lambda bucket: store)
     assert main(["audit", "--bucket", "state", "--replay", word]) == status
     assert says in capsys.readouterr().out
     edited = json.loads(store.get(decision_key(5)).data) | {"at": "2020-01-01T00:00:00Z"}

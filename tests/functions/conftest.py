@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.aws.wiring import predict as wiring
-from lifecycle.domain.errors import StoreUnavailable
-from lifecycle.storage.objects import MemoryObjectStore, Stored
+from stillgood.aws.wiring import predict as wiring
+from stillgood.domain.errors import StoreUnavailable
+from stillgood.storage.objects import MemoryObjectStore, Stored
 
 type Handler = Callable[[Any, Any], dict[str, Any]]
 
@@ -48,9 +48,9 @@ def bucket() -> Bucket:
 def predict_function(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handler]:
     """``handler(event, context)`` of functions/predict/app.py, which looks for a new champion at every request."""
     monkeypatch.setattr(wiring, "ObstoreObjectStore", lambda *_, **__: bucket)
-    monkeypatch.setenv("LIFECYCLE_BUCKET", "lifecycle")
-    monkeypatch.setenv("LIFECYCLE_CHAMPION_TTL_SECONDS", "0")
-    root, ours = logging.getLogger(), logging.getLogger("lifecycle")
+    monkeypatch.setenv("STILLGOOD_BUCKET", "stillgood")
+    monkeypatch.setenv("STILLGOOD_CHAMPION_TTL_SECONDS", "0")
+    root, ours = logging.getLogger(), logging.getLogger("stillgood")
     before = (root.handlers, root.level, ours.level)
     wiring.api.cache_clear()
     spec = importlib.util.spec_from_file_location("predict_app", Path(__file__).parents[2] / "functions/predict/app.py")

@@ -15,13 +15,13 @@ from typing import Any
 
 import boto3
 import pytest
-from lifecycle.aws.s3_obstore import ObstoreObjectStore
-from lifecycle.aws.wiring import batch as wiring
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import InvalidEvent, ObjectNotFound
-from lifecycle.domain.model import Model
-from lifecycle.storage.objects import ObjectStore
 from moto.server import ThreadedMotoServer
+from stillgood.aws.s3_obstore import ObstoreObjectStore
+from stillgood.aws.wiring import batch as wiring
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import InvalidEvent, ObjectNotFound
+from stillgood.domain.model import Model
+from stillgood.storage.objects import ObjectStore
 
 ROOT = Path(__file__).parents[2]
 EVENT: dict[str, Any] = json.loads((ROOT / "events/batch.json").read_text())
@@ -41,7 +41,7 @@ def store(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
     """An empty bucket, and an environment as Lambda's."""
     bucket = f"bucket-{abs(hash(request.node.name))}"
     for name, value in {
-        "LIFECYCLE_BUCKET": bucket,
+        "STILLGOOD_BUCKET": bucket,
         "AWS_ENDPOINT_URL": s3,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -49,7 +49,7 @@ def store(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
     }.items():
         monkeypatch.setenv(name, value)
     boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=bucket)
-    root, ours = logging.getLogger(), logging.getLogger("lifecycle")
+    root, ours = logging.getLogger(), logging.getLogger("stillgood")
     before = (root.handlers, root.level, ours.level)
     wiring.scoring.cache_clear()
     yield ObstoreObjectStore(bucket, endpoint_url=s3)

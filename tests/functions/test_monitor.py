@@ -8,25 +8,25 @@ from pathlib import Path
 
 import boto3
 import pytest
-from lifecycle.aws.wiring import monitor as wiring
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.decision import Pointer
-from lifecycle.domain.errors import InvalidEvent, SettingsInvalid
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.model import Calibration, Model, NumericTerm
-from lifecycle.domain.profile import build_reference
-from lifecycle.steps.effects import RecordedInvocations
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.registry import POINTER_KEY
-from lifecycle.storage.windows import capture_key
 from moto.server import ThreadedMotoServer
+from stillgood.aws.wiring import monitor as wiring
+from stillgood.domain.contract import Contract
+from stillgood.domain.decision import Pointer
+from stillgood.domain.errors import InvalidEvent, SettingsInvalid
+from stillgood.domain.frame import Frame
+from stillgood.domain.model import Calibration, Model, NumericTerm
+from stillgood.domain.profile import build_reference
+from stillgood.steps.effects import RecordedInvocations
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.registry import POINTER_KEY
+from stillgood.storage.windows import capture_key
 
 ROOT = Path(__file__).parents[2]
 EVENT = json.loads((ROOT / "events/monitor.json").read_text())
 END = datetime.fromisoformat(EVENT["scheduled_time"])
 CONTRACT = Contract.from_dict(
     {
-        "format": "lifecycle.contract",
+        "format": "stillgood.contract",
         "format_version": 1,
         "name": "one reading",
         "version": "1",
@@ -60,10 +60,10 @@ def url():
 def s3(monkeypatch, url):
     """A client of an empty bucket, and an environment as Lambda's."""
     for name, value in {
-        "LIFECYCLE_BUCKET": "lifecycle",
-        "LIFECYCLE_POLICY": "seed",
-        "LIFECYCLE_SETTLE_SECONDS": "0",
-        "LIFECYCLE_TRAIN_FUNCTION": "train",
+        "STILLGOOD_BUCKET": "stillgood",
+        "STILLGOOD_POLICY": "seed",
+        "STILLGOOD_SETTLE_SECONDS": "0",
+        "STILLGOOD_TRAIN_FUNCTION": "train",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_REGION": "us-east-1",
@@ -75,17 +75,17 @@ def s3(monkeypatch, url):
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     client = boto3.client("s3")
-    client.create_bucket(Bucket="lifecycle")
+    client.create_bucket(Bucket="stillgood")
     yield client
-    for item in client.list_objects_v2(Bucket="lifecycle").get("Contents", []):
-        client.delete_object(Bucket="lifecycle", Key=item["Key"])
-    client.delete_bucket(Bucket="lifecycle")
+    for item in client.list_objects_v2(Bucket="stillgood").get("Contents", []):
+        client.delete_object(Bucket="stillgood", Key=item["Key"])
+    client.delete_bucket(Bucket="stillgood")
     root.handlers, root.level = handlers, level
     wiring.monitoring.cache_clear()
 
 
 def put(s3, key, data):
-    s3.put_object(Bucket="lifecycle", Key=key, Body=data)
+    s3.put_object(Bucket="stillgood", Key=key, Body=data)
 
 
 def promoted(s3):
@@ -149,7 +149,7 @@ def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
     result = handler(EVENT)
 
     assert (result["result"], result["rows"], result["policy"]) == ("nothing", 500, "seed")
-    report = json.loads(s3.get_object(Bucket="lifecycle", Key=result["report"])["Body"].read())
+    report = json.loads(s3.get_object(Bucket="stillgood", Key=result["report"])["Body"].read())
     assert report["decision"]["reasons"] == ["no feature drifted and the model is as confident as it was"]
     told = logged(capsys, "window judged: nothing")
     assert (told["service"], told["message"], told["model_version"]) == ("monitor", "window judged: nothing", "v1")
@@ -159,7 +159,7 @@ def test_drift_invokes_train_once_per_delivery_with_one_request_id(handler, s3, 
     promoted(s3)
     captured(s3, [float(value % 50 + 50) for value in range(500)])
     invoked = RecordedInvocations()
-    monkeypatch.setattr("lifecycle.aws.invoke.LambdaInvoker", lambda functions: invoked)
+    monkeypatch.setattr("stillgood.aws.invoke.LambdaInvoker", lambda functions: invoked)
 
     results = [handler(EVENT), handler(EVENT)]
 
@@ -185,15 +185,15 @@ def test_a_bad_event_raises_and_is_logged_for_a_person(handler, s3, capsys):
 
 
 def test_a_missing_variable_is_named(handler, s3, monkeypatch):
-    monkeypatch.delenv("LIFECYCLE_BUCKET")
+    monkeypatch.delenv("STILLGOOD_BUCKET")
 
-    with pytest.raises(SettingsInvalid, match="LIFECYCLE_BUCKET"):
+    with pytest.raises(SettingsInvalid, match="STILLGOOD_BUCKET"):
         handler(EVENT)
 
 
 def test_the_policy_comes_from_the_environment(s3, monkeypatch):
     assert wiring.monitoring().policy.name == "seed"
-    monkeypatch.delenv("LIFECYCLE_POLICY")
+    monkeypatch.delenv("STILLGOOD_POLICY")
     wiring.monitoring.cache_clear()
 
     assert wiring.monitoring().policy.name == "guarded"

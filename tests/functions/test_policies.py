@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lifecycle.storage.objects import MemoryObjectStore
+from stillgood.storage.objects import MemoryObjectStore
 
 from local.datasets import contract_text, telco
 from local.package import packaged
 
 ROOT = Path(__file__).resolve().parents[2]
-BUCKET = "arn:aws:s3:::lifecycle"
+BUCKET = "arn:aws:s3:::stillgood"
 ROLES = {
     "PredictFunction": ("predict/app.py", "predict", "api", "ObstoreObjectStore"),
     "BatchFunction": ("predict/batch.py", "batch", "scoring", "ObstoreObjectStore"),
@@ -107,20 +107,20 @@ class Invoking:
 @contextmanager
 def handlers(store: MemoryObjectStore, noted: Noted) -> Iterator[dict[str, Callable[[Any], Any]]]:
     """Each role's real handler, wired as in Lambda but for its store and its way to invoke."""
-    root, ours = logging.getLogger(), logging.getLogger("lifecycle")
+    root, ours = logging.getLogger(), logging.getLogger("stillgood")
     before, wired, found = (root.handlers, root.level, ours.level), [], {}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
-            "LIFECYCLE_BUCKET": "lifecycle",
-            "LIFECYCLE_POLICY": "seed",  # it retrains on any drift, which is what is to be seen here
-            "LIFECYCLE_SETTLE_SECONDS": "0",
-            "LIFECYCLE_CHAMPION_TTL_SECONDS": "0",
-            "LIFECYCLE_TRAIN_FUNCTION": "train",
-            "LIFECYCLE_PROMOTE_FUNCTION": "promote",
+            "STILLGOOD_BUCKET": "stillgood",
+            "STILLGOOD_POLICY": "seed",  # it retrains on any drift, which is what is to be seen here
+            "STILLGOOD_SETTLE_SECONDS": "0",
+            "STILLGOOD_CHAMPION_TTL_SECONDS": "0",
+            "STILLGOOD_TRAIN_FUNCTION": "train",
+            "STILLGOOD_PROMOTE_FUNCTION": "promote",
         }.items():
             patch.setenv(name, value)
         for role, (file, module, deps, adapter) in ROLES.items():
-            wiring = importlib.import_module(f"lifecycle.aws.wiring.{module}")
+            wiring = importlib.import_module(f"stillgood.aws.wiring.{module}")
             patch.setattr(wiring, adapter, lambda *_, role=role, **__: Watched(store, noted.calls[role]))
             for invoker in ("LambdaInvoker", "InvokerOnDemand"):
                 if hasattr(wiring, invoker):

@@ -12,13 +12,13 @@ from typing import Any
 
 import boto3
 import pytest
-from lifecycle.aws.s3_obstore import ObstoreObjectStore
-from lifecycle.aws.wiring import predict as wiring
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import SettingsInvalid
-from lifecycle.domain.model import Model
-from lifecycle.storage.objects import ObjectStore
 from moto.server import ThreadedMotoServer
+from stillgood.aws.s3_obstore import ObstoreObjectStore
+from stillgood.aws.wiring import predict as wiring
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import SettingsInvalid
+from stillgood.domain.model import Model
+from stillgood.storage.objects import ObjectStore
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,8 +42,8 @@ def store(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
     """An empty bucket, and an environment as Lambda's."""
     bucket = f"bucket-{abs(hash(request.node.name))}"
     for name, value in {
-        "LIFECYCLE_BUCKET": bucket,
-        "LIFECYCLE_CHAMPION_TTL_SECONDS": "0",
+        "STILLGOOD_BUCKET": bucket,
+        "STILLGOOD_CHAMPION_TTL_SECONDS": "0",
         "AWS_ENDPOINT_URL": s3,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -51,7 +51,7 @@ def store(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
     }.items():
         monkeypatch.setenv(name, value)
     boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=bucket)
-    root, ours = logging.getLogger(), logging.getLogger("lifecycle")
+    root, ours = logging.getLogger(), logging.getLogger("stillgood")
     before = (root.handlers, root.level, ours.level)
     wiring.api.cache_clear()
     yield ObstoreObjectStore(bucket, endpoint_url=s3)
@@ -131,7 +131,7 @@ def test_before_the_first_champion_events_are_503_and_the_status_is_not(handler:
 
 def test_without_its_environment_it_says_which_variable_is_missing(handler: Any) -> None:
     wiring.api.cache_clear()
-    with pytest.raises(SettingsInvalid, match="LIFECYCLE_BUCKET"):
+    with pytest.raises(SettingsInvalid, match="STILLGOOD_BUCKET"):
         handler("predict")
 
 
@@ -143,14 +143,14 @@ sys.path.insert(0, {str(ROOT / "functions/predict")!r})
 for name in {heavy!r}:
     sys.modules[name] = None
 import app
-print(sorted(name for name in sys.modules if name.startswith("lifecycle.training")))
+print(sorted(name for name in sys.modules if name.startswith("stillgood.training")))
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "[]\n", "")
 
 
 def test_a_cold_start_builds_no_validator_of_openapi() -> None:
-    """If it fails after an upgrade of Pydantic: it keeps its defaults elsewhere now, and lifecycle/aws/defer_pydantic.py has to follow."""
+    """If it fails after an upgrade of Pydantic: it keeps its defaults elsewhere now, and stillgood/aws/defer_pydantic.py has to follow."""
     code = "import app, fastapi.openapi.models as models; print(models.OpenAPI.__pydantic_complete__, models.OpenAPI(openapi='3.1.0', info={'title': 't', 'version': '1'}).info.title)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "functions/predict"), *sys.path])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

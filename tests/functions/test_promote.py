@@ -8,20 +8,20 @@ from pathlib import Path
 import boto3
 import numpy as np
 import pytest
-from lifecycle.aws.wiring import promote as wiring
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import InvalidEvent, SettingsInvalid, UnknownVersion
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.holdout import Holdout
-from lifecycle.domain.model import Calibration, Model, NumericTerm
-from lifecycle.storage.artifacts import HOLDOUT, METRICS, MODEL, publish
-from lifecycle.storage.codec import encode, sha256
 from moto.server import ThreadedMotoServer
+from stillgood.aws.wiring import promote as wiring
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import InvalidEvent, SettingsInvalid, UnknownVersion
+from stillgood.domain.frame import Frame
+from stillgood.domain.holdout import Holdout
+from stillgood.domain.model import Calibration, Model, NumericTerm
+from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, publish
+from stillgood.storage.codec import encode, sha256
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = Contract.from_dict(
     {
-        "format": "lifecycle.contract",
+        "format": "stillgood.contract",
         "format_version": 1,
         "name": "one reading",
         "version": "1",
@@ -59,7 +59,7 @@ def url():
 def bucket(monkeypatch, url):
     """An empty bucket, and an environment as Lambda's."""
     for name, value in {
-        "LIFECYCLE_BUCKET": "lifecycle",
+        "STILLGOOD_BUCKET": "stillgood",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -70,11 +70,11 @@ def bucket(monkeypatch, url):
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     client = boto3.client("s3")
-    client.create_bucket(Bucket="lifecycle")
-    yield "lifecycle"
-    for item in client.list_objects_v2(Bucket="lifecycle").get("Contents", []):
-        client.delete_object(Bucket="lifecycle", Key=item["Key"])
-    client.delete_bucket(Bucket="lifecycle")
+    client.create_bucket(Bucket="stillgood")
+    yield "stillgood"
+    for item in client.list_objects_v2(Bucket="stillgood").get("Contents", []):
+        client.delete_object(Bucket="stillgood", Key=item["Key"])
+    client.delete_bucket(Bucket="stillgood")
     root.handlers, root.level = handlers, level
     wiring.deciding.cache_clear()
 
@@ -132,6 +132,6 @@ def test_an_event_without_a_known_action_is_refused(handler, bucket, bad):
 
 
 def test_a_missing_environment_says_what_to_set(handler, bucket, monkeypatch):
-    monkeypatch.delenv("LIFECYCLE_BUCKET")
-    with pytest.raises(SettingsInvalid, match="LIFECYCLE_BUCKET"):
+    monkeypatch.delenv("STILLGOOD_BUCKET")
+    with pytest.raises(SettingsInvalid, match="STILLGOOD_BUCKET"):
         handler(event("promote"))

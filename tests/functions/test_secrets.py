@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.aws import logs
-from lifecycle.aws.s3_obstore import ObstoreObjectStore
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import LifecycleError
-from lifecycle.domain.model import Model
+from stillgood.aws import logs
+from stillgood.aws.s3_obstore import ObstoreObjectStore
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import StillgoodError
+from stillgood.domain.model import Model
 
 PREDICT = json.loads((Path(__file__).parents[2] / "events/predict.json").read_text())
 SECRETS = {
@@ -78,13 +78,13 @@ def test_a_failing_s3_that_quotes_credentials_is_not_quoted(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    store = ObstoreObjectStore("lifecycle", endpoint_url=telltale_s3)
-    monkeypatch.setattr("lifecycle.aws.wiring.predict.ObstoreObjectStore", lambda *_, **__: store)
+    store = ObstoreObjectStore("stillgood", endpoint_url=telltale_s3)
+    monkeypatch.setattr("stillgood.aws.wiring.predict.ObstoreObjectStore", lambda *_, **__: store)
     event = {**PREDICT, "headers": {**PREDICT["headers"], "authorization": "Bearer eyJ.never.told"}}
     told = [predict_function(event, None)]
     assert told[0]["statusCode"] == 503
     told.append(predict_function({**event, "routeKey": "GET /status", "rawPath": "/status"}, None))
-    with pytest.raises(LifecycleError) as refused:
+    with pytest.raises(StillgoodError) as refused:
         store.put("capture/k", b"1")
     output = capsys.readouterr()
     everything = json.dumps(told) + output.out + output.err + str(refused.value)
@@ -104,7 +104,7 @@ def test_a_private_value_is_in_no_capture_log_or_error(
     capsys: pytest.CaptureFixture[str],
     value: str,
 ) -> None:
-    monkeypatch.setenv("LIFECYCLE_LOG_LEVEL", "DEBUG")
+    monkeypatch.setenv("STILLGOOD_LOG_LEVEL", "DEBUG")
     features = tuple(
         replace(one, pii=True) if one.name in ("monthly_charges", "contract") else one for one in telco.features
     )

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.aws.s3_obstore import ObstoreObjectStore
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.decision import Draft, Release
-from lifecycle.domain.errors import StoreUnavailable
-from lifecycle.domain.model import Model
-from lifecycle.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.objects import ObjectStore
-from lifecycle.storage.records import POINTER_KEY
-from lifecycle.storage.registry import Registry
+from stillgood.aws.s3_obstore import ObstoreObjectStore
+from stillgood.domain.contract import Contract
+from stillgood.domain.decision import Draft, Release
+from stillgood.domain.errors import StoreUnavailable
+from stillgood.domain.model import Model
+from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.records import POINTER_KEY
+from stillgood.storage.registry import Registry
 
 EVENTS = Path(__file__).parents[2] / "events"
 PREDICT, STATUS = (json.loads((EVENTS / f"{name}.json").read_text()) for name in ("predict", "status"))
@@ -219,7 +219,7 @@ def test_a_deaf_store_costs_a_bounded_time(deaf: str, monkeypatch: pytest.Monkey
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    store = ObstoreObjectStore("lifecycle", endpoint_url=deaf)
+    store = ObstoreObjectStore("stillgood", endpoint_url=deaf)
     start = time.monotonic()
     with pytest.raises(StoreUnavailable):
         store.get("k")

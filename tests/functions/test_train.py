@@ -7,10 +7,10 @@ from pathlib import Path
 
 import boto3
 import pytest
-from lifecycle.aws.wiring import train as wiring
-from lifecycle.domain.errors import InvalidEvent, SettingsInvalid, TooFewRows
-from lifecycle.steps.effects import RecordedInvocations
 from moto import mock_aws
+from stillgood.aws.wiring import train as wiring
+from stillgood.domain.errors import InvalidEvent, SettingsInvalid, TooFewRows
+from stillgood.steps.effects import RecordedInvocations
 
 from local.datasets import contract_text, telco
 
@@ -32,7 +32,7 @@ def handler():
 def invoked(monkeypatch):
     """What promote would be invoked with."""
     recorded = RecordedInvocations()
-    monkeypatch.setattr("lifecycle.aws.wiring.train.LambdaInvoker", lambda functions: recorded)
+    monkeypatch.setattr("stillgood.aws.wiring.train.LambdaInvoker", lambda functions: recorded)
     return recorded
 
 
@@ -40,8 +40,8 @@ def invoked(monkeypatch):
 def s3(monkeypatch):
     """A client of a bucket with the contract, and an environment as Lambda's."""
     for name, value in {
-        "LIFECYCLE_BUCKET": "lifecycle",
-        "LIFECYCLE_PROMOTE_FUNCTION": "promote",
+        "STILLGOOD_BUCKET": "stillgood",
+        "STILLGOOD_PROMOTE_FUNCTION": "promote",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -52,15 +52,15 @@ def s3(monkeypatch):
     handlers, level = root.handlers, root.level
     with mock_aws():
         client = boto3.client("s3")
-        client.create_bucket(Bucket="lifecycle")
-        client.put_object(Bucket="lifecycle", Key="contract.json", Body=contract_text("telco").encode())
+        client.create_bucket(Bucket="stillgood")
+        client.put_object(Bucket="stillgood", Key="contract.json", Body=contract_text("telco").encode())
         yield client
     root.handlers, root.level = handlers, level
     wiring.training.cache_clear()
 
 
 def upload(s3, key, data):
-    s3.put_object(Bucket="lifecycle", Key=key, Body=data)
+    s3.put_object(Bucket="stillgood", Key=key, Body=data)
 
 
 def logged(capsys):
@@ -79,7 +79,7 @@ def test_the_event_file_trains_a_version_of_real_customers_and_invokes_promote(h
     assert (result["step"], result["result"], result["rows"]["accepted"]) == ("train", "trained", 7_043)
     assert result["rows"]["refused_objects"] == 0
     metrics = json.loads(
-        s3.get_object(Bucket="lifecycle", Key=f"models/{result['version']}/metrics.json")["Body"].read()
+        s3.get_object(Bucket="stillgood", Key=f"models/{result['version']}/metrics.json")["Body"].read()
     )
     assert metrics["rows"]["repaired"] == {"total_charges: if_missing": 11}
     assert metrics["out_of_fold"]["recall"]["value"] >= 0.8
@@ -124,6 +124,6 @@ def test_an_event_without_a_request_id_is_refused(handler, s3, invoked):
 
 
 def test_a_missing_variable_is_named(handler, s3, monkeypatch):
-    monkeypatch.delenv("LIFECYCLE_BUCKET")
-    with pytest.raises(SettingsInvalid, match="LIFECYCLE_BUCKET"):
+    monkeypatch.delenv("STILLGOOD_BUCKET")
+    with pytest.raises(SettingsInvalid, match="STILLGOOD_BUCKET"):
         handler(EVENT)

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from lifecycle.aws.capture import Capture
-from lifecycle.aws.gateway import LambdaHandler, lambda_handler
-from lifecycle.aws.http import create_app
-from lifecycle.aws.http_labels import labels_route
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.model import Model
-from lifecycle.steps.predict import Serving
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.aws.capture import Capture
+from stillgood.aws.gateway import LambdaHandler, lambda_handler
+from stillgood.aws.http import create_app
+from stillgood.aws.http_labels import labels_route
+from stillgood.domain.contract import Contract
+from stillgood.domain.model import Model
+from stillgood.steps.predict import Serving
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore
 from werkzeug.wrappers import Request, Response
 
 MAX_ROWS, MAX_BYTES = 100, 100_000

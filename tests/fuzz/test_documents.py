@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from lifecycle.aws.openapi import document
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import ContractInvalid, LifecycleError, ModelUnusable
-from lifecycle.domain.model import Model
-from lifecycle.storage.codec import decode, decode_any, encode
-from lifecycle.storage.objects import MemoryObjectStore, Stored
-from lifecycle.storage.records import POINTER_KEY, decision_key, read_decision, read_pointer
+from stillgood.aws.openapi import document
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import ContractInvalid, ModelUnusable, StillgoodError
+from stillgood.domain.model import Model
+from stillgood.storage.codec import decode, decode_any, encode
+from stillgood.storage.objects import MemoryObjectStore, Stored
+from stillgood.storage.records import POINTER_KEY, decision_key, read_decision, read_pointer
 
 
 @pytest.fixture
@@ -90,11 +90,11 @@ def test_every_cut_and_every_flipped_byte_of_a_contract_is_refused_or_read(telco
     ]
     for content in cut:
         with pytest.raises(ModelUnusable):
-            decode(content, format="lifecycle.contract")
+            decode(content, format="stillgood.contract")
     for content in flipped:
         try:
-            Contract.from_dict(decode(content, format="lifecycle.contract"))
-        except LifecycleError as error:
+            Contract.from_dict(decode(content, format="stillgood.contract"))
+        except StillgoodError as error:
             assert isinstance(error, ModelUnusable | ContractInvalid)  # noqa: PT017
     count("fuzz: truncated and damaged documents", len(cut) + len(flipped))
 
@@ -122,8 +122,8 @@ def test_documents_in_the_wrong_encoding_too_deep_or_too_long_are_unusable(
     whole = encode(telco.to_dict())
     assert damage(whole) != whole
     with pytest.raises(ModelUnusable):
-        decode(damage(whole), format="lifecycle.contract")
+        decode(damage(whole), format="stillgood.contract")
 
 
 def test_a_byte_order_mark_is_no_damage(telco: Contract) -> None:
-    assert decode(b"\xef\xbb\xbf" + encode(telco.to_dict()), format="lifecycle.contract") == telco.to_dict()
+    assert decode(b"\xef\xbb\xbf" + encode(telco.to_dict()), format="stillgood.contract") == telco.to_dict()

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.aws.gateway import LambdaHandler
-from lifecycle.domain.errors import InvalidEvent, LifecycleError
-from lifecycle.domain.policy import POLICIES
-from lifecycle.steps.batch import OUTPUT_PREFIX, Scoring
-from lifecycle.steps.monitor import Monitoring
-from lifecycle.steps.promote import Deciding
-from lifecycle.steps.train import Training
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.objects import MemoryObjectStore
+from stillgood.aws.gateway import LambdaHandler
+from stillgood.domain.errors import InvalidEvent, StillgoodError
+from stillgood.domain.policy import POLICIES
+from stillgood.steps.batch import OUTPUT_PREFIX, Scoring
+from stillgood.steps.monitor import Monitoring
+from stillgood.steps.promote import Deciding
+from stillgood.steps.train import Training
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import MemoryObjectStore
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,7 +128,7 @@ def test_a_forged_event_is_done_or_refused_by_a_typed_error(
     for one in forged:
         try:
             answer = handlers[path](one, Context())
-        except LifecycleError as error:
+        except StillgoodError as error:
             ends[error.slug] += 1
         else:
             ends[str(answer.get("statusCode", "done"))] += 1
@@ -166,7 +166,7 @@ def test_batch_reads_and_writes_below_its_own_prefix_whatever_key_it_is_given(
     ):
         try:
             handlers["predict/batch.py"](event, Context())
-        except LifecycleError as error:
+        except StillgoodError as error:
             assert error.slug in ("invalid-event", "object-not-found")  # noqa: PT017
     written = {info.key for info in store.list("")} - before
     assert all(one.startswith(OUTPUT_PREFIX) and ".." not in one.split("/") for one in written)

@@ -13,19 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lifecycle.aws.gateway import LambdaHandler
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import InvalidEvent
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.reference import build_reference
-from lifecycle.steps.batch import Scoring, batch
-from lifecycle.steps.captures import CaptureReader
-from lifecycle.steps.labels import take_incoming
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.codec import encode
-from lifecycle.storage.labels import INCOMING_PREFIX, ledger, read_batch
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.training.ingest import DUPLICATE, ingest
+from stillgood.aws.gateway import LambdaHandler
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import InvalidEvent
+from stillgood.domain.frame import Frame
+from stillgood.domain.reference import build_reference
+from stillgood.steps.batch import Scoring, batch
+from stillgood.steps.captures import CaptureReader
+from stillgood.steps.labels import take_incoming
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.codec import encode
+from stillgood.storage.labels import INCOMING_PREFIX, ledger, read_batch
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.training.ingest import DUPLICATE, ingest
 
 FILES = 400
 

@@ -22,7 +22,7 @@ from local.package import _TemplateLoader
 
 pytestmark = pytest.mark.deployed
 
-AUDIENCE, KEY_ID = "lifecycle-clients", "key-1"
+AUDIENCE, KEY_ID = "stillgood-clients", "key-1"
 ROUTES = [("POST", "/predict"), ("POST", "/labels"), ("GET", "/model")]
 
 type Claims = dict[str, Any]

@@ -20,10 +20,10 @@ def home(tmp_path: Path):
 def test_objects_and_the_address_survive_kill_9(home: Path) -> None:
     first = cloud.start(home)
     s3 = first.client("s3")
-    s3.create_bucket(Bucket="lifecycle-state")
-    s3.put_object(Bucket="lifecycle-state", Key="registry/production_metrics.json", Body=b'{"version": "a"}')
+    s3.create_bucket(Bucket="stillgood-state")
+    s3.put_object(Bucket="stillgood-state", Key="registry/production_metrics.json", Body=b'{"version": "a"}')
     # What a write leaves behind that was killed halfway; it must not come back as an object.
-    (home / "s3/000000000000/lifecycle-state/registry/half.json.tmp").write_bytes(b"{")
+    (home / "s3/000000000000/stillgood-state/registry/half.json.tmp").write_bytes(b"{")
     os.kill(first.pid, signal.SIGKILL)
 
     second = cloud.start(home)
@@ -31,9 +31,9 @@ def test_objects_and_the_address_survive_kill_9(home: Path) -> None:
     assert second.pid != first.pid
     assert second.endpoint == first.endpoint
     s3 = second.client("s3")
-    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="lifecycle-state")["Contents"]]
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="stillgood-state")["Contents"]]
     assert keys == ["registry/production_metrics.json"]
-    body = s3.get_object(Bucket="lifecycle-state", Key=keys[0])["Body"].read()
+    body = s3.get_object(Bucket="stillgood-state", Key=keys[0])["Body"].read()
     assert body == b'{"version": "a"}'
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.storage.registry import Registry
+from stillgood.storage.registry import Registry
 
 from local import cloud, customers, datasets, keep
 from local.api import Api
@@ -52,7 +52,7 @@ def keys(stack: Stack, prefix: str) -> list[str]:
 def test_before_the_first_model_predict_says_how_to_get_one(api: Api, usual: list[dict[str, Any]]) -> None:
     answer = api.predict(usual[0])
     assert answer.status == 503
-    assert answer.body["type"] == "urn:lifecycle:problem:no-champion"
+    assert answer.body["type"] == "urn:stillgood:problem:no-champion"
     assert "events/train.json" in answer.body["detail"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.training.tracking import Tracking, track
+from stillgood.training.tracking import Tracking, track
 
 from local import tracking
 from local.cloud import CloudError

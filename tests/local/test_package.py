@@ -22,7 +22,7 @@ def names(archive: bytes) -> set[str]:
 def test_short_forms_become_long_forms() -> None:
     resources, _ = package()
     environment = resources["MonitorFunction"]["Properties"]["Environment"]["Variables"]
-    assert environment["LIFECYCLE_TRAIN_FUNCTION"] == {"Ref": "TrainFunction"}
+    assert environment["STILLGOOD_TRAIN_FUNCTION"] == {"Ref": "TrainFunction"}
     assert resources["ApiStage"]["Properties"]["AccessLogSettings"]["DestinationArn"] == {
         "Fn::GetAtt": ["AccessLogs", "Arn"]
     }
@@ -31,9 +31,9 @@ def test_short_forms_become_long_forms() -> None:
 
 def test_the_layer_holds_the_library_where_lambda_looks_for_it() -> None:
     resources, uploaded = package()
-    archive = uploaded[resources["LifecycleLayer"]["Properties"]["ContentUri"]["Key"]]
-    assert "python/lifecycle/domain/errors.py" in names(archive)
-    assert all(name.startswith("python/lifecycle/") for name in names(archive))
+    archive = uploaded[resources["StillgoodLayer"]["Properties"]["ContentUri"]["Key"]]
+    assert "python/stillgood/domain/errors.py" in names(archive)
+    assert all(name.startswith("python/stillgood/") for name in names(archive))
 
 
 def test_a_function_holds_its_handlers_and_no_build_files() -> None:

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lifecycle.aws.s3_boto3 import Boto3ObjectStore
-from lifecycle.aws.s3_obstore import ObstoreObjectStore
-from lifecycle.domain.errors import ObjectExists, PreconditionFailed
-from lifecycle.storage.objects import ObjectStore
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.aws.s3_obstore import ObstoreObjectStore
+from stillgood.domain.errors import ObjectExists, PreconditionFailed
+from stillgood.storage.objects import ObjectStore
 
 from local import cloud
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LIBRARY = ROOT / "layers" / "lifecycle" / "lifecycle"
+LIBRARY = ROOT / "layers" / "stillgood" / "stillgood"
 TEST_FAILED = 1  # pytest's exit code; 2 and more are errors of another kind, which prove nothing
 
 
@@ -93,19 +93,19 @@ def run(tests: str, k: str, library: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copied(tmp_path):
-    shutil.copytree(LIBRARY, tmp_path / "lifecycle", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(LIBRARY, tmp_path / "stillgood", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
 def test_the_copy_is_what_is_tested(copied):
-    (copied / "lifecycle" / "domain" / "gate.py").write_text("raise SystemExit('the copy')")
+    (copied / "stillgood" / "domain" / "gate.py").write_text("raise SystemExit('the copy')")
 
     assert "the copy" in (found := run("domain/test_gate.py", "", copied)).stdout + found.stderr
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.guard)
 def test_a_broken_guard_fails_a_test(mutant, copied):
-    file = copied / "lifecycle" / mutant.file
+    file = copied / "stillgood" / mutant.file
     text = file.read_text(encoding="utf-8")
     assert text.count(mutant.old) >= 1, f"{mutant.file} no longer holds {mutant.old!r}"
     file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lifecycle.aws.s3_boto3 import Boto3ObjectStore
-from lifecycle.storage.registry import Registry
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.storage.registry import Registry
 
 from local import cloud, customers, datasets
 from local.api import Api
@@ -88,7 +88,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
                 ["sam", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
             )
             assert done.returncode == 0, done.stderr[-3000:]
-        stack = here.client("cloudformation").describe_stacks(StackName="lifecycle")["Stacks"][0]
+        stack = here.client("cloudformation").describe_stacks(StackName="stillgood")["Stacks"][0]
         assert stack["StackStatus"] == "CREATE_COMPLETE"
         yield Deployed(here, {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]})
     finally:

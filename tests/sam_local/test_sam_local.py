@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from lifecycle.storage.registry import Registry
+from stillgood.storage.registry import Registry
 
 from benchmarks.sizes import LIMITS, mib
 from local.cloud import ROOT
@@ -75,7 +75,7 @@ def test_before_the_first_model_predict_says_how_to_get_one(sam: SamLocal, reque
 @pytest.mark.parametrize("name", LIMITS)
 def test_what_sam_built_is_within_its_limit(sam: SamLocal, name: str) -> None:
     built = ROOT / ".aws-sam" / "build"
-    size = mib(built / f"{name.title()}Function") + mib(built / "LifecycleLayer" / "python")
+    size = mib(built / f"{name.title()}Function") + mib(built / "StillgoodLayer" / "python")
     assert size <= LIMITS[name]
     assert size == pytest.approx(published(name), abs=1)
 

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(
     path
-    for folder in ("functions", "layers/lifecycle")
+    for folder in ("functions", "layers/stillgood")
     for path in (ROOT / folder).rglob("*.py")
     if path.name != "build.py"  # builds the packages, and is in none of them
 )
@@ -71,7 +71,7 @@ def test_there_is_code_to_look_at() -> None:
     assert {
         "functions/predict/app.py",
         "functions/train/app.py",
-        "layers/lifecycle/lifecycle/storage/codec.py",
+        "layers/stillgood/stillgood/storage/codec.py",
     } <= names
     assert len(SHIPPED) > 80
 

@@ -14,13 +14,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import InvalidEvent, NoChampion, ObjectNotFound, PreconditionFailed, StoreUnavailable
-from lifecycle.domain.model import Model
-from lifecycle.steps.batch import Scoring, batch
-from lifecycle.steps.predict import Serving, predict
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore, ObjectWriter
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import InvalidEvent, NoChampion, ObjectNotFound, PreconditionFailed, StoreUnavailable
+from stillgood.domain.model import Model
+from stillgood.steps.batch import Scoring, batch
+from stillgood.steps.predict import Serving, predict
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore, ObjectWriter
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 type Draw = Callable[..., Model]

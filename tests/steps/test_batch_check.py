@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Contract, Feature, Target
-from lifecycle.domain.frame import Frame
-from lifecycle.steps import batch_check
-from lifecycle.steps.batch_check import ColumnCheck
-from lifecycle.steps.batch_input import Chunk
-from lifecycle.steps.text_columns import Packed
+from stillgood.domain.contract import Contract, Feature, Target
+from stillgood.domain.frame import Frame
+from stillgood.steps import batch_check
+from stillgood.steps.batch_check import ColumnCheck
+from stillgood.steps.batch_input import Chunk
+from stillgood.steps.text_columns import Packed
 
 FEATURES = (
     Feature("free", "numeric", nullable=True),

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lifecycle.domain.errors import InvalidEvent
-from lifecycle.steps import batch_input, csv_input, json_columns, json_input
-from lifecycle.steps.batch_input import MAX_LINE, MISSING, Chunk, Unreadable
-from lifecycle.steps.csv_input import csv_chunks
-from lifecycle.steps.json_input import json_chunks
-from lifecycle.steps.text_columns import Coded, Packed
+from stillgood.domain.errors import InvalidEvent
+from stillgood.steps import batch_input, csv_input, json_columns, json_input
+from stillgood.steps.batch_input import MAX_LINE, MISSING, Chunk, Unreadable
+from stillgood.steps.csv_input import csv_chunks
+from stillgood.steps.json_input import json_chunks
+from stillgood.steps.text_columns import Coded, Packed
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:

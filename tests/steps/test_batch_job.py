@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import InvalidEvent, ModelUnusable, NoChampion, ObjectNotFound, UnknownVersion
-from lifecycle.domain.model import Model
-from lifecycle.steps.batch import Scoring, batch
-from lifecycle.steps.batch_job import MAX_KEY_BYTES, MAX_SHARDS, plan, report
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import InvalidEvent, ModelUnusable, NoChampion, ObjectNotFound, UnknownVersion
+from stillgood.domain.model import Model
+from stillgood.steps.batch import Scoring, batch
+from stillgood.steps.batch_job import MAX_KEY_BYTES, MAX_SHARDS, plan, report
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 PREFIX = "batch/input/november/"

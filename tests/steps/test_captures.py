@@ -6,17 +6,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.profile import build_reference, profile
-from lifecycle.steps import captures
-from lifecycle.steps.captures import CaptureReader, profile_window
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.storage.windows import Window, capture_key, summary_key
+from stillgood.domain.contract import Contract
+from stillgood.domain.frame import Frame
+from stillgood.domain.profile import build_reference, profile
+from stillgood.steps import captures
+from stillgood.steps.captures import CaptureReader, profile_window
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.windows import Window, capture_key, summary_key
 
 CONTRACT = Contract.from_dict(
     {
-        "format": "lifecycle.contract",
+        "format": "stillgood.contract",
         "format_version": 1,
         "name": "shop",
         "version": "1",

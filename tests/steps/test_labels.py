@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from lifecycle.domain.contract import Target
-from lifecycle.domain.errors import InvalidRows, MalformedRequest
-from lifecycle.steps.labels import post_labels, take_incoming
-from lifecycle.storage.faulty import Crashed, FaultyObjectStore
-from lifecycle.storage.labels import INCOMING_PREFIX, LEDGER_PREFIX, QUARANTINE_PREFIX, ledger, read_batch
-from lifecycle.storage.objects import MemoryObjectStore
+from stillgood.domain.contract import Target
+from stillgood.domain.errors import InvalidRows, MalformedRequest
+from stillgood.steps.labels import post_labels, take_incoming
+from stillgood.storage.faulty import Crashed, FaultyObjectStore
+from stillgood.storage.labels import INCOMING_PREFIX, LEDGER_PREFIX, QUARANTINE_PREFIX, ledger, read_batch
+from stillgood.storage.objects import MemoryObjectStore
 
 TARGET = Target("churn", "Yes", "No")
 LIMITS = {"max_rows": 10, "max_bytes": 10_000}

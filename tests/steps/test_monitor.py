@@ -8,26 +8,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.decision import Pointer
-from lifecycle.domain.errors import InvalidEvent, ModelUnusable, StoreUnavailable
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.model import Calibration, CategoricalTerm, Model, NumericTerm
-from lifecycle.domain.policy import POLICIES, Guarded, PolicyDecision
-from lifecycle.domain.profile import build_reference
-from lifecycle.steps.effects import RecordedInvocations
-from lifecycle.steps.monitor import Monitoring, monitor
-from lifecycle.storage.codec import decode, encode, sha256
-from lifecycle.storage.faulty import Crashed, FaultyObjectStore
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.storage.registry import POINTER_KEY
-from lifecycle.storage.windows import STATE_KEY, Window, capture_key, iso, read_report, read_state, report_key
+from stillgood.domain.contract import Contract
+from stillgood.domain.decision import Pointer
+from stillgood.domain.errors import InvalidEvent, ModelUnusable, StoreUnavailable
+from stillgood.domain.frame import Frame
+from stillgood.domain.model import Calibration, CategoricalTerm, Model, NumericTerm
+from stillgood.domain.policy import POLICIES, Guarded, PolicyDecision
+from stillgood.domain.profile import build_reference
+from stillgood.steps.effects import RecordedInvocations
+from stillgood.steps.monitor import Monitoring, monitor
+from stillgood.storage.codec import decode, encode, sha256
+from stillgood.storage.faulty import Crashed, FaultyObjectStore
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.registry import POINTER_KEY
+from stillgood.storage.windows import STATE_KEY, Window, capture_key, iso, read_report, read_state, report_key
 
 DAY = timedelta(days=1)
 TODAY = datetime(2026, 11, 24, tzinfo=UTC)
 EVENT = {"scheduled_time": "2026-11-24T00:00:00Z"}
 RAW = {
-    "format": "lifecycle.contract",
+    "format": "stillgood.contract",
     "format_version": 1,
     "name": "shop",
     "version": "1",
@@ -148,7 +148,7 @@ def test_the_report_holds_every_figure_and_reads_back():
     world = drifting()
     monitor(EVENT, world.deps())
 
-    told = decode(world.store.get(report_key(Window.ending(TODAY, 24))).data, format="lifecycle.report")
+    told = decode(world.store.get(report_key(Window.ending(TODAY, 24))).data, format="stillgood.report")
 
     assert told["window"] == {
         "id": "20261123T000000Z_20261124T000000Z",
@@ -316,11 +316,11 @@ def test_a_window_that_is_still_to_come_is_refused():
     ("key", "data"),
     [
         ("models/v1/reference.json", b"{"),
-        ("models/v1/reference.json", encode({"format": "lifecycle.reference", "format_version": 1})),
-        ("models/v1/reference.json", encode({"format": "lifecycle.reference", "format_version": 2})),
+        ("models/v1/reference.json", encode({"format": "stillgood.reference", "format_version": 1})),
+        ("models/v1/reference.json", encode({"format": "stillgood.reference", "format_version": 2})),
         ("models/v1/model.json", b"{}"),
-        (STATE_KEY, b'{"format": "lifecycle.monitor-state", "format_version": 1}'),
-        (STATE_KEY, b'{"format": "lifecycle.monitor-state", "format_version": 2}'),
+        (STATE_KEY, b'{"format": "stillgood.monitor-state", "format_version": 1}'),
+        (STATE_KEY, b'{"format": "stillgood.monitor-state", "format_version": 2}'),
         (STATE_KEY, b"["),
     ],
 )

@@ -9,19 +9,19 @@ from typing import Any
 
 import orjson
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.decision import Draft, Pointer, Release
-from lifecycle.domain.evaluation import Estimate, Metrics
-from lifecycle.domain.labels import Label
-from lifecycle.domain.model import Model, sigmoid
-from lifecycle.steps.outcomes import join, learn, outcomes
-from lifecycle.storage.artifacts import MODEL, artifact_key, publish
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.faulty import Crashed, FaultyObjectStore
-from lifecycle.storage.labels import append
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.storage.registry import Registry
-from lifecycle.storage.windows import Window, capture_key, iso
+from stillgood.domain.contract import Contract
+from stillgood.domain.decision import Draft, Pointer, Release
+from stillgood.domain.evaluation import Estimate, Metrics
+from stillgood.domain.labels import Label
+from stillgood.domain.model import Model, sigmoid
+from stillgood.steps.outcomes import join, learn, outcomes
+from stillgood.storage.artifacts import MODEL, artifact_key, publish
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.faulty import Crashed, FaultyObjectStore
+from stillgood.storage.labels import append
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.registry import Registry
+from stillgood.storage.windows import Window, capture_key, iso
 
 DAY = datetime(2026, 10, 1, tzinfo=UTC)
 SPAN = Window(DAY, DAY + timedelta(days=1))

@@ -7,12 +7,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import InvalidRows, MalformedRequest, NoChampion, RequestTooLarge
-from lifecycle.domain.model import Model
-from lifecycle.steps.predict import MAX_VIOLATIONS, Serving, contract, describe, predict, status
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import InvalidRows, MalformedRequest, NoChampion, RequestTooLarge
+from stillgood.domain.model import Model
+from stillgood.steps.predict import MAX_VIOLATIONS, Serving, contract, describe, predict, status
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore
 
 NOW = datetime(2026, 11, 23, 18, 5, 7, 250, tzinfo=UTC)
 type Enthrone = Callable[[ObjectStore, Model], None]

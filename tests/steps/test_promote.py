@@ -6,25 +6,25 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import InvalidEvent, ObjectNotFound, StoreUnavailable, UnknownVersion
-from lifecycle.domain.evaluation import roc_auc, threshold_for_recall
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.holdout import Holdout
-from lifecycle.domain.model import Calibration, Model, NumericTerm
-from lifecycle.domain.model_columns import logits
-from lifecycle.steps.promote import Deciding, promote
-from lifecycle.steps.rollback import roll_back
-from lifecycle.storage.artifacts import HOLDOUT, METRICS, MODEL, REFERENCE, artifact_key, publish
-from lifecycle.storage.audit import check_inputs, verify
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.faulty import Crashed, FaultyObjectStore
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.storage.registry import POINTER_KEY, Registry
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import InvalidEvent, ObjectNotFound, StoreUnavailable, UnknownVersion
+from stillgood.domain.evaluation import roc_auc, threshold_for_recall
+from stillgood.domain.frame import Frame
+from stillgood.domain.holdout import Holdout
+from stillgood.domain.model import Calibration, Model, NumericTerm
+from stillgood.domain.model_columns import logits
+from stillgood.steps.promote import Deciding, promote
+from stillgood.steps.rollback import roll_back
+from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, REFERENCE, artifact_key, publish
+from stillgood.storage.audit import check_inputs, verify
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.faulty import Crashed, FaultyObjectStore
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.registry import POINTER_KEY, Registry
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CONTRACT = {
-    "format": "lifecycle.contract",
+    "format": "stillgood.contract",
     "format_version": 1,
     "name": "two readings",
     "version": "1",
@@ -277,10 +277,10 @@ def test_a_candidate_that_was_changed_after_training_is_refused():
         (METRICS, None, "metrics.json is missing"),
         (METRICS, b"{}\n", "is not what was trained"),
         (HOLDOUT, None, "holdout.json is missing"),
-        (HOLDOUT, b'{"format":"lifecycle.holdout","format_version":2}', "format_version 2"),
-        (HOLDOUT, b'{"format":"lifecycle.holdout","format_version":1}', "is malformed"),
-        (HOLDOUT, b'{"format":"lifecycle.holdout","format_version":1,"frame":{},"target":[1,0]}', "malformed"),
-        (HOLDOUT, b'{"format":"lifecycle.holdout","format_version":1,"frame":{},"target":[1,0.5]}', "0 or 1"),
+        (HOLDOUT, b'{"format":"stillgood.holdout","format_version":2}', "format_version 2"),
+        (HOLDOUT, b'{"format":"stillgood.holdout","format_version":1}', "is malformed"),
+        (HOLDOUT, b'{"format":"stillgood.holdout","format_version":1,"frame":{},"target":[1,0]}', "malformed"),
+        (HOLDOUT, b'{"format":"stillgood.holdout","format_version":1,"frame":{},"target":[1,0.5]}', "0 or 1"),
     ],
 )
 def test_a_candidate_with_an_unusable_file_is_refused_with_the_reason(name, data, says):

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import InvalidRows, LifecycleError, MalformedRequest, ModelUnusable
-from lifecycle.steps.labels import take_incoming
-from lifecycle.steps.quarantine import REASON, export, guarded, listing, reingest, unguarded
-from lifecycle.storage.codec import encode
-from lifecycle.storage.labels import INCOMING_PREFIX
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.training.ingest import DUPLICATE, ingest
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, StillgoodError
+from stillgood.steps.labels import take_incoming
+from stillgood.steps.quarantine import REASON, export, guarded, listing, reingest, unguarded
+from stillgood.storage.codec import encode
+from stillgood.storage.labels import INCOMING_PREFIX
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.training.ingest import DUPLICATE, ingest
 
 TODAY = date(2026, 11, 23)
 REFUSED = "quarantine/train/abc/refused.jsonl"
@@ -120,5 +120,5 @@ def test_what_a_spreadsheet_would_run_comes_back_as_it_was(cell: str) -> None:
 
 
 def test_every_error_is_one_of_ours(telco: Contract) -> None:
-    with pytest.raises(LifecycleError):
+    with pytest.raises(StillgoodError):
         export(MemoryObjectStore(), "quarantine/none.jsonl")

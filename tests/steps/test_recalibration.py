@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from lifecycle.domain.errors import InvalidEvent, NoChampion, NotEnoughData
-from lifecycle.domain.model import Model
-from lifecycle.steps.effects import RecordedInvocations
-from lifecycle.steps.promote import Deciding, promote
-from lifecycle.steps.train import Training, train
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.training.tracking import Tracking
+from stillgood.domain.errors import InvalidEvent, NoChampion, NotEnoughData
+from stillgood.domain.model import Model
+from stillgood.steps.effects import RecordedInvocations
+from stillgood.steps.promote import Deciding, promote
+from stillgood.steps.train import Training, train
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.training.tracking import Tracking
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CONTRACT = {
-    "format": "lifecycle.contract",
+    "format": "stillgood.contract",
     "format_version": 1,
     "name": "readings",
     "version": "1",

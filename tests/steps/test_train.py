@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import (
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import (
     ContractInvalid,
     InvalidEvent,
     InvocationFailed,
@@ -19,26 +19,26 @@ from lifecycle.domain.errors import (
     StoreUnavailable,
     TooFewRows,
 )
-from lifecycle.domain.evaluation import Metrics, evaluate
-from lifecycle.domain.holdout import Holdout
-from lifecycle.domain.model import Model
-from lifecycle.domain.model_columns import logits, probabilities
-from lifecycle.domain.reference import Reference
-from lifecycle.steps.effects import RecordedInvocations
-from lifecycle.steps.promote import Deciding, promote
-from lifecycle.steps.train import Training, train
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.faulty import Crashed, FaultyObjectStore
-from lifecycle.storage.objects import MemoryObjectStore
-from lifecycle.training.fit import fit
-from lifecycle.training.ingest import ingest
-from lifecycle.training.split import is_holdout
-from lifecycle.training.tracking import Tracking
+from stillgood.domain.evaluation import Metrics, evaluate
+from stillgood.domain.holdout import Holdout
+from stillgood.domain.model import Model
+from stillgood.domain.model_columns import logits, probabilities
+from stillgood.domain.reference import Reference
+from stillgood.steps.effects import RecordedInvocations
+from stillgood.steps.promote import Deciding, promote
+from stillgood.steps.train import Training, train
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.faulty import Crashed, FaultyObjectStore
+from stillgood.storage.objects import MemoryObjectStore
+from stillgood.training.fit import fit
+from stillgood.training.ingest import ingest
+from stillgood.training.split import is_holdout
+from stillgood.training.tracking import Tracking
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EVENT = {"request_id": "monitor:w1", "reason": "price drifted", "window": "w1"}
 CONTRACT = {
-    "format": "lifecycle.contract",
+    "format": "stillgood.contract",
     "format_version": 1,
     "name": "readings",
     "version": "1",

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 
 import boto3
 import pytest
-from lifecycle.aws.s3_boto3 import Boto3ObjectStore
-from lifecycle.aws.s3_obstore import ObstoreObjectStore
-from lifecycle.domain.decision import Draft, Release
-from lifecycle.storage.artifacts import MODEL, REFERENCE, artifact_key
-from lifecycle.storage.codec import sha256
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.aws.s3_obstore import ObstoreObjectStore
+from stillgood.domain.decision import Draft, Release
+from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key
+from stillgood.storage.codec import sha256
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore
 
 _numbers = itertools.count(1)
 

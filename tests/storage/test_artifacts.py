@@ -1,8 +1,8 @@
 """A version is whole or absent, and never changes."""
 
 import pytest
-from lifecycle.domain.errors import ObjectExists, StoreUnavailable, UnknownVersion
-from lifecycle.storage.artifacts import (
+from stillgood.domain.errors import ObjectExists, StoreUnavailable, UnknownVersion
+from stillgood.storage.artifacts import (
     CARD,
     HOLDOUT,
     METRICS,
@@ -14,8 +14,8 @@ from lifecycle.storage.artifacts import (
     publish,
     read_artifact,
 )
-from lifecycle.storage.faulty import Crashed, FaultyObjectStore
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.faulty import Crashed, FaultyObjectStore
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore
 
 FILES = {MODEL: b"m", METRICS: b"t", REFERENCE: b"r", HOLDOUT: b"h", CARD: b"c"}
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from lifecycle.domain.decision import Draft
-from lifecycle.storage.audit import check_inputs, verify
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.faulty import Crashed, FaultyObjectStore
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
-from lifecycle.storage.records import POINTER_KEY, decision_key, request_key
-from lifecycle.storage.registry import Registry
+from stillgood.domain.decision import Draft
+from stillgood.storage.audit import check_inputs, verify
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.faulty import Crashed, FaultyObjectStore
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.records import POINTER_KEY, decision_key, request_key
+from stillgood.storage.registry import Registry
 
 Make = Callable[[str, str], Draft]
 

@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from lifecycle.domain.contract import Contract, Feature, Target
-from lifecycle.domain.decision import Draft, Release
-from lifecycle.domain.errors import LifecycleError, ModelUnusable, NoChampion, StoreUnavailable
-from lifecycle.domain.model import Calibration, Model, NumericTerm
-from lifecycle.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
-from lifecycle.storage.champion import ChampionSource
-from lifecycle.storage.codec import encode, sha256
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore, Stored
-from lifecycle.storage.records import POINTER_KEY
-from lifecycle.storage.registry import Registry
+from stillgood.domain.contract import Contract, Feature, Target
+from stillgood.domain.decision import Draft, Release
+from stillgood.domain.errors import ModelUnusable, NoChampion, StillgoodError, StoreUnavailable
+from stillgood.domain.model import Calibration, Model, NumericTerm
+from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore, Stored
+from stillgood.storage.records import POINTER_KEY
+from stillgood.storage.registry import Registry
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CONTRACT = Contract("tiny", "1", None, None, Target("churn", "Yes", "No"), (Feature("age", "numeric"),))
@@ -42,7 +42,7 @@ class Watched(MemoryObjectStore):
     def __init__(self) -> None:
         super().__init__()
         self.reads: list[str] = []
-        self.down: LifecycleError | None = None
+        self.down: StillgoodError | None = None
 
     def get(self, key: str) -> Stored:
         self.reads.append(key)
@@ -171,10 +171,10 @@ DAMAGE: dict[str, Callable[[Watched], None]] = {
     "the pointer is gone": lambda store: store.delete(POINTER_KEY),
     "the pointer is empty": lambda store: store.put(POINTER_KEY, b"") and None,
     "the pointer is garbled": lambda store: (
-        store.put(POINTER_KEY, b'{"format":"lifecycle.production","format_version":1}') and None
+        store.put(POINTER_KEY, b'{"format":"stillgood.production","format_version":1}') and None
     ),
     "the pointer is from the future": lambda store: (
-        store.put(POINTER_KEY, b'{"format":"lifecycle.production","format_version":2}') and None
+        store.put(POINTER_KEY, b'{"format":"stillgood.production","format_version":2}') and None
     ),
 }
 
@@ -301,7 +301,7 @@ def test_a_published_version_can_be_promoted_and_served(watched: Watched, source
 
 
 def test_the_cold_start_imports_nothing_heavy() -> None:
-    code = "import sys, json, lifecycle.storage.champion; print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, json, stillgood.storage.champion; print(json.dumps(sorted(sys.modules)))"
     modules = set(
         json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
     )

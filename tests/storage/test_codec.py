@@ -6,8 +6,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.errors import ModelUnusable
-from lifecycle.storage.codec import decode, decode_any, encode, sha256
+from stillgood.domain.errors import ModelUnusable
+from stillgood.storage.codec import decode, decode_any, encode, sha256
 
 scalars = (
     st.none()
@@ -70,12 +70,12 @@ def test_half_a_surrogate_pair_survives() -> None:
 
 
 def test_a_reader_refuses_another_format_and_versions_it_does_not_know() -> None:
-    data = encode({"format": "lifecycle.model", "format_version": 2})
-    assert decode(data, format="lifecycle.model", versions=(1, 2))["format_version"] == 2
-    with pytest.raises(ModelUnusable, match=r"not of format 'lifecycle\.production' but 'lifecycle\.model'"):
-        decode(data, format="lifecycle.production")
-    with pytest.raises(ModelUnusable, match=r"format_version 2 of lifecycle\.model; this code reads 1"):
-        decode(data, format="lifecycle.model")
+    data = encode({"format": "stillgood.model", "format_version": 2})
+    assert decode(data, format="stillgood.model", versions=(1, 2))["format_version"] == 2
+    with pytest.raises(ModelUnusable, match=r"not of format 'stillgood\.production' but 'stillgood\.model'"):
+        decode(data, format="stillgood.production")
+    with pytest.raises(ModelUnusable, match=r"format_version 2 of stillgood\.model; this code reads 1"):
+        decode(data, format="stillgood.model")
 
 
 @pytest.mark.parametrize("version", ["1", True, None, 1.5, [1], {}])

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from lifecycle.domain.decision import Draft, Release
-from lifecycle.domain.errors import PreconditionFailed
-from lifecycle.storage.audit import verify
-from lifecycle.storage.objects import MemoryObjectStore, ObjectInfo, ObjectStore, Stored
-from lifecycle.storage.records import POINTER_KEY, read_pointer
-from lifecycle.storage.registry import Head, Registry
+from stillgood.domain.decision import Draft, Release
+from stillgood.domain.errors import PreconditionFailed
+from stillgood.storage.audit import verify
+from stillgood.storage.objects import MemoryObjectStore, ObjectInfo, ObjectStore, Stored
+from stillgood.storage.records import POINTER_KEY, read_pointer
+from stillgood.storage.registry import Head, Registry
 
 Make = Callable[[str, str], Draft]
 

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Literal
 
 import pytest
-from lifecycle.domain.decision import Draft, Pointer, Release
-from lifecycle.domain.errors import ModelUnusable, PreconditionFailed, StoreUnavailable
-from lifecycle.storage.audit import verify
-from lifecycle.storage.codec import encode
-from lifecycle.storage.faulty import Crashed, FaultyObjectStore
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
-from lifecycle.storage.records import POINTER_KEY, decision_key, decision_number, request_key
-from lifecycle.storage.registry import Head, Registry
+from stillgood.domain.decision import Draft, Pointer, Release
+from stillgood.domain.errors import ModelUnusable, PreconditionFailed, StoreUnavailable
+from stillgood.storage.audit import verify
+from stillgood.storage.codec import encode
+from stillgood.storage.faulty import Crashed, FaultyObjectStore
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.records import POINTER_KEY, decision_key, decision_number, request_key
+from stillgood.storage.registry import Head, Registry
 
 Make = Callable[[str, str], Draft]
 
@@ -231,10 +231,10 @@ def test_settling_a_settled_log_changes_nothing(store: ObjectStore, promotion: M
     [
         None,
         b"",
-        b'{"format":"lifecycle.production"',
+        b'{"format":"stillgood.production"',
         b"[]",
         b'{"a":NaN}',
-        b'{"format":"lifecycle.production","format_version":1}',
+        b'{"format":"stillgood.production","format_version":1}',
     ],
 )
 @pytest.mark.parametrize("last", ["promote", "refuse"])

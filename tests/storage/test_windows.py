@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.errors import InvalidEvent, ModelUnusable, ObjectExists, PreconditionFailed
-from lifecycle.storage.objects import MemoryObjectStore, ObjectStore
-from lifecycle.storage.windows import (
+from stillgood.domain.errors import InvalidEvent, ModelUnusable, ObjectExists, PreconditionFailed
+from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.windows import (
     STATE_KEY,
     Window,
     capture_key,

@@ -5,10 +5,10 @@ import io
 from collections.abc import Callable, Iterable, Mapping
 
 import pytest
-from lifecycle.domain.contract import Contract
+from stillgood.domain.contract import Contract
 
 SHOP = {
-    "format": "lifecycle.contract",
+    "format": "stillgood.contract",
     "format_version": 1,
     "name": "shop",
     "version": "1",

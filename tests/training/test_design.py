@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import ContractInvalid
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.model import Calibration, Model
-from lifecycle.domain.model_columns import contributions, logits
-from lifecycle.training.design import design, encode, terms_of
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import ContractInvalid
+from stillgood.domain.frame import Frame
+from stillgood.domain.model import Calibration, Model
+from stillgood.domain.model_columns import contributions, logits
+from stillgood.training.design import design, encode, terms_of
 
 from tests.training.conftest import SHOP
 

@@ -2,19 +2,19 @@
 
 import numpy as np
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import NotEnoughData, OneClassOnly
-from lifecycle.domain.evaluation import evaluate, roc_auc
-from lifecycle.domain.frame import Frame
-from lifecycle.domain.model_columns import logits
-from lifecycle.storage.codec import encode
-from lifecycle.training.fit import calibrate, fit, folds, version_of
 from scipy.optimize import minimize
 from scipy.special import expit
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import NotEnoughData, OneClassOnly
+from stillgood.domain.evaluation import evaluate, roc_auc
+from stillgood.domain.frame import Frame
+from stillgood.domain.model_columns import logits
+from stillgood.storage.codec import encode
+from stillgood.training.fit import calibrate, fit, folds, version_of
 
 CONTRACT = Contract.from_dict(
     {
-        "format": "lifecycle.contract",
+        "format": "stillgood.contract",
         "format_version": 1,
         "name": "readings",
         "version": "1",

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.errors import OneClassOnly, TooFewRows
-from lifecycle.training.ingest import ingest, require_enough
+from stillgood.domain.contract import Contract
+from stillgood.domain.errors import OneClassOnly, TooFewRows
+from stillgood.training.ingest import ingest, require_enough
 
 from tests.training.conftest import ROW, SHOP
 

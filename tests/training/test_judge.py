@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.frame import Frame
-from lifecycle.training.judge import judge
+from stillgood.domain.contract import Contract
+from stillgood.domain.frame import Frame
+from stillgood.training.judge import judge
 
 from tests.training.conftest import HEADER, ROW, SHOP
 

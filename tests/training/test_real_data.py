@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
-from lifecycle.domain.contract import Contract
-from lifecycle.domain.frame import NULL, UNSEEN
-from lifecycle.domain.model_columns import decisions, logits, probabilities, scores
-from lifecycle.storage.codec import encode
-from lifecycle.training.fit import Fitted, fit
-from lifecycle.training.ingest import Ingested, ingest
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from stillgood.domain.contract import Contract
+from stillgood.domain.frame import NULL, UNSEEN
+from stillgood.domain.model_columns import decisions, logits, probabilities, scores
+from stillgood.storage.codec import encode
+from stillgood.training.fit import Fitted, fit
+from stillgood.training.ingest import Ingested, ingest
 from threadpoolctl import threadpool_limits
 
 from local.datasets import LOADERS, contract

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.contract import TrainingRules
-from lifecycle.training.split import is_holdout, split
+from stillgood.domain.contract import TrainingRules
+from stillgood.training.split import is_holdout, split
 
 RULES = TrainingRules(holdout_fraction=0.2, holdout_rows=3)
 hashes = st.lists(st.integers(0, 2**64 - 1), max_size=50).map(lambda listed: np.array(listed, dtype=np.uint64))

@@ -7,13 +7,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle.domain.contract import Contract
-from lifecycle.training.tables import read_table
+from stillgood.domain.contract import Contract
+from stillgood.training.tables import read_table
 
 KEY = "data/2026-11-01/shop.csv"
 CONTRACT = Contract.from_dict(
     {
-        "format": "lifecycle.contract",
+        "format": "stillgood.contract",
         "format_version": 1,
         "name": "readings",
         "version": "1",

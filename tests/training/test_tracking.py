@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lifecycle.training.tracking import Tracking, track
+from stillgood.training.tracking import Tracking, track
 
 # MLflow's own use of SQLAlchemy.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -47,7 +47,7 @@ def test_a_run_holds_parameters_metrics_and_artifacts_and_nothing_is_written_to_
     assert run.data.params == {"C": "1.0", "contract": "x" * 500}
     assert run.data.tags["version"] == "20261101-abc"
     assert sorted(one.path for one in client.list_artifacts(told["run_id"])) == ["card.md", "model.json"]
-    assert client.get_experiment(run.info.experiment_id).name == "lifecycle"
+    assert client.get_experiment(run.info.experiment_id).name == "stillgood"
     assert list(elsewhere.iterdir()) == []
 
 
@@ -66,7 +66,7 @@ def test_without_a_uri_nothing_is_tracked(uri):
 
 
 def test_train_does_not_import_mlflow_before_it_is_asked_to_track():
-    code = "import sys; import lifecycle.steps.train; print('mlflow' in sys.modules)"
+    code = "import sys; import stillgood.steps.train; print('mlflow' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
 
 

@@ -20,7 +20,7 @@ APP = "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-app/app-1"
 RUNTIME = ("boto3", "botocore", "jmespath", "s3transfer")  # what Lambda brings
 TRACK = """
 import json, sys
-from lifecycle.training.tracking import Tracking, track
+from stillgood.training.tracking import Tracking, track
 print(json.dumps(track(Tracking(sys.argv[1]), name="v1", parameters={"C": 1.0}, metrics={"roc_auc": 0.8},
                        artifacts={"card.md": b"# card"}, tags={"version": "v1"})))
 """

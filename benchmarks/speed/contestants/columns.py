@@ -6,10 +6,10 @@ import time
 
 sys.path[:0] = sys.argv[4:]
 import numpy as np  # noqa: E402  # from the package
-from lifecycle.domain.placed import Placed  # noqa: E402
-from lifecycle.domain.reference import Distribution  # noqa: E402
-from lifecycle.domain.two_sample import kolmogorov_smirnov  # noqa: E402
 from scipy.stats import ks_2samp  # noqa: E402
+from stillgood.domain.placed import Placed  # noqa: E402
+from stillgood.domain.reference import Distribution  # noqa: E402
+from stillgood.domain.two_sample import kolmogorov_smirnov  # noqa: E402
 
 rows, width, repeats = map(int, sys.argv[1:4])
 chance = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import boto3
 import joblib
 import pandas as pd
 
-BUCKET = os.environ["LIFECYCLE_BUCKET"]
+BUCKET = os.environ["STILLGOOD_BUCKET"]
 
 
 def handler(event, context):

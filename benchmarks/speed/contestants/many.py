@@ -14,7 +14,7 @@ with open(sys.argv[2], "rb") as file:  # noqa: PTH123  # pathlib would be an imp
     event = json.loads(file.read())
 requests = int(sys.argv[3])
 if sys.argv[4] == "no":
-    from lifecycle.aws.s3_obstore import ObstoreObjectStore
+    from stillgood.aws.s3_obstore import ObstoreObjectStore
 
     ObstoreObjectStore.put = lambda self, key, data: ""
 

@@ -7,7 +7,7 @@ import pandas as pd
 from rows import NUMBERS, captured, reference
 from scipy.stats import chi2_contingency, ks_2samp
 
-BUCKET = os.environ["LIFECYCLE_BUCKET"]
+BUCKET = os.environ["STILLGOOD_BUCKET"]
 
 
 def handler(event, context):

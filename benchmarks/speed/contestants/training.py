@@ -37,9 +37,9 @@ def ours():
         import mlflow
 
         mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).search_experiments()
-    from lifecycle.aws.invoke import LambdaInvoker
-    from lifecycle.steps import candidate, train
-    from lifecycle.training import fit
+    from stillgood.aws.invoke import LambdaInvoker
+    from stillgood.steps import candidate, train
+    from stillgood.training import fit
 
     LambdaInvoker.invoke = lambda self, step, event: None
     timed("fit", train, "fit")
@@ -76,7 +76,7 @@ def rival():
             return (x[:, 0] >= 0.5).astype(int)
 
     def handler(event, context):
-        s3, bucket = boto3.client("s3"), os.environ["LIFECYCLE_BUCKET"]
+        s3, bucket = boto3.client("s3"), os.environ["STILLGOOD_BUCKET"]
         listed = s3.list_objects_v2(Bucket=bucket, Prefix="data/")["Contents"]
         rows = pd.concat(
             [pd.read_csv(io.BytesIO(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read())) for one in listed]

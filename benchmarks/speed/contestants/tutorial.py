@@ -7,7 +7,7 @@ import boto3
 import joblib
 import pandas as pd
 
-boto3.client("s3").download_file(os.environ["LIFECYCLE_BUCKET"], "tutorial/model.joblib", os.environ["MODEL_FILE"])
+boto3.client("s3").download_file(os.environ["STILLGOOD_BUCKET"], "tutorial/model.joblib", os.environ["MODEL_FILE"])
 model = joblib.load(os.environ["MODEL_FILE"])
 
 

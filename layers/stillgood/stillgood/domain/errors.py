@@ -1,0 +1,121 @@
+"""Every error of the lifecycle, in one hierarchy, mapped to HTTP in one place (``aws/http.py``).
+
+StillgoodError
+├── SettingsInvalid        an environment variable is missing or malformed
+├── ContractInvalid        the contract file itself breaks a rule
+├── InvalidRows            rows break the contract; carries every violation
+├── MalformedRequest       the body is not JSON, or not an object or a list of objects
+├── RequestTooLarge        more rows or bytes than one request may carry
+├── InvalidEvent           a step was invoked with an event it cannot read
+├── UnknownVersion         no such model version
+├── NoChampion             nothing has been promoted yet
+├── ModelUnusable          an artifact is truncated, tampered with, or from a future version
+├── NotEnoughData
+│   ├── TooFewRows
+│   └── OneClassOnly
+├── InvocationFailed       the next step could not be invoked; worth a retry
+└── StorageError
+    ├── ObjectNotFound
+    ├── ObjectExists       create-only key is taken
+    ├── PreconditionFailed the object changed under a compare-and-swap
+    └── StoreUnavailable   time-out, throttling or outage; worth a retry
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class StillgoodError(Exception):
+    """Base of all. ``detail`` says what happened and what to do about it, in one or two sentences."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra: Mapping[str, Any] = extra
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as data, the members of an RFC 9457 problem but for ``type``'s prefix."""
+        return {"type": self.slug, "title": self.title, "status": self.status, "detail": self.detail, **self.extra}
+
+
+class SettingsInvalid(StillgoodError):
+    slug, title = "settings-invalid", "An environment variable is missing or malformed"
+
+
+class ContractInvalid(StillgoodError):
+    slug, title = "contract-invalid", "The feature contract breaks a rule"
+
+
+class InvalidRows(StillgoodError):
+    """Rows break the contract. ``violations``: JSON-able mappings, one per field and row; ``rows``: how many rows, 0 when nobody counted."""
+
+    status, slug, title = 422, "invalid-rows", "Some values break the feature contract"
+
+    def __init__(self, detail: str, violations: Sequence[Mapping[str, Any]], rows: int = 0) -> None:
+        super().__init__(detail, violations=list(violations))
+        self.violations = tuple(violations)
+        self.rows = rows
+
+
+class MalformedRequest(StillgoodError):
+    status, slug, title = 400, "malformed-request", "The request body cannot be read"
+
+
+class RequestTooLarge(StillgoodError):
+    status, slug, title = 413, "request-too-large", "The request is too large"
+
+
+class InvalidEvent(StillgoodError):
+    status, slug, title = 400, "invalid-event", "The event cannot be read"
+
+
+class UnknownVersion(StillgoodError):
+    status, slug, title = 404, "unknown-version", "No such model version"
+
+
+class NoChampion(StillgoodError):
+    status, slug, title = 503, "no-champion", "No model has been promoted yet"
+
+
+class ModelUnusable(StillgoodError):
+    status, slug, title = 503, "model-unusable", "A stored artifact cannot be used"
+
+
+class NotEnoughData(StillgoodError):
+    status, slug, title = 409, "not-enough-data", "Not enough data"
+
+
+class TooFewRows(NotEnoughData):
+    slug, title = "too-few-rows", "Too few rows"
+
+
+class OneClassOnly(NotEnoughData):
+    slug, title = "one-class-only", "All rows have the same outcome"
+
+
+class InvocationFailed(StillgoodError):
+    status, slug, title = 503, "invocation-failed", "The next step could not be invoked"
+
+
+class StorageError(StillgoodError):
+    status, slug, title = 503, "storage", "The object store failed"
+
+
+class ObjectNotFound(StorageError):
+    slug, title = "object-not-found", "No such object"
+
+
+class ObjectExists(StorageError):
+    slug, title = "object-exists", "The object exists already"
+
+
+class PreconditionFailed(StorageError):
+    slug, title = "precondition-failed", "The object was changed by another writer"
+
+
+class StoreUnavailable(StorageError):
+    slug, title = "store-unavailable", "The object store does not answer"

@@ -1,0 +1,84 @@
+"""What monitoring remembers from window to window: streaks of drift, and the retrains it asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+FORMAT = "stillgood.monitor-state"
+
+
+@dataclass(frozen=True, slots=True)
+class Retrain:
+    """A retrain that was asked for: by which ``window`` (its id), ``at`` its end (aware, UTC), on data of which hash, and
+    of which champion (``version``; empty where an older state did not say)."""
+
+    window: str
+    at: datetime
+    data_sha256: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorState:
+    """``last_window``: id of the newest window decided. ``version``: the champion it was decided about.
+
+    ``streaks``: consecutive windows in which a check drifted, by the check's name. ``retrains``: oldest first.
+    """
+
+    last_window: str | None = None
+    version: str | None = None
+    streaks: Mapping[str, int] = field(default_factory=dict)
+    retrains: tuple[Retrain, ...] = ()
+
+    def streaks_of(self, version: str) -> Mapping[str, int]:
+        """The streaks that count for champion ``version``: another champion has another reference, so they start again."""
+        return self.streaks if version == self.version else {}
+
+    @property
+    def last_retrain(self) -> Retrain | None:
+        return self.retrains[-1] if self.retrains else None
+
+    def attempts(self, version: str) -> int:
+        """How many of the newest retrains in a row were asked of champion ``version``: it has withstood all but the last."""
+        return next(
+            (count for count, one in enumerate(reversed(self.retrains)) if one.version != version), len(self.retrains)
+        )
+
+    def retrains_within(self, period: timedelta, until: datetime) -> int:
+        """How many retrains were asked for in (until - period, until]."""
+        return sum(until - period < retrain.at <= until for retrain in self.retrains)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "last_window": self.last_window,
+            "version": self.version,
+            "streaks": dict(self.streaks),
+            "retrains": [
+                {
+                    "window": retrain.window,
+                    "at": retrain.at.isoformat(),
+                    "data_sha256": retrain.data_sha256,
+                    "version": retrain.version,
+                }
+                for retrain in self.retrains
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Raises KeyError, TypeError or ValueError for what is not a state."""
+        return cls(
+            last_window=data["last_window"],
+            version=data["version"],
+            streaks={str(name): int(count) for name, count in data["streaks"].items()},
+            retrains=tuple(
+                Retrain(
+                    str(one["window"]),
+                    datetime.fromisoformat(one["at"]),
+                    str(one["data_sha256"]),
+                    str(one.get("version", "")),
+                )
+                for one in data["retrains"]
+            ),
+        )

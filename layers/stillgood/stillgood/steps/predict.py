@@ -1,0 +1,182 @@
+"""predict: rows in, decisions with exact reasons out, and a record of each for monitoring."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from math import inf, isfinite
+from typing import Any, Protocol
+
+from stillgood.domain.contract import Checked, Contract, Violation
+from stillgood.domain.errors import InvalidRows, StillgoodError
+from stillgood.domain.model import Model, Score
+from stillgood.domain.row_check import shorten
+from stillgood.domain.rows import parse_rows
+from stillgood.steps.effects import Clock
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.windows import iso
+
+MAX_VIOLATIONS = 100  # listed in one answer, and of one row in its capture; what an answer counts is always all of them
+
+
+class CaptureLog(Protocol):
+    """Where records go (``aws/capture.py``)."""
+
+    def write(self, records: Sequence[Mapping[str, object]], now: datetime, unique: str) -> None:
+        """Keep one request's records before its answer leaves; ``unique`` is the request's own. Must not raise when the store fails."""
+
+    def status(self) -> dict[str, object]:
+        """Counts of what was written, waits or was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What predict works with. ``new_id`` gives a unique id per call; the limits, in rows and bytes, are per request."""
+
+    champions: ChampionSource
+    capture: CaptureLog
+    clock: Clock
+    new_id: Callable[[], str]
+    max_rows: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """``body``: one answer for one object, ``{"predictions": [...]}`` for a list, in the order asked."""
+
+    body: Mapping[str, object]
+    rows: int
+    model_version: str
+
+
+def predict(body: bytes, serving: Serving) -> Answered:
+    """Answer one request. Every row is checked before any is answered, and one model answers them all.
+
+    Raises MalformedRequest, RequestTooLarge, NoChampion, StoreUnavailable, ModelUnusable, and InvalidRows, which names
+    every field of every row that breaks the contract.
+    """
+    raw, single = parse_rows(body, max_rows=serving.max_rows, max_bytes=serving.max_bytes)
+    model = serving.champions.current().model
+    scored = [score(model, model.contract.check(row)) for row in raw]
+    now = serving.clock()
+    time = iso(now)
+    refused = [rejection(row, time, model.version) for row, given in scored if given is None]
+    if refused:
+        serving.capture.write(refused, now, serving.new_id())
+        raise _invalid([row for row, _ in scored])
+    answers, records = [], []
+    for row, given in scored:
+        assert given is not None
+        prediction_id = serving.new_id()
+        answers.append(answer(model, row, given, prediction_id))
+        records.append(record(model, row, given, prediction_id, time))
+    if records:
+        serving.capture.write(records, now, prediction_id)
+    return Answered(answers[0] if single else {"predictions": answers}, len(answers), model.version)
+
+
+def describe(serving: Serving) -> dict[str, Any]:
+    """``GET /model``: the production pointer, and the contract that rows must keep. Raises what finding the champion raises."""
+    champion = serving.champions.current()
+    return {**champion.pointer.to_dict(), "contract": champion.model.contract.to_dict()}
+
+
+def status(serving: Serving) -> dict[str, Any]:
+    """``GET /status``: how the champion and the capture stand in this process. Never raises, so that it can tell of any trouble."""
+    with suppress(StillgoodError):  # told below, as the champion's last error
+        serving.champions.current()
+    champion = asdict(serving.champions.status())
+    return {
+        "serving": champion["version"] is not None,
+        "champion": {name: iso(value) if isinstance(value, datetime) else value for name, value in champion.items()},
+        "capture": serving.capture.status(),
+        "limits": {"max_rows": serving.max_rows, "max_bytes": serving.max_bytes},
+    }
+
+
+def contract(serving: Serving) -> Contract | None:
+    """The champion's contract, None while there is none to be had."""
+    try:
+        return serving.champions.current().model.contract
+    except StillgoodError:
+        return None
+
+
+def score(model: Model, row: Checked) -> tuple[Checked, Score | None]:
+    """The row's score; None, and then violations in the row, when it breaks the contract or its numbers overflow the model."""
+    if row.violations:
+        return row, None
+    given = model.score(row.values)
+    if isfinite(given.logit):
+        return row, given
+    sizes = [
+        (abs(added) if isfinite(added) else inf, term.name)
+        for term, added in zip(model.terms, given.contributions, strict=True)
+    ]
+    _, name = max(sizes)
+    return replace(row, violations=(overflow(model, name, row.values[name]),)), None
+
+
+def overflow(model: Model, name: str, value: float | str | None) -> Violation:
+    """Why a row cannot be scored in which the feature ``name`` is so far out that the sum is no number any more."""
+    shown = None if model.contract.feature(name).pii else shorten(value)
+    return Violation(name, "overflow", shown, f"{name} is too large to be scored.")
+
+
+def answer(model: Model, row: Checked, given: Score, prediction_id: str) -> dict[str, Any]:
+    """What the caller gets for one row.
+
+    ``baseline`` plus the contributions, added up in the contract's order of features, is ``logit`` to the last bit;
+    ``reasons`` lists the contributions by size, largest first.
+    """
+    values, added = list(row.values.items()), given.contributions
+    sizes = list(map(abs, added))
+    by_size = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
+    body: dict[str, Any] = {
+        "prediction_id": prediction_id,
+        "entity_id": row.entity_id,
+        "probability": given.probability,
+        "decision": given.decision,
+        "threshold": given.threshold,
+        "score": given.score,
+        "confidence": given.confidence,
+        "logit": given.logit,
+        "baseline": model.baseline,
+        "reasons": [
+            {"feature": values[place][0], "value": values[place][1], "contribution": added[place]} for place in by_size
+        ],
+        "repairs": [asdict(repair) for repair in row.repairs],
+        "model_version": model.version,
+    }
+    return body
+
+
+def record(model: Model, row: Checked, given: Score, prediction_id: str, time: str) -> dict[str, object]:
+    """What monitoring gets to see of a prediction. Features marked ``pii`` are dropped: a hash of one of few values is no secret."""
+    return {
+        "kind": "prediction",
+        "prediction_id": prediction_id,
+        "time": time,
+        "entity_id": row.entity_id,
+        "features": {feature.name: row.values[feature.name] for feature in model.contract.features if not feature.pii},
+        "score": given.score,
+        "probability": given.probability,
+        "decision": given.decision,
+        "model": model.version,
+    }
+
+
+def rejection(row: Checked, time: str, version: str) -> dict[str, object]:
+    """What monitoring gets to see of a refused row: which rules it broke, no values."""
+    broken = [{"field": violation.field, "rule": violation.rule} for violation in row.violations[:MAX_VIOLATIONS]]
+    return {"kind": "rejection", "time": time, "violations": broken, "model": version}
+
+
+def _invalid(rows: Sequence[Checked]) -> InvalidRows:
+    found = [{"row": index, **asdict(violation)} for index, row in enumerate(rows) for violation in row.violations]
+    refused = sum(1 for row in rows if row.violations)
+    detail = f"{refused} of {len(rows)} rows break the contract in {len(found)} places; nothing was predicted."
+    if len(found) > MAX_VIOLATIONS:
+        detail += f" The first {MAX_VIOLATIONS} are listed."
+    return InvalidRows(detail + " GET /model shows the contract.", found[:MAX_VIOLATIONS], refused)

@@ -1,0 +1,77 @@
+"""The immutable files of a version under ``models/<version>/``: their keys, and publishing them so that a version is whole or absent."""
+
+import re
+from collections.abc import Mapping
+
+from stillgood.domain.errors import ObjectExists, ObjectNotFound, UnknownVersion
+from stillgood.storage.objects import ObjectStore
+
+MODEL, METRICS, REFERENCE, HOLDOUT, CARD = "model.json", "metrics.json", "reference.json", "holdout.json", "card.md"
+
+# They tell of one run (tracking id, duration), so two trainings of one version differ in them; the first one's stand.
+_OF_THE_RUN = frozenset({METRICS, CARD})
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def checked_version(version: str) -> str:
+    """``version``, if it can be part of a key; raises UnknownVersion otherwise. Versions come in by events, so path tricks end here."""
+    if not isinstance(version, str) or not _VERSION.fullmatch(version) or ".." in version:
+        raise UnknownVersion(
+            f"{str(version)[:80]!r} is not a model version; versions are letters, digits, '.', '_' and '-'."
+        )
+    return version
+
+
+def artifact_key(version: str, name: str) -> str:
+    """The key of file ``name`` (one of the constants above) of a version."""
+    return f"models/{checked_version(version)}/{name}"
+
+
+def publish(store: ObjectStore, version: str, files: Mapping[str, bytes]) -> bool:
+    """Write a version's files create-only, ``model.json`` last, so that its presence means the version is whole.
+
+    Returns False when the version was published before. After a crash half-way a retry goes on where it stopped.
+    Raises ObjectExists when a file is there with other content; the version is then left as it was found.
+    """
+    if MODEL not in files:
+        raise ValueError(f"a version needs {MODEL}")
+    if _same_or_absent(store, artifact_key(version, MODEL), files[MODEL]):
+        return False
+    for name in sorted(set(files) - {MODEL}):
+        try:
+            store.create(artifact_key(version, name), files[name])
+        except ObjectExists:
+            if name not in _OF_THE_RUN:
+                _same_or_absent(store, artifact_key(version, name), files[name])
+    try:
+        store.create(artifact_key(version, MODEL), files[MODEL])
+    except ObjectExists:
+        return not _same_or_absent(store, artifact_key(version, MODEL), files[MODEL])
+    return True
+
+
+def is_whole(store: ObjectStore, version: str) -> bool:
+    """Whether a version is published to its last file."""
+    key = artifact_key(version, MODEL)
+    return any(info.key == key for info in store.list(key))
+
+
+def read_artifact(store: ObjectStore, version: str, name: str) -> bytes:
+    """The bytes of one file. Raises UnknownVersion when it is not there."""
+    try:
+        return store.get(artifact_key(version, name)).data
+    except ObjectNotFound as error:
+        raise UnknownVersion(
+            f"Version {version} has no {name}. Train it, or name a version under models/.", version=version
+        ) from error
+
+
+def _same_or_absent(store: ObjectStore, key: str, data: bytes) -> bool:
+    """True if ``key`` holds ``data``, False if it holds nothing. Raises ObjectExists if it holds anything else."""
+    try:
+        present = store.get(key).data
+    except ObjectNotFound:
+        return False
+    if present != data:
+        raise ObjectExists(f"{key} exists with other content; a published version never changes.", key=key)
+    return True

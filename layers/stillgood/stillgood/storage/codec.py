@@ -1,0 +1,61 @@
+"""Versioned canonical JSON: the same value is the same bytes, and a reader knows what it reads. Never pickle."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn
+
+from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.formats import current_format
+
+
+def encode(value: Mapping[str, Any]) -> bytes:
+    """``value`` as canonical JSON: sorted keys, no blanks, ASCII (valid UTF-8 whatever the strings hold), one newline at the end.
+
+    Raises ValueError for NaN and infinities, TypeError for what JSON cannot say.
+
+    >>> encode({"b": 1, "a": [0.5, None]})
+    b'{"a":[0.5,null],"b":1}\\n'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def sha256(data: bytes) -> str:
+    """64 lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def decode(data: bytes, *, format: str, versions: Collection[int] = (1,), what: str = "The object") -> dict[str, Any]:
+    """The JSON object in ``data`` if it says ``"format": format`` and a ``format_version`` among ``versions``.
+
+    ``what`` names the object in the message, usually its key. Raises ModelUnusable for anything else: truncated, not JSON, NaN inside,
+    nested too deep, another format, a future version.
+    """
+    value = decode_any(data, what=what)
+    value["format"] = current_format(value.get("format"))
+    if value["format"] != format:
+        raise ModelUnusable(f"{what} is not of format {format!r} but {str(value['format'])[:80]!r}.")
+    version = value.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version not in versions:
+        known = ", ".join(str(known) for known in sorted(versions))
+        raise ModelUnusable(
+            f"{what} has format_version {str(version)[:20]} of {format}; this code reads {known}. Deploy the code that wrote it, or an older version of it."
+        )
+    return value
+
+
+def decode_any(data: bytes, *, what: str = "The object") -> dict[str, Any]:
+    """The JSON object in ``data``, of any format, in UTF-8 with or without a byte order mark. Raises ModelUnusable."""
+    try:
+        value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ModelUnusable(
+            f"{what} is not valid JSON ({len(data)} bytes; {str(error)[:120]}): truncated or overwritten."
+        ) from error
+    if not isinstance(value, dict):
+        raise ModelUnusable(f"{what} is not a JSON object.")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

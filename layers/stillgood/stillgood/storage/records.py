@@ -1,0 +1,102 @@
+"""The registry's objects: their keys, and reading their bytes strictly. predict reads the pointer with this and no more."""
+
+import hashlib
+from dataclasses import dataclass
+
+from stillgood.domain.decision import Decision, Pointer, PointerMark
+from stillgood.domain.errors import ModelUnusable
+from stillgood.storage.codec import decode, decode_any, encode, sha256
+from stillgood.storage.objects import Stored
+
+POINTER_KEY = "registry/production_metrics.json"
+DECISIONS_PREFIX = "registry/decisions/"
+REQUESTS_PREFIX = "registry/requests/"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """Where a request's decision is found: record ``decision``, whose bytes had ``sha256`` when it was settled."""
+
+    request_id: str
+    decision: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A pointer and its very bytes, as its record holds them: another version of this code may write a pointer otherwise."""
+
+    pointer: Pointer
+    data: bytes
+
+    @property
+    def mark(self) -> PointerMark:
+        """Names this state of the pointer, for the next record."""
+        return PointerMark(self.pointer.generation, sha256(self.data))
+
+
+def decision_key(n: int) -> str:
+    """The key of record ``n``, counted from 1."""
+    return f"{DECISIONS_PREFIX}{n:08d}.json"
+
+
+def request_key(request_id: str) -> str:
+    """The key under which a request's decision is found. The id is hashed: it comes from outside and may hold anything."""
+    return f"{REQUESTS_PREFIX}{hashlib.sha256(request_id.encode(errors='surrogatepass')).hexdigest()[:32]}.json"
+
+
+def decision_number(key: str) -> int | None:
+    """The number in a record's key; None for anything else under the prefix."""
+    name = key.removeprefix(DECISIONS_PREFIX).removesuffix(".json")
+    return int(name) if name.isascii() and name.isdigit() and int(name) > 0 and decision_key(int(name)) == key else None
+
+
+def read_pointer(stored: Stored) -> Pointer:
+    """Raises ModelUnusable."""
+    raw = decode(stored.data, format="stillgood.production", what=POINTER_KEY)
+    try:
+        return Pointer.from_dict(raw)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise ModelUnusable(
+            f"{POINTER_KEY} is malformed ({type(error).__name__}: {error}); the next promotion or rollback restores it from the log."
+        ) from error
+
+
+def read_decision(data: bytes, what: str) -> Decision:
+    """Raises ModelUnusable."""
+    raw = decode(data, format="stillgood.decision", what=what)
+    try:
+        return Decision.from_dict(raw)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise ModelUnusable(f"{what} is malformed ({type(error).__name__}: {error}); run the audit.") from error
+
+
+def puts_in_force(decision: Decision, data: bytes) -> InForce | None:
+    """What ``decision``, read from ``data``, puts in force; None for a refusal."""
+    if decision.pointer_after is None:
+        return None
+    return InForce(decision.pointer_after, encode(decode_any(data)["pointer_after"]))
+
+
+def read_index(data: bytes, what: str) -> IndexEntry:
+    """Raises ModelUnusable."""
+    raw = decode(data, format="stillgood.request", what=what)
+    try:
+        return IndexEntry(str(raw["request_id"]), int(raw["decision"]), str(raw["sha256"]))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelUnusable(
+            f"{what} is malformed ({type(error).__name__}: {error}); delete it, then run the audit."
+        ) from error
+
+
+def encode_index(entry: IndexEntry) -> bytes:
+    """The bytes of an index entry."""
+    return encode(
+        {
+            "format": "stillgood.request",
+            "format_version": 1,
+            "request_id": entry.request_id,
+            "decision": entry.decision,
+            "sha256": entry.sha256,
+        }
+    )

@@ -1,0 +1,213 @@
+"""Analysis windows, and the keys and records that hang on them: captures, reports, hour summaries, the monitor's state."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound
+from stillgood.storage.artifacts import checked_version
+from stillgood.storage.codec import decode_any, encode
+from stillgood.storage.objects import ObjectInfo, ObjectStore
+
+CAPTURE_PREFIX = "capture/"
+REPORTS_PREFIX = "monitoring/reports/"
+SUMMARIES_PREFIX = "monitoring/summaries/"
+STATE_KEY = "monitoring/state.json"
+
+_HOUR = timedelta(hours=1)
+_BASIC = "%Y%m%dT%H%M%SZ"
+_WINDOW_ID = re.compile(r"(\d{8}T\d{6}Z)_(\d{8}T\d{6}Z)")
+
+
+def utc(text: str) -> datetime:
+    """An ISO-8601 time with an offset or "Z", as aware UTC. Raises InvalidEvent.
+
+    >>> utc("2026-11-24T01:00:00+01:00")
+    datetime.datetime(2026, 11, 24, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("it has no offset; add 'Z' for UTC")
+        return moment.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidEvent(f"{str(text)[:80]!r} is not a time such as 2026-11-24T00:00:00Z: {error}") from error
+
+
+def iso(moment: datetime) -> str:
+    """An aware time as ISO-8601 in UTC with "Z"; microseconds only if there are any.
+
+    >>> iso(datetime(2026, 11, 24, tzinfo=UTC))
+    '2026-11-24T00:00:00Z'
+    """
+    return _aware(moment).isoformat().removesuffix("+00:00") + "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The half-open span [start, end), whole seconds, aware UTC. Raises InvalidEvent when it is empty, reversed or naive."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise InvalidEvent("A window needs times with an offset.")
+        if self.start >= self.end:
+            raise InvalidEvent(f"A window ends after it starts; {iso(self.start)} to {iso(self.end)} does not.")
+        if self.start.microsecond or self.end.microsecond:
+            raise InvalidEvent("A window starts and ends on a whole second.")
+
+    @classmethod
+    def ending(cls, end: datetime, hours: float) -> "Window":
+        """The window of ``hours`` that ends at ``end``: a schedule's time is its window's end. Cut to whole seconds."""
+        end = _aware(end).replace(microsecond=0)
+        try:
+            return cls(end - timedelta(seconds=round(hours * 3600)), end)
+        except OverflowError as error:
+            raise InvalidEvent(f"A window of {hours} hours before {iso(end)} starts before time does.") from error
+
+    @classmethod
+    def from_id(cls, text: str) -> "Window":
+        """The window whose ``id`` is ``text``. Raises InvalidEvent."""
+        match = _WINDOW_ID.fullmatch(text)
+        if match is None:
+            raise InvalidEvent(f"{text[:80]!r} is not a window id such as 20261123T000000Z_20261124T000000Z.")
+        try:
+            start, end = (datetime.strptime(part, _BASIC).replace(tzinfo=UTC) for part in match.groups())
+        except ValueError as error:
+            raise InvalidEvent(f"{text[:80]!r} is not a window id: {error}") from error
+        return cls(start, end)
+
+    @property
+    def id(self) -> str:
+        """Fit for keys, and sorting like time.
+
+        >>> Window.ending(datetime(2026, 11, 24, tzinfo=UTC), 24).id
+        '20261123T000000Z_20261124T000000Z'
+        """
+        return f"{_aware(self.start):{_BASIC}}_{_aware(self.end):{_BASIC}}"
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+
+def hours(window: Window) -> tuple[datetime, ...]:
+    """The clock hours that ``window`` touches, by their starts. The first and last may be touched in part only.
+
+    >>> [f"{hour:%H:%M}" for hour in hours(Window.ending(datetime(2026, 11, 24, 2, 30, tzinfo=UTC), 2))]
+    ['00:00', '01:00', '02:00']
+    """
+    first = _hour(window.start)
+    return tuple(first + index * _HOUR for index in range(-((first - _aware(window.end)) // _HOUR)))
+
+
+def hour_window(hour: datetime) -> Window:
+    """The clock hour that ``hour`` lies in."""
+    return Window(_hour(hour), _hour(hour) + _HOUR)
+
+
+def capture_prefix(hour: datetime) -> str:
+    """Where the captures of the clock hour around ``hour`` lie."""
+    moment = _aware(hour)
+    return f"{CAPTURE_PREFIX}dt={moment:%Y-%m-%d}/hour={moment:%H}/"
+
+
+def capture_key(now: datetime, unique: str) -> str:
+    """The key of one request's captures. ``unique`` keeps requests of one microsecond apart, for instance the request id.
+
+    >>> capture_key(datetime(2026, 11, 24, 9, 5, 1, 250, tzinfo=UTC), "a1")
+    'capture/dt=2026-11-24/hour=09/090501000250-a1.jsonl'
+    """
+    # Cut from the ISO form: strftime takes ten times as long, and this is written once per request to predict.
+    day, time = _aware(now).isoformat(timespec="microseconds")[:26].split("T")
+    name = f"{time.replace(':', '').replace('.', '')}-{unique.replace('/', '_')}.jsonl"
+    return f"{CAPTURE_PREFIX}dt={day}/hour={time[:2]}/{name}"
+
+
+def captures(store: ObjectStore, window: Window) -> Iterator[ObjectInfo]:
+    """The capture objects of every hour that ``window`` touches, in order of time; their records must be filtered by ``time in window``."""
+    for hour in hours(window):
+        yield from store.list(capture_prefix(hour))
+
+
+def report_key(window: Window) -> str:
+    return f"{REPORTS_PREFIX}{window.id}.json"
+
+
+def write_report(store: ObjectStore, window: Window, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep ``report`` unless one is there, and return the one that stands: two monitors of one window agree on the first."""
+    with contextlib.suppress(ObjectExists):
+        store.create(report_key(window), encode(report))
+    standing = read_report(store, window)
+    assert standing is not None
+    return standing
+
+
+def read_report(store: ObjectStore, window: Window) -> dict[str, Any] | None:
+    """The report of ``window``, None if it was not judged yet. Raises ModelUnusable when it is damaged."""
+    return _read(store, report_key(window))
+
+
+def reports(store: ObjectStore, after: Window | None = None) -> Iterator[Window]:
+    """The windows that have a report, in order of time, those after ``after``."""
+    for info in store.list(REPORTS_PREFIX, "" if after is None else report_key(after)):
+        name = info.key.removeprefix(REPORTS_PREFIX).removesuffix(".json")
+        if _WINDOW_ID.fullmatch(name):
+            yield Window.from_id(name)
+
+
+def summary_key(model_version: str, hour: datetime) -> str:
+    """The key of one model version's profile of one clock hour."""
+    return f"{SUMMARIES_PREFIX}{checked_version(model_version)}/{_hour(hour):{_BASIC}}.json"
+
+
+def read_summary(store: ObjectStore, model_version: str, hour: datetime) -> bytes | None:
+    """An hour's summary as it was written, None if there is none."""
+    try:
+        return store.get(summary_key(model_version, hour)).data
+    except ObjectNotFound:
+        return None
+
+
+def write_summary(store: ObjectStore, model_version: str, hour: datetime, summary: bytes) -> None:
+    """Keep an hour's summary. A cache of what the captures say: the last writer stands."""
+    store.put(summary_key(model_version, hour), summary)
+
+
+def read_state(store: ObjectStore) -> tuple[dict[str, Any], str | None]:
+    """The monitor's state and its ETag for ``write_state``; ``({}, None)`` before the first window."""
+    try:
+        stored = store.get(STATE_KEY)
+    except ObjectNotFound:
+        return {}, None
+    return decode_any(stored.data, what=STATE_KEY), stored.etag
+
+
+def write_state(store: ObjectStore, state: Mapping[str, Any], etag: str | None) -> str:
+    """Write the state over the one that was read. Raises PreconditionFailed, or ObjectExists for the first, when it changed since.
+
+    Keep a counter or the last window's id in it: an ETag names content, so a state that returns to an old value would let a stale writer in.
+    """
+    data = encode(state)
+    return store.create(STATE_KEY, data) if etag is None else store.swap(STATE_KEY, data, etag)
+
+
+def _read(store: ObjectStore, key: str) -> dict[str, Any] | None:
+    try:
+        return decode_any(store.get(key).data, what=key)
+    except ObjectNotFound:
+        return None
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise InvalidEvent("A time needs an offset.")
+    return moment.astimezone(UTC)
+
+
+def _hour(moment: datetime) -> datetime:
+    return _aware(moment).replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,104 @@
+"""Between columns of values and the sparse matrix that scikit-learn fits, and back from its weights to terms with a meaning."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from stillgood.domain.errors import ContractInvalid
+from stillgood.domain.frame import Frame
+from stillgood.domain.model import CategoricalTerm, NumericTerm, Term
+
+type Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where one feature stands in the design matrix. ``center`` and ``scale`` are 0 and 1 for a category."""
+
+    name: str
+    start: int
+    levels: tuple[str, ...]
+    center: float
+    scale: float
+    null: int | None
+
+    @property
+    def width(self) -> int:
+        return max(len(self.levels), 1) + (self.null is not None)
+
+
+def design(frame: Frame) -> tuple[Column, ...]:
+    """The columns of the design matrix: numbers standardised by their mean and standard deviation, one column a level.
+
+    A nullable feature has one more column, 1 where it is null.
+    """
+    columns, start = [], 0
+    for feature in frame.contract.features:
+        values = frame.columns[feature.name]
+        center, scale = 0.0, 1.0
+        if feature.kind != "categorical":
+            center, scale = _spread(feature.name, np.asarray(values[~np.isnan(values)], dtype=np.float64))
+        width = max(len(feature.levels), 1)
+        column = Column(feature.name, start, feature.levels, center, scale, start + width if feature.nullable else None)
+        columns.append(column)
+        start += column.width
+    return tuple(columns)
+
+
+def _spread(name: str, present: Floats) -> tuple[float, float]:
+    """Mean and standard deviation; 1 instead of 0, which for a constant would come out as a rounding error to be divided by."""
+    if len(present) == 0:
+        return 0.0, 1.0
+    if present.min() == present.max():
+        return float(present[0]), 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        center, scale = float(present.mean()), float(present.std())
+    if not np.isfinite(scale):
+        raise ContractInvalid(
+            f"The values of {name} are too far apart to standardise; give it a minimum and a maximum in the contract."
+        )
+    return center, scale or 1.0
+
+
+def encode(frame: Frame, columns: tuple[Column, ...]) -> sparse.csr_array:
+    """The design matrix, float64[n, width], one stored value per row and feature: built at once, without a dense one."""
+    data = np.empty((frame.n, len(columns)))
+    place = np.empty((frame.n, len(columns)), dtype=np.int32)
+    for i, column in enumerate(columns):
+        values = frame.columns[column.name]
+        null = values == -1 if column.levels else np.isnan(values)
+        if column.levels:
+            place[:, i] = column.start + np.maximum(values, 0)
+            data[:, i] = values >= 0  # an unseen level adds nothing
+        else:
+            place[:, i] = column.start
+            data[:, i] = (values - column.center) / column.scale
+        if column.null is not None:
+            place[null, i] = column.null
+        data[null, i] = column.null is not None
+    ends = np.arange(frame.n + 1, dtype=np.int32) * len(columns)
+    width = columns[-1].start + columns[-1].width
+    return sparse.csr_array((data.ravel(), place.ravel(), ends), shape=(frame.n, width))
+
+
+def terms_of(
+    frame: Frame, columns: tuple[Column, ...], weights: Floats, intercept: float
+) -> tuple[tuple[Term, ...], float]:
+    """Terms whose categorical weights are centred on the training rows, so that contributions read "against the average row"."""
+    terms: list[Term] = []
+    baseline = intercept
+    for column in columns:
+        null = float(weights[column.null]) if column.null is not None else 0.0
+        if not column.levels:
+            terms.append(NumericTerm(column.name, column.center, column.scale, float(weights[column.start]), null))
+            continue
+        own = weights[column.start : column.start + len(column.levels)]
+        codes = frame.columns[column.name]
+        counts = np.bincount(codes[codes >= 0].astype(np.int64), minlength=len(own))
+        mean = float((counts @ own + (codes == -1).sum() * null) / max(frame.n, 1))
+        centred = {level: float(weight) - mean for level, weight in zip(column.levels, own, strict=True)}
+        terms.append(CategoricalTerm(column.name, centred, null - mean, -mean))
+        baseline += mean
+    return tuple(terms), baseline

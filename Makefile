@@ -65,8 +65,8 @@ IMAGE_ARCH ?= $(subst arm64,aarch64,$(shell uname -m))
 image: | $(UV)  ## build the container image of train and batch (needs Docker; IMAGE_BASE names another Python 3.13)
 	@rm -rf .local/image && mkdir -p .local/image
 	@$(UV) pip install --quiet --link-mode=copy --target .local/image/site --python-version 3.13 \
-	  --python-platform $(IMAGE_ARCH)-manylinux_2_34 --only-binary :all: --require-hashes -r functions/requirements-image.txt
-	@docker build --quiet --build-arg BASE=$(IMAGE_BASE) --tag stillgood .
+	  --python-platform $(IMAGE_ARCH)-manylinux_2_34 --only-binary :all: --require-hashes -r container/requirements.txt
+	@docker build --quiet --build-arg BASE=$(IMAGE_BASE) --tag stillgood --file container/Dockerfile .
 
 audit-template: | $(UV)  ## look template.yaml over with checkov; .checkov.yaml has the reasons for what is left
 	@$(UV) tool run --quiet --python 3.13 --from checkov==3.2.500 checkov --config-file .checkov.yaml
@@ -81,7 +81,7 @@ lint: $(SYNCED)  ## style, types, layering, template
 
 # Each package is audited by its own lock: what is reported is what runs. --strict: a package that PyPI's advisory service cannot tell of is a failure.
 audit-dependencies: $(SYNCED) | $(UV)  ## look every locked dependency up among the known vulnerabilities (needs the network)
-	@for locked in functions/*/requirements*.txt; do echo "$$locked"; $(UV) tool run --quiet pip-audit@2.10.1 --requirement $$locked --disable-pip --strict --progress-spinner off || failed=1; done; exit $${failed:-0}
+	@for locked in functions/*/requirements.txt container/requirements.txt; do echo "$$locked"; $(UV) tool run --quiet pip-audit@2.10.1 --requirement $$locked --disable-pip --strict --progress-spinner off || failed=1; done; exit $${failed:-0}
 
 format: $(SYNCED)  ## let ruff lay out the code
 	.venv/bin/ruff check --fix .
@@ -89,9 +89,8 @@ format: $(SYNCED)  ## let ruff lay out the code
 
 lock: | $(UV)  ## resolve uv.lock, and write each function's requirements from it
 	$(UV) lock
-	for step in predict monitor train promote; do $(EXPORT) --extra $$step --output-file functions/$$step/requirements.txt || exit; done
-	$(EXPORT) --extra batch --output-file functions/predict/requirements-batch.txt
-	$(filter-out --prune boto3,$(EXPORT)) --extra train --extra batch --output-file functions/requirements-image.txt
+	for step in predict batch monitor train promote; do $(EXPORT) --extra $$step --output-file functions/$$step/requirements.txt || exit; done
+	$(filter-out --prune boto3,$(EXPORT)) --extra train --extra batch --output-file container/requirements.txt
 
 clean: down  ## stop the cloud and delete everything that was generated, stored state included
 	rm -rf .local .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

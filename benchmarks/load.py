@@ -22,16 +22,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from stillgood.domain.decision import Draft, Release
+from stillgood.domain.promotion.decision import Draft, Release
 from stillgood.storage.artifacts import MODEL, artifact_key, publish
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.registry import Registry
 
-from local import customers, datasets, keep
+from local import customers, datasets
+from local import up as keep
 from local.api import Api
 from local.cloud import ROOT, stop
 from local.deploy import Stack, bring_up
-from local.proxy import UNAVAILABLE, Proxy
+from local.fault_proxy import UNAVAILABLE, Proxy
 
 RESULTS = ROOT / "benchmarks" / "results" / "load.json"
 CLIENTS = 4  # the emulator's limit of concurrent functions

@@ -18,7 +18,7 @@ def mib(folder: Path) -> float:
 
 def build(name: str, target: Path) -> Path:
     """The package ``name`` (or the layer) in ``target``, as `sam build` makes it."""
-    subprocess.run([sys.executable, str(ROOT / "functions" / "build.py"), name, str(target)], check=True)
+    subprocess.run([sys.executable, str(ROOT / "packaging" / "build.py"), name, str(target)], check=True)
     return target
 
 

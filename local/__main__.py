@@ -21,11 +21,11 @@ def main() -> int:
 
             demo.main()
         elif command == "up":
-            from local import keep
+            from local import up as keep
 
             keep.up()
         elif command == "down":
-            from local import keep
+            from local import up as keep
 
             keep.down()
         else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 
 FIRST_CUSTOMERS = 4000
 SEED = 20261123

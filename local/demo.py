@@ -14,15 +14,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
-from stillgood.domain.contract import Contract
-from stillgood.domain.decision import Decision
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.promotion.decision import Decision
 from stillgood.storage.registry import Registry
 
-from local import customers, datasets, keep, tracking
+from local import customers, datasets, tracking
+from local import up as keep
 from local.api import Api, LiveTraffic
 from local.cloud import ROOT, CloudError, stop
+from local.console import Screen
 from local.deploy import Stack, bring_up
-from local.screen import Screen
 
 WINDOW_SECONDS = 10
 DAY = 800  # customers

@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from stillgood.domain.contract import Contract
-from stillgood.domain.decision import Draft, Release
-from stillgood.domain.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
+from stillgood.domain.promotion.decision import Draft, Release
 from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.objects import ObjectStore

@@ -7,8 +7,8 @@ import boto3
 import pytest
 from moto import mock_aws
 from stillgood.__main__ import main
-from stillgood.domain.contract import Contract
-from stillgood.domain.contract_draft import draft
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.draft import draft
 from stillgood.domain.errors import ContractInvalid
 
 from local import datasets

@@ -16,10 +16,10 @@ import pytest
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
 from stillgood.storage.registry import Registry
 
-import local.asked
+import local.fake_lambda
 from benchmarks.sizes import LIMITS, build, mib
 from local import cloud, customers, datasets
-from local.asked import Asked
+from local.fake_lambda import Asked
 
 ROOT = Path(__file__).resolve().parent.parent
 WITHOUT_PARQUET = 70
@@ -119,7 +119,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Cloud]:
 
 @pytest.fixture(scope="module")
 def handed_over() -> Iterator[Asked]:
-    with local.asked.asked("127.0.0.1") as server:
+    with local.fake_lambda.asked("127.0.0.1") as server:
         yield server
 
 
@@ -218,9 +218,9 @@ def test_where_a_cold_start_is_waited_for_there_is_byte_code_for_every_module(
 # Enough rows for Arrow to read the CSV, too.
 READS = r"""
 import decimal, io, pyarrow, pyarrow.parquet
-from stillgood.steps.csv_input import csv_chunks
-from stillgood.steps.json_input import json_chunks
-from stillgood.steps.parquet_input import parquet_chunks
+from stillgood.steps.batch.readers.csv import csv_chunks
+from stillgood.steps.batch.readers.jsonl import json_chunks
+from stillgood.steps.batch.readers.parquet import parquet_chunks
 rows, file = 100_000, io.BytesIO()
 pyarrow.parquet.write_table(pyarrow.table({"a": ["x"] * rows, "b": [decimal.Decimal("1.5")] * rows}), file)
 for chunks in (
@@ -229,7 +229,7 @@ for chunks in (
     json_chunks([b'{"a":"x"}\n' * rows]),
 ):
     assert sum(len(chunk.column("a")) for chunk in chunks) == rows
-assert "stillgood.steps.arrow_csv" in sys.modules
+assert "stillgood.steps.batch.readers.arrow" in sys.modules
 """
 
 

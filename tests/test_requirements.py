@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UV = next((uv for uv in (shutil.which("uv"), str(ROOT / ".local/uv/bin/uv")) if uv and Path(uv).exists()), "uv")
 FILES = {
     "predict": "predict/requirements.txt",
-    "batch": "predict/requirements-batch.txt",
+    "batch": "batch/requirements.txt",
     "monitor": "monitor/requirements.txt",
     "train": "train/requirements.txt",
     "promote": "promote/requirements.txt",
@@ -32,14 +32,14 @@ def test_the_images_are_those_of_train_and_batch_with_what_lambda_brings_itself(
     command = [UV, "export", "--quiet", "--frozen", "--package", "stillgood", "--no-emit-workspace", "--no-header"]
     command += ["--no-annotate", "--extra", "train", "--extra", "batch"]
     told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert (ROOT / "functions/requirements-image.txt").read_text() == told, "run `make lock`"
+    assert (ROOT / "container/requirements.txt").read_text() == told, "run `make lock`"
     assert "boto3==" in told
 
 
-@pytest.mark.parametrize("file", [*FILES.values(), "requirements-image.txt"])
+@pytest.mark.parametrize("file", [*(f"functions/{file}" for file in FILES.values()), "container/requirements.txt"])
 def test_every_requirement_is_pinned_and_hashed(file: str) -> None:
     """pip switches to --require-hashes by itself once one line has a hash, and then refuses the rest."""
-    requirements = (ROOT / "functions" / file).read_text().replace("\\\n", " ").splitlines()
+    requirements = (ROOT / file).read_text().replace("\\\n", " ").splitlines()
     assert requirements
     for requirement in requirements:
         assert "==" in requirement, requirement

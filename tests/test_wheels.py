@@ -17,7 +17,7 @@ REQUIREMENTS = sorted((ROOT / "functions").glob("*/requirements*.txt"))
 def test_there_is_a_wheel_of_everything(requirements: Path, machine: str, tmp_path: Path) -> None:
     uv = shutil.which("uv") or shutil.which("uv", path=str(ROOT / ".local/uv/bin"))
     if uv is None:
-        pytest.skip("no uv to resolve with; functions/build.py would use pip")
+        pytest.skip("no uv to resolve with; packaging/build.py would use pip")
     words = ["pip", "install", "--dry-run", "--target", str(tmp_path), "--python-version", "3.13"]
     words += [
         "--python-platform",
@@ -57,7 +57,7 @@ def test_a_package_changes_with_the_library_so_that_predicts_alias_moves_on(tmp_
         project = tmp_path / name
         shutil.copytree(ROOT / "functions", project / "functions")
         shutil.copytree(ROOT / "layers", project / "layers", ignore=shutil.ignore_patterns("__pycache__"))
-        with (project / "layers/stillgood/stillgood/domain/gate.py").open("a") as file:
+        with (project / "layers/stillgood/stillgood/domain/promotion/gate.py").open("a") as file:
             file.write(line)
         words = [sys.executable, "-c", "import build; print(build.library_sha256())"]
         told.append(subprocess.run(words, cwd=project / "functions", capture_output=True, text=True, check=True).stdout)

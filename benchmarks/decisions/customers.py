@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import cross_val_predict
-from stillgood.domain.frame import Frame
+from stillgood.domain.contract.frame import Frame
 
 from benchmarks.decisions.rates import change
 from benchmarks.decisions.world import TRAIN, Array, Randomness, Rows, telco

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import cache
 
 import numpy as np
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 from stillgood.training.ingest import ingest
 
 from benchmarks.decisions.world import Array, Rows

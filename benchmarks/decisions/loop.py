@@ -6,23 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import numpy as np
-from stillgood.domain.comparison import Scored
-from stillgood.domain.contract import Contract
-from stillgood.domain.delong import paired_delong
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import concat
+from stillgood.domain.drift.performance import RealisedPerformance
+from stillgood.domain.drift.reference import Reference, build_reference
 from stillgood.domain.errors import StillgoodError
-from stillgood.domain.evaluation import Metrics, roc_auc
-from stillgood.domain.evidence import Policy
-from stillgood.domain.frame import concat
-from stillgood.domain.gate import Case, decide
-from stillgood.domain.intervals import Estimate
-from stillgood.domain.model import Model
-from stillgood.domain.model_columns import logits, probabilities
-from stillgood.domain.monitor_state import MonitorState
-from stillgood.domain.performance import RealisedPerformance
-from stillgood.domain.policy import POLICIES, advance
-from stillgood.domain.reference import Reference, build_reference
-from stillgood.domain.segments import segments
-from stillgood.steps.outcomes import GAIN_Z, MIN_OF_EACH
+from stillgood.domain.model.evaluation import Metrics, roc_auc
+from stillgood.domain.model.model import Model
+from stillgood.domain.model.slices import segments
+from stillgood.domain.model.vectorised import logits, probabilities
+from stillgood.domain.policy.evidence import Policy
+from stillgood.domain.policy.policies import POLICIES, advance
+from stillgood.domain.policy.state import MonitorState
+from stillgood.domain.promotion.comparison import Scored
+from stillgood.domain.promotion.gate import Case, decide
+from stillgood.domain.statistics.delong import paired_delong
+from stillgood.domain.statistics.intervals import Estimate
+from stillgood.steps.monitor.outcomes import GAIN_Z, MIN_OF_EACH
 from stillgood.training.recalibrate import newest, recalibrate
 from stillgood.training.split import is_holdout
 

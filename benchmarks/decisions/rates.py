@@ -4,18 +4,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from stillgood.domain.comparison import Scored
-from stillgood.domain.drift import DISTRIBUTION_TESTS
-from stillgood.domain.evaluation import roc_auc
-from stillgood.domain.evidence import Evidence, Policy
-from stillgood.domain.frame import Frame
-from stillgood.domain.gate import Case, decide
-from stillgood.domain.guarded_policy import PERFORMANCE, Guarded, findings
-from stillgood.domain.model_columns import logits, probabilities
-from stillgood.domain.monitor_state import MonitorState
-from stillgood.domain.performance import estimate_performance
-from stillgood.domain.policy import advance
-from stillgood.domain.seed_policy import Seed
+from stillgood.domain.contract.frame import Frame
+from stillgood.domain.drift.detect import DISTRIBUTION_TESTS
+from stillgood.domain.drift.performance import estimate_performance
+from stillgood.domain.model.evaluation import roc_auc
+from stillgood.domain.model.vectorised import logits, probabilities
+from stillgood.domain.policy.evidence import Evidence, Policy
+from stillgood.domain.policy.guarded import PERFORMANCE, Guarded, findings
+from stillgood.domain.policy.policies import advance
+from stillgood.domain.policy.simple import Seed
+from stillgood.domain.policy.state import MonitorState
+from stillgood.domain.promotion.comparison import Scored
+from stillgood.domain.promotion.gate import Case, decide
 
 from benchmarks.decisions.table import Table
 from benchmarks.decisions.world import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from stillgood.domain.intervals import Z95, wilson
+from stillgood.domain.statistics.intervals import Z95, wilson
 
 
 @dataclass

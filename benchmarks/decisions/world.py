@@ -6,17 +6,17 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from stillgood.domain.contract import Contract
-from stillgood.domain.drift import detect_drift
-from stillgood.domain.evaluation import Metrics, evaluate
-from stillgood.domain.evidence import Evidence
-from stillgood.domain.frame import Frame
-from stillgood.domain.guarded_policy import Guarded
-from stillgood.domain.model import Model
-from stillgood.domain.model_columns import logits, probabilities, scores
-from stillgood.domain.performance import RealisedPerformance, estimate_performance, realise_performance
-from stillgood.domain.profile import Profile, profile
-from stillgood.domain.reference import Reference, build_reference
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
+from stillgood.domain.drift.detect import detect_drift
+from stillgood.domain.drift.performance import RealisedPerformance, estimate_performance, realise_performance
+from stillgood.domain.drift.profile import Profile, profile
+from stillgood.domain.drift.reference import Reference, build_reference
+from stillgood.domain.model.evaluation import Metrics, evaluate
+from stillgood.domain.model.model import Model
+from stillgood.domain.model.vectorised import logits, probabilities, scores
+from stillgood.domain.policy.evidence import Evidence
+from stillgood.domain.policy.guarded import Guarded
 from stillgood.training.fit import Fitted, fit
 from stillgood.training.ingest import ingest
 
@@ -105,7 +105,7 @@ def evidence(
     season: Profile | None = None,
     **more: Any,
 ) -> Evidence:
-    """As steps/monitor_evidence.py puts it together."""
+    """As steps/monitor/gather.py puts it together."""
     enough = seen.rows >= contract.monitoring.min_rows
     thresholds = Guarded().thresholds
     found = Evidence(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import orjson
-from stillgood.domain.decision import Pointer
-from stillgood.domain.model import Model
+from stillgood.domain.model.model import Model
+from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.predict import record
 from stillgood.storage.champion import read_model
 from stillgood.storage.records import POINTER_KEY

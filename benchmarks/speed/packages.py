@@ -17,23 +17,14 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / ".local" / "bench" / "packages"
 CONTESTANTS = Path(__file__).with_name("contestants")
-# Each function's Lambda, and the requirements and handler it is built from.
-SOURCES = {
-    "predict": ("predict", "requirements.txt", "app.py"),
-    "batch": ("predict", "requirements-batch.txt", "batch.py"),
-    "monitor": ("monitor", "requirements.txt", "app.py"),
-    "train": ("train", "requirements.txt", "app.py"),
-    "promote": ("promote", "requirements.txt", "app.py"),
-}
 
 
 @cache
 def built(name: str) -> list[str]:
     """``sys.path`` of this project's Lambda ``name``: package, layer, and what the runtime brings. Built when its sources changed."""
-    folder, requirements, handler = SOURCES[name]
     sources = [
-        ROOT / "functions" / "build.py",
-        *(ROOT / "functions" / folder / one for one in (requirements, handler)),
+        ROOT / "packaging" / "build.py",
+        *(ROOT / "functions" / name / file for file in ("requirements.txt", "app.py")),
     ]
     package = _made(name, _digest(sources), lambda target: _build(name, target))
     library = sorted((ROOT / "layers" / "stillgood" / "stillgood").rglob("*.py"))
@@ -78,7 +69,7 @@ def _closure(names: Iterable[str]) -> set[str]:
 
 
 def _build(name: str, target: Path) -> None:
-    subprocess.run([sys.executable, str(ROOT / "functions" / "build.py"), name, str(target)], check=True)
+    subprocess.run([sys.executable, str(ROOT / "packaging" / "build.py"), name, str(target)], check=True)
 
 
 def _made(name: str, stamp: str, make: Callable[[Path], object]) -> Path:

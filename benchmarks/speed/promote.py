@@ -10,9 +10,9 @@ from dataclasses import replace
 from statistics import median
 
 import numpy as np
-from stillgood.domain.frame import Frame
-from stillgood.domain.holdout import Holdout
-from stillgood.domain.model import NumericTerm
+from stillgood.domain.contract.frame import Frame
+from stillgood.domain.model.model import NumericTerm
+from stillgood.domain.promotion.holdout import Holdout
 from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, artifact_key
 from stillgood.storage.champion import read_model
 from stillgood.storage.codec import encode, sha256

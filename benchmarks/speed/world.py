@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-from stillgood.steps.effects import RecordedInvocations
-from stillgood.steps.promote import Deciding, promote
-from stillgood.steps.train import Training, train
+from stillgood.steps.ports import RecordedInvocations
+from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.train.train import Training, train
 from stillgood.storage.objects import MemoryObjectStore
 from stillgood.training.tracking import Tracking
 

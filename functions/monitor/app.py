@@ -5,8 +5,8 @@ from typing import Any
 
 from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
-from stillgood.aws.wiring.monitor import monitoring
-from stillgood.steps.monitor import monitor, request_id
+from stillgood.steps.monitor.monitor import monitor, request_id
+from stillgood.wiring.monitor import monitoring
 
 STARTED = {
     "retrain": "RetrainsStarted",

@@ -5,10 +5,10 @@ from typing import Any
 
 from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
-from stillgood.aws.wiring.promote import deciding
 from stillgood.domain.errors import InvalidEvent
-from stillgood.steps.promote import promote
-from stillgood.steps.rollback import roll_back
+from stillgood.steps.promote.promote import promote
+from stillgood.steps.promote.rollback import roll_back
+from stillgood.wiring.promote import deciding
 
 ACTIONS = {"promote": promote, "rollback": roll_back}
 COUNTS = {"promoted": "Promotions", "refused": "Refusals", "rolled back": "Rollbacks"}

@@ -5,8 +5,8 @@ from typing import Any
 
 from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
-from stillgood.aws.wiring.train import training
-from stillgood.steps.train import train
+from stillgood.steps.train.train import train
+from stillgood.wiring.train import training
 
 
 def handler(event: object, context: object) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 from stillgood.aws.invoke import LambdaInvoker
 from stillgood.domain.errors import InvocationFailed
-from stillgood.steps.effects import Invoker, RecordedInvocations
+from stillgood.steps.ports import Invoker, RecordedInvocations
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import boto3
 import pytest
 from botocore.config import Config
-from stillgood.aws.attempts import Attempts, TransientError
+from stillgood.aws.retries import Attempts, TransientError
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.errors import ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable

@@ -11,13 +11,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from stillgood.aws import container_credentials, logs
+from stillgood.aws import credentials as container_credentials
+from stillgood.aws import logs
 from stillgood.aws.s3_obstore import ObstoreObjectStore
-from stillgood.aws.wiring import predict as wiring
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import StoreUnavailable
-from stillgood.domain.model import Model
+from stillgood.domain.model.model import Model
 from stillgood.storage.objects import MemoryObjectStore, ObjectStore, Stored
+from stillgood.wiring import predict as wiring
 
 EVENT = json.loads((Path(__file__).parents[2] / "events/predict.json").read_text())
 

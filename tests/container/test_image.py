@@ -15,11 +15,11 @@ from typing import Any
 import boto3
 import pytest
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
-from stillgood.steps.promote import Deciding, promote
+from stillgood.steps.promote.promote import Deciding, promote
 
-import local.asked
+import local.fake_lambda
 from local import customers, datasets
-from local.asked import Asked
+from local.fake_lambda import Asked
 from local.sam import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ def store(s3: str) -> Boto3ObjectStore:
 
 @pytest.fixture(scope="module")
 def asked(bridge: str) -> Iterator[Asked]:
-    with local.asked.asked(bridge) as server:
+    with local.fake_lambda.asked(bridge) as server:
         yield server
 
 

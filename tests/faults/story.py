@@ -8,19 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from stillgood.domain.contract import Contract
-from stillgood.domain.frame import Frame
-from stillgood.domain.holdout import Holdout
-from stillgood.domain.model import Calibration, Model, NumericTerm
-from stillgood.domain.model_columns import logits
-from stillgood.domain.policy import POLICIES
-from stillgood.domain.reference import build_reference
-from stillgood.steps.batch import Scoring, batch
-from stillgood.steps.effects import Invoker
-from stillgood.steps.labels import post_labels, take_incoming
-from stillgood.steps.monitor import Monitoring, monitor
-from stillgood.steps.promote import Deciding, promote
-from stillgood.steps.rollback import roll_back
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
+from stillgood.domain.drift.reference import build_reference
+from stillgood.domain.model.model import Calibration, Model, NumericTerm
+from stillgood.domain.model.vectorised import logits
+from stillgood.domain.policy.policies import POLICIES
+from stillgood.domain.promotion.holdout import Holdout
+from stillgood.steps.batch.batch import Scoring, batch
+from stillgood.steps.labels.ingest import post_labels, take_incoming
+from stillgood.steps.monitor.monitor import Monitoring, monitor
+from stillgood.steps.ports import Invoker
+from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, REFERENCE, publish
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import encode, sha256
@@ -127,7 +127,7 @@ Work = Callable[[ObjectStore, Invoker], Any]
 
 
 def _train(store: ObjectStore, invoker: Invoker) -> Any:
-    from stillgood.steps.train import Training, train  # a second of imports that promote and monitor do without
+    from stillgood.steps.train.train import Training, train  # a second of imports that promote and monitor do without
     from stillgood.training.tracking import Tracking
 
     return train(TRAIN, Training(store, invoker, lambda: NOW, Tracking(None)))

@@ -4,12 +4,12 @@ import json
 
 import pytest
 from stillgood.domain.errors import StoreUnavailable
-from stillgood.steps.effects import RecordedInvocations
+from stillgood.steps.ports import RecordedInvocations
 from stillgood.storage.audit import verify
 from stillgood.storage.champion import load_model
-from stillgood.storage.faulty import Crashed, FaultyObjectStore
 from stillgood.storage.objects import MemoryObjectStore
 from stillgood.storage.registry import Registry
+from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 from tests.faults import story
 

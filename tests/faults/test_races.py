@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from stillgood.domain.decision import Draft
 from stillgood.domain.errors import PreconditionFailed
-from stillgood.steps.effects import RecordedInvocations
-from stillgood.steps.monitor import monitor
-from stillgood.steps.promote import Deciding, promote
-from stillgood.steps.rollback import roll_back
+from stillgood.domain.promotion.decision import Draft
+from stillgood.steps.monitor.monitor import monitor
+from stillgood.steps.ports import RecordedInvocations
+from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.audit import verify
 from stillgood.storage.objects import MemoryObjectStore
 from stillgood.storage.registry import Registry

@@ -5,9 +5,9 @@ import json
 import pytest
 from stillgood.__main__ import main
 from stillgood.domain.errors import ObjectNotFound
-from stillgood.steps.promote import Deciding, promote
-from stillgood.steps.replay import replay
-from stillgood.steps.rollback import roll_back
+from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.replay import replay
+from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.codec import encode
 from stillgood.storage.objects import MemoryObjectStore
 from stillgood.storage.records import decision_key

@@ -15,9 +15,9 @@ from typing import Any
 
 import story
 from folder import FolderObjectStore
-from stillgood.steps.promote import Deciding
+from stillgood.steps.promote.promote import Deciding
 from stillgood.storage.codec import sha256
-from stillgood.storage.faulty import FaultyObjectStore
+from stillgood.testing.faulty import FaultyObjectStore
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = {"promote": story.PROMOTE, "rollback": story.ROLLBACK, "monitor": story.WINDOW}

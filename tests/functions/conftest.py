@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stillgood.aws.wiring import predict as wiring
 from stillgood.domain.errors import StoreUnavailable
 from stillgood.storage.objects import MemoryObjectStore, Stored
+from stillgood.wiring import predict as wiring
 
 type Handler = Callable[[Any, Any], dict[str, Any]]
 

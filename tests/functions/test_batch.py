@@ -17,11 +17,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from stillgood.aws.s3_obstore import ObstoreObjectStore
-from stillgood.aws.wiring import batch as wiring
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidEvent, ObjectNotFound
-from stillgood.domain.model import Model
+from stillgood.domain.model.model import Model
 from stillgood.storage.objects import ObjectStore
+from stillgood.wiring import batch as wiring
 
 ROOT = Path(__file__).parents[2]
 EVENT: dict[str, Any] = json.loads((ROOT / "events/batch.json").read_text())
@@ -60,7 +60,7 @@ def store(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
 
 @pytest.fixture
 def handler() -> Callable[[dict[str, Any]], dict[str, Any]]:
-    spec = importlib.util.spec_from_file_location("batch_app", ROOT / "functions/predict/batch.py")
+    spec = importlib.util.spec_from_file_location("batch_app", ROOT / "functions/batch/app.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -9,17 +9,17 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from stillgood.aws.wiring import monitor as wiring
-from stillgood.domain.contract import Contract
-from stillgood.domain.decision import Pointer
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
+from stillgood.domain.drift.profile import build_reference
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid
-from stillgood.domain.frame import Frame
-from stillgood.domain.model import Calibration, Model, NumericTerm
-from stillgood.domain.profile import build_reference
-from stillgood.steps.effects import RecordedInvocations
+from stillgood.domain.model.model import Calibration, Model, NumericTerm
+from stillgood.domain.promotion.decision import Pointer
+from stillgood.steps.ports import RecordedInvocations
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.registry import POINTER_KEY
 from stillgood.storage.windows import capture_key
+from stillgood.wiring import monitor as wiring
 
 ROOT = Path(__file__).parents[2]
 EVENT = json.loads((ROOT / "events/monitor.json").read_text())

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "arn:aws:s3:::stillgood"
 ROLES = {
     "PredictFunction": ("predict/app.py", "predict", "api", "ObstoreObjectStore"),
-    "BatchFunction": ("predict/batch.py", "batch", "scoring", "ObstoreObjectStore"),
+    "BatchFunction": ("batch/app.py", "batch", "scoring", "ObstoreObjectStore"),
     "MonitorFunction": ("monitor/app.py", "monitor", "monitoring", "ObstoreObjectStore"),
     "TrainFunction": ("train/app.py", "train", "training", "Boto3ObjectStore"),
     "PromoteFunction": ("promote/app.py", "promote", "deciding", "ObstoreObjectStore"),
@@ -55,7 +55,11 @@ UNUSED = {
         "s3:AbortMultipartUpload",
         f"{BUCKET}/batch/*",
     ): "an output larger than a part, given up half-way",
-    ("MonitorFunction", "lambda:InvokeFunction", "PromoteFunction"): "only for a rollback; tests/steps/test_monitor.py",
+    (
+        "MonitorFunction",
+        "lambda:InvokeFunction",
+        "PromoteFunction",
+    ): "only for a rollback; tests/steps/monitor/test_monitor.py",
 }
 
 
@@ -120,7 +124,7 @@ def handlers(store: MemoryObjectStore, noted: Noted) -> Iterator[dict[str, Calla
         }.items():
             patch.setenv(name, value)
         for role, (file, module, deps, adapter) in ROLES.items():
-            wiring = importlib.import_module(f"stillgood.aws.wiring.{module}")
+            wiring = importlib.import_module(f"stillgood.wiring.{module}")
             patch.setattr(wiring, adapter, lambda *_, role=role, **__: Watched(store, noted.calls[role]))
             for invoker in ("LambdaInvoker", "InvokerOnDemand"):
                 if hasattr(wiring, invoker):

@@ -14,11 +14,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from stillgood.aws.s3_obstore import ObstoreObjectStore
-from stillgood.aws.wiring import predict as wiring
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import SettingsInvalid
-from stillgood.domain.model import Model
+from stillgood.domain.model.model import Model
 from stillgood.storage.objects import ObjectStore
+from stillgood.wiring import predict as wiring
 
 ROOT = Path(__file__).parents[2]
 
@@ -150,7 +150,7 @@ print(sorted(name for name in sys.modules if name.startswith("stillgood.training
 
 
 def test_a_cold_start_builds_no_validator_of_openapi() -> None:
-    """If it fails after an upgrade of Pydantic: it keeps its defaults elsewhere now, and stillgood/aws/defer_pydantic.py has to follow."""
+    """If it fails after an upgrade of Pydantic: it keeps its defaults elsewhere now, and stillgood/api/defer_pydantic.py has to follow."""
     code = "import app, fastapi.openapi.models as models; print(models.OpenAPI.__pydantic_complete__, models.OpenAPI(openapi='3.1.0', info={'title': 't', 'version': '1'}).info.title)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "functions/predict"), *sys.path])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

@@ -9,14 +9,14 @@ import boto3
 import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
-from stillgood.aws.wiring import promote as wiring
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid, UnknownVersion
-from stillgood.domain.frame import Frame
-from stillgood.domain.holdout import Holdout
-from stillgood.domain.model import Calibration, Model, NumericTerm
+from stillgood.domain.model.model import Calibration, Model, NumericTerm
+from stillgood.domain.promotion.holdout import Holdout
 from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, publish
 from stillgood.storage.codec import encode, sha256
+from stillgood.wiring import promote as wiring
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = Contract.from_dict(

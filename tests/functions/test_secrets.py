@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from stillgood.aws import logs
 from stillgood.aws.s3_obstore import ObstoreObjectStore
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import StillgoodError
-from stillgood.domain.model import Model
+from stillgood.domain.model.model import Model
 
 PREDICT = json.loads((Path(__file__).parents[2] / "events/predict.json").read_text())
 SECRETS = {
@@ -79,7 +79,7 @@ def test_a_failing_s3_that_quotes_credentials_is_not_quoted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     store = ObstoreObjectStore("stillgood", endpoint_url=telltale_s3)
-    monkeypatch.setattr("stillgood.aws.wiring.predict.ObstoreObjectStore", lambda *_, **__: store)
+    monkeypatch.setattr("stillgood.wiring.predict.ObstoreObjectStore", lambda *_, **__: store)
     event = {**PREDICT, "headers": {**PREDICT["headers"], "authorization": "Bearer eyJ.never.told"}}
     told = [predict_function(event, None)]
     assert told[0]["statusCode"] == 503

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from stillgood.aws.s3_obstore import ObstoreObjectStore
-from stillgood.domain.contract import Contract
-from stillgood.domain.decision import Draft, Release
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import StoreUnavailable
-from stillgood.domain.model import Model
+from stillgood.domain.model.model import Model
+from stillgood.domain.promotion.decision import Draft, Release
 from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.objects import ObjectStore

@@ -8,9 +8,9 @@ from pathlib import Path
 import boto3
 import pytest
 from moto import mock_aws
-from stillgood.aws.wiring import train as wiring
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid, TooFewRows
-from stillgood.steps.effects import RecordedInvocations
+from stillgood.steps.ports import RecordedInvocations
+from stillgood.wiring import train as wiring
 
 from local.datasets import contract_text, telco
 
@@ -32,7 +32,7 @@ def handler():
 def invoked(monkeypatch):
     """What promote would be invoked with."""
     recorded = RecordedInvocations()
-    monkeypatch.setattr("stillgood.aws.wiring.train.LambdaInvoker", lambda functions: recorded)
+    monkeypatch.setattr("stillgood.wiring.train.LambdaInvoker", lambda functions: recorded)
     return recorded
 
 

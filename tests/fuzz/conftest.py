@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from stillgood.api.app import create_app
+from stillgood.api.gateway import LambdaHandler, lambda_handler
+from stillgood.api.labels import labels_route
 from stillgood.aws.capture import Capture
-from stillgood.aws.gateway import LambdaHandler, lambda_handler
-from stillgood.aws.http import create_app
-from stillgood.aws.http_labels import labels_route
-from stillgood.domain.contract import Contract
-from stillgood.domain.model import Model
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.model.model import Model
 from stillgood.steps.predict import Serving
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.objects import MemoryObjectStore, ObjectStore
@@ -68,7 +68,7 @@ def handler(
     draw_model: Callable[[Contract, str], Model],
     enthrone: Callable[[ObjectStore, Model], None],
 ) -> Iterator[LambdaHandler]:
-    """predict's Lambda handler, wired as ``aws/wiring/predict.py`` wires it, over a store in memory with a champion."""
+    """predict's Lambda handler, wired as ``wiring/predict.py`` wires it, over a store in memory with a champion."""
     enthrone(store, draw_model(telco, "20261123-fuzz"))
     numbers, times = itertools.count(1), itertools.count()
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from stillgood.aws.openapi import document
-from stillgood.domain.contract import Contract
+from stillgood.api.openapi import document
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import ContractInvalid, ModelUnusable, StillgoodError
-from stillgood.domain.model import Model
+from stillgood.domain.model.model import Model
 from stillgood.storage.codec import decode, decode_any, encode
 from stillgood.storage.objects import MemoryObjectStore, Stored
 from stillgood.storage.records import POINTER_KEY, decision_key, read_decision, read_pointer

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stillgood.aws.gateway import LambdaHandler
+from stillgood.api.gateway import LambdaHandler
 from stillgood.domain.errors import InvalidEvent, StillgoodError
-from stillgood.domain.policy import POLICIES
-from stillgood.steps.batch import OUTPUT_PREFIX, Scoring
-from stillgood.steps.monitor import Monitoring
-from stillgood.steps.promote import Deciding
-from stillgood.steps.train import Training
+from stillgood.domain.policy.policies import POLICIES
+from stillgood.steps.batch.batch import OUTPUT_PREFIX, Scoring
+from stillgood.steps.monitor.monitor import Monitoring
+from stillgood.steps.promote.promote import Deciding
+from stillgood.steps.train.train import Training
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.objects import MemoryObjectStore
 
@@ -82,7 +82,7 @@ def handlers(store: MemoryObjectStore, handler: LambdaHandler) -> dict[str, Call
 
     wired: dict[str, tuple[str, Callable[[], Any]]] = {
         "predict/app.py": ("api", lambda: handler),
-        "predict/batch.py": ("scoring", lambda: Scoring(store, ChampionSource(store, clock, 0), clock)),
+        "batch/app.py": ("scoring", lambda: Scoring(store, ChampionSource(store, clock, 0), clock)),
         "monitor/app.py": ("monitoring", lambda: Monitoring(store, Sent(), clock, print, POLICIES["guarded"])),
         "train/app.py": ("training", lambda: Training(store, Sent(), clock, tracking=None)),  # type: ignore[arg-type]
         "promote/app.py": ("deciding", lambda: Deciding(store, clock)),
@@ -101,7 +101,7 @@ def handlers(store: MemoryObjectStore, handler: LambdaHandler) -> dict[str, Call
         ("predict/app.py", "predict"),
         ("predict/app.py", "labels"),
         ("predict/app.py", "status"),
-        ("predict/batch.py", "batch"),
+        ("batch/app.py", "batch"),
         ("monitor/app.py", "monitor"),
         ("train/app.py", "train"),
         ("train/app.py", "recalibrate"),
@@ -165,7 +165,7 @@ def test_batch_reads_and_writes_below_its_own_prefix_whatever_key_it_is_given(
         {"detail": {"object": {"key": key}}},
     ):
         try:
-            handlers["predict/batch.py"](event, Context())
+            handlers["batch/app.py"](event, Context())
         except StillgoodError as error:
             assert error.slug in ("invalid-event", "object-not-found")  # noqa: PT017
     written = {info.key for info in store.list("")} - before

@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from stillgood.aws.gateway import LambdaHandler
-from stillgood.domain.contract import Contract
+from stillgood.api.gateway import LambdaHandler
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
+from stillgood.domain.drift.reference import build_reference
 from stillgood.domain.errors import InvalidEvent
-from stillgood.domain.frame import Frame
-from stillgood.domain.reference import build_reference
-from stillgood.steps.batch import Scoring, batch
-from stillgood.steps.captures import CaptureReader
-from stillgood.steps.labels import take_incoming
+from stillgood.steps.batch.batch import Scoring, batch
+from stillgood.steps.labels.ingest import take_incoming
+from stillgood.steps.monitor.captures import CaptureReader
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import encode
 from stillgood.storage.labels import INCOMING_PREFIX, ledger, read_batch

@@ -15,7 +15,8 @@ import yaml
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from local import cloud, keep
+from local import cloud
+from local import up as keep
 from local.cloud import ROOT
 from local.deploy import Stack, bring_up
 from local.package import _TemplateLoader

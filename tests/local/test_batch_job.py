@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from local import cloud, customers, datasets, keep
+from local import cloud, customers, datasets
+from local import up as keep
 from local.deploy import Stack, bring_up
-from local.proxy import CHANGED, Proxy, Refusal
+from local.fault_proxy import CHANGED, Proxy, Refusal
 
 pytestmark = pytest.mark.deployed
 

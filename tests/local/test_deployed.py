@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from stillgood.storage.registry import Registry
 
-from local import cloud, customers, datasets, keep
+from local import cloud, customers, datasets
+from local import up as keep
 from local.api import Api
 from local.deploy import Stack, bring_up
 

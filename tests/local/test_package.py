@@ -39,7 +39,7 @@ def test_the_layer_holds_the_library_where_lambda_looks_for_it() -> None:
 def test_a_function_holds_its_handlers_and_no_build_files() -> None:
     resources, uploaded = package()
     archive = uploaded[resources["PredictFunction"]["Properties"]["CodeUri"]["Key"]]
-    assert names(archive) == {"app.py", "batch.py"}
+    assert names(archive) == {"app.py"}
 
 
 def test_the_same_code_gives_the_same_artifacts() -> None:

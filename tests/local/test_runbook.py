@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from local import cloud, customers, datasets, keep
+from local import cloud, customers, datasets
+from local import up as keep
 from local.api import Api
 from local.cloud import ROOT
 from local.deploy import STACK, Stack, bring_up

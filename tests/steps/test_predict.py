@@ -7,9 +7,9 @@ from itertools import count
 from typing import Any
 
 import pytest
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidRows, MalformedRequest, NoChampion, RequestTooLarge
-from stillgood.domain.model import Model
+from stillgood.domain.model.model import Model
 from stillgood.steps.predict import MAX_VIOLATIONS, Serving, contract, describe, predict, status
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.objects import MemoryObjectStore, ObjectStore

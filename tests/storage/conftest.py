@@ -9,7 +9,7 @@ from moto import mock_aws
 from moto.server import ThreadedMotoServer
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
 from stillgood.aws.s3_obstore import ObstoreObjectStore
-from stillgood.domain.decision import Draft, Release
+from stillgood.domain.promotion.decision import Draft, Release
 from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key
 from stillgood.storage.codec import sha256
 from stillgood.storage.objects import MemoryObjectStore, ObjectStore

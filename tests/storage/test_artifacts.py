@@ -14,8 +14,8 @@ from stillgood.storage.artifacts import (
     publish,
     read_artifact,
 )
-from stillgood.storage.faulty import Crashed, FaultyObjectStore
 from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 FILES = {MODEL: b"m", METRICS: b"t", REFERENCE: b"r", HOLDOUT: b"h", CARD: b"c"}
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stillgood.domain.decision import Draft
+from stillgood.domain.promotion.decision import Draft
 from stillgood.storage.audit import check_inputs, verify
 from stillgood.storage.codec import encode, sha256
-from stillgood.storage.faulty import Crashed, FaultyObjectStore
 from stillgood.storage.objects import MemoryObjectStore, ObjectStore
 from stillgood.storage.records import POINTER_KEY, decision_key, request_key
 from stillgood.storage.registry import Registry
+from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 Make = Callable[[str, str], Draft]
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from stillgood.domain.contract import Contract, Feature, Target
-from stillgood.domain.decision import Draft, Release
+from stillgood.domain.contract.contract import Contract, Feature, Target
 from stillgood.domain.errors import ModelUnusable, NoChampion, StillgoodError, StoreUnavailable
-from stillgood.domain.model import Calibration, Model, NumericTerm
+from stillgood.domain.model.model import Calibration, Model, NumericTerm
+from stillgood.domain.promotion.decision import Draft, Release
 from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import encode, sha256

@@ -5,8 +5,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from stillgood.domain.contract import Contract
-from stillgood.steps.replay import replay
+from stillgood.domain.contract.contract import Contract
+from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.champion import load_model
 from stillgood.storage.objects import MemoryObjectStore

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from stillgood.domain.decision import Draft, Release
 from stillgood.domain.errors import PreconditionFailed
+from stillgood.domain.promotion.decision import Draft, Release
 from stillgood.storage.audit import verify
 from stillgood.storage.objects import MemoryObjectStore, ObjectInfo, ObjectStore, Stored
 from stillgood.storage.records import POINTER_KEY, read_pointer

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Literal
 
 import pytest
-from stillgood.domain.decision import Draft, Pointer, Release
 from stillgood.domain.errors import ModelUnusable, PreconditionFailed, StoreUnavailable
+from stillgood.domain.promotion.decision import Draft, Pointer, Release
 from stillgood.storage.audit import verify
 from stillgood.storage.codec import encode
-from stillgood.storage.faulty import Crashed, FaultyObjectStore
 from stillgood.storage.objects import MemoryObjectStore, ObjectStore
 from stillgood.storage.records import POINTER_KEY, decision_key, decision_number, request_key
 from stillgood.storage.registry import Head, Registry
+from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 Make = Callable[[str, str], Draft]
 

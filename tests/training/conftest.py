@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping
 
 import pytest
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 
 SHOP = {
     "format": "stillgood.contract",

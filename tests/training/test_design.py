@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import ContractInvalid
-from stillgood.domain.frame import Frame
-from stillgood.domain.model import Calibration, Model
-from stillgood.domain.model_columns import contributions, logits
+from stillgood.domain.model.model import Calibration, Model
+from stillgood.domain.model.vectorised import contributions, logits
 from stillgood.training.design import design, encode, terms_of
 
 from tests.training.conftest import SHOP

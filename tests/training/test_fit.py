@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import NotEnoughData, OneClassOnly
-from stillgood.domain.evaluation import evaluate, roc_auc
-from stillgood.domain.frame import Frame
-from stillgood.domain.model_columns import logits
+from stillgood.domain.model.evaluation import evaluate, roc_auc
+from stillgood.domain.model.vectorised import logits
 from stillgood.storage.codec import encode
 from stillgood.training.fit import calibrate, fit, folds, version_of
 

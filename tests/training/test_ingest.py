@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import OneClassOnly, TooFewRows
 from stillgood.training.ingest import ingest, require_enough
 

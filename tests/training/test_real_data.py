@@ -9,9 +9,9 @@ from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from stillgood.domain.contract import Contract
-from stillgood.domain.frame import NULL, UNSEEN
-from stillgood.domain.model_columns import decisions, logits, probabilities, scores
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import NULL, UNSEEN
+from stillgood.domain.model.vectorised import decisions, logits, probabilities, scores
 from stillgood.storage.codec import encode
 from stillgood.training.fit import Fitted, fit
 from stillgood.training.ingest import Ingested, ingest

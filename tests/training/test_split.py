@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stillgood.domain.contract import TrainingRules
+from stillgood.domain.contract.contract import TrainingRules
 from stillgood.training.split import is_holdout, split
 
 RULES = TrainingRules(holdout_fraction=0.2, holdout_rows=3)

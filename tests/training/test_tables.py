@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 from stillgood.training.tables import read_table
 
 KEY = "data/2026-11-01/shop.csv"

@@ -66,7 +66,7 @@ def test_without_a_uri_nothing_is_tracked(uri):
 
 
 def test_train_does_not_import_mlflow_before_it_is_asked_to_track():
-    code = "import sys; import stillgood.steps.train; print('mlflow' in sys.modules)"
+    code = "import sys; import stillgood.steps.train.train; print('mlflow' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
 
 

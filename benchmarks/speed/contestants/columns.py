@@ -7,9 +7,9 @@ import time
 sys.path[:0] = sys.argv[4:]
 import numpy as np  # noqa: E402  # from the package
 from scipy.stats import ks_2samp  # noqa: E402
-from stillgood.domain.placed import Placed  # noqa: E402
-from stillgood.domain.reference import Distribution  # noqa: E402
-from stillgood.domain.two_sample import kolmogorov_smirnov  # noqa: E402
+from stillgood.domain.drift.histograms import Placed  # noqa: E402
+from stillgood.domain.drift.reference import Distribution  # noqa: E402
+from stillgood.domain.drift.two_sample import kolmogorov_smirnov  # noqa: E402
 
 rows, width, repeats = map(int, sys.argv[1:4])
 chance = np.random.default_rng(0)

@@ -10,9 +10,9 @@ import time
 
 sys.path[:0] = sys.argv[3:]
 handler = importlib.import_module("app").handler
-from stillgood.aws.wiring.promote import deciding  # noqa: E402
-from stillgood.steps.promotion_case import gather  # noqa: E402
+from stillgood.steps.promote.gather import gather  # noqa: E402
 from stillgood.storage.registry import Registry  # noqa: E402
+from stillgood.wiring.promote import deciding  # noqa: E402
 
 event, deps = json.loads(sys.argv[2]), deciding()
 pointer = Registry(deps.store).pointer()  # opens the connection, for either contestant

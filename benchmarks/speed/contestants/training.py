@@ -38,7 +38,8 @@ def ours():
 
         mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).search_experiments()
     from stillgood.aws.invoke import LambdaInvoker
-    from stillgood.steps import candidate, train
+    from stillgood.steps.train import publish as candidate
+    from stillgood.steps.train import train
     from stillgood.training import fit
 
     LambdaInvoker.invoke = lambda self, step, event: None

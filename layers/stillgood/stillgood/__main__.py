@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidRows, StillgoodError
 
 if TYPE_CHECKING:  # each command imports what it needs
@@ -75,7 +75,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _draft(arguments: argparse.Namespace) -> int:
-    from stillgood.domain.contract_draft import draft
+    from stillgood.domain.contract.draft import draft
 
     made = draft(
         _rows(arguments.rows),
@@ -124,7 +124,7 @@ def _replayed(word: str) -> str:
 
 def _replay(store: "ObjectStore", word: str) -> bool:
     """Whether every decision asked about came out the same."""
-    from stillgood.steps.replay import replay
+    from stillgood.steps.promote.replay import replay
 
     tried = same = 0
     for one in replay(store, None if word == "all" else [int(word)]):
@@ -136,7 +136,7 @@ def _replay(store: "ObjectStore", word: str) -> bool:
 
 def _list_quarantine(arguments: argparse.Namespace) -> int:
     from stillgood.aws.s3_boto3 import Boto3ObjectStore
-    from stillgood.steps.quarantine import listing
+    from stillgood.steps.labels.quarantine import listing
 
     for one in listing(Boto3ObjectStore(arguments.bucket)):
         print(f"{one.key}: {one.rows} rows; " + ", ".join(f"{count} by {rule}" for rule, count in one.rules.items()))
@@ -145,7 +145,7 @@ def _list_quarantine(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     from stillgood.aws.s3_boto3 import Boto3ObjectStore
-    from stillgood.steps.quarantine import export
+    from stillgood.steps.labels.quarantine import export
 
     print(export(Boto3ObjectStore(arguments.bucket), arguments.key), end="")
     return 0
@@ -155,7 +155,7 @@ def _reingest(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
     from stillgood.aws.s3_boto3 import Boto3ObjectStore
-    from stillgood.steps.quarantine import reingest
+    from stillgood.steps.labels.quarantine import reingest
     from stillgood.storage.codec import decode_any
 
     store = Boto3ObjectStore(arguments.bucket)

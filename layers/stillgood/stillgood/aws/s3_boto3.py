@@ -16,7 +16,7 @@ from botocore.exceptions import (
     IncompleteReadError,
 )
 
-from stillgood.aws.attempts import Attempts, TransientError
+from stillgood.aws.retries import Attempts, TransientError
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from stillgood.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWriter, Stored, checked_key
 

@@ -19,8 +19,8 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from stillgood.aws import container_credentials
-from stillgood.aws.attempts import Attempts, TransientError
+from stillgood.aws import credentials as container_credentials
+from stillgood.aws.retries import Attempts, TransientError
 from stillgood.domain.errors import ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from stillgood.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWriter, Stored, checked_key
 

@@ -1,4 +1,4 @@
-"""Every error of the lifecycle, in one hierarchy, mapped to HTTP in one place (``aws/http.py``).
+"""Every error of the lifecycle, in one hierarchy, mapped to HTTP in one place (``api/app.py``).
 
 StillgoodError
 ├── SettingsInvalid        an environment variable is missing or malformed

@@ -7,12 +7,12 @@ from datetime import datetime
 from math import inf, isfinite
 from typing import Any, Protocol
 
-from stillgood.domain.contract import Checked, Contract, Violation
+from stillgood.domain.contract.contract import Checked, Contract, Violation
+from stillgood.domain.contract.json_rows import parse_rows
+from stillgood.domain.contract.row_check import shorten
 from stillgood.domain.errors import InvalidRows, StillgoodError
-from stillgood.domain.model import Model, Score
-from stillgood.domain.row_check import shorten
-from stillgood.domain.rows import parse_rows
-from stillgood.steps.effects import Clock
+from stillgood.domain.model.model import Model, Score
+from stillgood.steps.ports import Clock
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.windows import iso
 

@@ -8,8 +8,8 @@ out this way: keep its versions (or an object lock) for that.
 from dataclasses import dataclass
 from typing import Literal
 
-from stillgood.domain.decision import Decision
 from stillgood.domain.errors import ModelUnusable, ObjectNotFound
+from stillgood.domain.promotion.decision import Decision
 from stillgood.storage.codec import sha256
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.records import (

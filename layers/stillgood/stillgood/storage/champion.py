@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from stillgood.domain.decision import Pointer, Release
 from stillgood.domain.errors import ContractInvalid, ModelUnusable, NoChampion, ObjectNotFound, StillgoodError
-from stillgood.domain.model import Model
+from stillgood.domain.model.model import Model
+from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.storage.codec import decode, sha256
 from stillgood.storage.objects import ObjectStore, Stored
 from stillgood.storage.records import POINTER_KEY, read_pointer

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 
+from stillgood.domain.contract.labels import Label, RefusedLabel
 from stillgood.domain.errors import ModelUnusable, ObjectExists
-from stillgood.domain.labels import Label, RefusedLabel
 from stillgood.storage.codec import encode
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 

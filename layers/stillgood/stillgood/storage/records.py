@@ -3,8 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
-from stillgood.domain.decision import Decision, Pointer, PointerMark
 from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.promotion.decision import Decision, Pointer, PointerMark
 from stillgood.storage.codec import decode, decode_any, encode, sha256
 from stillgood.storage.objects import Stored
 

@@ -1,8 +1,8 @@
 """The frozen reference profile of a version, as monitoring reads it."""
 
-from stillgood.domain.decision import Pointer
+from stillgood.domain.drift.reference import Reference
 from stillgood.domain.errors import ModelUnusable, ObjectNotFound
-from stillgood.domain.reference import Reference
+from stillgood.domain.promotion.decision import Pointer
 from stillgood.storage.codec import decode
 from stillgood.storage.objects import ObjectStore
 

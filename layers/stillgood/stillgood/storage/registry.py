@@ -20,7 +20,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from stillgood.domain.decision import Decision, Draft, Pointer, PointerMark, decided
 from stillgood.domain.errors import (
     ModelUnusable,
     ObjectExists,
@@ -28,6 +27,7 @@ from stillgood.domain.errors import (
     PreconditionFailed,
     StoreUnavailable,
 )
+from stillgood.domain.promotion.decision import Decision, Draft, Pointer, PointerMark, decided
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.objects import ObjectStore, Stored
 from stillgood.storage.records import (

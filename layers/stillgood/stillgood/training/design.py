@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import ContractInvalid
-from stillgood.domain.frame import Frame
-from stillgood.domain.model import CategoricalTerm, NumericTerm, Term
+from stillgood.domain.model.model import CategoricalTerm, NumericTerm, Term
 
 type Floats = npt.NDArray[np.float64]
 

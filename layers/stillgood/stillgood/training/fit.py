@@ -15,12 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency, without types
 
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import NotEnoughData, OneClassOnly
-from stillgood.domain.evaluation import Metrics, evaluate, roc_auc, threshold_for_contract
-from stillgood.domain.frame import Frame
-from stillgood.domain.model import Calibration, Model
-from stillgood.domain.model_columns import scores
+from stillgood.domain.model.evaluation import Metrics, evaluate, roc_auc, threshold_for_contract
+from stillgood.domain.model.model import Calibration, Model
+from stillgood.domain.model.vectorised import scores
 from stillgood.training.design import design, encode, terms_of
 
 FOLDS = 5

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stillgood.domain.contract import Contract
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Column, Frame
+from stillgood.domain.contract.row_check import Violation
 from stillgood.domain.errors import OneClassOnly, TooFewRows
-from stillgood.domain.frame import Column, Frame
-from stillgood.domain.row_check import Violation
-from stillgood.training.judge import Bools, Ints, Part, judge, raw_rows
 from stillgood.training.tables import Refused, read_table
+from stillgood.training.validate import Bools, Ints, Part, judge, raw_rows
 
 __all__ = ["Ingested", "Refused", "ingest", "require_enough"]
 

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency, without types
 
-from stillgood.domain.contract import TrainingRules
-from stillgood.domain.evaluation import evaluate, threshold_for_contract
-from stillgood.domain.frame import Frame
-from stillgood.domain.model import Model
-from stillgood.domain.model_columns import logits, probabilities
+from stillgood.domain.contract.contract import TrainingRules
+from stillgood.domain.contract.frame import Frame
+from stillgood.domain.model.evaluation import evaluate, threshold_for_contract
+from stillgood.domain.model.model import Model
+from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.training.fit import Fitted, calibrate
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stillgood.domain.contract import TrainingRules
+from stillgood.domain.contract.contract import TrainingRules
 
 
 @dataclass(frozen=True, slots=True, eq=False)

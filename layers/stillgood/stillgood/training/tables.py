@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stillgood.domain.contract import Contract
-from stillgood.domain.row_check import Violation, shorten
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.row_check import Violation, shorten
 
 SUFFIX = ".csv"
 # No text that is read holds it, so it can mark where a text ends.

@@ -1,0 +1,1 @@
+"""What a row is: the contract, its checks, and rows and labels read by it."""

@@ -1,0 +1,1 @@
+"""What a window of predictions looks like beside the reference."""

@@ -1,0 +1,224 @@
+"""Has the data moved? Every feature, the score and the confidence against the reference, with the reason for each verdict.
+
+A p value alone cries wolf: with 19 features one of them is below .05 in most harmless windows, and with enough rows always.
+So a check counts as drifted only when its p value survives Holm's correction over all checks *and* its effect is large.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from stillgood.domain.drift.confidence import Confidence, compare_confidence, compare_confidence_between
+from stillgood.domain.drift.profile import Levels, Placed, Profile, Reference
+from stillgood.domain.drift.two_sample import (
+    Statistic,
+    chi_square,
+    holm,
+    kolmogorov_smirnov,
+    kolmogorov_smirnov_between,
+)
+
+Test = Literal["ks", "chi_square", "missing", "unseen", "score", "confidence"]
+DISTRIBUTION_TESTS: frozenset[Test] = frozenset({"ks", "chi_square"})
+QUALITY_TESTS: frozenset[Test] = frozenset({"missing", "unseen"})
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What counts as drift. ``alpha``: chance of any false alarm among all checks. ``effect``: least distance (0 to 1).
+
+    ``leave_effect``: hysteresis; what drifted in the window before goes on drifting while its effect is above this.
+    ``confidence_effect``: least relative change of mean confidence.
+    """
+
+    alpha: float = 0.01
+    effect: float = 0.05
+    leave_effect: float = 0.04
+    confidence_effect: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One test of one subject: a feature, or the ``score`` over all of them.
+
+    ``p`` and ``p_adjusted`` 0 to 1; ``effect`` is D (ks, score), total variation (chi_square), the difference of shares
+    (missing, unseen) or the relative change of the mean (confidence), all 0 or more; ``least_effect`` what it must exceed.
+    ``rows`` and ``reference_rows`` with a value. ``outside``: share of rows beyond anything in the reference, None where
+    it has no meaning. ``season``: the same test against the season before, if there was one.
+    """
+
+    subject: str
+    test: Test
+    statistic: float
+    p: float
+    p_adjusted: float
+    effect: float
+    alpha: float
+    least_effect: float
+    rows: int
+    reference_rows: int
+    outside: float | None
+    season: Statistic | None
+    drifted: bool
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Names the check in state and reasons, such as ``tenure:ks``."""
+        return f"{self.subject}:{self.test}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """Every check of a window, and what the drifted ones say."""
+
+    checks: tuple[Check, ...]
+    confidence: Confidence
+    thresholds: Thresholds
+
+    @property
+    def drifted(self) -> tuple[Check, ...]:
+        """Checks of distributions, score and confidence that drifted, largest effect first: the world may have changed."""
+        found = [check for check in self.checks if check.drifted and check.test not in QUALITY_TESTS]
+        return tuple(sorted(found, key=lambda check: -check.effect))
+
+    @property
+    def faults(self) -> tuple[Check, ...]:
+        """Checks of missing and unseen values that drifted upwards, largest effect first: something upstream broke."""
+        found = [check for check in self.checks if check.drifted and check.test in QUALITY_TESTS]
+        return tuple(sorted(found, key=lambda check: -check.effect))
+
+    @property
+    def share(self) -> float:
+        """Share of features whose distribution drifted, 0 to 1."""
+        features = [check.drifted for check in self.checks if check.test in DISTRIBUTION_TESTS]
+        return sum(features) / len(features) if features else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "checks": [check.to_dict() for check in self.checks],
+            "drifted": [check.name for check in self.drifted],
+            "faults": [check.name for check in self.faults],
+            "share": self.share,
+            "confidence": asdict(self.confidence) | {"change": self.confidence.change},
+            "thresholds": asdict(self.thresholds),
+        }
+
+
+def detect_drift(
+    reference: Reference,
+    window: Profile,
+    thresholds: Thresholds = Thresholds(),
+    *,
+    standing: Collection[str] = (),
+    season: Profile | None = None,
+) -> DriftReport:
+    """All checks of ``window``, Holm-corrected together.
+
+    ``standing``: names of the checks that drifted in the window before; they get ``thresholds.leave_effect``.
+    ``season``: a profile of the same phase of the season before, against the same reference. A distribution that moved
+    from the reference but not from its own season is the season, not drift.
+    """
+    confidence = compare_confidence(reference, window.scores)
+    raw = [*_feature_checks(reference, window, season), *_score_checks(reference, window, season, confidence)]
+    adjusted = holm(np.array([check.p for check in raw]))
+    checks = []
+    for check, p_adjusted in zip(raw, adjusted, strict=True):
+        least = thresholds.confidence_effect if check.test == "confidence" else thresholds.effect
+        if check.name in standing:
+            least *= thresholds.leave_effect / thresholds.effect
+        checks.append(_judged(replace(check, p_adjusted=float(p_adjusted), alpha=thresholds.alpha, least_effect=least)))
+    return DriftReport(tuple(checks), confidence, thresholds)
+
+
+def _feature_checks(reference: Reference, window: Profile, season: Profile | None) -> Iterator[Check]:
+    for name, before in reference.numeric.items():
+        placed = window.numeric[name]
+        found = kolmogorov_smirnov(before, placed)
+        outside = placed.outside / placed.n if placed.n else 0.0
+        again = _placed_again(season.numeric[name], placed) if season else None
+        yield _check(name, "ks", found, placed.n, before.n, outside, again)
+        yield _share(name, "missing", (before.n, before.nulls), (placed.n, placed.nulls))
+    for name, levels in reference.categorical.items():
+        now = window.categorical[name]
+        *_, unseen_before, nulls_before = levels.counts.tolist()
+        *_, unseen, nulls = now.counts.tolist()
+        n, n_before = int(now.counts.sum()) - nulls, int(levels.counts.sum()) - nulls_before
+        again = _levels_again(season.categorical[name], now) if season else None
+        # Unseen values are a column of the table, nulls a test of their own: they mean that something broke.
+        found = chi_square(levels.counts[:-1], now.counts[:-1])
+        yield _check(name, "chi_square", found, n, n_before, None, again)
+        yield _share(name, "missing", (n_before, nulls_before), (n, nulls))
+        yield _share(name, "unseen", (n_before - unseen_before, unseen_before), (n - unseen, unseen))
+
+
+def _score_checks(
+    reference: Reference, window: Profile, season: Profile | None, confidence: Confidence
+) -> Iterator[Check]:
+    placed = window.scores.placed
+    found = kolmogorov_smirnov(reference.score, placed)
+    again = _placed_again(season.scores.placed, placed) if season else None
+    yield _check("score", "score", found, placed.n, reference.score.n, None, again)
+    sure = compare_confidence_between(season.scores, window.scores) if season and season.scores.n else None
+    yield _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, sure)
+
+
+def _placed_again(season: Placed, now: Placed) -> Statistic | None:
+    return kolmogorov_smirnov_between(season, now) if season.n else None
+
+
+def _levels_again(season: Levels, now: Levels) -> Statistic | None:
+    return chi_square(season.counts[:-1], now.counts[:-1]) if season.counts[:-1].any() else None
+
+
+def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int]) -> Check:
+    """Chi-square of the 2 x 2 table of (with, without); only a share that grew is a fault, so a fallen one has effect 0."""
+    found = chi_square(np.array(before), np.array(now))
+    grew = now[1] * sum(before) > before[1] * sum(now)
+    return _check(name, test, found if grew else replace(found, effect=0.0), sum(now), sum(before), None, None)
+
+
+def _check(
+    subject: str, test: Test, found: Statistic, rows: int, before: int, outside: float | None, season: Statistic | None
+) -> Check:
+    return Check(
+        subject, test, found.value, found.p, found.p, found.effect, 0.0, 0.0, rows, before, outside, season, False, ""
+    )
+
+
+def _judged(check: Check) -> Check:
+    significant, large = check.p_adjusted < check.alpha, check.effect > check.least_effect
+    seasonal = check.season is not None and not (
+        check.season.p < check.alpha and check.season.effect > check.least_effect
+    )
+    figures = f"effect {check.effect:.3f} (least {check.least_effect:.3f}), adjusted p {check.p_adjusted:.2g} (alpha {check.alpha:g})"
+    if check.rows == 0:
+        reason = "no values in the window to compare"
+    elif not significant and not large:
+        reason = f"as in the reference: {figures}"
+    elif not significant:
+        reason = f"too few rows to tell from chance: {figures}"
+    elif not large:
+        reason = f"real but too small to matter: {figures}"
+    elif seasonal:
+        reason = f"moved from the reference as it did a season ago: {figures}"
+    else:
+        reason = f"{_VERDICTS[check.test]}: {figures}"
+    if check.outside:
+        reason += f"; {check.outside:.1%} of the values lie outside the reference's range"
+    return replace(check, drifted=significant and large and not seasonal and check.rows > 0, reason=reason)
+
+
+_VERDICTS: dict[Test, str] = {
+    "ks": "the distribution moved",
+    "chi_square": "the mix of levels moved",
+    "missing": "more values are missing",
+    "unseen": "more values are of a level that the contract does not know",
+    "score": "the scores moved",
+    "confidence": "the model is more or less sure than it was",
+}

@@ -1,0 +1,1 @@
+"""The model as it is served, its threshold, and how well it does."""

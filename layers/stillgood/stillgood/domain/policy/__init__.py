@@ -1,0 +1,1 @@
+"""What monitor decides, and from which evidence."""

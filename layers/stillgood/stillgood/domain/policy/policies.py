@@ -1,0 +1,30 @@
+"""From evidence to an action: the policies by name, and what monitoring remembers of a decision.
+
+``seed`` is the plain rule: any drift or less confidence, then retrain. ``guarded`` asks first whether the data can be
+trusted, whether the finding lasts, and whether there is anything new to learn from. Both are pure functions of their
+arguments, so a decision can be replayed from its report.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stillgood.domain.policy.evidence import Action, Evidence, Policy, PolicyDecision
+from stillgood.domain.policy.guarded import Guarded, streaks
+from stillgood.domain.policy.simple import Seed
+from stillgood.domain.policy.state import MonitorState, Retrain
+
+__all__ = ["POLICIES", "Action", "Evidence", "Guarded", "Policy", "PolicyDecision", "Seed", "advance"]
+
+POLICIES: Mapping[str, Policy] = {"seed": Seed(), "guarded": Guarded()}
+_RETRAINS_KEPT = 100
+
+
+def advance(policy: Policy, evidence: Evidence, decision: PolicyDecision, state: MonitorState) -> MonitorState:
+    """The state after ``decision`` on a window that is not late. A retrain ends the streaks that led to it,
+    and so does a recalibration, which counts as one: both learn from the same labelled rows."""
+    guarded = policy if isinstance(policy, Guarded) else Guarded(thresholds=policy.thresholds)
+    after = replace(state, last_window=evidence.window, version=evidence.version)
+    if decision.action not in ("retrain", "recalibrate"):
+        return replace(after, streaks=streaks(guarded, evidence, state))
+    asked = Retrain(evidence.window, evidence.at, evidence.data_sha256, evidence.version)
+    return replace(after, streaks={}, retrains=(*state.retrains, asked)[-_RETRAINS_KEPT:])

@@ -1,0 +1,77 @@
+"""The drift report: every statistic, threshold and reason of one window, and the decision that was made of them. JSON-able."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stillgood.domain.contract.contract import Costs
+from stillgood.domain.drift.performance import expected_value
+from stillgood.domain.drift.profile import Profile, Reference
+from stillgood.domain.model.net_value import value_report
+from stillgood.domain.policy.evidence import Evidence, PolicyDecision
+from stillgood.domain.policy.state import MonitorState
+
+FORMAT = "stillgood.report"
+
+
+def build_report(
+    evidence: Evidence,
+    decision: PolicyDecision,
+    state: MonitorState,
+    window: Profile,
+    reference: Reference,
+    *,
+    span: Mapping[str, str],
+    made_at: str,
+    champion: Mapping[str, Any],
+    effect: Mapping[str, Any] | None,
+    season: str | None,
+    costs: Costs | None = None,
+) -> dict[str, Any]:
+    """``span``: the window's id, start and end. ``champion``: who served, by version and keys. ``state``: as it was before.
+
+    ``effect``: the step and event that the decision leads to. ``season``: id of the window that stood for the season.
+    ``costs``: of the contract; where it has any, ``value`` is what the champion's decisions are worth per 1,000 rows.
+    """
+    total = evidence.rows + evidence.refused
+    return {
+        "format": FORMAT,
+        "format_version": 1,
+        "window": dict(span),
+        "made_at": made_at,
+        "champion": dict(champion),
+        "season": season,
+        "rows": evidence.rows,
+        "rows_by_model": dict(window.models),
+        "champion_rows": window.scores.n,
+        "reference_rows": reference.rows,
+        "unreadable_records": window.unreadable,
+        "contract": {
+            "refused": evidence.refused,
+            "violation_rate": evidence.violation_rate,
+            "violations": [
+                {"field": name, "rule": rule, "rows": count, "share": count / total}
+                for (name, rule), count in sorted(evidence.violations.items(), key=lambda item: (-item[1], item[0]))
+            ],
+        },
+        "drift": evidence.drift.to_dict() if evidence.drift else None,
+        "estimated_performance": evidence.estimated.to_dict() if evidence.estimated else None,
+        "realised_performance": evidence.realised.to_dict() if evidence.realised else None,
+        "value": _value(evidence, window, costs),
+        "previous_gain": evidence.previous_gain.to_dict() if evidence.previous_gain else None,
+        "labels": dict(evidence.labels),
+        "decision": decision.to_dict(),
+        "effect": effect,
+        "state_before": state.to_dict(),
+    }
+
+
+def _value(evidence: Evidence, window: Profile, costs: Costs | None) -> dict[str, float] | None:
+    """``estimated`` by the probabilities of this window, ``realised`` by the labels that matured with it, where there are such figures."""
+    if costs is None:
+        return None
+    found = {}
+    if evidence.estimated is not None and window.scores.n:
+        found["estimated"] = expected_value(window.scores, costs)
+    if evidence.realised is not None:
+        found |= value_report(costs, {"realised": evidence.realised.metrics}) or {}
+    return found

@@ -1,0 +1,1 @@
+"""What promote decides, and how its decisions are recorded."""

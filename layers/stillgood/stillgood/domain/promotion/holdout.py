@@ -1,0 +1,42 @@
+"""The labelled rows that the gate scores both models on: ``models/<version>/holdout.json``, written by train, read by promote."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Holdout:
+    """``target`` int8[n] is 1 where the outcome is the positive one; rows are in the order of ``frame``."""
+
+    frame: Frame
+    target: npt.NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        if self.target.shape != (self.frame.n,):
+            raise ValueError(f"a holdout has one outcome a row, got {self.target.shape} for {self.frame.n} rows")
+        if not np.isin(self.target, (0, 1)).all():
+            raise ValueError("the outcomes of a holdout are 0 or 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able. Holds rows and nothing of the model, so the same rows are the same bytes: the gate counts attempts by their hash."""
+        return {
+            "format": "stillgood.holdout",
+            "format_version": 1,
+            "frame": self.frame.to_dict(),
+            "target": self.target.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, contract: Contract, raw: Mapping[str, Any]) -> Self:
+        """Raises KeyError, TypeError or ValueError for a malformed ``raw``."""
+        target = np.array(raw["target"])
+        if target.dtype.kind != "i" or not np.isin(target, (0, 1)).all():  # a cast would turn .9 into 0
+            raise ValueError("the outcomes of a holdout are 0 or 1")
+        return cls(Frame.from_dict(contract, raw["frame"]), target.astype(np.int8))

@@ -1,0 +1,1 @@
+"""Statistics by hand, held to SciPy by the tests."""

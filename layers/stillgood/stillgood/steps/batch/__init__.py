@@ -1,0 +1,1 @@
+"""batch: the champion over files."""

@@ -1,0 +1,198 @@
+"""The contract's check, a column at a time. What is plainly fine is accepted here; a row with anything else goes to ``Contract.check``.
+
+So there is one set of rules: this only remembers what the contract said of a value before, and compares plain numbers with their bounds.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import nan
+from types import NoneType
+from typing import Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from stillgood.domain.contract.contract import Checked, Contract, Feature
+from stillgood.domain.contract.frame import NULL, UNSEEN, Column, Frame
+from stillgood.steps.batch.readers.lines import MISSING, Chunk
+from stillgood.steps.batch.readers.text_columns import Coded, Packed
+
+MAX_REMEMBERED = 20_000  # values of one feature and type, so that memory stays flat
+_ODD = float("inf")  # no checked value is infinite
+_NUMERALS = re.compile("[0-9.+-]*")
+
+type Floats = NDArray[np.float64]
+type Memo = dict[object, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedChunk:
+    """``good[i]`` is the position in the chunk of row ``i`` of ``frame``; ``odd`` has the check of each row that was looked at singly."""
+
+    frame: Frame
+    good: list[int]
+    odd: dict[int, Checked]
+
+
+class ColumnCheck:
+    """Checks chunk after chunk of one input. ``text``: values are CSV text. ``extra`` as for ``Contract.check``."""
+
+    def __init__(self, contract: Contract, *, text: bool, extra: Literal["refuse", "ignore"]) -> None:
+        self._contract, self._text, self._extra = contract, text, extra
+        self._alone = {
+            one.name: replace(contract, features=(one,), slices=(), id_column=None, time_column=None)
+            for one in contract.features
+        }
+        self._label = replace(contract, features=(), slices=())
+        self._memos: dict[str, dict[type, Memo]] = {one.name: {} for one in contract.features}
+        self._codes = {
+            one.name: {level: float(code) for code, level in enumerate(one.levels)} for one in contract.features
+        }
+
+    def __call__(self, chunk: Chunk) -> CheckedChunk:
+        """Which rows keep the contract, as columns; and what is to be said of the others, and of those that were mended."""
+        features, n = self._contract.features, len(chunk.numbers)
+        read = {one.name: self._column(one, chunk.column(one.name)) for one in features}
+        suspect = np.zeros(n, np.bool_)
+        for column in read.values():
+            suspect |= np.isinf(column)
+        if self._extra == "refuse":
+            suspect |= self._misspelt(chunk)
+        odd = {index: self.row(chunk, index) for index in np.flatnonzero(suspect).tolist()}
+        frame = Frame(self._contract, n, {one.name: _typed(one, read[one.name]) for one in features})
+        if not odd:
+            return CheckedChunk(frame, list(range(n)), odd)
+        mended = [index for index, row in odd.items() if not row.violations]
+        singly = Frame.from_values(self._contract, (odd[index].values for index in mended))
+        for name, values in frame.columns.items():
+            values[mended] = singly.columns[name]
+        good = np.delete(np.arange(n), [index for index, row in odd.items() if row.violations])
+        return CheckedChunk(frame.take(good), good.tolist(), odd)
+
+    def row(self, chunk: Chunk, index: int) -> Checked:
+        """The contract's own word on one row."""
+        return self._contract.check(chunk.row(index), text=self._text, extra=self._extra)
+
+    def entity_ids(self, chunk: Chunk, rows: Sequence[int]) -> list[str | None]:
+        """The ids of some rows, as the contract reads them."""
+        name = self._contract.id_column
+        if name is None:
+            return [None] * len(rows)
+        column = chunk.column(name)
+        if isinstance(column, Coded | Packed):
+            column = column.texts()
+        given = column if len(rows) == len(column) else [column[index] for index in rows]
+        if set(map(type, given)) == {str}:
+            joined = "".join(given)  # type: ignore[arg-type]  # str alone
+            if "" not in given and joined.isascii() and joined.split() == [joined] and max(map(len, given)) < 100:  # type: ignore[arg-type]
+                return list(given)  # type: ignore[arg-type]  # most ids are short and plain, and the contract changes nothing in them
+        return [self._label.check({name: value}).entity_id for value in given]
+
+    def _misspelt(self, chunk: Chunk) -> NDArray[np.bool_]:
+        """bool[n]: whether a row has a name that the contract does not know."""
+        known, n = self._contract.columns, len(chunk.numbers)
+        if chunk.columns is not None:
+            return np.full(n, not known.issuperset(chunk.columns))
+        return np.fromiter((not known.issuperset(row) for row in chunk.rows), np.bool_, n)
+
+    def _column(self, feature: Feature, raw: Sequence[object]) -> Floats:
+        """float64[n]: the checked value, or a level's code; NaN for null, infinity for what the contract has to look at."""
+        if isinstance(raw, Coded):
+            return self._column(feature, raw.values)[raw.codes]
+        if isinstance(raw, Packed):
+            numbers = self._numbers(feature, raw, {str})
+            return self._column(feature, raw.texts()) if numbers is None else numbers
+        types = set(map(type, raw[:1] if self._text else raw))  # of CSV every cell is text, or none is there
+        if (numbers := self._numbers(feature, raw, types)) is not None:
+            return numbers
+        memos = self._memos[feature.name]
+        try:
+            if len(types) == 1:
+                memo = memos.setdefault(next(iter(types)), {})
+                return np.fromiter(map(memo.__getitem__, raw), np.float64, len(raw))
+            return np.fromiter([memos[type(value)][value] for value in raw], np.float64, len(raw))
+        except (KeyError, TypeError):  # a value that was not met before; a list or an object, which has no hash
+            if types == {str}:  # once for each
+                learnt = {value: self._learn(feature, value) for value in set(raw)}
+                return np.fromiter(map(learnt.__getitem__, raw), np.float64, len(raw))
+            return np.fromiter([self._learn(feature, value) for value in raw], np.float64, len(raw))
+
+    def _learn(self, feature: Feature, value: object) -> float:
+        """Ask the contract about one value, and remember what it said."""
+        # By type, because 1, 1.0 and True are one key to a dictionary and not to the contract.
+        memo = self._memos[feature.name].setdefault(type(value), {})
+        try:
+            if (known := memo.get(value)) is not None:
+                return known
+        except TypeError:
+            return _ODD
+        given = {} if value is MISSING else {feature.name: value}
+        checked = self._alone[feature.name].check(given, text=self._text, extra="ignore")
+        result = _ODD
+        if not checked.violations and not checked.repairs:
+            result = self._coded(feature, checked.values[feature.name])
+        if len(memo) >= MAX_REMEMBERED:
+            memo.clear()
+        memo[value] = result
+        return result
+
+    def _coded(self, feature: Feature, value: float | str | None) -> float:
+        if feature.kind == "categorical":
+            return float(NULL) if value is None else self._codes[feature.name].get(str(value), float(UNSEEN))
+        return nan if value is None else float(value)
+
+    def _numbers(self, feature: Feature, raw: Sequence[object], types: set[type]) -> Floats | None:
+        """The column if all of it is numbers or nothing, at the speed of NumPy; None if it has to be looked up."""
+        try:
+            values = self._floats(raw, types) if feature.kind in ("numeric", "integer") else None
+        except (ValueError, OverflowError):
+            return None
+        if values is None:
+            return None
+        low = -np.inf if feature.minimum is None else feature.minimum
+        high = np.inf if feature.maximum is None else feature.maximum
+        fine = (values >= low) & (values <= high)
+        if feature.kind == "integer":
+            fine &= values == np.floor(values)
+        missing = np.isnan(values)
+        if feature.nullable and feature.if_missing is None:
+            # NaN of text is a blank; a typed column may hold NaN as well, which is not nothing.
+            fine |= missing & (self._text or raw.count(None) == np.count_nonzero(missing))
+        return np.where(fine, values, _ODD)
+
+    def _floats(self, raw: Sequence[object], types: set[type]) -> Floats | None:
+        """Raises ValueError, OverflowError."""
+        if isinstance(raw, Packed):
+            return _unpacked(raw)
+        if self._text and types == {str}:
+            return _parsed(raw)  # type: ignore[arg-type]  # str alone
+        if not self._text and types <= {int, float, NoneType}:
+            return np.array(raw, np.float64)
+        return None
+
+
+def _unpacked(raw: Packed) -> Floats | None:
+    """As ``_parsed``, without a text of its own for each number; None also for "+1", ".5" and such, which JSON has not."""
+    if raw.data.tobytes().translate(None, b"0123456789.+-"):
+        return None
+    text = f",{raw.joined()},".replace(",,", ",null,").replace(",,", ",null,")  # twice, for blanks next to each other
+    return np.array(orjson.loads(f"[{text[1:-1]}]"), np.float64)
+
+
+def _parsed(raw: Sequence[str]) -> Floats | None:
+    """Plain decimals as numbers, blanks as NaN; None when there is anything else."""
+    # Of these characters Python's float makes what the contract makes: no "nan", "1_000", blanks or other scripts' digits.
+    if not _NUMERALS.fullmatch("".join(raw)):
+        return None
+    try:  # JSON's numbers are the same ones, and orjson reads them three times as fast
+        return np.array(orjson.loads(f"[{','.join([one or 'null' for one in raw])}]"), np.float64)
+    except orjson.JSONDecodeError:  # "+1", ".5" and such
+        return np.array([float(one or "nan") for one in raw])
+
+
+def _typed(feature: Feature, read: Floats) -> Column:
+    if feature.kind != "categorical":
+        return read
+    return np.where(np.isinf(read), NULL, read).astype(np.int32)

@@ -1,0 +1,1 @@
+"""Files as chunks of rows, one module a format."""

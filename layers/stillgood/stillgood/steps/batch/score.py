@@ -1,0 +1,137 @@
+"""Chunks of rows into lines of output: predictions and rejections, and the totals that must add up."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from math import exp
+from typing import Any
+
+import numpy as np
+import orjson
+
+from stillgood.domain.contract.contract import Violation
+from stillgood.domain.model.model import Model
+from stillgood.domain.model.vectorised import Floats, logits
+from stillgood.steps.batch.column_check import ColumnCheck
+from stillgood.steps.batch.readers.lines import Chunk
+from stillgood.steps.predict import answer, score
+
+_TRUTHS = np.array([b"false", b"true"], np.object_)
+
+
+@dataclass(slots=True)
+class Totals:
+    """``rows`` = ``predicted`` + ``rejected``; ``positive`` of the predicted.
+
+    ``rules`` counts what rejected rows broke, as "field: rule" or "rule"; ``repaired`` the values mended by the contract's rule, by field.
+    """
+
+    rows: int = 0
+    predicted: int = 0
+    positive: int = 0
+    rejected: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+    repaired: Counter[str] = field(default_factory=Counter)
+
+    def to_dict(self) -> dict[str, Any]:
+        counts = {"rows": self.rows, "predicted": self.predicted, "positive": self.positive, "rejected": self.rejected}
+        return {**counts, "rules": dict(self.rules), "repaired": dict(self.repaired)}
+
+
+class Scorer:
+    """Scores one input with one model.
+
+    ``job`` names the work: row ``n`` is prediction ``<job>-<n>`` however often it is done. ``reasons`` adds all that the API answers.
+    """
+
+    def __init__(self, model: Model, job: str, check: ColumnCheck, *, reasons: bool) -> None:
+        self._model, self._job, self._check, self._reasons = model, job, check, reasons
+        self.totals = Totals()
+
+    def score(self, chunk: Chunk) -> tuple[bytes, bytes]:
+        """JSON lines for the rows that were predicted, and for those that were rejected, each in the order of the input."""
+        checked = self._check(chunk)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is rejected below
+            logit = logits(self._model, checked.frame)
+        finite = np.isfinite(logit)
+        broken = {index: row.violations for index, row in checked.odd.items() if row.violations}
+        for place in np.flatnonzero(~finite).tolist():
+            index = checked.good[place]
+            broken[index] = score(self._model, self._check.row(chunk, index))[0].violations
+        predicted = [index for index in checked.good if index not in broken] if broken else checked.good
+        rejected = {
+            one.number: _rejected(one.number, [Violation("", one.rule, None, one.message)], one.raw)
+            for one in chunk.unreadable
+        }
+        rejected |= {chunk.numbers[i]: _rejected(chunk.numbers[i], found, chunk.row(i)) for i, found in broken.items()}
+        totals = self.totals
+        totals.rows += len(predicted) + len(rejected)
+        totals.predicted += len(predicted)
+        totals.rejected += len(rejected)
+        totals.positive += int(np.count_nonzero(logit[finite] >= self._model.threshold_logit))
+        totals.rules.update(one.rule for one in chunk.unreadable)
+        totals.rules.update(self._name(one) for found in broken.values() for one in found)
+        totals.repaired.update(one.field for i, row in checked.odd.items() if i not in broken for one in row.repairs)
+        lines = self._explained(chunk, predicted) if self._reasons else self._plain(chunk, predicted, logit[finite])
+        return lines, b"".join(rejected[number] for number in sorted(rejected))
+
+    def _name(self, violation: Violation) -> str:
+        # Names that are not the contract's come from outside: they are not counted one by one, which could fill the memory.
+        known = violation.field in self._model.contract.columns
+        return f"{violation.field}: {violation.rule}" if known else violation.rule
+
+    def _plain(self, chunk: Chunk, predicted: Sequence[int], logit: Floats) -> bytes:
+        if not predicted:
+            return b""
+        calibration, numbers = self._model.calibration, chunk.numbers
+        places = _each(numbers if len(predicted) == len(numbers) else [numbers[index] for index in predicted])
+        columns = (
+            places,
+            places,
+            _each(self._check.entity_ids(chunk, predicted)),
+            _each(_sigmoids(calibration.slope * logit + calibration.intercept)),
+            _TRUTHS[(logit >= self._model.threshold_logit).view(np.int8)].tolist(),
+            _each(_sigmoids(logit)),
+            _each(logit),
+        )
+        # Every value as orjson writes it, but a column at a time: a sixth of the time of a dictionary a row.
+        line = f'{{"row":%s,"prediction_id":"{self._job}-%s","entity_id":%s,"probability":%s,"decision":%s,"score":%s,"logit":%s}}\n'
+        return _filled(line.encode(), columns)
+
+    def _explained(self, chunk: Chunk, predicted: Sequence[int]) -> bytes:
+        lines = []
+        for index in predicted:
+            number = chunk.numbers[index]
+            row = self._check.row(chunk, index)
+            given = answer(self._model, row, self._model.score(row.values), f"{self._job}-{number}")
+            lines.append(orjson.dumps({"row": number, **given}, option=orjson.OPT_APPEND_NEWLINE))
+        return b"".join(lines)
+
+
+def _filled(line: bytes, columns: Sequence[Sequence[bytes]]) -> bytes:
+    """``line`` for every row, its ``%s`` being the values of the columns: ``b"".join(line % row for row in zip(*columns))`` in a third of the time."""
+    pieces = [piece for text in line.split(b"%s") for piece in (text, b"")][:-1] * len(columns[0])
+    for place, column in enumerate(columns):
+        pieces[2 * place + 1 :: 2 * len(columns) + 1] = column
+    return b"".join(pieces)
+
+
+def _sigmoids(x: Floats) -> Floats:
+    """``sigmoid`` of each, to the last bit: the exponentials are ``math.exp``'s, from which NumPy's may differ in the last bit."""
+    e = np.fromiter(map(exp, (-np.abs(x)).tolist()), np.float64, len(x))
+    return np.where(x >= 0, 1.0, e) / (1.0 + e)
+
+
+def _each(values: Floats | list[int] | list[str | None]) -> list[bytes]:
+    """The JSON of each value."""
+    found = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    return found if len(found) == len(values) else [orjson.dumps(value) for value in values]
+
+
+def _rejected(number: int, violations: Iterable[Violation], raw: str | Mapping[str, Any]) -> bytes:
+    line = {"row": number, "violations": [asdict(one) for one in violations], "raw": raw}
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # an integer of more than 64 bits
+        return json.dumps(line, default=str, separators=(",", ":")).encode() + b"\n"

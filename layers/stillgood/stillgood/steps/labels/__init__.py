@@ -1,0 +1,1 @@
+"""Labels taken in, and refused rows mended."""

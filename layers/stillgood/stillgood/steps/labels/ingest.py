@@ -1,0 +1,100 @@
+"""labels: take ground truth in, from POST /labels or from uploaded files. Joining it with predictions is monitor's (``outcomes.py``)."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stillgood.domain.contract.contract import Target
+from stillgood.domain.contract.json_rows import parse_json, parse_rows
+from stillgood.domain.contract.labels import RefusedLabel, read_labels
+from stillgood.domain.errors import InvalidRows, MalformedRequest
+from stillgood.steps.ports import Clock
+from stillgood.storage.labels import append, incoming, mark_taken, quarantine
+from stillgood.storage.objects import ObjectStore
+
+_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Counts of one batch; ``new`` is False when the very same batch was taken in before."""
+
+    accepted: int
+    refused: tuple[RefusedLabel, ...]
+    new: bool
+
+    def counts(self) -> dict[str, int]:
+        return {"accepted": self.accepted, "refused": len(self.refused)}
+
+
+def take(store: ObjectStore, rows: Sequence[Mapping[str, Any]], target: Target) -> Taken:
+    """Keep the labels that can be used, quarantine the others. Idempotent. Raises StoreUnavailable, and then nothing is lost on a retry."""
+    accepted, refused = read_labels(rows, target)
+    quarantine(store, refused)
+    return Taken(len(accepted), tuple(refused), append(store, accepted))
+
+
+def post_labels(body: bytes, store: ObjectStore, target: Target, *, max_rows: int, max_bytes: int) -> dict[str, Any]:
+    """Answer POST /labels: one object or a list. Durable before the answer.
+
+    Raises MalformedRequest, RequestTooLarge, StoreUnavailable (send it again), and InvalidRows when no label at all can be used.
+    """
+    rows, _ = parse_rows(body, max_rows=max_rows, max_bytes=max_bytes)
+    taken = take(store, rows, target)
+    listed = [
+        {"row": one.row, "field": one.field, "rule": "label", "value": one.raw.get(one.field), "message": one.message}
+        for one in taken.refused[:_LISTED]
+    ]
+    if taken.refused and not taken.accepted:
+        raise InvalidRows(f"None of the {len(rows)} labels can be used; nothing was changed.", listed)
+    return {**taken.counts(), "duplicate": bool(taken.accepted) and not taken.new, "violations": listed}
+
+
+def take_incoming(store: ObjectStore, target: Target, clock: Clock) -> dict[str, int]:
+    """Take in every new file under ``labels/incoming/`` (.csv with a header, or .jsonl). Returns counts."""
+    totals = {"files": 0, "accepted": 0, "refused": 0}
+    for info in incoming(store):
+        rows, broken = _rows(info.key, store.get(info.key).data)
+        taken = take(store, rows, target)
+        quarantine(store, broken)
+        counts = {"accepted": taken.accepted, "refused": len(taken.refused) + len(broken)}
+        mark_taken(store, info, counts, clock())
+        totals["files"] += 1
+        for name, count in counts.items():
+            totals[name] += count
+    return totals
+
+
+def _rows(key: str, data: bytes) -> tuple[list[Mapping[str, Any]], list[RefusedLabel]]:
+    """The rows of an uploaded file, and the lines that are none."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return [], [RefusedLabel(0, "(file)", f"{key} is not UTF-8 (byte {error.start}).", {})]
+    rows: list[Mapping[str, Any]] = []
+    broken: list[RefusedLabel] = []
+    if key.endswith(".csv"):
+        try:
+            for number, row in enumerate(csv.DictReader(io.StringIO(text, newline=""))):
+                if None in row or None in row.values():
+                    broken.append(RefusedLabel(number, "(row)", f"{key} row {number} does not fit the header.", {}))
+                else:
+                    rows.append({name.strip(): value.strip() or None for name, value in row.items()})
+        except csv.Error as error:
+            broken.append(RefusedLabel(len(rows), "(file)", f"{key} cannot be read as CSV further ({error}).", {}))
+        return rows, broken
+    for number, line in enumerate(text.splitlines()):
+        if not line.strip():
+            continue
+        try:
+            value = parse_json(line, f"{key} line {number + 1}")
+        except MalformedRequest as error:
+            broken.append(RefusedLabel(number, "(line)", error.detail, {"line": line[:200]}))
+            continue
+        if isinstance(value, dict):
+            rows.append(value)
+        else:
+            broken.append(RefusedLabel(number, "(line)", f"{key} line {number + 1} is not a JSON object.", {}))
+    return rows, broken

@@ -1,0 +1,150 @@
+"""quarantine: what was refused, found again, mended by a person, and taken in once.
+
+Training rows lie under ``quarantine/train/``, labels under ``quarantine/labels/``. A person mends them in a spreadsheet, which runs cells
+that begin with ``=``, ``+``, ``-`` or ``@``: such texts get an apostrophe before them, which is taken off again on the way back.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.labels import FIELDS, read_labels
+from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, ObjectExists
+from stillgood.storage.labels import INCOMING_PREFIX
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.training_data import DATA_PREFIX
+
+PREFIX = "quarantine/"
+REASON = "(refused because)"  # a column of the exported file, left out of what is taken in
+_RUNS = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One object of refused rows. ``rules`` counts rows by the first thing that was wrong with each."""
+
+    key: str
+    rows: int
+    rules: Mapping[str, int]
+
+
+def listing(store: ObjectStore) -> Iterator[Quarantined]:
+    """Everything in quarantine. Raises ModelUnusable for an object that was overwritten by hand."""
+    for info in store.list(PREFIX):
+        rows = _read(store, info.key)
+        yield Quarantined(info.key, len(rows), Counter(_why(row, short=True) for row in rows))
+
+
+def export(store: ObjectStore, key: str) -> str:
+    """The rows of one object as CSV, to be mended: as they stood, with the reason beside each. Personal data was not kept, and is blank.
+
+    Rows whose fields did not fit their header, and whole files, have nothing to mend here: their reason names the file.
+    Raises ObjectNotFound, ModelUnusable.
+    """
+    rows = _read(store, key)
+    names = list(dict.fromkeys(name for row in rows for name in row.get("raw") or {}))
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow([*map(guarded, names), REASON])
+    for row in rows:
+        if raw := row.get("raw"):
+            table.writerow([*(guarded(_text(raw.get(name))) for name in names), guarded(_why(row))])
+    return text.getvalue()
+
+
+def reingest(store: ObjectStore, data: bytes, contract: Contract, today: date) -> str | None:
+    """Take a mended file in: labels under ``labels/incoming/``, training rows under ``data/<today>/``; returns the key, None if it was there.
+
+    The key is the content, so the same file twice is taken in once. All rows are right, or nothing is taken in.
+    Raises InvalidRows, which names every row that is still wrong, and MalformedRequest for what is no CSV in UTF-8.
+    """
+    names, rows = _mended(data)
+    if set(names) <= set(FIELDS):
+        _, refused = read_labels(rows, contract.target)
+        wrong = [{"row": one.row + 1, "field": one.field, "message": one.message} for one in refused]
+        folder = INCOMING_PREFIX
+    else:
+        wrong = _wrong(rows, contract)
+        folder = f"{DATA_PREFIX}{today:%Y-%m-%d}/"
+    if wrong or not rows:
+        raise InvalidRows(f"{len(wrong)} of {len(rows)} rows are still wrong; nothing was taken in.", wrong[:_LISTED])
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, names)
+    table.writeheader()
+    table.writerows(sorted(rows, key=lambda row: [str(row[name]) for name in names]))
+    content = text.getvalue().encode()
+    key = f"{folder}mended-{hashlib.sha256(content).hexdigest()[:32]}.csv"
+    taken = [info.key for info in store.list(DATA_PREFIX) if info.key.endswith(key.rpartition("/")[2])]
+    try:
+        return None if taken else store.create(key, content) and key
+    except ObjectExists:
+        return None
+
+
+def guarded(cell: str) -> str:
+    """``cell`` as a spreadsheet may show it without running it. Numbers stay numbers.
+
+    >>> guarded("=1+1"), guarded("-1.5"), guarded("C-1"), unguarded(guarded("'=1"))
+    ("'=1+1", '-1.5', 'C-1', "'=1")
+    """
+    return "'" + cell if _RUNS.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def unguarded(cell: str) -> str:
+    """What ``guarded`` was given."""
+    return cell[1:] if cell.startswith("'") and _RUNS.match(cell) else cell
+
+
+def _mended(data: bytes) -> tuple[list[str], list[dict[str, str | None]]]:
+    try:
+        header, *body = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise MalformedRequest(f"The file is not CSV with a header, in UTF-8: {str(error)[:200]}.") from None
+    header = [unguarded(name.strip()) for name in header]
+    names = [name for name in header if name != REASON]
+    if len(set(header)) != len(header) or any(len(cells) not in (0, len(header)) for cells in body):
+        raise MalformedRequest("Some rows do not fit the header, or the header names a column twice.")
+    rows = [dict(zip(header, map(unguarded, cells), strict=True)) for cells in body if cells]
+    return names, [{name: row[name] or None for name in names} for row in rows]
+
+
+def _wrong(rows: list[dict[str, str | None]], contract: Contract) -> list[dict[str, Any]]:
+    outcomes = (contract.target.positive, contract.target.negative)
+    wrong: list[dict[str, Any]] = []
+    for number, row in enumerate(rows, 1):
+        violations = contract.check(row, text=True, extra="ignore").violations
+        wrong += [{"row": number, "field": one.field, "message": one.message} for one in violations]
+        if row.get(contract.target.name) not in outcomes:
+            message = f"{contract.target.name} must be {' or '.join(outcomes)}."
+            wrong.append({"row": number, "field": contract.target.name, "message": message})
+    return wrong
+
+
+def _read(store: ObjectStore, key: str) -> list[dict[str, Any]]:
+    try:
+        rows = [json.loads(line) for line in store.get(key).data.splitlines() if line.strip()]
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("a line is no object")
+    except (ValueError, RecursionError) as error:
+        raise ModelUnusable(f"{key} is no list of refused rows any more ({str(error)[:120]}).") from error
+    return rows
+
+
+def _why(row: Mapping[str, Any], *, short: bool = False) -> str:
+    """``short``: what all rows with this fault share."""
+    first = next(iter(row.get("violations") or []), None) or {"field": row.get("field"), "rule": "label", **row}
+    return f"{first.get('field')}: {first.get('rule')}" if short else str(first.get("message"))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""monitor: gather, decide, apply."""

@@ -1,0 +1,109 @@
+"""What the monitor gathers before it decides: the champion, its reference, the window's captures, and what there is to learn from."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.drift.detect import detect_drift
+from stillgood.domain.drift.performance import estimate_performance
+from stillgood.domain.drift.profile import Profile, Reference
+from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.model.model import Model
+from stillgood.domain.policy.evidence import Evidence, Policy
+from stillgood.domain.policy.state import MonitorState
+from stillgood.domain.promotion.decision import Pointer
+from stillgood.steps.monitor.captures import profile_window
+from stillgood.steps.monitor.outcomes import Outcomes, outcomes
+from stillgood.storage.artifacts import MODEL, artifact_key
+from stillgood.storage.champion import load_model
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.references import read_reference
+from stillgood.storage.training_data import LabelledData, labelled_data
+from stillgood.storage.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and it was busy enough."""
+
+    pointer: Pointer
+    contract: Contract
+    reference: Reference
+    window: Window
+    profile: Profile
+    season: tuple[Window, Profile] | None
+    data: LabelledData
+    outcomes: Outcomes
+
+    def evidence(self, policy: Policy, state: MonitorState) -> Evidence:
+        """What ``policy`` may look at, given what is remembered of the windows before."""
+        seen, rules = self.profile, self.contract.monitoring
+        evidence = Evidence(
+            window=self.window.id,
+            at=self.window.end,
+            version=self.pointer.version,
+            rows=seen.rows,
+            min_rows=rules.min_rows,
+            refused=seen.refused,
+            violations=seen.violations,
+            drift=detect_drift(
+                self.reference,
+                seen,
+                policy.thresholds,
+                standing=state.streaks_of(self.pointer.version),
+                season=self.season[1] if self.season else None,
+            )
+            if seen.rows >= rules.min_rows
+            else None,
+            new_labelled_rows=self.data.new_rows,
+            data_sha256=self.data.sha256,
+            realised=self.outcomes.realised,
+            previous_gain=self.outcomes.previous_gain,
+            labels=self.outcomes.labels,
+            recall_floor=self.contract.floors.recall if self.contract.costs is None else 0.0,
+            late=state.last_window is not None and self.window.id < state.last_window,
+        )
+        # Probabilities of rows that got past a broken upstream say nothing.
+        if evidence.drift is None or evidence.violation_rate > policy.violation_rate:
+            return evidence
+        return replace(evidence, estimated=estimate_performance(seen.scores))
+
+
+def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: datetime) -> Material:
+    """Read what ``window`` is judged by. ``settled``: captures made before it have arrived. Raises ModelUnusable, StoreUnavailable."""
+    model = load_model(store, pointer)
+    contract = model.contract
+    reference = read_reference(store, pointer)
+    profile = profile_window(store, contract, reference, window, settled=settled)
+    return Material(
+        pointer=pointer,
+        contract=contract,
+        reference=reference,
+        window=window,
+        profile=profile,
+        season=_season(store, contract, reference, window, settled),
+        data=labelled_data(store, _trained_at(store, model)),
+        outcomes=outcomes(store, contract, pointer, window),
+    )
+
+
+def _season(
+    store: ObjectStore, contract: Contract, reference: Reference, window: Window, settled: datetime
+) -> tuple[Window, Profile] | None:
+    rules = contract.monitoring
+    if rules.period_hours is None:
+        return None
+    shift = timedelta(seconds=round(rules.period_hours * 3600))
+    before = Window(window.start - shift, window.end - shift)
+    profile = profile_window(store, contract, reference, before, settled=settled)
+    return (before, profile) if profile.rows >= rules.min_rows else None
+
+
+def _trained_at(store: ObjectStore, model: Model) -> datetime:
+    """When the champion's weights were published: labelled objects written later are news to them. Neither a rollback nor a
+    recalibration makes them younger."""
+    key = artifact_key(str(model.training.get("recalibrates", model.version)), MODEL)
+    for info in store.list(key):
+        if info.key == key:
+            return info.modified
+    raise ModelUnusable(f"{key} is missing; restore it or roll back.")

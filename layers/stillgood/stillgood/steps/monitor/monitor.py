@@ -1,0 +1,215 @@
+"""monitor: judge one window of captured predictions, and act on what was found.
+
+The state object is a write-ahead log of one entry: it takes the whole report by compare-and-swap, which is the one moment
+at which a window is decided. Then the effect is invoked and the report written, so a report's presence means that its
+effect was asked for. Whoever comes next *finishes* what a crash left half-way before deciding anything.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from stillgood.domain.errors import InvalidEvent, ModelUnusable, ObjectExists, PreconditionFailed, StoreUnavailable
+from stillgood.domain.formats import current_format
+from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
+from stillgood.domain.policy.policies import advance
+from stillgood.domain.policy.report import build_report
+from stillgood.domain.policy.state import FORMAT, MonitorState
+from stillgood.steps.monitor.gather import Material, gather
+from stillgood.steps.monitor.outcomes import take_labels
+from stillgood.steps.ports import Clock, Invoker
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.registry import Registry
+from stillgood.storage.windows import (
+    STATE_KEY,
+    Window,
+    iso,
+    read_report,
+    read_state,
+    report_key,
+    utc,
+    write_report,
+    write_state,
+)
+
+# Each lost round means that another monitor decided a window, so this bounds contention, not progress.
+_ROUNDS = 20
+_CLOCK_SKEW = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """What monitor works with. ``settle_seconds``: how long after a window's end its captures may still arrive."""
+
+    store: ObjectStore
+    invoker: Invoker
+    clock: Clock
+    sleep: Callable[[float], object]
+    policy: Policy
+    window_hours: float = 24.0
+    settle_seconds: float = 60.0
+
+
+def monitor(event: Mapping[str, Any], deps: Monitoring) -> dict[str, Any]:
+    """Judge the window that ends at ``{"scheduled_time": "2026-11-24T00:00:00Z"}``, once however often the event arrives.
+
+    Returns the decision with its reasons and the report's key. A duplicate gets the stored report, and its effect is asked
+    for again (its request id makes that harmless). Raises InvalidEvent, ModelUnusable, StoreUnavailable, InvocationFailed.
+    """
+    window = _window(event, deps)
+    report = read_report(deps.store, window)
+    if report is not None:
+        _invoke(report, deps)
+        return _outcome(window, report, duplicate=True)
+    pointer = Registry(deps.store).pointer()
+    if pointer is None:
+        return {
+            "step": "monitor",
+            "result": "no champion",
+            "window": window.id,
+            "reasons": ["nothing was promoted yet"],
+        }
+    take_labels(deps.store, pointer, deps.clock)
+    settle = timedelta(seconds=deps.settle_seconds)
+    if (early := (window.end + settle - deps.clock()).total_seconds()) > 0:
+        deps.sleep(early)
+    material = gather(deps.store, pointer, window, settled=deps.clock() - settle)
+    report, duplicate = _decide(material, deps)
+    return _outcome(window, report, duplicate=duplicate)
+
+
+def request_id(event: Mapping[str, Any], window_hours: float) -> str:
+    """The id of a window's one effect, which train and promote hand on. Raises InvalidEvent."""
+    return _request_id(_ending(event, window_hours))
+
+
+def _request_id(window: Window) -> str:
+    return f"monitor:{window.id}"
+
+
+def _window(event: Mapping[str, Any], deps: Monitoring) -> Window:
+    window = _ending(event, deps.window_hours)
+    if window.end > deps.clock() + _CLOCK_SKEW:
+        raise InvalidEvent(f"The window ends at {iso(window.end)}, which is still to come; send the event then.")
+    return window
+
+
+def _ending(event: Mapping[str, Any], hours: float) -> Window:
+    given = event.get("scheduled_time") if isinstance(event, Mapping) else None
+    if not isinstance(given, str):
+        raise InvalidEvent("The event needs 'scheduled_time', the end of the window to judge; see events/monitor.json.")
+    return Window.ending(utc(given), hours)
+
+
+def _decide(material: Material, deps: Monitoring) -> tuple[dict[str, Any], bool]:
+    """The report that stands for the window, and whether somebody else decided it."""
+    for _ in range(_ROUNDS):
+        raw, etag = read_state(deps.store)
+        state, pending = _read(raw)
+        if pending is not None:
+            _finish(pending, deps)
+        if (standing := read_report(deps.store, material.window)) is not None:
+            return standing, True
+        evidence = material.evidence(deps.policy, state)
+        decision = deps.policy.decide(evidence, state)
+        report = _report(material, evidence, decision, state, deps)
+        if evidence.late:  # the state is about later windows already; the report alone is this one's record
+            return _finish(report, deps), False
+        after = advance(deps.policy, evidence, decision, state)
+        entry = {"format": FORMAT, "format_version": 1, **after.to_dict(), "report": report}
+        try:
+            write_state(deps.store, entry, etag)
+        except (PreconditionFailed, ObjectExists):
+            continue
+        return _finish(report, deps), False
+    raise StoreUnavailable(f"Other monitors were faster {_ROUNDS} times in a row; try again later.")
+
+
+def _finish(report: Mapping[str, Any], deps: Monitoring) -> dict[str, Any]:
+    """Ask for the report's effect, then write it, unless that was done before; returns the report that stands."""
+    window = Window.from_id(report["window"]["id"])
+    if (standing := read_report(deps.store, window)) is not None:
+        return standing
+    _invoke(report, deps)
+    return write_report(deps.store, window, report)
+
+
+def _invoke(report: Mapping[str, Any], deps: Monitoring) -> None:
+    if effect := report["effect"]:
+        deps.invoker.invoke(effect["step"], effect["event"])
+
+
+def _effect(window: Window, decision: PolicyDecision) -> dict[str, Any] | None:
+    """The event a decision leads to; its request id is the window's, so a window has one effect however often it is asked for."""
+    asked_by, why = _request_id(window), "; ".join(decision.reasons)[:500]
+    match decision.action:
+        case "retrain":
+            return {"step": "train", "event": {"request_id": asked_by, "reason": why, "window": window.id}}
+        case "recalibrate":
+            asked = {"request_id": asked_by, "reason": why, "window": window.id, "action": "recalibrate"}
+            return {"step": "train", "event": asked}
+        case "roll_back":
+            event = {"action": "rollback", "request_id": asked_by, "to": None, "reason": why}
+            return {"step": "promote", "event": event}
+        case _:
+            return None
+
+
+def _report(
+    material: Material, evidence: Evidence, decision: PolicyDecision, state: MonitorState, deps: Monitoring
+) -> dict[str, Any]:
+    window, pointer = material.window, material.pointer
+    return build_report(
+        evidence,
+        decision,
+        state,
+        material.profile,
+        material.reference,
+        span={"id": window.id, "start": iso(window.start), "end": iso(window.end)},
+        made_at=iso(deps.clock()),
+        champion={
+            "version": pointer.version,
+            "generation": pointer.generation,
+            "model_sha256": pointer.model_sha256,
+            "reference_key": pointer.reference_key,
+        },
+        effect=_effect(window, decision),
+        season=material.season[0].id if material.season else None,
+        costs=material.contract.costs,
+    )
+
+
+def _read(raw: Mapping[str, Any]) -> tuple[MonitorState, Mapping[str, Any] | None]:
+    """The state and the report of its last window; a fresh one before the first window."""
+    if not raw:
+        return MonitorState(), None
+    if current_format(raw.get("format")) != FORMAT or raw.get("format_version") != 1:
+        raise ModelUnusable(
+            f"{STATE_KEY} is not of {FORMAT} 1; deploy the code that wrote it, or delete it to start anew."
+        )
+    try:
+        Window.from_id(raw["report"]["window"]["id"])
+        return MonitorState.from_dict(raw), raw["report"]
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidEvent) as error:
+        raise ModelUnusable(
+            f"{STATE_KEY} is malformed ({type(error).__name__}: {error}); delete it to start anew."
+        ) from error
+
+
+def _outcome(window: Window, report: Mapping[str, Any], *, duplicate: bool) -> dict[str, Any]:
+    decision = report["decision"]
+    return {
+        "step": "monitor",
+        "result": decision["action"],
+        "window": window.id,
+        "duplicate": duplicate,
+        "report": report_key(window),
+        "policy": decision["policy"],
+        "champion": report["champion"]["version"],
+        "rows": report["rows"],
+        "refused": report["contract"]["refused"],
+        "drifted": decision["figures"]["drifted"],
+        "reasons": decision["reasons"],
+        "would_change": decision["would_change"],
+    }

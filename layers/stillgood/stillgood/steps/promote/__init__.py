@@ -1,0 +1,1 @@
+"""promote: judge a candidate, roll back, and replay decisions."""

@@ -1,0 +1,138 @@
+"""promote: let the gate judge a candidate, and record the decision that may make it champion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stillgood.domain.errors import InvalidEvent, StillgoodError, StoreUnavailable, UnknownVersion
+from stillgood.domain.promotion.decision import Decision, Draft, Release
+from stillgood.domain.promotion.gate import GateDecision, decide, refusal
+from stillgood.steps.ports import Clock
+from stillgood.steps.promote.gather import Material, gather
+from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, checked_version
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.registry import Head, Registry
+from stillgood.storage.windows import iso
+
+# Attempts on one holdout are neighbours in the log; this bounds what a long log costs a promotion.
+_LOOK_BACK = 100
+_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What promote and rollback work with. ``gate`` is "seed" or "guarded"."""
+
+    store: ObjectStore
+    clock: Clock
+    gate: str = "guarded"
+
+
+def promote(event: Mapping[str, Any], deps: Deciding) -> dict[str, Any]:
+    """Judge ``{"action": "promote", "candidate": "<version>", "request_id": "..."}``, once per request id.
+
+    Returns ``outcome``. A refusal is a result; a duplicate gets the first answer. Raises InvalidEvent, UnknownVersion,
+    StoreUnavailable (nothing was decided, or a retry finds what was), ModelUnusable when the registry itself is damaged.
+    """
+    request_id = text(event, "request_id")
+    version = checked_version(text(event, "candidate"))
+    asked = {"action": "promote", "version": version}
+    registry = Registry(deps.store)
+    decision, new = registry.decide(request_id, lambda head: _draft(version, request_id, asked, deps, registry, head))
+    return outcome(decision, asked, new)
+
+
+def _draft(
+    version: str, request_id: str, asked: Mapping[str, Any], deps: Deciding, registry: Registry, head: Head
+) -> Draft:
+    inputs: dict[str, dict[str, str]] = {}
+    material: Material | None = None
+    try:
+        material = gather(deps.store, version, head.pointer, inputs)
+        verdict = decide(deps.gate, material.case(_attempts(registry, head, inputs["holdout"]["sha256"])))
+    except UnknownVersion as error:
+        raise UnknownVersion(f"There is no version {version}. {_known(deps.store)}", version=version) from error
+    except StoreUnavailable:
+        raise  # an outage says nothing about the candidate: the retry decides
+    except StillgoodError as error:
+        verdict = refusal(
+            deps.gate, f"The candidate cannot be judged: {error.detail}", "Artifacts that can be read and verified."
+        )
+    return Draft(
+        at=iso(deps.clock()),
+        action="promote" if verdict.promote else "refuse",
+        request_id=request_id,
+        candidate=version,
+        reasons=verdict.reasons,
+        figures={**_figures(verdict), "asked": asked, "serving": head.pointer.version if head.pointer else None},
+        inputs=inputs,
+        release=_release(version, material, verdict, inputs) if verdict.promote and material else None,
+    )
+
+
+def _figures(verdict: GateDecision) -> dict[str, Any]:
+    return {**verdict.figures, "gate": verdict.gate, "would_change": list(verdict.would_change)}
+
+
+def _release(
+    version: str, material: Material, verdict: GateDecision, inputs: Mapping[str, Mapping[str, str]]
+) -> Release:
+    return Release(
+        version=version,
+        model_key=artifact_key(version, MODEL),
+        model_sha256=inputs["candidate"]["sha256"],
+        reference_key=artifact_key(version, REFERENCE),
+        metrics=verdict.figures["candidate"],
+        threshold=material.candidate.threshold,
+    )
+
+
+def _attempts(registry: Registry, head: Head, holdout_sha256: str) -> int:
+    """Earlier decisions that compared a candidate on the same holdout rows."""
+    return sum(
+        "champion" in earlier.figures and earlier.inputs.get("holdout", {}).get("sha256") == holdout_sha256
+        for earlier in registry.decisions(start_after=max(0, head.n - _LOOK_BACK))
+    )
+
+
+def _known(store: ObjectStore) -> str:
+    versions = [info.key.split("/")[1] for info in store.list("models/") if info.key.endswith(f"/{MODEL}")]
+    if not versions:
+        return "No version was published yet; run train first."
+    return f"{len(versions)} exist, the newest: {', '.join(versions[-_LISTED:][::-1])}."
+
+
+def text(event: Mapping[str, Any], name: str) -> str:
+    """The text under ``name``, 1 to 512 characters. Raises InvalidEvent."""
+    value = event.get(name) if isinstance(event, Mapping) else None
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= len(value) <= 512:
+        raise InvalidEvent(
+            f"The event needs {name!r}, a text of 1 to 512 characters; see events/promote.json and events/rollback.json."
+        )
+    return value
+
+
+def outcome(decision: Decision, asked: Mapping[str, Any], new: bool) -> dict[str, Any]:
+    """The step's answer: what was decided, under which number, who served before and who serves after, and why.
+
+    Raises InvalidEvent when the request id was used before to ask for something else.
+    """
+    if decision.figures.get("asked") != asked:
+        before = decision.figures.get("asked")
+        raise InvalidEvent(
+            f"Request id {decision.request_id[:80]!r} was decision {decision.n}, which was asked {before}; use another request id."
+        )
+    serving = decision.figures.get("serving")
+    return {
+        "step": "promote",
+        "result": {"promote": "promoted", "refuse": "refused", "rollback": "rolled back"}[decision.action],
+        "decision": decision.n,
+        "duplicate": not new,
+        "request_id": decision.request_id,
+        "candidate": decision.candidate,
+        "old_version": serving,
+        "new_version": decision.pointer_after.version if decision.pointer_after else serving,
+        "gate": decision.figures.get("gate"),
+        "reasons": list(decision.reasons),
+        "would_change": list(decision.figures.get("would_change", [])),
+    }

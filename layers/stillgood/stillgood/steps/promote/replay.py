@@ -1,0 +1,109 @@
+"""replay: decide a recorded decision again, from the inputs it names, and compare the record byte for byte.
+
+The real step runs, over a registry that ends where the log ended then; every other object is read where it lies. What is
+written stays in memory. A difference means that an input or the record was changed, or that this code decides otherwise.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from stillgood.domain.errors import StillgoodError
+from stillgood.domain.formats import in_current_words
+from stillgood.domain.promotion.decision import Decision
+from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.rollback import roll_back
+from stillgood.storage.audit import check_inputs
+from stillgood.storage.codec import decode_any, encode
+from stillgood.storage.objects import MemoryObjectStore, ObjectInfo, ObjectStore, Stored
+from stillgood.storage.records import DECISIONS_PREFIX, POINTER_KEY, decision_key, read_decision, request_key
+from stillgood.storage.registry import Registry
+from stillgood.storage.windows import utc
+
+_REGISTRY = "registry/"
+_ASKED_BECAUSE = "Asked because: "
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of decision ``n``: ``same`` bytes or not, and ``detail``, why not."""
+
+    n: int
+    same: bool
+    detail: str
+
+
+class _Past(MemoryObjectStore):
+    """The registry in memory, as it was; all else as it lies in ``present``, which is never written to."""
+
+    def __init__(self, present: ObjectStore) -> None:
+        super().__init__()
+        self._present = present
+
+    def get(self, key: str) -> Stored:
+        return super().get(key) if key.startswith(_REGISTRY) else self._present.get(key)
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+        return (
+            super().list(prefix, start_after)
+            if prefix.startswith(_REGISTRY)
+            else self._present.list(prefix, start_after)
+        )
+
+
+def replay(store: ObjectStore, wanted: Iterable[int] | None = None) -> Iterator[Replayed]:
+    """Decide the records ``wanted`` again (None: all), oldest first. Reads the log up to the last of them.
+
+    Raises ObjectNotFound for a record that is not there; a record that cannot be replayed is a ``Replayed`` that says why.
+    """
+    numbers = None if wanted is None else sorted(set(wanted))
+    last = max((info.key for info in store.list(DECISIONS_PREFIX)), default="") if numbers is None else ""
+    past = _Past(store)
+    n = 0
+    while decision_key(n + 1) <= last if numbers is None else n < max(numbers, default=0):
+        n += 1
+        record = store.get(decision_key(n)).data
+        if numbers is None or n in numbers:
+            yield _again(store, past, n, record)
+        _move_on(past, n, record)
+
+
+def _again(store: ObjectStore, past: _Past, n: int, record: bytes) -> Replayed:
+    try:
+        decision = read_decision(record, decision_key(n))
+        _decide(decision, past)
+        made = past.get(decision_key(n)).data
+    except (StillgoodError, KeyError, TypeError, ValueError, AttributeError) as error:
+        said = error.detail if isinstance(error, StillgoodError) else f"{type(error).__name__}: {error}"
+        return Replayed(n, False, f"cannot be replayed: {said}")
+    if made == record or made == encode(in_current_words(decode_any(record))):
+        return Replayed(n, True, "the same bytes")
+    changed = [problem.detail for problem in check_inputs(store, decision)]
+    again = read_decision(made, decision_key(n)).to_dict()
+    parts = [name for name, value in decision.to_dict().items() if again[name] != value]
+    return Replayed(n, False, f"differs in {', '.join(parts) or 'layout'}" + "".join(f"; {one}" for one in changed))
+
+
+def _decide(decision: Decision, past: _Past) -> None:
+    """Ask what was asked then, at the time it was asked."""
+    asked = decision.figures["asked"]
+    deps = Deciding(past, lambda: utc(decision.at), str(decision.figures.get("gate", "guarded")))
+    if asked["action"] == "promote":
+        promote({"action": "promote", "candidate": asked["version"], "request_id": decision.request_id}, deps)
+    elif asked["action"] == "rollback":
+        why = decision.reasons[-1].removeprefix(_ASKED_BECAUSE)
+        roll_back({"to": asked["version"], "request_id": decision.request_id, "reason": why}, deps)
+    else:
+        raise ValueError(f"nobody can ask for {asked['action']!r}")
+
+
+def _move_on(past: _Past, n: int, record: bytes) -> None:
+    """Put the stored record in the place of the one just made: the next decision was made on it, right or wrong."""
+    made = {info.key for info in past.list(DECISIONS_PREFIX)}
+    if decision_key(n) not in made or past.get(decision_key(n)).data != record:
+        for key in (POINTER_KEY, *(_request(past, n) if decision_key(n) in made else ())):
+            past.delete(key)
+        past.put(decision_key(n), record)
+
+
+def _request(past: _Past, n: int) -> tuple[str]:
+    return (request_key(Registry(past).decision(n).request_id),)

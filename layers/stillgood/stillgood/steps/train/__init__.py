@@ -1,0 +1,1 @@
+"""train: fit a candidate and publish it."""

@@ -1,0 +1,121 @@
+"""What train writes of a fitted model: the files of a version, its MLflow run, and the figures worth repeating."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stillgood.domain.drift.reference import Reference
+from stillgood.domain.errors import OneClassOnly, TooFewRows
+from stillgood.domain.model.card import card
+from stillgood.domain.model.evaluation import Metrics, evaluate
+from stillgood.domain.model.vectorised import logits, probabilities
+from stillgood.domain.promotion.holdout import Holdout
+from stillgood.storage.artifacts import CARD, HOLDOUT, METRICS, MODEL, REFERENCE
+from stillgood.storage.codec import encode, sha256
+from stillgood.training.fit import Fitted
+from stillgood.training.ingest import Ingested
+from stillgood.training.split import Split
+from stillgood.training.tracking import Tracking, track
+
+FIGURES = ("roc_auc", "recall", "precision", "f1", "brier")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """``files`` by name; ``figures`` are plain numbers; ``tracking`` is what ``track`` answered."""
+
+    files: Mapping[str, bytes]
+    figures: Mapping[str, float]
+    tracking: Mapping[str, Any]
+
+
+def candidate(
+    ingested: Ingested,
+    parts: Split,
+    fitted: Fitted,
+    reference: Reference,
+    tracking: Tracking,
+    *,
+    quarantine: str | None,
+    trained_at: str,
+) -> Candidate:
+    """Write everything down, and log it as an MLflow run. ``quarantine``: where refused rows are; ``trained_at``: ISO 8601 UTC.
+
+    ``parts.train`` are the rows that were fitted on; ``reference`` is what monitoring will compare with.
+    """
+    model, contract = fitted.model, fitted.model.contract
+    holdout = Holdout(ingested.frame.take(parts.holdout), ingested.target[parts.holdout])
+    held = _judge(fitted, holdout)
+    counts = ingested.counts()
+    data = encode(model.to_dict())
+    files = {
+        MODEL: data,
+        REFERENCE: encode(reference.to_dict()),
+        HOLDOUT: encode(holdout.to_dict()),
+        CARD: card(model, fitted.oof_metrics, held, counts).encode(),
+    }
+    metrics: dict[str, Any] = {
+        "format": "stillgood.metrics",
+        "format_version": 1,
+        "version": model.version,
+        "model_sha256": sha256(data),
+        "trained_at": trained_at,
+        "threshold": model.threshold,
+        "out_of_fold": fitted.oof_metrics.to_dict(),
+        "fold_roc_auc": list(fitted.fold_auc),
+        "holdout": held.to_dict() if held else None,
+        "rows": {**counts, "train": len(parts.train), "holdout": len(parts.holdout)},
+        "quarantine": quarantine,
+        "recalibrates": model.training.get("recalibrates"),
+        "contract": {"name": contract.name, "version": contract.version, "sha256": contract.sha256},
+        "data_sha256": ingested.sha256,
+        "seed": model.training["seed"],
+        "libraries": model.training["libraries"],
+    }
+    figures = _figures(fitted, held)
+    told = track(
+        tracking,
+        name=model.version,
+        parameters=_parameters(ingested, parts, fitted),
+        metrics=figures,
+        artifacts={**files, METRICS: encode(metrics)},
+        tags={"version": model.version, "contract": contract.name},
+    )
+    return Candidate({**files, METRICS: encode({**metrics, "tracking": told})}, figures, told)
+
+
+def _judge(fitted: Fitted, holdout: Holdout) -> Metrics | None:
+    """None when the holdout has too few rows, or one outcome only; promote then says what is missing."""
+    values = logits(fitted.model, holdout.frame)
+    try:
+        return evaluate(values, probabilities(fitted.model, values), holdout.target, fitted.model.threshold_logit)
+    except (OneClassOnly, TooFewRows):
+        return None
+
+
+def _figures(fitted: Fitted, held: Metrics | None) -> dict[str, float]:
+    """``roc_auc`` and so on are out of fold, ``holdout_*`` of the holdout, ``roc_auc_mean`` and ``_std`` over the folds."""
+    figures = {"roc_auc_mean": float(np.mean(fitted.fold_auc)), "roc_auc_std": float(np.std(fitted.fold_auc))}
+    for prefix, metrics in (("", fitted.oof_metrics), ("holdout_", held)):
+        if metrics is not None:
+            figures |= {f"{prefix}{name}": getattr(metrics, name).value for name in FIGURES}
+    return figures
+
+
+def _parameters(ingested: Ingested, parts: Split, fitted: Fitted) -> dict[str, Any]:
+    model, contract = fitted.model, fitted.model.contract
+    return {
+        "model": "LogisticRegression",
+        "recalibrates": model.training.get("recalibrates", ""),
+        "class_weight": "balanced",
+        "C": contract.training.inverse_regularisation,
+        "seed": model.training["seed"],
+        "threshold": model.threshold,
+        "train_rows": len(parts.train),
+        "holdout_rows": len(parts.holdout),
+        "refused_rows": ingested.counts()["refused_rows"],
+        "contract": f"{contract.name} {contract.version}",
+        "data_sha256": ingested.sha256,
+    }

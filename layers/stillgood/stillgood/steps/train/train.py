@@ -1,0 +1,178 @@
+"""train: the newest labelled rows become an immutable version, which promote is asked to judge.
+
+Asked to recalibrate, it keeps the champion's weights and fits calibration and threshold only.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.drift.reference import build_reference
+from stillgood.domain.errors import (
+    InvalidEvent,
+    ModelUnusable,
+    ObjectExists,
+    ObjectNotFound,
+    TooFewRows,
+)
+from stillgood.steps.ports import Clock, Invoker
+from stillgood.steps.train.publish import candidate
+from stillgood.steps.train.recalibrate import recalibrate, recalibrated
+from stillgood.storage.artifacts import is_whole, publish
+from stillgood.storage.codec import decode_any, encode
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.training_data import DATA_PREFIX
+from stillgood.storage.windows import iso
+from stillgood.training.fit import Fitted, fit, version_of
+from stillgood.training.ingest import Ingested, ingest, require_enough
+from stillgood.training.split import Split, split
+from stillgood.training.tables import SUFFIX
+from stillgood.training.tracking import Tracking
+
+CONTRACT_KEY = "contract.json"
+RECALIBRATE = "recalibrate"
+DONE_PREFIX = "training/"
+QUARANTINE_PREFIX = "quarantine/train/"
+# A row dated later than this after now is a mistake.
+CLOCKS_DIFFER = timedelta(days=1)
+NOTHING_NEW = "nothing new to learn from: this version has learnt from these very rows"
+_ANSWERED = ("result", "why", "version", "request_id", "figures", "rows", "quarantine", "tracking")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What train works with."""
+
+    store: ObjectStore
+    invoker: Invoker
+    clock: Clock
+    tracking: Tracking
+    seed: int = 0
+
+
+def train(event: Mapping[str, Any], deps: Training) -> dict[str, Any]:
+    """Handle ``{"request_id": "...", "reason": "...", "window": ..., "action": "train"}``, once per request id, however often it arrives.
+
+    ``action`` may be left out, or be "recalibrate".
+
+    The order of writes makes every crash harmless: the version (whole or absent), what came of the request, then the call to promote.
+    A duplicate finds the request done and only calls promote again, which answers duplicates itself. When rows, contract and seed
+    are those of an earlier version, the result is "skipped" and promote is asked about that version.
+    Raises InvalidEvent, ContractInvalid, TooFewRows, OneClassOnly, NotEnoughData, StoreUnavailable, InvocationFailed; and
+    NoChampion, ModelUnusable when there is nothing to recalibrate.
+    """
+    request_id, reason, action = _request(event)
+    name = hashlib.sha256(request_id.encode(errors="backslashreplace")).hexdigest()[:32]
+    done_key = f"{DONE_PREFIX}{name}.json"
+    done = _done(deps.store, done_key)
+    new = done is None
+    if done is None:
+        done = {
+            "format": "stillgood.training",
+            "format_version": 1,
+            "request_id": request_id,
+            "reason": reason,
+            "window": event.get("window"),
+            "at": iso(deps.clock()),
+            "action": action,
+            **_learn(deps, f"{QUARANTINE_PREFIX}{name}/refused.jsonl", action),
+        }
+        try:
+            deps.store.create(done_key, encode(done))
+        except ObjectExists:  # a duplicate was faster; its answer stands
+            done = _done(deps.store, done_key) or done
+    deps.invoker.invoke("promote", {"action": "promote", "candidate": done["version"], "request_id": request_id})
+    return {"step": "train", "duplicate": not new} | {name: done.get(name) for name in _ANSWERED}
+
+
+def _learn(deps: Training, quarantine_key: str, action: str) -> dict[str, Any]:
+    """Ingest, fit and publish; rows and contract that were learnt from before give the version of before."""
+    contract = read_contract(deps.store)
+    ingested = ingest(contract, _labelled(deps.store), latest=deps.clock() + CLOCKS_DIFFER)
+    kept = _quarantine(deps.store, ingested, quarantine_key)
+    require_enough(ingested, kept)
+    newest = np.datetime_as_string(ingested.times.max(), unit="D").replace("-", "")
+    champion = recalibrated(deps.store, contract) if action == RECALIBRATE else None
+    version = version_of(
+        contract,
+        ingested.sha256,
+        newest=newest,
+        seed=deps.seed,
+        recalibrates=champion.model_sha256 if champion else None,
+    )
+    known: dict[str, Any] = {"version": version, "rows": ingested.counts(), "quarantine": kept}
+    if is_whole(deps.store, version):
+        return {**known, "result": "skipped", "why": NOTHING_NEW, "figures": None, "tracking": None}
+    parts = split(ingested.times, ingested.hashes, contract.training)
+    if len(parts.train) == 0:
+        raise TooFewRows("Every labelled row is held out or too old to learn from; upload more, or widen the contract.")
+    if champion is None:
+        fitted = _fit(ingested, parts, version, deps.seed)
+        reference = build_reference(fitted.model, ingested.frame.take(parts.train), fitted.oof_scores)
+    else:
+        parts, fitted, reference = recalibrate(deps.store, champion, ingested, parts, version)
+    made = candidate(ingested, parts, fitted, reference, deps.tracking, quarantine=kept, trained_at=iso(deps.clock()))
+    publish(deps.store, version, made.files)
+    return {**known, "result": "trained", "why": None, "figures": made.figures, "tracking": made.tracking}
+
+
+def _fit(ingested: Ingested, parts: Split, version: str, seed: int) -> Fitted:
+    return fit(
+        ingested.frame.take(parts.train),
+        ingested.target[parts.train],
+        ingested.hashes[parts.train],
+        version=version,
+        data_sha256=ingested.sha256,
+        seed=seed,
+    )
+
+
+def read_contract(store: ObjectStore) -> Contract:
+    """The contract in force. Raises InvalidEvent when there is none, ContractInvalid when it breaks a rule."""
+    try:
+        raw = decode_any(store.get(CONTRACT_KEY).data, what=CONTRACT_KEY)
+    except ObjectNotFound as error:
+        raise InvalidEvent(
+            f"There is no {CONTRACT_KEY} in the bucket. Draft one with `python -m stillgood contract draft` and upload it."
+        ) from error
+    except ModelUnusable as error:
+        raise InvalidEvent(error.detail) from error
+    return Contract.from_dict(raw)
+
+
+def _labelled(store: ObjectStore) -> Iterator[tuple[str, bytes]]:
+    for info in store.list(DATA_PREFIX):
+        # What is not CSV is refused by name, and need not be read for that.
+        yield info.key, store.get(info.key).data if info.key.endswith(SUFFIX) else b""
+
+
+def _quarantine(store: ObjectStore, ingested: Ingested, key: str) -> str | None:
+    """Keep the refused rows as they stood, so that they can be found, mended and uploaded again. Returns the key, None without any."""
+    if not ingested.refused:
+        return None
+    store.put(key, b"".join(encode(one.to_dict()) for one in ingested.refused))
+    return key
+
+
+def _done(store: ObjectStore, key: str) -> dict[str, Any] | None:
+    try:
+        return decode_any(store.get(key).data, what=key)
+    except ObjectNotFound:
+        return None
+
+
+def _request(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    request_id = event.get("request_id") if isinstance(event, Mapping) else None
+    if not isinstance(request_id, str) or not 0 < len(request_id.strip()) <= len(request_id) <= 512:
+        raise InvalidEvent("The event needs 'request_id', a text of 1 to 512 characters; see events/train.json.")
+    action = event.get("action", "train")
+    if action not in ("train", RECALIBRATE):
+        raise InvalidEvent(
+            f'\'action\' is "train" (or left out) or "{RECALIBRATE}", not {str(action)[:40]!r}; see events/recalibrate.json.'
+        )
+    return request_id, str(event.get("reason") or "asked by hand")[:2000], action

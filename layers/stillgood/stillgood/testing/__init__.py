@@ -1,0 +1,1 @@
+"""Fakes at the ports, for tests and simulations. Shipped with the library, left out of the Lambda layer."""

@@ -1,0 +1,43 @@
+"""monitor's dependencies: obstore, which reads thousands of captures at a third of boto3's processor time, and the policy by name."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from stillgood.aws.logs import configure
+from stillgood.aws.s3_obstore import ObstoreObjectStore
+from stillgood.aws.settings import Settings
+from stillgood.domain.policy.policies import POLICIES
+from stillgood.steps.monitor.monitor import Monitoring
+
+
+@dataclass(frozen=True, slots=True)
+class InvokerOnDemand:
+    """A LambdaInvoker that imports boto3 (0.3 s) when something is invoked: on most windows nothing is."""
+
+    functions: Mapping[str, str | None]
+
+    def invoke(self, step: str, event: Mapping[str, Any]) -> None:
+        from stillgood.aws.invoke import LambdaInvoker
+
+        LambdaInvoker(self.functions).invoke(step, event)
+
+
+@cache
+def monitoring() -> Monitoring:
+    """What monitor works with, from the environment. Raises SettingsInvalid."""
+    settings = Settings.from_env()
+    configure("monitor", level=settings.log_level)
+    return Monitoring(
+        # Patience: nobody waits for a report, and captures may be megabytes.
+        store=ObstoreObjectStore(settings.bucket, timeout_seconds=20.0),
+        invoker=InvokerOnDemand({"train": settings.train_function, "promote": settings.promote_function}),
+        clock=lambda: datetime.now(UTC),
+        sleep=time.sleep,
+        policy=POLICIES[settings.policy],
+        window_hours=settings.window_hours,
+        settle_seconds=settings.settle_seconds,
+    )

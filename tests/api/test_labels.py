@@ -1,0 +1,74 @@
+"""POST /labels through the real app: kept before it answers, refused with reasons, 503 without a champion."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+
+import httpx
+import pytest
+from stillgood.api.app import create_app
+from stillgood.api.labels import labels_route
+from stillgood.aws.capture import Capture
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.model.model import Model
+from stillgood.steps.predict import Serving
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import MemoryObjectStore
+
+GOOD = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-20T10:00:00Z"}
+
+
+type Request = Callable[..., httpx.Response]
+
+
+def client(store: MemoryObjectStore) -> Request:
+    numbers = count()
+
+    def now() -> datetime:
+        return datetime(2026, 11, 24, tzinfo=UTC)
+
+    serving = Serving(ChampionSource(store, now, 10), Capture(store), now, lambda: f"id-{next(numbers)}", 10, 10_000)
+    transport = httpx.ASGITransport(create_app(serving, more=[labels_route(serving, store)]))
+
+    def request(method: str, path: str, **more: object) -> httpx.Response:
+        async def send() -> httpx.Response:
+            async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+                return await http.request(method, path, **more)  # type: ignore[arg-type]
+
+        return asyncio.run(send())
+
+    return request
+
+
+@pytest.fixture
+def store(telco: Contract, draw_model: Callable[..., Model], enthrone: Callable[..., None]) -> MemoryObjectStore:
+    store = MemoryObjectStore()
+    enthrone(store, draw_model(telco, "20260901-000000000001"))
+    return store
+
+
+def test_labels_are_kept_and_the_same_batch_again_says_so(store: MemoryObjectStore) -> None:
+    api = client(store)
+    first, again = (api("POST", "/labels", json=[GOOD]) for _ in range(2))
+    assert (first.status_code, first.json()["accepted"], first.json()["duplicate"]) == (200, 1, False)
+    assert again.json()["duplicate"] is True
+    assert [info.key for info in store.list("labels/")] != []
+
+
+def test_labels_that_cannot_be_used_are_named(store: MemoryObjectStore) -> None:
+    answer = client(store)("POST", "/labels", json=[GOOD | {"label": "maybe"}])
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["violations"][0]["field"] == "label"
+
+
+def test_before_the_first_champion_nobody_can_say_what_a_label_is() -> None:
+    assert client(MemoryObjectStore())("POST", "/labels", json=GOOD).status_code == 503
+
+
+def test_the_document_shows_the_route_with_the_contracts_outcomes(store: MemoryObjectStore) -> None:
+    document = client(store)("GET", "/openapi.json").json()
+    schema = document["paths"]["/labels"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert '"enum": ["Yes", "No"]' in json.dumps(schema)

@@ -1,0 +1,214 @@
+"""Drift is what survives the correction over all checks and is large enough to matter; every verdict has a reason."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from stillgood.domain.drift.detect import Thresholds, detect_drift
+from stillgood.domain.drift.histograms import Placed, Scores
+from stillgood.domain.drift.profile import Profile, Reference
+from stillgood.domain.drift.reference import Distribution, Levels
+
+LEVELS = ("month", "year", "two")
+
+
+def draw(seed, rows, *, shift=0.0, mix=(0.5, 0.3, 0.2), missing=0.0, unseen=0.0, score_shift=0.0):
+    """Rows of two numbers, one category and a score, as columns."""
+    rng = np.random.default_rng(seed)
+    price = rng.normal(70, 30, rows).round(2) + shift
+    price[rng.random(rows) < missing] = math.nan
+    tenure = rng.integers(0, 73, rows).astype(float)
+    plan = rng.choice(3, rows, p=mix)
+    plan[rng.random(rows) < unseen] = -2
+    return price, tenure, plan, np.clip(rng.beta(2, 2, rows) + score_shift, 0, 1)
+
+
+def reference(seed=0, rows=5_000):
+    price, tenure, plan, score = draw(seed, rows)
+    numeric = {"price": Distribution.of(price), "tenure": Distribution.of(tenure)}
+    return Reference("v1", rows, numeric, {"plan": Levels.of(LEVELS, plan)}, Distribution.of(score))
+
+
+REFERENCE = reference()
+
+
+def window(seed=1, rows=2_000, **change):
+    price, tenure, plan, score = draw(seed, rows, **change)
+    return Profile(
+        rows=rows,
+        numeric={
+            "price": Placed.of(REFERENCE.numeric["price"], price),
+            "tenure": Placed.of(REFERENCE.numeric["tenure"], tenure),
+        },
+        categorical={"plan": Levels.of(LEVELS, plan)},
+        scores=Scores.of(REFERENCE.score, score, score, score >= 0.5),
+    )
+
+
+def drifted(report):
+    return [check.name for check in report.drifted]
+
+
+def check_of(report, name):
+    return next(check for check in report.checks if check.name == name)
+
+
+def test_a_window_like_the_reference_has_not_drifted():
+    report = detect_drift(REFERENCE, window())
+
+    assert (drifted(report), report.faults, report.share) == ([], (), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"shift": 6.0}, "price:ks"),
+        ({"mix": (0.4, 0.4, 0.2)}, "plan:chi_square"),
+        ({"score_shift": 0.08}, "score:score"),
+    ],
+)
+def test_what_moved_is_named_alone(change, name):
+    assert drifted(detect_drift(REFERENCE, window(**change))) == [name]
+
+
+def test_a_model_that_is_more_sure_drifts_as_one_that_is_less_sure():
+    surer = detect_drift(REFERENCE, _with_scores(window(), np.tile([0.02, 0.98], 1_000)))
+    unsure = detect_drift(REFERENCE, _with_scores(window(), np.tile([0.48, 0.52], 1_000)))
+
+    assert "score:confidence" in drifted(surer)
+    assert "score:confidence" in drifted(unsure)
+    assert surer.confidence.change > 0 > unsure.confidence.change
+    assert [report.confidence.degraded(0.05) for report in (surer, unsure)] == [False, True]
+
+
+def test_missing_and_unseen_values_are_faults_not_drift():
+    report = detect_drift(REFERENCE, window(missing=0.2, unseen=0.1))
+
+    assert [check.name for check in report.faults] == ["price:missing", "plan:unseen"]
+    assert check_of(report, "price:missing").effect == pytest.approx(0.2, abs=0.02)
+    assert "price:ks" not in drifted(report)
+
+
+def test_fewer_missing_values_are_no_fault():
+    holes = Reference("v1", 100, {"x": Distribution.of([math.nan] * 50 + [1.0] * 50)}, {}, Distribution.of([0.5]))
+    now = Profile(2_000, {"x": Placed.of(holes.numeric["x"], [1.0] * 2_000)}, {}, Scores.empty(holes.score))
+
+    report = detect_drift(holes, now)
+
+    assert report.faults == ()
+    assert check_of(report, "x:missing").p < 1e-12
+
+
+def test_a_column_that_went_missing_altogether_is_a_fault_and_its_distribution_unknown():
+    report = detect_drift(REFERENCE, window(missing=1.0))
+
+    assert [check.name for check in report.faults] == ["price:missing"]
+    assert check_of(report, "price:ks").reason == "no values in the window to compare"
+
+
+def test_many_rows_make_a_tiny_shift_significant_but_not_drift():
+    report = detect_drift(REFERENCE, window(rows=400_000, shift=1.5))
+    price = check_of(report, "price:ks")
+
+    assert price.p_adjusted < 0.01
+    assert (price.drifted, price.reason.split(":")[0]) == (False, "real but too small to matter")
+
+
+def test_few_rows_make_a_large_effect_chance():
+    price = check_of(detect_drift(REFERENCE, window(rows=30)), "price:ks")
+
+    assert price.effect > 0.05
+    assert (price.drifted, price.reason.split(":")[0]) == (False, "too few rows to tell from chance")
+
+
+def test_the_correction_is_over_all_checks_together():
+    report = detect_drift(REFERENCE, window())
+    p = sorted(check.p for check in report.checks)
+
+    assert min(check.p_adjusted for check in report.checks) == pytest.approx(min(len(p) * p[0], 1.0))
+    assert len(p) == 2 + 1 + 3 + 1 + 2  # ks, chi-square, missing, unseen, score and confidence
+
+
+def test_false_alarms_are_as_rare_as_promised():
+    """100 windows of the same world: p < .05 somewhere cries wolf often, the report (alpha .01 and an effect) at most twice."""
+    reports = [detect_drift(REFERENCE, window(seed=seed, rows=500)) for seed in range(100, 200)]
+
+    naive = sum(any(check.p < 0.05 for check in report.checks) for report in reports)
+
+    assert naive >= 15
+    assert sum(bool(report.drifted or report.faults) for report in reports) <= 2
+
+
+def test_hysteresis_keeps_what_drifted_before_drifting_at_a_smaller_effect():
+    thresholds = Thresholds(effect=0.05, leave_effect=0.04)
+    smaller = window(rows=50_000, shift=2.8)
+    assert 0.04 < check_of(detect_drift(REFERENCE, smaller, thresholds), "price:ks").effect < 0.05
+
+    assert drifted(detect_drift(REFERENCE, smaller, thresholds)) == []
+    assert drifted(detect_drift(REFERENCE, smaller, thresholds, standing={"price:ks"})) == ["price:ks"]
+
+
+def test_what_moved_as_it_did_a_season_ago_is_the_season():
+    summer = detect_drift(REFERENCE, window(seed=5, shift=10.0), season=window(seed=6, shift=10.0))
+    heat = detect_drift(REFERENCE, window(seed=5, shift=20.0), season=window(seed=6, shift=10.0))
+
+    assert drifted(summer) == []
+    assert check_of(summer, "price:ks").reason.startswith("moved from the reference as it did a season ago")
+    assert drifted(heat) == ["price:ks"]
+
+
+def test_a_season_that_had_no_values_excuses_nothing():
+    report = detect_drift(REFERENCE, window(shift=10.0), season=window(seed=6, missing=1.0))
+
+    assert drifted(report) == ["price:ks"]
+
+
+def test_values_outside_the_reference_are_pointed_out():
+    report = detect_drift(REFERENCE, window(shift=500.0))
+
+    assert check_of(report, "price:ks").outside == 1.0
+    assert "100.0% of the values lie outside" in check_of(report, "price:ks").reason
+
+
+def test_the_confidence_test_is_welchs_with_the_normal_distribution():
+    now = draw(7, 3_000, score_shift=0.02)[3]
+    before = draw(0, 5_000)[3]
+    expected = stats.ttest_ind(np.abs(now - 0.5), np.abs(before - 0.5), equal_var=False)
+
+    confidence = detect_drift(REFERENCE, window(seed=7, rows=3_000, score_shift=0.02)).confidence
+
+    assert confidence.test.value == pytest.approx(expected.statistic, rel=1e-9)
+    assert confidence.test.p == pytest.approx(2 * stats.norm.sf(abs(expected.statistic)), rel=1e-9)
+
+
+def test_constant_scores_are_compared_without_dividing_by_nothing():
+    constant = Reference("v1", 3, {}, {}, Distribution.of([0.7, 0.7, 0.7]))
+
+    def p(scores):
+        now = Profile(len(scores), {}, {}, Scores.of(constant.score, scores, scores, [False] * len(scores)))
+        return detect_drift(constant, now).confidence.test.p
+
+    assert (p([0.7] * 5), p([0.9] * 5), p([])) == (1.0, 0.0, 1.0)
+
+
+def test_an_empty_window_compares_nothing():
+    report = detect_drift(REFERENCE, Profile.empty(REFERENCE))
+
+    assert all(check.p == 1.0 and not check.drifted for check in report.checks)
+
+
+def test_the_report_is_json_with_every_threshold_and_reason():
+    told = json.loads(
+        json.dumps(detect_drift(REFERENCE, window(shift=6.0), season=window(seed=9)).to_dict(), allow_nan=False)
+    )
+
+    assert told["drifted"] == ["price:ks"]
+    assert told["thresholds"]["alpha"] == 0.01
+    assert all(check["reason"] and check["least_effect"] > 0 and check["alpha"] == 0.01 for check in told["checks"])
+
+
+def _with_scores(profile, scores):
+    placed = Scores.of(REFERENCE.score, scores, scores, scores >= 0.5)
+    return Profile(profile.rows, profile.numeric, profile.categorical, placed)

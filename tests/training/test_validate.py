@@ -1,0 +1,194 @@
+"""Columns are judged exactly as single rows are."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
+from stillgood.training.validate import judge
+
+from tests.training.conftest import HEADER, ROW, SHOP
+
+CONTRACT = Contract.from_dict(SHOP)
+KEY = "data/dt=2026-11-02/shop.csv"
+
+
+def judged(rows, contract=CONTRACT, key=KEY, latest=None):
+    return judge(contract, key, pd.DataFrame(rows, index=range(1, len(rows) + 1), dtype=object), latest)
+
+
+def row(**given):
+    return {**ROW, **given}
+
+
+cells = st.one_of(
+    st.sampled_from(
+        ["", " ", "\t", "0", "1", " 1 ", "30", "121", "-1", "1.0", "1.5", "+7", ".5", "5.", "1e2", "1e999", "nan", "-inf",
+         "1_000", "1,5", "0x10", "٣", "yes", "No", "TRUE", "false", "0.0", "basic", " plus ", "Basic", "Ulm", "Paris", "DE1",
+         "DE9", "é" * 300, "x" * 256, "x" * 257, "2026-11-01"]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=4),
+    st.floats().map(repr),
+    st.integers(-(10**20), 10**20).map(str),
+)  # fmt: skip
+# A blank id would be named by the row's content, which Contract.check knows nothing of.
+ids = cells.filter(lambda text: text[:256].strip())
+wild = st.fixed_dictionaries(
+    {**dict.fromkeys(HEADER, cells), "customer": ids, "seen_at": st.just(""), "left": st.just("yes")}
+)
+# Most of the fields good, or else no row ever would be.
+rows = st.builds(
+    lambda base, names: {**base, **{name: ROW[name] for name in names if name != "customer"}},
+    wild,
+    st.sets(st.sampled_from(HEADER)),
+)
+
+
+@given(st.lists(rows, min_size=1, max_size=12))
+def test_every_row_is_accepted_repaired_or_refused_exactly_as_a_single_row_would_be(given_rows):
+    part, refused, repaired = judged(given_rows)
+
+    checked = [CONTRACT.check(one, text=True, extra="ignore") for one in given_rows]
+    good = [number for number, one in enumerate(checked) if not one.violations]
+    assert part.table.index.tolist() == [number + 1 for number in good]
+    expected = Frame.from_values(CONTRACT, [checked[number].values for number in good])
+    for name, column in expected.columns.items():
+        np.testing.assert_array_equal(part.columns[name], column)
+        assert part.columns[name].dtype == column.dtype
+    assert part.ids.tolist() == [checked[number].entity_id for number in good]
+    assert [(one.row, one.violations) for one in refused] == [
+        (number + 1, one.violations) for number, one in enumerate(checked) if one.violations
+    ]
+    assert repaired == Counter(f"{one.field}: {one.rule}" for number in good for one in checked[number].repairs)
+
+
+def test_a_blank_is_repaired_by_the_stated_rule_and_counted_however_it_is_blank():
+    part, refused, repaired = judged(
+        [row(newsletter=""), row(newsletter=" "), row(newsletter="\t"), row(newsletter="no")]
+    )
+    assert part.columns["newsletter"].tolist() == [0.0, 0.0, 0.0, 0.0]
+    assert (repaired, refused) == ({"newsletter: if_missing": 3}, [])
+
+
+def test_a_repair_in_a_refused_row_is_not_counted():
+    _, refused, repaired = judged([row(newsletter="", age="old")])
+    assert len(refused) == 1
+    assert not repaired
+
+
+def test_a_column_that_is_absent_reads_as_blank_where_blanks_may_be():
+    given_rows = [{name: text for name, text in ROW.items() if name not in ("spend", "newsletter", "city")}]
+    part, refused, repaired = judged(given_rows)
+    assert np.isnan(part.columns["spend"]).all()
+    assert part.columns["city"].tolist() == [-1]
+    assert (repaired, refused) == ({"newsletter: if_missing": 1}, [])
+
+
+def test_a_refused_row_names_all_its_fields_at_once_and_is_kept_without_personal_data():
+    _, refused, _ = judged([row(), row(age="-3", plan="gold", iban="DE7", left="maybe")])
+    assert [one.to_dict() for one in refused] == [
+        {
+            "source": KEY,
+            "row": 2,
+            "violations": [
+                {"field": "age", "rule": "range", "value": "-3", "message": "age must be within 0 and 120, not '-3'."},
+                {
+                    "field": "plan",
+                    "rule": "level",
+                    "value": "gold",
+                    "message": "plan must be one of basic, plus, not 'gold'.",
+                },
+                {"field": "iban", "rule": "level", "value": None, "message": "iban must be one of DE1, DE2."},
+                {"field": "left", "rule": "level", "value": "maybe", "message": "left must be yes or no, not 'maybe'."},
+            ],
+            "raw": {name: text for name, text in row(age="-3", plan="gold", left="maybe").items() if name != "iban"},
+        }
+    ]
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_row_without_an_outcome_is_refused(blank):
+    part, refused, _ = judged([row(left=blank), row(left=" yes "), row(left="no")])
+    assert part.target.tolist() == [1, 0]
+    assert [(one.row, one.violations[0].field, one.violations[0].rule) for one in refused] == [(1, "left", "required")]
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("2026-11-01T12:30:00Z", "2026-11-01T12:30:00"),
+        ("2026-11-01T12:30:00+02:00", "2026-11-01T10:30:00"),
+        ("2026-11-01 12:30", "2026-11-01T12:30:00"),
+        ("2026-11-01", "2026-11-01T00:00:00"),
+        ("", "2026-11-02T00:00:00"),
+    ],
+)
+def test_a_time_is_read_in_utc_and_a_blank_one_is_the_date_in_the_key(text, means):
+    part, refused, _ = judged([row(seen_at=text)])
+    assert part.times.tolist() == [datetime.fromisoformat(means)]
+    assert refused == []
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1700000000", "0001-01-01T00:00:00+14:00"])
+def test_a_time_that_is_none_is_refused(text):
+    _, refused, _ = judged([row(seen_at=text)])
+    assert [(one.violations[0].field, one.violations[0].rule) for one in refused] == [("seen_at", "time")]
+
+
+def test_a_row_from_the_future_is_refused_since_it_would_be_the_newest_for_good():
+    latest = datetime(2026, 11, 2, tzinfo=UTC)
+    part, refused, _ = judged(
+        [row(), row(seen_at="2206-11-01"), row(seen_at="2026-11-02T01:00:00+01:00")], latest=latest
+    )
+    assert part.table.index.tolist() == [1, 3]
+    assert refused[0].violations[0].message == "seen_at 2206-11-01T00:00:00.000000 lies in the future."
+
+
+@pytest.mark.parametrize(
+    ("key", "date"),
+    [
+        ("data/2026-11-02/a.csv", "2026-11-02"),
+        ("data/dt=2026-11-02/a.csv", "2026-11-02"),
+        ("data/2026-11-02/more/a.csv", "2026-11-02"),
+        ("data/a.csv", "1970-01-01"),
+        ("data/2026-02-31/a.csv", "1970-01-01"),
+        ("data/2026-11-02.csv", "1970-01-01"),
+    ],
+)
+def test_the_date_in_the_key_is_that_of_its_folder(key, date):
+    part, _, _ = judged([row(seen_at="")], key=key)
+    assert part.times.astype("datetime64[D]").astype(str).tolist() == [date]
+
+
+def test_a_folder_of_the_future_refuses_its_rows_by_the_date():
+    _, refused, _ = judged([row(seen_at="")], key="data/2206-01-01/a.csv", latest=datetime(2026, 11, 2, tzinfo=UTC))
+    assert [(one.violations[0].field, one.violations[0].rule) for one in refused] == [("(date)", "future")]
+
+
+def test_a_row_without_an_id_is_named_by_its_content():
+    part, _, _ = judged([row(customer=""), row(customer=" "), row(customer="", age="31"), row(customer=" c9 ")])
+    first, second, third, fourth = part.ids.tolist()
+    assert first == second
+    assert first.startswith("row:")
+    assert third not in (first, fourth)
+    assert fourth == "c9"
+
+
+def test_an_id_is_cut_as_a_prediction_cuts_it_so_that_both_name_the_customer_alike():
+    long = "é" * 300
+    part, _, _ = judged([row(customer=long)])
+    assert part.ids.tolist() == [CONTRACT.check({"customer": long}).entity_id] == ["é" * 256]
+
+
+def test_a_hundred_thousand_different_mistakes_are_found_in_one_pass():
+    rows_of_mistakes = pd.DataFrame(
+        {**dict.fromkeys(HEADER, "1"), "age": [f"old {n}" for n in range(100_000)]}, dtype=object
+    )
+    _, refused, _ = judge(CONTRACT, KEY, rows_of_mistakes, None)
+    assert len(refused) == 100_000
+    assert refused[-1].violations[0].value == "old 99999"

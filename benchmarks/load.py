@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from stillgood.domain.promotion.decision import Draft, Release
+from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.artifacts import MODEL, artifact_key, publish
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.registry import Registry
@@ -196,7 +196,9 @@ def put_in_force(bench: Bench) -> None:
     )
     request = f"load {bench.second}"
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    registry.decide(request, lambda _: Draft(now, "promote", request, bench.second, ("bench-load",), release=release))
+    registry.decide(
+        request, lambda _: Proposal(now, "promote", request, bench.second, ("bench-load",), release=release)
+    )
 
 
 def restart(bench: Bench, clients: Clients) -> None:

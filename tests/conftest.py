@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
-from stillgood.domain.promotion.decision import Draft, Release
+from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.objects import ObjectStore
@@ -132,7 +132,7 @@ def draw_model() -> Callable[[Contract, str, int], Model]:
 
 
 @pytest.fixture
-def enthrone() -> Callable[[ObjectStore, Model], None]:
+def make_champion() -> Callable[[ObjectStore, Model], None]:
     """Publishes a model and makes it champion."""
 
     def do(store: ObjectStore, model: Model) -> None:
@@ -149,7 +149,7 @@ def enthrone() -> Callable[[ObjectStore, Model], None]:
         request = f"request {model.version}"
         Registry(store).decide(
             request,
-            lambda _: Draft(
+            lambda _: Proposal(
                 "2026-11-23T00:00:00Z", "promote", request, model.version, ("it is better",), release=release
             ),
         )

@@ -33,7 +33,7 @@ FORBIDDEN = {
     "train": ("boto3", "pyarrow", "fastapi_cli"),
     "promote": ("scipy", "sklearn", "pandas", "mlflow", "boto3", "pyarrow"),
 }
-MODULES = {"predict": "app", "batch": "batch", "monitor": "app", "train": "app", "promote": "app"}
+MODULES = {"predict": "app", "batch": "app", "monitor": "app", "train": "app", "promote": "app"}
 # What Lambda's Python runtime brings of its own: boto3, and what that needs.
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
 BUCKET = "stillgood-packages"
@@ -137,7 +137,7 @@ def test_a_life_of_the_packages_with_nothing_else_to_import(
     def step(name: str, event: Any) -> Any:
         return run(
             name, event, STILLGOOD_BUCKET=BUCKET, STILLGOOD_SETTLE_SECONDS="0", STILLGOOD_CHAMPION_TTL_SECONDS="0",
-            STILLGOOD_TRAIN_FUNCTION="train", STILLGOOD_PROMOTE_FUNCTION="promote", STILLGOOD_POLICY="seed",
+            STILLGOOD_TRAIN_FUNCTION="train", STILLGOOD_PROMOTE_FUNCTION="promote", STILLGOOD_POLICY="simple",
             MLFLOW_TRACKING_URI=mlflow_url, AWS_ENDPOINT_URL=here.endpoint, AWS_ENDPOINT_URL_LAMBDA=handed_over.url,
             AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1",
         )  # fmt: skip

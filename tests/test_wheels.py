@@ -34,7 +34,7 @@ def test_there_is_a_wheel_of_everything(requirements: Path, machine: str, tmp_pa
 
 
 def test_every_package_is_looked_at() -> None:
-    assert {path.parent.name for path in REQUIREMENTS} == {"predict", "monitor", "train", "promote"}
+    assert {path.parent.name for path in REQUIREMENTS} == {"predict", "batch", "monitor", "train", "promote"}
     assert len(REQUIREMENTS) == 5
 
 
@@ -55,11 +55,11 @@ def test_a_package_changes_with_the_library_so_that_predicts_alias_moves_on(tmp_
     told = []
     for name, line in (("a", ""), ("b", "# another library\n")):
         project = tmp_path / name
-        shutil.copytree(ROOT / "functions", project / "functions")
+        shutil.copytree(ROOT / "packaging", project / "packaging")
         shutil.copytree(ROOT / "layers", project / "layers", ignore=shutil.ignore_patterns("__pycache__"))
         with (project / "layers/stillgood/stillgood/domain/promotion/gate.py").open("a") as file:
             file.write(line)
         words = [sys.executable, "-c", "import build; print(build.library_sha256())"]
-        told.append(subprocess.run(words, cwd=project / "functions", capture_output=True, text=True, check=True).stdout)
+        told.append(subprocess.run(words, cwd=project / "packaging", capture_output=True, text=True, check=True).stdout)
     assert told[0] != told[1]
     assert len(told[0].strip()) == 64

@@ -25,7 +25,7 @@ RESULTS = Path(__file__).resolve().parent.parent / "results" / "decisions.json"
 
 
 def null_years(table: Table) -> None:
-    for policy, count in (("guarded", NULL_YEARS), ("seed", 10)):
+    for policy, count in (("guarded", NULL_YEARS), ("simple", 10)):
         with ProcessPoolExecutor(PROCESSES) as pool:
             asked = list(pool.map(partial(_null_year, policy), range(count)))
         target = "<= 1" if policy == "guarded" else ""

@@ -18,8 +18,8 @@ from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.domain.policy.evidence import Policy
 from stillgood.domain.policy.policies import POLICIES, advance
 from stillgood.domain.policy.state import MonitorState
-from stillgood.domain.promotion.comparison import Scored
-from stillgood.domain.promotion.gate import Case, decide
+from stillgood.domain.promotion.comparison import HoldoutScores
+from stillgood.domain.promotion.gate import GateInputs, decide
 from stillgood.domain.statistics.delong import paired_delong
 from stillgood.domain.statistics.intervals import Estimate
 from stillgood.steps.monitor.outcomes import GAIN_Z, MIN_OF_EACH
@@ -58,7 +58,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Serving:
+class PredictDeps:
     """A champion and what monitoring compares with. ``since``: the newest window its weights have learned from, + 1."""
 
     model: Model
@@ -83,7 +83,7 @@ class Year:
 
 
 class Loop:
-    """One source under one policy: "guarded", "seed", "always" (learn from every window, promote unseen) or "never"."""
+    """One source under one policy: "guarded", "simple", "always" (learn from every window, promote unseen) or "never"."""
 
     def __init__(self, source: Source, policy: str) -> None:
         self.source, self.name = source, policy
@@ -91,7 +91,7 @@ class Loop:
         self.year, self.state = Year(), MonitorState()
         self.past: list[tuple[Rows, Array, str]] = []  # rows, whose labels get known, who predicted
         self.champion = self._serving(source.first(), "first", 0)
-        self.previous: Serving | None = None
+        self.previous: PredictDeps | None = None
         self.rolled_back = False
 
     def run(self) -> Year:
@@ -200,22 +200,22 @@ class Loop:
         for rows, known, _ in self.past[max(0, until - self.source.keeps) : until]:
             yield rows.take(np.flatnonzero(known))
 
-    def _serving(self, labelled: Rows, version: str, since: int) -> Serving:
+    def _serving(self, labelled: Rows, version: str, since: int) -> PredictDeps:
         train = trained(labelled)
         fitted = learn(train, version)
         reference = build_reference(fitted.model, train.frame, fitted.oof_scores)
-        return Serving(fitted.model, reference, metrics_of(fitted.model, held(labelled)), since)
+        return PredictDeps(fitted.model, reference, metrics_of(fitted.model, held(labelled)), since)
 
-    def _recalibrated(self, labelled: Rows, at: int) -> Serving:
+    def _recalibrated(self, labelled: Rows, at: int) -> PredictDeps:
         train, version, one = trained(labelled), f"c{at:04d}", self.champion
         rows = train.take(newest(np.arange(train.n), self.source.contract.training))
         model = recalibrate(one.model, rows.frame, rows.y, version=version, data_sha256=version).model
         reference = replace(one.reference, version=version)
-        return Serving(model, reference, metrics_of(model, held(labelled)), one.since)
+        return PredictDeps(model, reference, metrics_of(model, held(labelled)), one.since)
 
     def _promotes(self, candidate: Model, holdout: Rows) -> bool:
         scored = [
-            Scored(
+            HoldoutScores(
                 model.version,
                 values := logits(model, holdout.frame),
                 probabilities(model, values),
@@ -224,7 +224,7 @@ class Loop:
             for model in (candidate, self.champion.model)
         ]
         contract = self.source.contract
-        case = Case(scored[0], scored[1], holdout.y, contract.floors, contract.costs, segments(holdout.frame))
+        case = GateInputs(scored[0], scored[1], holdout.y, contract.floors, contract.costs, segments(holdout.frame))
         return decide(self.name, case).promote
 
 

@@ -13,7 +13,7 @@ from benchmarks.decisions.replay import FLIGHTS, POLICIES, Told
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 PLOTTED = ("no drift", "concept flip of 20%", "concept flip, labels after 90 days", FLIGHTS)
-COLOURS = {"guarded": "#0b6e4f", "seed": "#c8553d", "always": "#5b7db1", "never": "#999999"}
+COLOURS = {"guarded": "#0b6e4f", "simple": "#c8553d", "always": "#5b7db1", "never": "#999999"}
 
 
 def plot(told: list[Told]) -> None:

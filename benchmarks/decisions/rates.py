@@ -12,10 +12,10 @@ from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.domain.policy.evidence import Evidence, Policy
 from stillgood.domain.policy.guarded import PERFORMANCE, Guarded, findings
 from stillgood.domain.policy.policies import advance
-from stillgood.domain.policy.simple import Seed
+from stillgood.domain.policy.simple import Simple
 from stillgood.domain.policy.state import MonitorState
-from stillgood.domain.promotion.comparison import Scored
-from stillgood.domain.promotion.gate import Case, decide
+from stillgood.domain.promotion.comparison import HoldoutScores
+from stillgood.domain.promotion.gate import GateInputs, decide
 
 from benchmarks.decisions.table import Table
 from benchmarks.decisions.world import (
@@ -103,7 +103,7 @@ def windows(table: Table, repeats: int) -> None:
         random = np.random.default_rng(n)
         found = [seen(one, one.draw(random, n)) for one in (world(i % SPLITS) for i in range(repeats))]
         table.share(f"false alarm, null window of {n}", sum(map(flagged, found)), repeats, "<= 0.02")
-        table.share("  the same, seed", sum(map(naive, found)), repeats)
+        table.share("  the same, simple", sum(map(naive, found)), repeats)
     for name in SHIFTS:
         random, hits = np.random.default_rng(7), 0
         for i in range(repeats):
@@ -158,22 +158,22 @@ def gates(table: Table, repeats: int) -> None:
         poor, good = judged(everything, holdout, "champion", BLIND), judged(everything, holdout, "candidate")
         gains.append(roc_auc(good.logits, holdout.y) - roc_auc(poor.logits, holdout.y))
         gamed = replace(equal, threshold_logit=equal.threshold_logit - 0.3)
-        for gate in ("guarded", "seed"):
+        for gate in ("guarded", "simple"):
             for name, serving, candidate in (("no change", champion, equal), ("recall-gamed", champion, gamed), ("truly better", poor, good)):  # fmt: skip
-                case = Case(candidate, serving, holdout.y, rows.frame.contract.floors)
+                case = GateInputs(candidate, serving, holdout.y, rows.frame.contract.floors)
                 counts[gate, name] = counts.get((gate, name), 0) + decide(gate, case).promote
     better = f"truly better (mean {np.mean(gains):+.3f} ROC-AUC)"
     for name, target in (("no change", "<= 0.10"), ("recall-gamed", "<= 0.03"), ("truly better", ">= 0.85")):
         told = better if name == "truly better" else name
         table.share(f"promoted: {told}, {HOLDOUT:,} holdout rows", counts["guarded", name], repeats, target)
-        table.share("  the same, seed", counts["seed", name], repeats)
+        table.share("  the same, simple", counts["simple", name], repeats)
 
 
-def judged(rows: Rows, holdout: Rows, version: str, blind: frozenset[str] = frozenset()) -> Scored:
+def judged(rows: Rows, holdout: Rows, version: str, blind: frozenset[str] = frozenset()) -> HoldoutScores:
     """A model of ``rows``, which sees nothing of the features in ``blind``, on the holdout."""
     model = learn(replace(rows, frame=hidden(rows.frame, blind)), version).model
     values = logits(model, hidden(holdout.frame, blind))
-    return Scored(version, values, probabilities(model, values), model.threshold_logit)
+    return HoldoutScores(version, values, probabilities(model, values), model.threshold_logit)
 
 
 def hidden(frame: Frame, blind: frozenset[str]) -> Frame:
@@ -204,4 +204,4 @@ def null_year(policy: Policy, year: int, n: int = 500) -> int:
     return asked
 
 
-POLICIES: dict[str, Policy] = {"guarded": Guarded(), "seed": Seed()}
+POLICIES: dict[str, Policy] = {"guarded": Guarded(), "simple": Simple()}

@@ -12,7 +12,7 @@ from benchmarks.decisions.departures import Departures
 from benchmarks.decisions.loop import Loop, Year
 from benchmarks.decisions.table import Table
 
-POLICIES = ("guarded", "seed", "always", "never")
+POLICIES = ("guarded", "simple", "always", "never")
 FLIGHTS = "departures from New York, 2013"
 PROCESSES = 2
 TOLD_IN_FULL = ("no drift", "price x1.05", "concept flip of 20%", "concept flip, labels after 90 days", FLIGHTS)

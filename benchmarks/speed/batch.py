@@ -92,7 +92,7 @@ def ours(place: Bucket, key: str, size: int) -> Callable[[], Usage]:
     def once() -> Usage:
         copy = key.replace("batch/", f"batch/{next(number)}-")
         place.copy(key, copy)
-        return _asked(place.deployed, "batch", copy, built("batch"), size)()
+        return _asked(place.deployed, "app", copy, built("batch"), size)()
 
     return once
 

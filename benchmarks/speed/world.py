@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-from stillgood.steps.ports import RecordedInvocations
-from stillgood.steps.promote.promote import Deciding, promote
-from stillgood.steps.train.train import Training, train
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.steps.promote.promote import PromoteDeps, promote
+from stillgood.steps.train.train import TrainDeps, train
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.testing.fakes import FakeInvoker
 from stillgood.training.tracking import Tracking
 
 from benchmarks.speed.measure import environment
@@ -110,12 +110,12 @@ def constants() -> dict[str, str]:
 @cache
 def champion() -> dict[str, bytes]:
     """Every object of a bucket in which the Telco customers were learnt from, and the model promoted."""
-    store, invoked = MemoryObjectStore(), RecordedInvocations()
+    store, invoked = MemoryObjectStore(), FakeInvoker()
     store.put("contract.json", contract_text("telco").encode())
     store.put("data/2026-10-01/customers.csv", telco().to_csv(index=False).encode())
-    train({"request_id": "bench"}, Training(store, invoked, lambda: NOW, Tracking(None)))
+    train({"request_id": "bench"}, TrainDeps(store, invoked, lambda: NOW, Tracking(None)))
     (_, event) = invoked.events[0]
-    assert promote(event, Deciding(store, lambda: NOW))["result"] == "promoted"
+    assert promote(event, PromoteDeps(store, lambda: NOW))["result"] == "promoted"
     return {info.key: store.get(info.key).data for info in store.list("")}
 
 

@@ -20,9 +20,9 @@ from stillgood.wiring.batch import scoring  # noqa: E402
 gc.freeze()
 gc.enable()
 
-WORDS = {"batch": "scored", "plan": "planned", "report": "reported"}
+LOG_MESSAGES = {"batch": "scored", "plan": "planned", "report": "reported"}
 STEPS = {"plan": plan, "report": report}
-TOLD = ("job", "folder", "model_version", "done", "failed", "rows", "predicted", "rejected", "repeated")
+LOG_FIELDS = ("job", "folder", "model_version", "done", "failed", "rows", "predicted", "rejected", "repeated")
 
 
 def handler(event: object, context: object) -> dict[str, Any]:
@@ -35,5 +35,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
     except Exception as error:
         logs.log(logging.ERROR, "nothing was scored", error=error)
         raise
-    logs.log(logging.INFO, WORDS[result["step"]], **{name: result[name] for name in TOLD if name in result})
+    logs.log(
+        logging.INFO, LOG_MESSAGES[result["step"]], **{name: result[name] for name in LOG_FIELDS if name in result}
+    )
     return result

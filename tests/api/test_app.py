@@ -19,9 +19,10 @@ from stillgood.aws.capture import Capture
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import StoreUnavailable, UnknownVersion
 from stillgood.domain.model.model import Model
-from stillgood.steps.predict import Serving
+from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore, Stored
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore, Stored
 
 type Call = Callable[..., httpx.Response]
 type Draw = Callable[..., Model]
@@ -52,25 +53,27 @@ def store() -> Weather:
 
 
 @pytest.fixture
-def serving(store: Weather) -> Serving:
+def serving(store: Weather) -> PredictDeps:
     numbers = count(1)
     times = count()
 
     def clock() -> datetime:
         return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=next(times))
 
-    return Serving(ChampionSource(store, clock, 0), Capture(store), clock, lambda: f"id-{next(numbers)}", 100, 100_000)
+    return PredictDeps(
+        ChampionSource(store, clock, 0), Capture(store), clock, lambda: f"id-{next(numbers)}", 100, 100_000
+    )
 
 
 @pytest.fixture
-def model(store: Weather, telco: Contract, draw_model: Draw, enthrone: Enthrone) -> Model:
+def model(store: Weather, telco: Contract, draw_model: Draw, make_champion: Enthrone) -> Model:
     model = draw_model(telco, "20261123-first")
-    enthrone(store, model)
+    make_champion(store, model)
     return model
 
 
 @pytest.fixture
-def call(serving: Serving) -> Call:
+def call(serving: PredictDeps) -> Call:
     """Calls the API in process: ``call("POST", "/predict", json={...})``."""
 
     async def boom(_: Any) -> Answer:
@@ -184,7 +187,7 @@ def test_an_error_nobody_foresaw_is_a_500_that_tells_nothing(call: Call, logged:
     (record,) = [record for record in logged.records if record.message == "failed"]
     line = logs.JsonLines("predict").format(record)
     assert "4111" not in line
-    assert "test_http.py" in line
+    assert "test_app.py:" in line
 
 
 def test_so_is_one_outside_of_the_endpoints(
@@ -275,7 +278,9 @@ def test_there_is_a_document_before_the_first_champion(call: Call) -> None:
     assert call("GET", "/docs").status_code == 200
 
 
-def test_every_thread_may_run_the_lambda_handler(serving: Serving, model: Model, http_event: dict[str, Any]) -> None:
+def test_every_thread_may_run_the_lambda_handler(
+    serving: PredictDeps, model: Model, http_event: dict[str, Any]
+) -> None:
     handler = lambda_handler(create_app(serving), lambda: None)
     answers: list[dict[str, Any]] = []
     threads = [threading.Thread(target=lambda: answers.append(handler(http_event, None))) for _ in range(4)]
@@ -287,7 +292,7 @@ def test_every_thread_may_run_the_lambda_handler(serving: Serving, model: Model,
     assert [answer["statusCode"] for answer in answers] == [200] * 5
 
 
-def test_a_warm_up_ping_fetches_the_champion(serving: Serving, store: Weather, model: Model) -> None:
+def test_a_warm_up_ping_fetches_the_champion(serving: PredictDeps, store: Weather, model: Model) -> None:
     handler = lambda_handler(create_app(serving), serving.champions.current)
     assert handler({"source": "aws.events", "detail-type": "Scheduled Event"}, None) == {
         "step": "predict",
@@ -310,7 +315,7 @@ def http_event() -> dict[str, Any]:
 
 
 def test_the_gateways_request_id_is_the_correlation_id_unless_one_is_given(
-    serving: Serving, model: Model, http_event: dict[str, Any]
+    serving: PredictDeps, model: Model, http_event: dict[str, Any]
 ) -> None:
     handler = lambda_handler(create_app(serving), lambda: None)
     assert handler(http_event, None)["headers"]["x-correlation-id"] == "JKJaXmPLvHcESHA="
@@ -330,7 +335,7 @@ CHANGED_FIELDS = st.dictionaries(
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_body_whatever_is_an_error_of_the_server(
-    data: st.DataObject, serving: Serving, model: Model, telco: Contract, http_event: dict[str, Any]
+    data: st.DataObject, serving: PredictDeps, model: Model, telco: Contract, http_event: dict[str, Any]
 ) -> None:
     handler = lambda_handler(create_app(serving), lambda: None)
     row = CHANGED_FIELDS.map(lambda changes: {**telco.example(), **changes})

@@ -13,9 +13,9 @@ from stillgood.api.labels import labels_route
 from stillgood.aws.capture import Capture
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.model import Model
-from stillgood.steps.predict import Serving
+from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 
 GOOD = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-20T10:00:00Z"}
 
@@ -29,7 +29,9 @@ def client(store: MemoryObjectStore) -> Request:
     def now() -> datetime:
         return datetime(2026, 11, 24, tzinfo=UTC)
 
-    serving = Serving(ChampionSource(store, now, 10), Capture(store), now, lambda: f"id-{next(numbers)}", 10, 10_000)
+    serving = PredictDeps(
+        ChampionSource(store, now, 10), Capture(store), now, lambda: f"id-{next(numbers)}", 10, 10_000
+    )
     transport = httpx.ASGITransport(create_app(serving, more=[labels_route(serving, store)]))
 
     def request(method: str, path: str, **more: object) -> httpx.Response:
@@ -43,9 +45,9 @@ def client(store: MemoryObjectStore) -> Request:
 
 
 @pytest.fixture
-def store(telco: Contract, draw_model: Callable[..., Model], enthrone: Callable[..., None]) -> MemoryObjectStore:
+def store(telco: Contract, draw_model: Callable[..., Model], make_champion: Callable[..., None]) -> MemoryObjectStore:
     store = MemoryObjectStore()
-    enthrone(store, draw_model(telco, "20260901-000000000001"))
+    make_champion(store, draw_model(telco, "20260901-000000000001"))
     return store
 
 

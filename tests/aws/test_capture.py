@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 from stillgood.aws.capture import FIRST_PAUSE_SECONDS, Capture
 from stillgood.domain.errors import StoreUnavailable
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 
 NOW = datetime(2026, 11, 23, 18, 5, 7, 250, tzinfo=UTC)
 

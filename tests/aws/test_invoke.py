@@ -9,7 +9,8 @@ import pytest
 from botocore.stub import ANY, Stubber
 from stillgood.aws.invoke import LambdaInvoker
 from stillgood.domain.errors import InvocationFailed
-from stillgood.steps.ports import Invoker, RecordedInvocations
+from stillgood.steps.ports import Invoker
+from stillgood.testing.fakes import FakeInvoker
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_nothing_is_connected_before_the_first_event(monkeypatch: pytest.MonkeyP
 
 
 def test_the_recorder_keeps_copies() -> None:
-    recorder = RecordedInvocations()
+    recorder = FakeInvoker()
     event = {"a": 1}
     recorder.invoke("train", event)
     event["a"] = 2

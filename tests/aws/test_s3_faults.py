@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import boto3
 import pytest
 from botocore.config import Config
-from stillgood.aws.retries import Attempts, TransientError
+from stillgood.aws.retries import RetryPolicy, TransientError
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.errors import ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
@@ -139,7 +139,7 @@ def store(request: pytest.FixtureRequest, s3: FaultyS3, monkeypatch: pytest.Monk
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    attempts = Attempts(most=4, pause_seconds=0.001, budget_seconds=2.0)
+    attempts = RetryPolicy(max_attempts=4, base_delay_seconds=0.001, budget_seconds=2.0)
     if request.param == "boto3":
         client = boto3.client(
             "s3",
@@ -302,8 +302,13 @@ def _always_busy() -> None:
 
 def test_pauses_double_and_the_jitter_scales_them() -> None:
     time = Time()
-    attempts = Attempts(
-        most=4, pause_seconds=0.1, budget_seconds=60, sleep=time.sleep, monotonic=time.monotonic, jitter=lambda: 0.5
+    attempts = RetryPolicy(
+        max_attempts=4,
+        base_delay_seconds=0.1,
+        budget_seconds=60,
+        sleep=time.sleep,
+        monotonic=time.monotonic,
+        jitter=lambda: 0.5,
     )
     with pytest.raises(StoreUnavailable, match=r"busy \(tried 4 times\)"):
         attempts.run(_always_busy)
@@ -312,8 +317,13 @@ def test_pauses_double_and_the_jitter_scales_them() -> None:
 
 def test_no_try_starts_after_the_budget() -> None:
     time = Time()
-    attempts = Attempts(
-        most=99, pause_seconds=1.0, budget_seconds=10.0, sleep=time.sleep, monotonic=time.monotonic, jitter=lambda: 1.0
+    attempts = RetryPolicy(
+        max_attempts=99,
+        base_delay_seconds=1.0,
+        budget_seconds=10.0,
+        sleep=time.sleep,
+        monotonic=time.monotonic,
+        jitter=lambda: 1.0,
     )
     with pytest.raises(StoreUnavailable):
         attempts.run(_always_busy)

@@ -32,8 +32,8 @@ def test_only_the_bucket_must_be_set() -> None:
 def test_every_variable_is_read() -> None:
     chosen = {
         "STILLGOOD_BUCKET": "b",
-        "STILLGOOD_POLICY": "seed",
-        "STILLGOOD_GATE": "seed",
+        "STILLGOOD_POLICY": "simple",
+        "STILLGOOD_GATE": "simple",
         "STILLGOOD_WINDOW_HOURS": "0.5",
         "STILLGOOD_SETTLE_SECONDS": "0",
         "STILLGOOD_TRAIN_FUNCTION": "train",
@@ -62,8 +62,8 @@ def test_a_blank_variable_is_an_unset_one() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "rule"),
     [
-        ("STILLGOOD_POLICY", "bold", "one of seed, guarded"),
-        ("STILLGOOD_GATE", "Seed", "one of seed, guarded"),
+        ("STILLGOOD_POLICY", "bold", "one of simple, guarded"),
+        ("STILLGOOD_GATE", "Simple", "one of simple, guarded"),
         ("STILLGOOD_WINDOW_HOURS", "0", "above 0"),
         ("STILLGOOD_WINDOW_HOURS", "nan", "above 0"),
         ("STILLGOOD_WINDOW_HOURS", "inf", "at most 8784"),

@@ -17,7 +17,8 @@ from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import StoreUnavailable
 from stillgood.domain.model.model import Model
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore, Stored
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore, Stored
 from stillgood.wiring import predict as wiring
 
 EVENT = json.loads((Path(__file__).parents[2] / "events/predict.json").read_text())
@@ -91,9 +92,9 @@ def runtime(connections: list[str], monkeypatch: pytest.MonkeyPatch) -> Runtime:
 
 @pytest.fixture
 def promote(
-    store: Connected, telco: Contract, draw_model: Callable[..., Model], enthrone: Callable[..., None]
+    store: Connected, telco: Contract, draw_model: Callable[..., Model], make_champion: Callable[..., None]
 ) -> Callable[[str], None]:
-    return lambda version: enthrone(store, draw_model(telco, version))
+    return lambda version: make_champion(store, draw_model(telco, version))
 
 
 def served() -> str:

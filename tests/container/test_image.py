@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 import pytest
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
-from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.promote import PromoteDeps, promote
 
 import local.fake_lambda
 from local import customers, datasets
@@ -121,7 +121,7 @@ def test_it_trains_and_scores_what_lies_in_s3(run: Any, store: Boto3ObjectStore,
     assert version in {info.key.split("/")[1] for info in store.list("models/")}
     path, event = asked.events[-1]
     assert path == "/2015-03-31/functions/promote/invocations"
-    assert promote(event, Deciding(store, lambda: datetime.now(UTC)))["new_version"] == version
+    assert promote(event, PromoteDeps(store, lambda: datetime.now(UTC)))["new_version"] == version
 
     store.put("batch/input/others.csv", others.head(500).to_csv(index=False).encode())
     scored = run("batch", given='{"input": "batch/input/others.csv"}')

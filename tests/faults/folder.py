@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from stillgood.storage.objects import MemoryObjectStore, ObjectInfo, Stored
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectInfo, Stored
 
 
 class FolderObjectStore(MemoryObjectStore):

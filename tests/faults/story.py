@@ -15,11 +15,11 @@ from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.model.vectorised import logits
 from stillgood.domain.policy.policies import POLICIES
 from stillgood.domain.promotion.holdout import Holdout
-from stillgood.steps.batch.batch import Scoring, batch
-from stillgood.steps.labels.ingest import post_labels, take_incoming
-from stillgood.steps.monitor.monitor import Monitoring, monitor
+from stillgood.steps.batch.batch import BatchDeps, batch
+from stillgood.steps.labels.ingest import ingest_label_files, post_labels
+from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.steps.ports import Invoker
-from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, REFERENCE, publish
 from stillgood.storage.champion import ChampionSource
@@ -114,7 +114,7 @@ def write(store: ObjectStore) -> ObjectStore:
         publish(store, version, draw(version, weights))
     for version in ("v0", "v1"):
         event = {"action": "promote", "candidate": version, "request_id": f"r-{version}"}
-        promote(event, Deciding(store, lambda: TODAY - timedelta(40), "seed"))
+        promote(event, PromoteDeps(store, lambda: TODAY - timedelta(40), "simple"))
     capture(store, TODAY - timedelta(hours=5), 300, 7, 1.0, "new")
     capture(store, TODAY - timedelta(days=34), 60, 8, 0.0, "old")
     labels = "\n".join(json.dumps(one) for one in [*LABELS, LABELS[0] | {"label": "perhaps"}])
@@ -127,28 +127,28 @@ Work = Callable[[ObjectStore, Invoker], Any]
 
 
 def _train(store: ObjectStore, invoker: Invoker) -> Any:
-    from stillgood.steps.train.train import Training, train  # a second of imports that promote and monitor do without
+    from stillgood.steps.train.train import TrainDeps, train  # a second of imports that promote and monitor do without
     from stillgood.training.tracking import Tracking
 
-    return train(TRAIN, Training(store, invoker, lambda: NOW, Tracking(None)))
+    return train(TRAIN, TrainDeps(store, invoker, lambda: NOW, Tracking(None)))
 
 
-def watching(store: ObjectStore, invoker: Invoker) -> Monitoring:
+def watching(store: ObjectStore, invoker: Invoker) -> MonitorDeps:
     """What monitor works with: a policy that retrains for this window."""
-    return Monitoring(store, invoker, lambda: NOW, lambda _: None, POLICIES["seed"], settle_seconds=0.0)
+    return MonitorDeps(store, invoker, lambda: NOW, lambda _: None, POLICIES["simple"], settle_seconds=0.0)
 
 
 WORK: dict[str, Work] = {
-    "promote": lambda store, _: promote(PROMOTE, Deciding(store, lambda: NOW)),
-    "refuse": lambda store, _: promote(REFUSE, Deciding(store, lambda: NOW)),
-    "rollback": lambda store, _: roll_back(ROLLBACK, Deciding(store, lambda: NOW)),
+    "promote": lambda store, _: promote(PROMOTE, PromoteDeps(store, lambda: NOW)),
+    "refuse": lambda store, _: promote(REFUSE, PromoteDeps(store, lambda: NOW)),
+    "rollback": lambda store, _: roll_back(ROLLBACK, PromoteDeps(store, lambda: NOW)),
     "monitor": lambda store, invoker: monitor(WINDOW, watching(store, invoker)),
     "train": _train,
-    "label files": lambda store, _: take_incoming(store, PARSED.target, lambda: NOW),
+    "label files": lambda store, _: ingest_label_files(store, PARSED.target, lambda: NOW),
     "POST /labels": lambda store, _: post_labels(
         json.dumps(LABELS).encode(), store, PARSED.target, max_rows=100, max_bytes=100_000
     ),
     "batch": lambda store, _: batch(
-        {"input": "batch/input/a.csv"}, Scoring(store, ChampionSource(store, lambda: NOW, 0), lambda: NOW)
+        {"input": "batch/input/a.csv"}, BatchDeps(store, ChampionSource(store, lambda: NOW, 0), lambda: NOW)
     ),
 }

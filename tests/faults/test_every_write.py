@@ -4,11 +4,11 @@ import json
 
 import pytest
 from stillgood.domain.errors import StoreUnavailable
-from stillgood.steps.ports import RecordedInvocations
 from stillgood.storage.audit import verify
 from stillgood.storage.champion import load_model
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
+from stillgood.testing.fakes import FakeInvoker
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 from tests.faults import story
@@ -44,7 +44,7 @@ def distinct(invocations):
     return {json.dumps(one, sort_keys=True) for one in invocations.events}
 
 
-class Queue(RecordedInvocations):
+class Queue(FakeInvoker):
     """Invocations that fail, or end the process, as a write does: an invocation is an effect like any other."""
 
     def __init__(self, store):
@@ -82,7 +82,7 @@ def test_after_a_fault_at_any_write_the_champion_is_whole_and_a_retry_finishes_o
             load_model(store, champion)  # verifies the checksum
             assert verify(store) == ()
 
-            retry = RecordedInvocations(queue.events)
+            retry = FakeInvoker(queue.events)
             work(store, retry)
 
             assert everything(store) == wanted, f"{how} {when} {calm.writes[at - 1]}"

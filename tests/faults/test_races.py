@@ -8,15 +8,15 @@ from datetime import timedelta
 
 import pytest
 from stillgood.domain.errors import PreconditionFailed
-from stillgood.domain.promotion.decision import Draft
+from stillgood.domain.promotion.decision import Proposal
 from stillgood.steps.monitor.monitor import monitor
-from stillgood.steps.ports import RecordedInvocations
-from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.audit import verify
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import iso
+from stillgood.testing.fakes import FakeInvoker
 
 from tests.faults import story
 
@@ -44,7 +44,7 @@ def copy(store):
 
 def one_line(store):
     """Checks that each decision builds on the champion before it; returns the decisions."""
-    Registry(store).settle()
+    Registry(store).recover()
     assert verify(store) == ()
     decisions = list(Registry(store).decisions())
     generation = 0
@@ -67,13 +67,13 @@ def test_of_fifty_promoters_and_rollbacks_one_wins_each_round(before, count):
     winners: list[str] = []
     wrong = 0
     for number in range(ROUNDS):
-        head = Registry(store).settle()
+        head = Registry(store).recover()
 
         def compete(writer, number=number, head=head):
             back = writer % 5 == 0
             release = head.pointer.previous if back else releases[writer % 2]
             action = "rollback" if back else "promote"
-            draft = Draft(iso(story.NOW), action, f"{number}:{writer}", release.version, ("why",), release=release)
+            draft = Proposal(iso(story.NOW), action, f"{number}:{writer}", release.version, ("why",), release=release)
             try:
                 Registry(store).record(head, draft)
             except PreconditionFailed as error:
@@ -101,7 +101,7 @@ def test_of_fifty_promoters_and_rollbacks_one_wins_each_round(before, count):
 def test_doubled_and_reordered_events_are_each_decided_once(seed, before, count):
     """Asynchronous invocation delivers at least once and in any order: here all at once, through the real steps and gate."""
     store = copy(before)
-    deps = Deciding(store, lambda: story.NOW)
+    deps = PromoteDeps(store, lambda: story.NOW)
     events = [
         story.PROMOTE,
         story.REFUSE,
@@ -131,7 +131,7 @@ def test_of_two_monitors_on_one_window_one_judges_it(seed, before, count):
     store = copy(before)
     for number in range(10):
         scheduled = story.TODAY - timedelta(hours=9 - number + 10 * seed)
-        invoker = RecordedInvocations()
+        invoker = FakeInvoker()
         event = {"scheduled_time": iso(scheduled)}
         told = at_once([lambda event=event, invoker=invoker: monitor(event, story.watching(store, invoker))] * 2)
         assert sorted(one["duplicate"] for one in told) == [False, True]

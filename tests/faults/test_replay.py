@@ -5,11 +5,11 @@ import json
 import pytest
 from stillgood.__main__ import main
 from stillgood.domain.errors import ObjectNotFound
-from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.codec import encode
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.records import decision_key
 from stillgood.storage.registry import Registry
 
@@ -21,7 +21,7 @@ def store():
     """Promotions by both gates, refusals (one cannot be judged), rollbacks (one refused): A -> B -> A is among them."""
     store = MemoryObjectStore()
     story.write(store)
-    deps = Deciding(store, lambda: story.NOW)
+    deps = PromoteDeps(store, lambda: story.NOW)
     promote(story.REFUSE, deps)
     promote(story.PROMOTE, deps)
     roll_back(story.ROLLBACK, deps)

@@ -15,7 +15,7 @@ from typing import Any
 
 import story
 from folder import FolderObjectStore
-from stillgood.steps.promote.promote import Deciding
+from stillgood.steps.promote.promote import PromoteDeps
 from stillgood.storage.codec import sha256
 from stillgood.testing.faulty import FaultyObjectStore
 
@@ -59,7 +59,7 @@ def main(folder: Path, step: str, at: int, when: Any) -> None:
     if step == "monitor":
         app.monitoring = lambda: story.watching(store, Sent(store, FolderObjectStore(folder / "sent")))
     else:
-        app.deciding = lambda: Deciding(store, lambda: story.NOW)
+        app.deciding = lambda: PromoteDeps(store, lambda: story.NOW)
     app.handler(EVENTS[step], None)
     (folder / "writes").write_text("\n".join(store.writes))
 

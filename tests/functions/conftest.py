@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from stillgood.domain.errors import StoreUnavailable
-from stillgood.storage.objects import MemoryObjectStore, Stored
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import Stored
 from stillgood.wiring import predict as wiring
 
 type Handler = Callable[[Any, Any], dict[str, Any]]

@@ -70,10 +70,10 @@ def handler() -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 @pytest.fixture
 def model(
-    store: ObjectStore, telco: Contract, draw_model: Callable[..., Model], enthrone: Callable[..., None]
+    store: ObjectStore, telco: Contract, draw_model: Callable[..., Model], make_champion: Callable[..., None]
 ) -> Model:
     model = draw_model(telco, "20261123-first")
-    enthrone(store, model)
+    make_champion(store, model)
     return model
 
 
@@ -121,8 +121,8 @@ def test_errors_are_typed_and_logged(
 
 
 def test_a_cold_start_leaves_no_thread_that_spins_and_the_collector_on() -> None:
-    code = "import batch, gc, os; print(len(os.listdir('/proc/self/task')), gc.isenabled(), gc.get_freeze_count() > 0)"
-    folder = ROOT / "functions" / "predict"
+    code = "import app, gc, os; print(len(os.listdir('/proc/self/task')), gc.isenabled(), gc.get_freeze_count() > 0)"
+    folder = ROOT / "functions" / "batch"
     environment = os.environ | {"OMP_NUM_THREADS": "1"}  # as the template has it
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=True

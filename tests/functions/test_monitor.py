@@ -15,10 +15,10 @@ from stillgood.domain.drift.profile import build_reference
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.promotion.decision import Pointer
-from stillgood.steps.ports import RecordedInvocations
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.registry import POINTER_KEY
 from stillgood.storage.windows import capture_key
+from stillgood.testing.fakes import FakeInvoker
 from stillgood.wiring import monitor as wiring
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def s3(monkeypatch, url):
     """A client of an empty bucket, and an environment as Lambda's."""
     for name, value in {
         "STILLGOOD_BUCKET": "stillgood",
-        "STILLGOOD_POLICY": "seed",
+        "STILLGOOD_POLICY": "simple",
         "STILLGOOD_SETTLE_SECONDS": "0",
         "STILLGOOD_TRAIN_FUNCTION": "train",
         "AWS_ACCESS_KEY_ID": "testing",
@@ -148,7 +148,7 @@ def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
 
     result = handler(EVENT)
 
-    assert (result["result"], result["rows"], result["policy"]) == ("nothing", 500, "seed")
+    assert (result["result"], result["rows"], result["policy"]) == ("nothing", 500, "simple")
     report = json.loads(s3.get_object(Bucket="stillgood", Key=result["report"])["Body"].read())
     assert report["decision"]["reasons"] == ["no feature drifted and the model is as confident as it was"]
     told = logged(capsys, "window judged: nothing")
@@ -158,7 +158,7 @@ def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
 def test_drift_invokes_train_once_per_delivery_with_one_request_id(handler, s3, monkeypatch, capsys):
     promoted(s3)
     captured(s3, [float(value % 50 + 50) for value in range(500)])
-    invoked = RecordedInvocations()
+    invoked = FakeInvoker()
     monkeypatch.setattr("stillgood.aws.invoke.LambdaInvoker", lambda functions: invoked)
 
     results = [handler(EVENT), handler(EVENT)]
@@ -192,7 +192,7 @@ def test_a_missing_variable_is_named(handler, s3, monkeypatch):
 
 
 def test_the_policy_comes_from_the_environment(s3, monkeypatch):
-    assert wiring.monitoring().policy.name == "seed"
+    assert wiring.monitoring().policy.name == "simple"
     monkeypatch.delenv("STILLGOOD_POLICY")
     wiring.monitoring.cache_clear()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 
 from local.datasets import contract_text, telco
 from local.package import packaged
@@ -116,7 +116,7 @@ def handlers(store: MemoryObjectStore, noted: Noted) -> Iterator[dict[str, Calla
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
             "STILLGOOD_BUCKET": "stillgood",
-            "STILLGOOD_POLICY": "seed",  # it retrains on any drift, which is what is to be seen here
+            "STILLGOOD_POLICY": "simple",  # it retrains on any drift, which is what is to be seen here
             "STILLGOOD_SETTLE_SECONDS": "0",
             "STILLGOOD_CHAMPION_TTL_SECONDS": "0",
             "STILLGOOD_TRAIN_FUNCTION": "train",

@@ -73,10 +73,10 @@ def handler() -> Callable[[str], dict[str, Any]]:
 
 @pytest.fixture
 def model(
-    store: ObjectStore, telco: Contract, draw_model: Callable[..., Model], enthrone: Callable[..., None]
+    store: ObjectStore, telco: Contract, draw_model: Callable[..., Model], make_champion: Callable[..., None]
 ) -> Model:
     model = draw_model(telco, "20261123-first")
-    enthrone(store, model)
+    make_champion(store, model)
     return model
 
 

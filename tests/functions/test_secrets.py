@@ -99,7 +99,7 @@ def test_a_private_value_is_in_no_capture_log_or_error(
     bucket: Any,
     telco: Contract,
     draw_model: Callable[..., Model],
-    enthrone: Callable[..., None],
+    make_champion: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     value: str,
@@ -108,7 +108,7 @@ def test_a_private_value_is_in_no_capture_log_or_error(
     features = tuple(
         replace(one, pii=True) if one.name in ("monthly_charges", "contract") else one for one in telco.features
     )
-    enthrone(bucket, draw_model(replace(telco, features=features), "20261123-private"))
+    make_champion(bucket, draw_model(replace(telco, features=features), "20261123-private"))
     row = json.loads(PREDICT["body"])
     row["monthly_charges"] = 61.8125  # keeps the contract, and is private all the same
     broken = [

@@ -14,7 +14,7 @@ from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import StoreUnavailable
 from stillgood.domain.model.model import Model
-from stillgood.domain.promotion.decision import Draft, Release
+from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.objects import ObjectStore
@@ -34,8 +34,8 @@ def release(model: Model, data: bytes | None = None) -> Release:
 
 def point_to(store: ObjectStore, target: Release) -> None:
     registry = Registry(store)
-    head = registry.settle()
-    registry.record(head, Draft("2026-11-23T00:00:00Z", "promote", f"r{head.n}", None, (), release=target))
+    head = registry.recover()
+    registry.record(head, Proposal("2026-11-23T00:00:00Z", "promote", f"r{head.n}", None, (), release=target))
 
 
 @pytest.fixture

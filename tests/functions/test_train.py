@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid, TooFewRows
-from stillgood.steps.ports import RecordedInvocations
+from stillgood.testing.fakes import FakeInvoker
 from stillgood.wiring import train as wiring
 
 from local.datasets import contract_text, telco
@@ -31,7 +31,7 @@ def handler():
 @pytest.fixture
 def invoked(monkeypatch):
     """What promote would be invoked with."""
-    recorded = RecordedInvocations()
+    recorded = FakeInvoker()
     monkeypatch.setattr("stillgood.wiring.train.LambdaInvoker", lambda functions: recorded)
     return recorded
 

@@ -14,9 +14,10 @@ from stillgood.api.labels import labels_route
 from stillgood.aws.capture import Capture
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.model import Model
-from stillgood.steps.predict import Serving
+from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore
 from werkzeug.wrappers import Request, Response
 
 MAX_ROWS, MAX_BYTES = 100, 100_000
@@ -66,16 +67,16 @@ def handler(
     store: MemoryObjectStore,
     telco: Contract,
     draw_model: Callable[[Contract, str], Model],
-    enthrone: Callable[[ObjectStore, Model], None],
+    make_champion: Callable[[ObjectStore, Model], None],
 ) -> Iterator[LambdaHandler]:
     """predict's Lambda handler, wired as ``wiring/predict.py`` wires it, over a store in memory with a champion."""
-    enthrone(store, draw_model(telco, "20261123-fuzz"))
+    make_champion(store, draw_model(telco, "20261123-fuzz"))
     numbers, times = itertools.count(1), itertools.count()
 
     def clock() -> datetime:
         return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=next(times))
 
-    serving = Serving(
+    serving = PredictDeps(
         ChampionSource(store, clock, 0), Capture(store), clock, lambda: f"id-{next(numbers)}", MAX_ROWS, MAX_BYTES
     )
     app = create_app(serving, more=[labels_route(serving, store)])

@@ -13,12 +13,12 @@ import pytest
 from stillgood.api.gateway import LambdaHandler
 from stillgood.domain.errors import InvalidEvent, StillgoodError
 from stillgood.domain.policy.policies import POLICIES
-from stillgood.steps.batch.batch import OUTPUT_PREFIX, Scoring
-from stillgood.steps.monitor.monitor import Monitoring
-from stillgood.steps.promote.promote import Deciding
-from stillgood.steps.train.train import Training
+from stillgood.steps.batch.batch import OUTPUT_PREFIX, BatchDeps
+from stillgood.steps.monitor.monitor import MonitorDeps
+from stillgood.steps.promote.promote import PromoteDeps
+from stillgood.steps.train.train import TrainDeps
 from stillgood.storage.champion import ChampionSource
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,10 +82,10 @@ def handlers(store: MemoryObjectStore, handler: LambdaHandler) -> dict[str, Call
 
     wired: dict[str, tuple[str, Callable[[], Any]]] = {
         "predict/app.py": ("api", lambda: handler),
-        "batch/app.py": ("scoring", lambda: Scoring(store, ChampionSource(store, clock, 0), clock)),
-        "monitor/app.py": ("monitoring", lambda: Monitoring(store, Sent(), clock, print, POLICIES["guarded"])),
-        "train/app.py": ("training", lambda: Training(store, Sent(), clock, tracking=None)),  # type: ignore[arg-type]
-        "promote/app.py": ("deciding", lambda: Deciding(store, clock)),
+        "batch/app.py": ("scoring", lambda: BatchDeps(store, ChampionSource(store, clock, 0), clock)),
+        "monitor/app.py": ("monitoring", lambda: MonitorDeps(store, Sent(), clock, print, POLICIES["guarded"])),
+        "train/app.py": ("training", lambda: TrainDeps(store, Sent(), clock, tracking=None)),  # type: ignore[arg-type]
+        "promote/app.py": ("deciding", lambda: PromoteDeps(store, clock)),
     }
     found = {}
     for path, (name, make) in wired.items():

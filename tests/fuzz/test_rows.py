@@ -18,13 +18,13 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.drift.reference import build_reference
 from stillgood.domain.errors import InvalidEvent
-from stillgood.steps.batch.batch import Scoring, batch
-from stillgood.steps.labels.ingest import take_incoming
+from stillgood.steps.batch.batch import BatchDeps, batch
+from stillgood.steps.labels.ingest import ingest_label_files
 from stillgood.steps.monitor.captures import CaptureReader
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import encode
 from stillgood.storage.labels import INCOMING_PREFIX, ledger, read_batch
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.training.ingest import DUPLICATE, ingest
 
 FILES = 400
@@ -91,8 +91,8 @@ def clock() -> datetime:
 
 
 @pytest.fixture
-def scoring(store: MemoryObjectStore, handler: LambdaHandler) -> Scoring:
-    return Scoring(store, ChampionSource(store, clock, 0), clock)
+def scoring(store: MemoryObjectStore, handler: LambdaHandler) -> BatchDeps:
+    return BatchDeps(store, ChampionSource(store, clock, 0), clock)
 
 
 def strict(line: bytes) -> Any:
@@ -177,7 +177,7 @@ def test_every_row_of_a_damaged_training_file_is_accepted_or_refused_with_a_reas
 
 
 def test_every_row_of_a_damaged_batch_file_is_predicted_or_rejected_with_a_reason(
-    telco: Contract, scoring: Scoring, count: Any
+    telco: Contract, scoring: BatchDeps, count: Any
 ) -> None:
     dice, ends = random.Random(2), Counter[str]()
     for number in range(FILES):
@@ -226,7 +226,7 @@ NOT_UTF8 = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff\xfe", b"ok"], 
     ids=["timestamp", "date", "duration", "nested", "text"],
 )
 def test_a_parquet_value_that_python_cannot_hold_costs_its_row_only(
-    column: pa.Array, telco: Contract, scoring: Scoring
+    column: pa.Array, telco: Contract, scoring: BatchDeps
 ) -> None:
     table = pa.table({name: [value, value] for name, value in telco.example().items()}).append_column("note", column)
     scoring.store.put("batch/odd.parquet", parquet(table))
@@ -237,7 +237,7 @@ def test_a_parquet_value_that_python_cannot_hold_costs_its_row_only(
     assert strict(rejected)["violations"][0]["message"].startswith("note holds a value that cannot be read")
 
 
-def test_nanoseconds_are_read_to_the_microsecond_with_or_without_pandas(telco: Contract, scoring: Scoring) -> None:
+def test_nanoseconds_are_read_to_the_microsecond_with_or_without_pandas(telco: Contract, scoring: BatchDeps) -> None:
     example = {name: [value] for name, value in telco.example().items()}
     table = pa.table(example).append_column("customer_id", pa.array([1_500], pa.timestamp("ns")))
     scoring.store.put("batch/ns.parquet", parquet(table))
@@ -246,7 +246,7 @@ def test_nanoseconds_are_read_to_the_microsecond_with_or_without_pandas(telco: C
 
 
 def test_a_damaged_parquet_file_is_refused_as_such_or_its_rows_are_counted(
-    telco: Contract, scoring: Scoring, count: Any
+    telco: Contract, scoring: BatchDeps, count: Any
 ) -> None:
     whole = parquet(pa.table({name: [value] * 30 for name, value in telco.example().items()}))
     dice, ends = random.Random(3), Counter[str]()
@@ -287,7 +287,7 @@ def test_every_label_of_a_damaged_file_is_kept_or_quarantined_once(telco: Contra
         table.writerows(labels)
         store.put(f"{INCOMING_PREFIX}a.csv", damaged(dice, text.getvalue().encode()))
         store.put(f"{INCOMING_PREFIX}b.jsonl", damaged(dice, "\n".join(map(json.dumps, labels)).encode()))
-        counts = take_incoming(store, telco.target, clock)
+        counts = ingest_label_files(store, telco.target, clock)
         kept = {label for info in ledger(store, date(1, 1, 1)) for label in read_batch(store, info.key)}
         aside = [
             strict(line) for info in store.list("quarantine/labels/") for line in store.get(info.key).data.splitlines()
@@ -296,7 +296,7 @@ def test_every_label_of_a_damaged_file_is_kept_or_quarantined_once(telco: Contra
         assert len(aside) <= counts["refused"]
         assert (counts["refused"] == 0) == (aside == [])
         assert all(one["message"] for one in aside)
-        assert take_incoming(store, telco.target, clock) == {"files": 0, "accepted": 0, "refused": 0}
+        assert ingest_label_files(store, telco.target, clock) == {"files": 0, "accepted": 0, "refused": 0}
         ends += Counter(accepted=counts["accepted"], refused=counts["refused"])
     assert min(ends.values()) > 50
     print(dict(ends))
@@ -335,7 +335,7 @@ def test_every_captured_line_is_profiled_or_counted_as_unreadable(
 
 
 def test_ids_that_a_spreadsheet_would_run_come_back_as_they_were_and_only_as_json(
-    telco: Contract, scoring: Scoring
+    telco: Contract, scoring: BatchDeps
 ) -> None:
     """Outputs are JSON Lines, which no spreadsheet runs as formulas: ids round-trip untouched. See docs/decisions/0013."""
     example = [str(value) for value in telco.example().values()]

@@ -113,7 +113,7 @@ def test_a_life_on_what_sam_deployed(deployed: Deployed) -> None:
     trained = deployed.invoke("train", {"request_id": "first", "reason": "first model"})
     assert deployed.decisions(1)[0].action == "promote"
 
-    # Customers unlike those that were learnt from, and new labelled rows: by the policy "seed" a reason to train again.
+    # Customers unlike those that were learnt from, and new labelled rows: by the policy "simple" a reason to train again.
     store.put("data/2026-08-26/more.csv", others.to_csv(index=False).encode())
     usual = customers.as_requests(others, datasets.contract("telco"))[:400]
     asked = [row | {"contract": "Month-to-month", "tenure": min(row["tenure"], 5)} for row in usual]

@@ -1,7 +1,7 @@
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -10,26 +10,15 @@ import pytest
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidRows, MalformedRequest, NoChampion, RequestTooLarge
 from stillgood.domain.model.model import Model
-from stillgood.steps.predict import MAX_VIOLATIONS, Serving, contract, describe, predict, status
+from stillgood.steps.predict import MAX_VIOLATIONS, PredictDeps, contract, describe, predict, status
 from stillgood.storage.champion import ChampionSource
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore
+from stillgood.testing.fakes import FakeCapture
 
 NOW = datetime(2026, 11, 23, 18, 5, 7, 250, tzinfo=UTC)
 type Enthrone = Callable[[ObjectStore, Model], None]
 type Draw = Callable[..., Model]
-
-
-@dataclass
-class Captured:
-    """A capture log that keeps what it was given."""
-
-    written: list[Sequence[Mapping[str, Any]]] = field(default_factory=list)
-
-    def write(self, records: Sequence[Mapping[str, object]], now: datetime, unique: str) -> None:
-        self.written.append(records)
-
-    def status(self) -> dict[str, object]:
-        return {"written": len(self.written)}
 
 
 @pytest.fixture
@@ -38,21 +27,21 @@ def store() -> MemoryObjectStore:
 
 
 @pytest.fixture
-def captured() -> Captured:
-    return Captured()
+def captured() -> FakeCapture:
+    return FakeCapture()
 
 
 @pytest.fixture
-def serving(store: MemoryObjectStore, captured: Captured) -> Serving:
+def serving(store: MemoryObjectStore, captured: FakeCapture) -> PredictDeps:
     numbers = count(1)
     source = ChampionSource(store, lambda: NOW, ttl_seconds=0)
-    return Serving(source, captured, lambda: NOW, lambda: f"id-{next(numbers)}", max_rows=300, max_bytes=1_000_000)
+    return PredictDeps(source, captured, lambda: NOW, lambda: f"id-{next(numbers)}", max_rows=300, max_bytes=1_000_000)
 
 
 @pytest.fixture
-def model(store: MemoryObjectStore, telco: Contract, draw_model: Draw, enthrone: Enthrone) -> Model:
+def model(store: MemoryObjectStore, telco: Contract, draw_model: Draw, make_champion: Enthrone) -> Model:
     model = draw_model(telco, "20261123-first")
-    enthrone(store, model)
+    make_champion(store, model)
     return model
 
 
@@ -61,7 +50,7 @@ def body(value: object) -> bytes:
 
 
 def test_one_object_is_answered_by_one_decision_with_its_reasons(
-    serving: Serving, model: Model, telco: Contract
+    serving: PredictDeps, model: Model, telco: Contract
 ) -> None:
     row = {**telco.example(), "customer_id": "7590-VHVEG", "tenure": 3}
     answered = predict(body(row), serving)
@@ -89,7 +78,7 @@ def test_one_object_is_answered_by_one_decision_with_its_reasons(
     assert (answered.rows, answered.model_version) == (1, "20261123-first")
 
 
-def test_the_reasons_add_up_to_the_logit_to_the_last_bit(serving: Serving, model: Model, telco: Contract) -> None:
+def test_the_reasons_add_up_to_the_logit_to_the_last_bit(serving: PredictDeps, model: Model, telco: Contract) -> None:
     given: Any = predict(body(telco.example()), serving).body
     contribution = {reason["feature"]: reason["contribution"] for reason in given["reasons"]}
     logit = given["baseline"]
@@ -98,7 +87,7 @@ def test_the_reasons_add_up_to_the_logit_to_the_last_bit(serving: Serving, model
     assert logit == given["logit"]
 
 
-def test_a_list_is_answered_in_its_order_by_one_model(serving: Serving, model: Model, telco: Contract) -> None:
+def test_a_list_is_answered_in_its_order_by_one_model(serving: PredictDeps, model: Model, telco: Contract) -> None:
     rows = [{**telco.example(), "customer_id": f"c{n}", "tenure": n} for n in range(50)]
     given: Any = predict(body(rows), serving).body
     assert list(given) == ["predictions"]
@@ -107,13 +96,15 @@ def test_a_list_is_answered_in_its_order_by_one_model(serving: Serving, model: M
     assert {**given["predictions"][7], "prediction_id": None} == {**alone, "prediction_id": None}
 
 
-def test_an_empty_list_has_an_empty_answer_and_no_record(serving: Serving, model: Model, captured: Captured) -> None:
+def test_an_empty_list_has_an_empty_answer_and_no_record(
+    serving: PredictDeps, model: Model, captured: FakeCapture
+) -> None:
     assert predict(b"[]", serving).body == {"predictions": []}
     assert captured.written == []
 
 
 def test_every_prediction_is_recorded_as_it_was_answered(
-    serving: Serving, model: Model, telco: Contract, captured: Captured
+    serving: PredictDeps, model: Model, telco: Contract, captured: FakeCapture
 ) -> None:
     rows = [{**telco.example(), "customer_id": f"c{n}"} for n in range(3)]
     given: Any = predict(body(rows), serving).body
@@ -134,15 +125,15 @@ def test_every_prediction_is_recorded_as_it_was_answered(
 
 def test_a_feature_marked_pii_is_answered_about_but_never_recorded(
     store: MemoryObjectStore,
-    serving: Serving,
-    captured: Captured,
+    serving: PredictDeps,
+    captured: FakeCapture,
     telco: Contract,
     draw_model: Draw,
-    enthrone: Enthrone,
+    make_champion: Enthrone,
 ) -> None:
     features = tuple(replace(one, pii=True) if one.name == "tenure" else one for one in telco.features)
     private = replace(telco, features=features)
-    enthrone(store, draw_model(private, "v1"))
+    make_champion(store, draw_model(private, "v1"))
     predict(body(telco.example()), serving)
     assert "tenure" not in captured.written[0][0]["features"]
     assert len(captured.written[0][0]["features"]) == len(telco.features) - 1
@@ -153,7 +144,7 @@ def test_a_feature_marked_pii_is_answered_about_but_never_recorded(
 
 
 def test_every_broken_field_of_every_row_is_named_at_once_and_nothing_is_predicted(
-    serving: Serving, model: Model, telco: Contract, captured: Captured
+    serving: PredictDeps, model: Model, telco: Contract, captured: FakeCapture
 ) -> None:
     good = telco.example()
     without = {name: value for name, value in good.items() if name != "contract"}
@@ -172,7 +163,7 @@ def test_every_broken_field_of_every_row_is_named_at_once_and_nothing_is_predict
 
 
 def test_refused_rows_are_recorded_by_rule_without_their_values(
-    serving: Serving, model: Model, telco: Contract, captured: Captured
+    serving: PredictDeps, model: Model, telco: Contract, captured: FakeCapture
 ) -> None:
     with pytest.raises(InvalidRows):
         predict(body([telco.example(), {**telco.example(), "tenure": -1}]), serving)
@@ -189,7 +180,7 @@ def test_refused_rows_are_recorded_by_rule_without_their_values(
 
 
 def test_a_long_list_of_violations_is_cut_and_still_counted(
-    serving: Serving, model: Model, telco: Contract, captured: Captured
+    serving: PredictDeps, model: Model, telco: Contract, captured: FakeCapture
 ) -> None:
     with pytest.raises(InvalidRows, match="in 4500 places") as refused:
         predict(body([{}] * 250), serving)
@@ -201,14 +192,19 @@ def test_a_long_list_of_violations_is_cut_and_still_counted(
 
 @pytest.mark.parametrize("value", [1e308, -1e308, 1.7976931348623157e308])
 def test_a_number_that_overflows_the_model_is_refused_not_answered_with_infinity(
-    value: float, store: MemoryObjectStore, serving: Serving, telco: Contract, draw_model: Draw, enthrone: Enthrone
+    value: float,
+    store: MemoryObjectStore,
+    serving: PredictDeps,
+    telco: Contract,
+    draw_model: Draw,
+    make_champion: Enthrone,
 ) -> None:
     free = replace(telco, features=tuple(replace(one, minimum=None, maximum=None) for one in telco.features))
     model = draw_model(free, "v1")
     terms = tuple(
         replace(term, center=0.0, scale=1e-6) if term.name == "total_charges" else term for term in model.terms
     )
-    enthrone(store, replace(model, terms=terms))
+    make_champion(store, replace(model, terms=terms))
     with pytest.raises(InvalidRows) as refused:
         predict(body({**telco.example(), "total_charges": value}), serving)
     assert [(v["field"], v["rule"], v["value"]) for v in refused.value.violations] == [
@@ -217,7 +213,7 @@ def test_a_number_that_overflows_the_model_is_refused_not_answered_with_infinity
 
 
 def test_values_json_can_say_and_a_model_cannot_use_are_refused(
-    serving: Serving, model: Model, telco: Contract
+    serving: PredictDeps, model: Model, telco: Contract
 ) -> None:
     for value in (10**400, math.pi * 10**300, "NaN", True, [], {"a": 1}, "x" * 10_000):
         with pytest.raises(InvalidRows) as refused:
@@ -226,15 +222,15 @@ def test_values_json_can_say_and_a_model_cannot_use_are_refused(
 
 
 def test_a_repaired_value_is_told(
-    serving: Serving, store: MemoryObjectStore, telco: Contract, draw_model: Draw, enthrone: Enthrone
+    serving: PredictDeps, store: MemoryObjectStore, telco: Contract, draw_model: Draw, make_champion: Enthrone
 ) -> None:
     mended = tuple(replace(one, if_missing=12.0) if one.name == "tenure" else one for one in telco.features)
-    enthrone(store, draw_model(replace(telco, features=mended), "v1"))
+    make_champion(store, draw_model(replace(telco, features=mended), "v1"))
     given: Any = predict(body({**telco.example(), "tenure": None}), serving).body
     assert given["repairs"] == [{"field": "tenure", "rule": "if_missing", "before": None, "after": 12.0}]
 
 
-def test_limits_and_shape_are_checked_before_a_champion_is_needed(serving: Serving) -> None:
+def test_limits_and_shape_are_checked_before_a_champion_is_needed(serving: PredictDeps) -> None:
     with pytest.raises(RequestTooLarge):
         predict(body([{}] * 301), serving)
     with pytest.raises(RequestTooLarge):
@@ -243,7 +239,7 @@ def test_limits_and_shape_are_checked_before_a_champion_is_needed(serving: Servi
         predict(b"tenure=3", serving)
 
 
-def test_without_a_champion_it_says_how_to_get_one(serving: Serving, captured: Captured) -> None:
+def test_without_a_champion_it_says_how_to_get_one(serving: PredictDeps, captured: FakeCapture) -> None:
     with pytest.raises(NoChampion, match="train a model and promote it"):
         predict(b"{}", serving)
     with pytest.raises(NoChampion):
@@ -255,10 +251,15 @@ def test_without_a_champion_it_says_how_to_get_one(serving: Serving, captured: C
 
 
 def test_a_promotion_is_picked_up_without_a_restart(
-    serving: Serving, store: MemoryObjectStore, model: Model, telco: Contract, draw_model: Draw, enthrone: Enthrone
+    serving: PredictDeps,
+    store: MemoryObjectStore,
+    model: Model,
+    telco: Contract,
+    draw_model: Draw,
+    make_champion: Enthrone,
 ) -> None:
     assert predict(body(telco.example()), serving).model_version == "20261123-first"
-    enthrone(store, draw_model(telco, "20261124-second", 1))
+    make_champion(store, draw_model(telco, "20261124-second", 1))
     assert predict(body(telco.example()), serving).model_version == "20261124-second"
     told = describe(serving)
     assert (told["version"], told["generation"], told["contract"]) == ("20261124-second", 2, telco.to_dict())

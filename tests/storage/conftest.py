@@ -9,10 +9,11 @@ from moto import mock_aws
 from moto.server import ThreadedMotoServer
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
 from stillgood.aws.s3_obstore import ObstoreObjectStore
-from stillgood.domain.promotion.decision import Draft, Release
+from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key
 from stillgood.storage.codec import sha256
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore
 
 _numbers = itertools.count(1)
 
@@ -75,11 +76,11 @@ def release() -> Callable[[str], Release]:
 
 
 @pytest.fixture
-def promotion(release: Callable[[str], Release]) -> Callable[[str, str], Draft]:
+def promotion(release: Callable[[str], Release]) -> Callable[[str, str], Proposal]:
     """A draft that promotes a version, for a request."""
 
-    def make(version: str, request_id: str) -> Draft:
-        return Draft(
+    def make(version: str, request_id: str) -> Proposal:
+        return Proposal(
             at="2026-11-24T00:00:00Z",
             action="promote",
             request_id=request_id,
@@ -93,10 +94,10 @@ def promotion(release: Callable[[str], Release]) -> Callable[[str, str], Draft]:
 
 
 @pytest.fixture
-def refusal() -> Callable[[str, str], Draft]:
+def refusal() -> Callable[[str, str], Proposal]:
     """A draft that refuses a version, for a request."""
 
-    def make(version: str, request_id: str) -> Draft:
-        return Draft("2026-11-24T00:00:00Z", "refuse", request_id, version, ("ROC-AUC does not improve",))
+    def make(version: str, request_id: str) -> Proposal:
+        return Proposal("2026-11-24T00:00:00Z", "refuse", request_id, version, ("ROC-AUC does not improve",))
 
     return make

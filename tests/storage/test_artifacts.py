@@ -14,7 +14,8 @@ from stillgood.storage.artifacts import (
     publish,
     read_artifact,
 )
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 FILES = {MODEL: b"m", METRICS: b"t", REFERENCE: b"r", HOLDOUT: b"h", CARD: b"c"}

@@ -5,15 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stillgood.domain.promotion.decision import Draft
+from stillgood.domain.promotion.decision import Proposal
 from stillgood.storage.audit import check_inputs, verify
 from stillgood.storage.codec import encode, sha256
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore
 from stillgood.storage.records import POINTER_KEY, decision_key, request_key
 from stillgood.storage.registry import Registry
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
-Make = Callable[[str, str], Draft]
+Make = Callable[[str, str], Proposal]
 
 
 @pytest.fixture
@@ -105,8 +106,8 @@ def test_a_record_that_no_request_asked_for_is_found(log: MemoryObjectStore) -> 
 
 
 def test_a_second_decision_for_one_request_is_found(log: MemoryObjectStore) -> None:
-    head = Registry(log).settle()
-    again = Draft("t", "refuse", "r2", "B", ("again",))
+    head = Registry(log).recover()
+    again = Proposal("t", "refuse", "r2", "B", ("again",))
     Registry(log).record(head, again)
     assert found(log) == [("inserted", decision_key(6))]
 
@@ -165,8 +166,8 @@ def test_inputs_that_are_gone_or_changed_are_named(promotion: Make) -> None:
         "holdout": {"key": "models/A/holdout.json", "sha256": sha256(b"2")},
         "rows": 7,
     }
-    draft = Draft("t", "refuse", "r1", "A", ("no",), inputs=inputs)
-    decision = Registry(store).record(Registry(store).settle(), draft)
+    draft = Proposal("t", "refuse", "r1", "A", ("no",), inputs=inputs)
+    decision = Registry(store).record(Registry(store).recover(), draft)
     assert check_inputs(store, decision) == ()
     store.put("models/A/model.json", b"tampered")
     store.delete("models/A/holdout.json")

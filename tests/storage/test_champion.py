@@ -13,11 +13,12 @@ import pytest
 from stillgood.domain.contract.contract import Contract, Feature, Target
 from stillgood.domain.errors import ModelUnusable, NoChampion, StillgoodError, StoreUnavailable
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
-from stillgood.domain.promotion.decision import Draft, Release
+from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import encode, sha256
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore, Stored
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore, Stored
 from stillgood.storage.records import POINTER_KEY
 from stillgood.storage.registry import Registry
 
@@ -70,8 +71,8 @@ def promote(store: ObjectStore, version: str, data: bytes | None = None, model_s
         version, artifact_key(version, MODEL), model_sha256 or sha256(data), artifact_key(version, REFERENCE), {}, 0.5
     )
     registry = Registry(store)
-    head = registry.settle()
-    registry.record(head, Draft("2026-11-24T00:00:00Z", "promote", f"r{head.n}", version, (), release=release))
+    head = registry.recover()
+    registry.record(head, Proposal("2026-11-24T00:00:00Z", "promote", f"r{head.n}", version, (), release=release))
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ def test_whatever_breaks_the_last_good_champion_serves_says_so_and_recovers(
     assert source.status().since == broken.since
     assert source.status().failures == 2
     watched.down = None
-    Registry(watched).settle()
+    Registry(watched).recover()
     promote(watched, "D")
     clock.later(10)
     assert source.current().model.version == "D"
@@ -284,8 +285,8 @@ def test_over_a_thousand_promotions_no_request_fails_or_mixes_versions(watched: 
         thread.start()
     registry = Registry(watched)
     for number in range(1000):
-        head = registry.settle()
-        registry.record(head, Draft("t", "promote", f"q{number}", None, (), release=releases[number % 3]))
+        head = registry.recover()
+        registry.record(head, Proposal("t", "promote", f"q{number}", None, (), release=releases[number % 3]))
     done.set()
     for thread in threads:
         thread.join()

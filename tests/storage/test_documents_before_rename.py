@@ -9,7 +9,7 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.champion import load_model
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.references import read_reference
 from stillgood.storage.registry import Registry
 

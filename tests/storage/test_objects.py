@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed
-from stillgood.storage.objects import STREAM_CHUNK_BYTES, MemoryObjectStore, ObjectStore, ObjectWriter, checked_key
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import STREAM_CHUNK_BYTES, ObjectStore, ObjectWriter, checked_key
 
 # Everything the port lets through and S3 or a URL could bend.
 ODD_KEYS = [

@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import pytest
 from stillgood.domain.errors import PreconditionFailed
-from stillgood.domain.promotion.decision import Draft, Release
+from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.audit import verify
-from stillgood.storage.objects import MemoryObjectStore, ObjectInfo, ObjectStore, Stored
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectInfo, ObjectStore, Stored
 from stillgood.storage.records import POINTER_KEY, read_pointer
-from stillgood.storage.registry import Head, Registry
+from stillgood.storage.registry import LogHead, Registry
 
-Make = Callable[[str, str], Draft]
+Make = Callable[[str, str], Proposal]
 
 
 class Jittery(MemoryObjectStore):
@@ -67,7 +68,7 @@ def together(acts: list[Callable[[], None]]) -> None:
 def assert_history_is_one_line(store: ObjectStore) -> None:
     """Every decision builds on the champion that the one before left in force, and the pointer is the last of them."""
     registry = Registry(store)
-    registry.settle()
+    registry.recover()
     assert verify(store) == ()
     generation, version = 0, None
     for decision in registry.decisions():
@@ -84,7 +85,7 @@ def test_of_fifty_promoters_each_slot_has_one_winner_and_losers_decide_again(pro
     tried: Counter[str] = Counter()
 
     def promoter(number: int) -> Callable[[], None]:
-        def decide(head: Head) -> Draft:
+        def decide(head: LogHead) -> Proposal:
             tried[f"r{number}"] += 1
             return promotion(f"v{number}", f"r{number}")
 
@@ -102,7 +103,7 @@ def test_promotions_against_rollbacks_over_rounds(seed: int, promotion: Make) ->
     store = Jittery(seed)
     Registry(store).decide("first", lambda head: promotion("A", "first"))
     for number in range(10):
-        head = Registry(store).settle()
+        head = Registry(store).recover()
         assert head.pointer is not None
         back = head.pointer.previous or head.pointer.release
         drafts = [
@@ -114,7 +115,7 @@ def test_promotions_against_rollbacks_over_rounds(seed: int, promotion: Make) ->
         won: list[str] = []
         lost: list[str] = []
 
-        def compete(draft: Draft, head: Head = head, won: list[str] = won, lost: list[str] = lost) -> None:
+        def compete(draft: Proposal, head: LogHead = head, won: list[str] = won, lost: list[str] = lost) -> None:
             try:
                 Registry(store).record(head, draft)
                 won.append(draft.request_id)
@@ -194,7 +195,7 @@ def test_the_draft_of_a_loser_never_carries_the_generation_it_was_first_decided_
     registry = Registry(store)
     heads: list[int] = []
 
-    def decide(head: Head) -> Draft:
+    def decide(head: LogHead) -> Proposal:
         heads.append(head.n)
         if len(heads) < 4:
             Registry(store).record(head, promotion(f"faster{head.n}", f"faster{head.n}"))

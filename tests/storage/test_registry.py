@@ -6,15 +6,16 @@ from typing import Literal
 
 import pytest
 from stillgood.domain.errors import ModelUnusable, PreconditionFailed, StoreUnavailable
-from stillgood.domain.promotion.decision import Draft, Pointer, Release
+from stillgood.domain.promotion.decision import Pointer, Proposal, Release
 from stillgood.storage.audit import verify
 from stillgood.storage.codec import encode
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore
 from stillgood.storage.records import POINTER_KEY, decision_key, decision_number, request_key
-from stillgood.storage.registry import Head, Registry
+from stillgood.storage.registry import LogHead, Registry
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
-Make = Callable[[str, str], Draft]
+Make = Callable[[str, str], Proposal]
 
 
 def version_in_force(store: ObjectStore) -> str | None:
@@ -24,7 +25,7 @@ def version_in_force(store: ObjectStore) -> str | None:
 
 def test_an_empty_registry_has_no_champion(store: ObjectStore) -> None:
     registry = Registry(store)
-    assert registry.settle() == Head(0, None, None, None)
+    assert registry.recover() == LogHead(0, None, None, None)
     assert registry.pointer() is None
     assert registry.find("r1") is None
     assert list(registry.decisions()) == []
@@ -35,7 +36,7 @@ def test_a_promotion_is_recorded_and_in_force(
     store: ObjectStore, promotion: Make, release: Callable[[str], Release]
 ) -> None:
     registry = Registry(store)
-    decision = registry.record(registry.settle(), promotion("A", "r1"))
+    decision = registry.record(registry.recover(), promotion("A", "r1"))
     pointer = Pointer(
         **{name: getattr(release("A"), name) for name in Release.__slots__},
         generation=1,
@@ -51,15 +52,15 @@ def test_a_promotion_is_recorded_and_in_force(
 
 def test_a_refusal_leaves_the_champion(store: ObjectStore, promotion: Make, refusal: Make) -> None:
     registry = Registry(store)
-    registry.record(registry.settle(), refusal("Z", "r0"))
+    registry.record(registry.recover(), refusal("Z", "r0"))
     assert registry.pointer() is None
-    registry.record(registry.settle(), promotion("A", "r1"))
+    registry.record(registry.recover(), promotion("A", "r1"))
     before = store.get(POINTER_KEY)
-    registry.record(registry.settle(), refusal("B", "r2"))
-    registry.record(registry.settle(), refusal("C", "r3"))
+    registry.record(registry.recover(), refusal("B", "r2"))
+    registry.record(registry.recover(), refusal("C", "r3"))
     assert store.get(POINTER_KEY) == before
     assert [decision.action for decision in registry.decisions()] == ["refuse", "promote", "refuse", "refuse"]
-    assert registry.settle().n == 4
+    assert registry.recover().n == 4
     assert verify(store) == ()
 
 
@@ -68,7 +69,7 @@ def test_generations_count_every_change_of_champion(store: ObjectStore, promotio
     registry = Registry(store)
     etags = set()
     for number, version in enumerate(["A", "B", "A"], start=1):
-        registry.record(registry.settle(), promotion(version, f"r{number}"))
+        registry.record(registry.recover(), promotion(version, f"r{number}"))
         pointer = registry.pointer()
         assert pointer is not None
         assert (pointer.version, pointer.generation, pointer.decision) == (version, number, number)
@@ -80,14 +81,14 @@ def test_generations_count_every_change_of_champion(store: ObjectStore, promotio
 
 def test_the_loser_of_a_slot_decides_again_on_the_new_champion(store: ObjectStore, promotion: Make) -> None:
     registry = Registry(store)
-    stale = registry.settle()
+    stale = registry.recover()
     registry.record(stale, promotion("A", "r1"))
     with pytest.raises(PreconditionFailed, match="decide again"):
         registry.record(stale, promotion("B", "r2"))
     assert registry.find("r2") is None
     seen = []
 
-    def decide(head: Head) -> Draft:
+    def decide(head: LogHead) -> Proposal:
         seen.append(head.pointer.version if head.pointer else None)
         if len(seen) == 1:  # another writer is faster
             Registry(store).record(head, promotion("C", "r3"))
@@ -119,7 +120,7 @@ def test_a_duplicate_gets_the_first_answer_in_two_reads(promotion: Make) -> None
     assert reads == [request_key("r0"), decision_key(1)]
     again, new = registry.decide("r0", lambda head: pytest.fail("a duplicate must not decide"))
     assert (again, new) == (first, False)
-    assert registry.settle().n == 30
+    assert registry.recover().n == 30
 
 
 def test_a_request_id_may_hold_anything(promotion: Make) -> None:
@@ -132,9 +133,9 @@ def test_a_request_id_may_hold_anything(promotion: Make) -> None:
 
 def test_a_decision_needs_a_release_unless_it_refuses(release: Callable[[str], Release]) -> None:
     with pytest.raises(ValueError, match="needs"):
-        Draft("t", "promote", "r", "A", ())
+        Proposal("t", "promote", "r", "A", ())
     with pytest.raises(ValueError, match="has no"):
-        Draft("t", "refuse", "r", "A", (), release=release("A"))
+        Proposal("t", "refuse", "r", "A", (), release=release("A"))
 
 
 # Crashes and outages, at every write
@@ -203,7 +204,7 @@ def test_another_request_finishes_the_job_of_a_crashed_one(store: ObjectStore, p
     assert [decision.n for decision in registry.decisions()] == [1, 2]
     seen = []
 
-    def decide(head: Head) -> Draft:
+    def decide(head: LogHead) -> Proposal:
         seen.append(head.pointer.version if head.pointer else None)
         return promotion("C", "r3")
 
@@ -219,7 +220,7 @@ def test_settling_a_settled_log_changes_nothing(store: ObjectStore, promotion: M
     registry = Registry(store)
     registry.decide("r1", lambda head: promotion("A", "r1"))
     before = [(info.key, info.etag) for info in store.list("")]
-    assert registry.settle() == registry.settle()
+    assert registry.recover() == registry.recover()
     assert [(info.key, info.etag) for info in store.list("")] == before
 
 
@@ -252,7 +253,7 @@ def test_a_lost_or_garbled_pointer_is_restored_from_the_log(
     else:
         store.put(POINTER_KEY, damage)
     assert [problem.kind for problem in verify(store)] == ["pointer"]
-    registry.settle()
+    registry.recover()
     assert store.get(POINTER_KEY) == whole
     assert verify(store) == ()
 
@@ -266,24 +267,24 @@ def test_a_pointer_moved_by_hand_is_put_back(store: ObjectStore, promotion: Make
     assert first is not None
     store.put(POINTER_KEY, encode(first.to_dict()))
     assert [problem.kind for problem in verify(store)] == ["pointer"]
-    assert registry.settle().pointer == registry.pointer()
+    assert registry.recover().pointer == registry.pointer()
     assert version_in_force(store) == "B"
     store.put(POINTER_KEY, encode(first.to_dict() | {"generation": 99}))
-    registry.settle()
+    registry.recover()
     assert version_in_force(store) == "B"
 
 
 def test_a_pointer_ahead_of_the_log_stops_every_decision(store: ObjectStore, promotion: Make) -> None:
-    """Records were lost: to decide on would reuse their numbers. Serving goes on."""
+    """Records were lost: to decide on would reuse their numbers. PredictDeps goes on."""
     registry = Registry(store)
     registry.decide("r1", lambda head: promotion("A", "r1"))
     registry.decide("r2", lambda head: promotion("B", "r2"))
     store.delete(decision_key(2))
     with pytest.raises(ModelUnusable, match="restore"):
-        registry.settle()
+        registry.recover()
     store.delete(decision_key(1))
     with pytest.raises(ModelUnusable, match="restore"):
-        registry.settle()
+        registry.recover()
     assert version_in_force(store) == "B"
 
 
@@ -295,7 +296,7 @@ def test_an_inserted_record_is_not_put_in_force(store: ObjectStore, promotion: M
     Registry(other).decide("x2", lambda head: promotion("Y", "x2"))
     store.put(decision_key(2), other.get(decision_key(2)).data)
     with pytest.raises(ModelUnusable, match="does not continue the log"):
-        registry.settle()
+        registry.recover()
     assert version_in_force(store) == "A"
 
 
@@ -328,14 +329,14 @@ def test_strangers_under_the_prefix_are_no_records(store: ObjectStore, promotion
         "00000000.json",
     ]:
         store.put(f"registry/decisions/{name}", b"?")
-    assert registry.settle().n == 1
+    assert registry.recover().n == 1
     assert decision_number("registry/decisions/123456789.json") == 123456789
 
 
 def test_a_long_wait_for_a_slot_ends(promotion: Make) -> None:
     store = MemoryObjectStore()
 
-    def hopeless(head: Head) -> Draft:
+    def hopeless(head: LogHead) -> Proposal:
         Registry(store).record(head, promotion("A", f"faster{head.n}"))
         return promotion("B", "r")
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.errors import InvalidEvent, ModelUnusable, ObjectExists, PreconditionFailed
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import (
     STATE_KEY,
     Window,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
-from stillgood.training.validate import judge
+from stillgood.training.validate import validate_columns
 
 from tests.training.conftest import HEADER, ROW, SHOP
 
@@ -19,7 +19,7 @@ KEY = "data/dt=2026-11-02/shop.csv"
 
 
 def judged(rows, contract=CONTRACT, key=KEY, latest=None):
-    return judge(contract, key, pd.DataFrame(rows, index=range(1, len(rows) + 1), dtype=object), latest)
+    return validate_columns(contract, key, pd.DataFrame(rows, index=range(1, len(rows) + 1), dtype=object), latest)
 
 
 def row(**given):
@@ -189,6 +189,6 @@ def test_a_hundred_thousand_different_mistakes_are_found_in_one_pass():
     rows_of_mistakes = pd.DataFrame(
         {**dict.fromkeys(HEADER, "1"), "age": [f"old {n}" for n in range(100_000)]}, dtype=object
     )
-    _, refused, _ = judge(CONTRACT, KEY, rows_of_mistakes, None)
+    _, refused, _ = validate_columns(CONTRACT, KEY, rows_of_mistakes, None)
     assert len(refused) == 100_000
     assert refused[-1].violations[0].value == "old 99999"

@@ -7,7 +7,7 @@ import time
 sys.path[:0] = sys.argv[4:]
 import numpy as np  # noqa: E402  # from the package
 from scipy.stats import ks_2samp  # noqa: E402
-from stillgood.domain.drift.histograms import Placed  # noqa: E402
+from stillgood.domain.drift.histograms import Histogram  # noqa: E402
 from stillgood.domain.drift.reference import Distribution  # noqa: E402
 from stillgood.domain.drift.two_sample import kolmogorov_smirnov  # noqa: E402
 
@@ -19,7 +19,7 @@ references = [Distribution.of(column) for column in trained]
 
 
 def project():
-    return [kolmogorov_smirnov(one, Placed.of(one, column)) for one, column in zip(references, data, strict=True)]
+    return [kolmogorov_smirnov(one, Histogram.of(one, column)) for one, column in zip(references, data, strict=True)]
 
 
 def scipy():

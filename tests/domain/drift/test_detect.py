@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from stillgood.domain.drift.detect import Thresholds, detect_drift
-from stillgood.domain.drift.histograms import Placed, Scores
+from stillgood.domain.drift.histograms import Histogram, ScoreHistogram
 from stillgood.domain.drift.profile import Profile, Reference
 from stillgood.domain.drift.reference import Distribution, Levels
 
@@ -39,11 +39,11 @@ def window(seed=1, rows=2_000, **change):
     return Profile(
         rows=rows,
         numeric={
-            "price": Placed.of(REFERENCE.numeric["price"], price),
-            "tenure": Placed.of(REFERENCE.numeric["tenure"], tenure),
+            "price": Histogram.of(REFERENCE.numeric["price"], price),
+            "tenure": Histogram.of(REFERENCE.numeric["tenure"], tenure),
         },
         categorical={"plan": Levels.of(LEVELS, plan)},
-        scores=Scores.of(REFERENCE.score, score, score, score >= 0.5),
+        scores=ScoreHistogram.of(REFERENCE.score, score, score, score >= 0.5),
     )
 
 
@@ -93,7 +93,7 @@ def test_missing_and_unseen_values_are_faults_not_drift():
 
 def test_fewer_missing_values_are_no_fault():
     holes = Reference("v1", 100, {"x": Distribution.of([math.nan] * 50 + [1.0] * 50)}, {}, Distribution.of([0.5]))
-    now = Profile(2_000, {"x": Placed.of(holes.numeric["x"], [1.0] * 2_000)}, {}, Scores.empty(holes.score))
+    now = Profile(2_000, {"x": Histogram.of(holes.numeric["x"], [1.0] * 2_000)}, {}, ScoreHistogram.empty(holes.score))
 
     report = detect_drift(holes, now)
 
@@ -187,7 +187,7 @@ def test_constant_scores_are_compared_without_dividing_by_nothing():
     constant = Reference("v1", 3, {}, {}, Distribution.of([0.7, 0.7, 0.7]))
 
     def p(scores):
-        now = Profile(len(scores), {}, {}, Scores.of(constant.score, scores, scores, [False] * len(scores)))
+        now = Profile(len(scores), {}, {}, ScoreHistogram.of(constant.score, scores, scores, [False] * len(scores)))
         return detect_drift(constant, now).confidence.test.p
 
     assert (p([0.7] * 5), p([0.9] * 5), p([])) == (1.0, 0.0, 1.0)
@@ -210,5 +210,5 @@ def test_the_report_is_json_with_every_threshold_and_reason():
 
 
 def _with_scores(profile, scores):
-    placed = Scores.of(REFERENCE.score, scores, scores, scores >= 0.5)
+    placed = ScoreHistogram.of(REFERENCE.score, scores, scores, scores >= 0.5)
     return Profile(profile.rows, profile.numeric, profile.categorical, placed)

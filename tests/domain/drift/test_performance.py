@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from stillgood.domain.drift.histograms import Scores
+from stillgood.domain.drift.histograms import ScoreHistogram
 from stillgood.domain.drift.performance import EstimatedPerformance, estimate_performance, realise_performance
 from stillgood.domain.drift.reference import Distribution
 from stillgood.domain.errors import OneClassOnly
@@ -19,7 +19,7 @@ def customers(seed, rows, *, risk=0.0):
 
 
 def scored(probability, decision):
-    return Scores.of(Distribution.of([0.5]), probability, probability, decision)
+    return ScoreHistogram.of(Distribution.of([0.5]), probability, probability, decision)
 
 
 def test_the_estimate_is_the_expectation_over_pairs():

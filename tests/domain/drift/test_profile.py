@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
-from stillgood.domain.drift.histograms import PROBABILITY_BINS, Placed
+from stillgood.domain.drift.histograms import PROBABILITY_BINS, Histogram
 from stillgood.domain.drift.profile import Profile, Reference, build_reference, profile
 from stillgood.domain.drift.reference import Distribution
 from stillgood.domain.drift.two_sample import kolmogorov_smirnov
@@ -112,7 +112,7 @@ def test_no_rows_change_nothing(values):
 
 
 def test_what_lies_outside_the_reference_is_counted_on_both_sides():
-    placed = Placed.of(Distribution.of([1.0, 2.0]), [0.0, 1.0, 1.5, 3.0, 4.0, math.nan])
+    placed = Histogram.of(Distribution.of([1.0, 2.0]), [0.0, 1.0, 1.5, 3.0, 4.0, math.nan])
 
     assert (placed.n, placed.outside, placed.nulls) == (5, 3, 1)
     assert placed.between.tolist() == [1, 1, 2]
@@ -121,7 +121,7 @@ def test_what_lies_outside_the_reference_is_counted_on_both_sides():
 def test_a_feature_that_was_always_null_has_no_values_and_everything_outside():
     always_null = Distribution.of([math.nan, math.nan])
 
-    placed = Placed.of(always_null, [1.0, math.nan])
+    placed = Histogram.of(always_null, [1.0, math.nan])
 
     assert (always_null.n, placed.n, placed.outside) == (0, 1, 1)
     assert kolmogorov_smirnov(always_null, placed).p == 1.0

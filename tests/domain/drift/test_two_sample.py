@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
-from stillgood.domain.drift.histograms import Placed
+from stillgood.domain.drift.histograms import Histogram
 from stillgood.domain.drift.reference import Distribution
 from stillgood.domain.drift.two_sample import (
     chi_square,
@@ -17,7 +17,7 @@ from stillgood.domain.drift.two_sample import (
     kolmogorov_smirnov_between,
     total_variation,
 )
-from stillgood.domain.statistics.kolmogorov import survival
+from stillgood.domain.statistics.kolmogorov import sf
 
 EXACT = 1e-12
 
@@ -29,7 +29,7 @@ samples = st.one_of(st.lists(tied, min_size=1, max_size=60), st.lists(anything, 
 
 def ks(before, now):
     reference = Distribution.of(before)
-    return kolmogorov_smirnov(reference, Placed.of(reference, now))
+    return kolmogorov_smirnov(reference, Histogram.of(reference, now))
 
 
 def effective_rows(n, m):
@@ -101,7 +101,7 @@ def test_no_values_on_one_side_is_no_evidence(before, now):
 @settings(max_examples=200, deadline=None)
 @given(n=st.integers(1, 300), d=st.floats(0, 1))
 def test_the_kolmogorov_distribution_equals_scipys_for_few_rows(n, d):
-    assert survival(n, d) == pytest.approx(float(stats.kstwo.sf(d, n)), abs=EXACT)
+    assert sf(n, d) == pytest.approx(float(stats.kstwo.sf(d, n)), abs=EXACT)
 
 
 @settings(max_examples=150, deadline=None)
@@ -109,19 +109,19 @@ def test_the_kolmogorov_distribution_equals_scipys_for_few_rows(n, d):
 def test_the_kolmogorov_distribution_equals_scipys_for_many_rows(n, z):
     d = min(z / math.sqrt(n), 1.0)
 
-    assert survival(n, d) == pytest.approx(float(stats.kstwo.sf(d, n)), abs=EXACT)
+    assert sf(n, d) == pytest.approx(float(stats.kstwo.sf(d, n)), abs=EXACT)
 
 
 @given(n=st.integers(1, 200), k=st.integers(0, 200))
 def test_the_kolmogorov_distribution_equals_scipys_where_its_pieces_meet(n, k):
     d = min(k / n, 1.0)
 
-    assert survival(n, d) == pytest.approx(float(stats.kstwo.sf(d, n)), abs=EXACT)
+    assert sf(n, d) == pytest.approx(float(stats.kstwo.sf(d, n)), abs=EXACT)
 
 
 @pytest.mark.parametrize("d", [0.05, 0.06, 0.1])
 def test_a_tiny_p_keeps_its_order_of_magnitude(d):
-    assert math.log10(survival(7043, d)) == pytest.approx(math.log10(stats.kstwo.sf(d, 7043)), rel=0.01)
+    assert math.log10(sf(7043, d)) == pytest.approx(math.log10(stats.kstwo.sf(d, 7043)), rel=0.01)
 
 
 tables = arrays(np.int64, st.tuples(st.just(2), st.integers(1, 8)), elements=st.integers(0, 400))
@@ -177,7 +177,7 @@ def test_two_windows_on_the_grid_of_a_reference_compare_as_their_rows_would(one,
     reference = Distribution.of([-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0])
     expected = stats.ks_2samp(one, other, method="asymp")
 
-    found = kolmogorov_smirnov_between(Placed.of(reference, one), Placed.of(reference, other))
+    found = kolmogorov_smirnov_between(Histogram.of(reference, one), Histogram.of(reference, other))
 
     assert (found.value, found.p) == pytest.approx((expected.statistic, expected.pvalue), abs=EXACT)
 
@@ -186,7 +186,7 @@ def test_two_windows_on_the_grid_of_a_reference_compare_as_their_rows_would(one,
 def test_off_the_grid_two_windows_never_look_further_apart_than_they_are(one, other, grid):
     reference = Distribution.of(grid)
 
-    found = kolmogorov_smirnov_between(Placed.of(reference, one), Placed.of(reference, other))
+    found = kolmogorov_smirnov_between(Histogram.of(reference, one), Histogram.of(reference, other))
 
     assert (
         found.value <= stats.ks_2samp(one, other, method="asymp").statistic + EXACT

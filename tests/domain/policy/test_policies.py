@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from stillgood.domain.drift.confidence import Confidence
-from stillgood.domain.drift.detect import Check, DriftReport, Thresholds
+from stillgood.domain.drift.detect import DriftCheck, DriftReport, Thresholds
 from stillgood.domain.drift.performance import RealisedPerformance
 from stillgood.domain.drift.two_sample import NOTHING
 from stillgood.domain.model.evaluation import Estimate, Metrics
-from stillgood.domain.policy.policies import POLICIES, Evidence, Guarded, Seed, advance
+from stillgood.domain.policy.policies import POLICIES, Evidence, Guarded, Simple, advance
 from stillgood.domain.policy.state import MonitorState, Retrain
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-GUARDED, SEED = POLICIES["guarded"], POLICIES["seed"]
+GUARDED, SEED = POLICIES["guarded"], POLICIES["simple"]
 
 
 def check(subject="price", test="ks", *, p=0.4, effect=0.01, drifted=False):
     reason = "the distribution moved" if drifted else "as in the reference"
-    return Check(subject, test, effect, p, p, effect, 0.01, 0.05, 500, 7_000, None, None, drifted, reason)
+    return DriftCheck(subject, test, effect, p, p, effect, 0.01, 0.05, 500, 7_000, None, None, drifted, reason)
 
 
 QUIET = check()
@@ -383,6 +383,6 @@ class TestState:
     def test_the_seed_keeps_a_state_too(self):
         given = evidence(report(DRIFTED))
 
-        after = advance(Seed(), given, SEED.decide(given, MonitorState()), MonitorState())
+        after = advance(Simple(), given, SEED.decide(given, MonitorState()), MonitorState())
 
         assert (after.last_window, len(after.retrains)) == ("w2", 1)

@@ -9,7 +9,7 @@ from stillgood.domain.contract.frame import Frame
 from stillgood.domain.model.slices import segments
 from stillgood.domain.promotion.comparison import (
     Difference,
-    Scored,
+    HoldoutScores,
     compare,
     precision_difference,
     recall_difference,
@@ -22,7 +22,11 @@ def pair(rows=2000, seed=1):
     rng = np.random.default_rng(seed)
     y = rng.random(rows) < 0.3
     first, second = (2.0 * y - 1 + rng.normal(scale=1.2, size=rows) for _ in range(2))
-    return Scored("a", first, 1 / (1 + np.exp(-first)), 0.0), Scored("b", second, 1 / (1 + np.exp(-second)), -0.4), y
+    return (
+        HoldoutScores("a", first, 1 / (1 + np.exp(-first)), 0.0),
+        HoldoutScores("b", second, 1 / (1 + np.exp(-second)), -0.4),
+        y,
+    )
 
 
 def resampled(statistic, *columns, times=2000):
@@ -46,7 +50,7 @@ def test_precision_of_nobody_counts_as_0():
 
 
 def test_a_row_on_the_threshold_is_flagged():
-    assert Scored("a", np.array([0.9, 1.0, 1.1]), np.zeros(3), 1.0).flagged.tolist() == [False, True, True]
+    assert HoldoutScores("a", np.array([0.9, 1.0, 1.1]), np.zeros(3), 1.0).flagged.tolist() == [False, True, True]
 
 
 def test_swapping_the_models_turns_every_difference_around():
@@ -59,7 +63,7 @@ def test_swapping_the_models_turns_every_difference_around():
 
 def test_worse_probabilities_have_a_brier_difference_above_0():
     first, _, y = pair()
-    blunt = Scored("blunt", first.logits, np.full(len(y), 0.5), 0.0)
+    blunt = HoldoutScores("blunt", first.logits, np.full(len(y), 0.5), 0.0)
     difference = compare(blunt, first, y).brier
     assert difference.low > 0
     assert difference.value == pytest.approx(0.25 - ((first.probabilities - y) ** 2).mean())

@@ -3,24 +3,24 @@
 from typing import Any
 
 import pytest
-from stillgood.domain.promotion.decision import Decision, Draft, Pointer, PointerMark, Release, decided
+from stillgood.domain.promotion.decision import Decision, Pointer, PointerMark, Proposal, Release, decided
 
 A = Release("A", "models/A/model.json", "a" * 64, "models/A/reference.json", {"roc_auc": 0.84}, 0.5)
 B = Release(
     "B", "models/B/model.json", "b" * 64, "models/B/reference.json", {"roc_auc": 0.86}, 1
 )  # an int, as JSON may say
 FIRST = decided(
-    Draft("t1", "promote", "r1", "A", ("better",), release=A), n=1, prev_sha256=None, champion=None, before=None
+    Proposal("t1", "promote", "r1", "A", ("better",), release=A), n=1, prev_sha256=None, champion=None, before=None
 )
 SECOND = decided(
-    Draft("t2", "rollback", "r2", "B", ("worse",), {"gain": 1}, {"model": {"key": "k", "sha256": "s"}}, release=B),
+    Proposal("t2", "rollback", "r2", "B", ("worse",), {"gain": 1}, {"model": {"key": "k", "sha256": "s"}}, release=B),
     n=2,
     prev_sha256="1" * 64,
     champion=FIRST.pointer_after,
     before=PointerMark(1, "2" * 64),
 )
 REFUSAL = decided(
-    Draft("t3", "refuse", "r3", None, ()),
+    Proposal("t3", "refuse", "r3", None, ()),
     n=3,
     prev_sha256="3" * 64,
     champion=SECOND.pointer_after,

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.contract.contract import Floors
 from stillgood.domain.promotion.checks import alpha_for
-from stillgood.domain.promotion.comparison import Scored
-from stillgood.domain.promotion.gate import Case, decide
+from stillgood.domain.promotion.comparison import HoldoutScores
+from stillgood.domain.promotion.gate import GateInputs, decide
 
 FLOORS = Floors(roc_auc=0.75, recall=0.8, precision=0.3)
 
 
 def scored(version, logits, threshold=0.0):
     logits = np.asarray(logits, dtype=float)
-    return Scored(version, logits, 1 / (1 + np.exp(-logits)), threshold)
+    return HoldoutScores(version, logits, 1 / (1 + np.exp(-logits)), threshold)
 
 
 def case(*, rows=1400, noise=(0.8, 1.6), thresholds=(-0.9, -0.9), seed=5, **more):
@@ -30,14 +30,14 @@ def case(*, rows=1400, noise=(0.8, 1.6), thresholds=(-0.9, -0.9), seed=5, **more
         scored(version, signal + rng.normal(scale=sd, size=rows), threshold)
         for version, sd, threshold in zip(("candidate", "champion"), noise, thresholds, strict=True)
     ]
-    return Case(models[0], models[1], y.astype(int), FLOORS, **more)
+    return GateInputs(models[0], models[1], y.astype(int), FLOORS, **more)
 
 
 def swapped(judged):
     return replace(judged, candidate=judged.champion, champion=judged.candidate)
 
 
-@pytest.mark.parametrize("gate", ["seed", "guarded"])
+@pytest.mark.parametrize("gate", ["simple", "guarded"])
 def test_a_better_candidate_is_promoted_with_the_figures_that_speak_for_it(gate):
     decision = decide(gate, case())
     assert decision.promote
@@ -47,7 +47,7 @@ def test_a_better_candidate_is_promoted_with_the_figures_that_speak_for_it(gate)
     assert decision.figures["candidate"]["rows"] == 1400
 
 
-@pytest.mark.parametrize("gate", ["seed", "guarded"])
+@pytest.mark.parametrize("gate", ["simple", "guarded"])
 def test_a_worse_candidate_is_refused_with_what_would_have_changed_it(gate):
     decision = decide(gate, swapped(case()))
     assert not decision.promote
@@ -56,7 +56,7 @@ def test_a_worse_candidate_is_refused_with_what_would_have_changed_it(gate):
 
 
 def test_the_seed_gate_takes_luck_for_progress_and_the_guarded_gate_does_not():
-    lucky = next(c for seed in range(99) if decide("seed", c := case(noise=(1.2, 1.2), seed=seed)).promote)
+    lucky = next(c for seed in range(99) if decide("simple", c := case(noise=(1.2, 1.2), seed=seed)).promote)
     decision = decide("guarded", lucky)
     assert not decision.promote
     assert "p = " in decision.reasons[0]
@@ -114,7 +114,7 @@ def test_a_gain_too_small_to_matter_is_refused_however_sure():
 
 
 def test_the_seed_gate_refuses_a_better_ranking_that_loses_any_recall():
-    decision = decide("seed", with_recalls(case(), 0.895, 0.90))
+    decision = decide("simple", with_recalls(case(), 0.895, 0.90))
     assert [reason.split()[0] for reason in decision.reasons] == ["Recall"]
 
 
@@ -159,7 +159,7 @@ def test_a_slice_that_keeps_its_recall_stands_in_nobodys_way():
     assert decide("guarded", replace(good, segments={"all": np.ones(1400, dtype=bool)})).promote
 
 
-@pytest.mark.parametrize("gate", ["seed", "guarded"])
+@pytest.mark.parametrize("gate", ["simple", "guarded"])
 def test_the_champion_is_no_candidate_for_its_own_place(gate):
     good = case()
     again = replace(good, candidate=good.champion)
@@ -175,7 +175,7 @@ def test_the_guarded_gate_says_that_the_candidate_is_the_champion():
     assert "every row the champion's score" in decide("guarded", renamed).reasons[0]
 
 
-@pytest.mark.parametrize("gate", ["seed", "guarded"])
+@pytest.mark.parametrize("gate", ["simple", "guarded"])
 @pytest.mark.parametrize("who", ["candidate", "champion"])
 @pytest.mark.parametrize("what", ["logits", "probabilities"])
 @pytest.mark.parametrize("how", ["nan", "short"])
@@ -192,7 +192,7 @@ def test_scores_that_cannot_be_trusted_are_refused(gate, who, what, how):
     assert decision.reasons[0].startswith("The gate could not judge: ValueError")
 
 
-@pytest.mark.parametrize("gate", ["seed", "guarded"])
+@pytest.mark.parametrize("gate", ["simple", "guarded"])
 def test_outcomes_or_a_threshold_that_are_not_numbers_are_refused(gate):
     good = case()
     unknown = good.y.astype(float)
@@ -216,13 +216,13 @@ def test_too_few_rows_are_not_enough_evidence():
 
 def test_one_outcome_only_is_not_enough_evidence():
     good = case()
-    for gate in ("seed", "guarded"):
+    for gate in ("simple", "guarded"):
         decision = decide(gate, replace(good, y=np.zeros(1400, dtype=int)))
         assert not decision.promote
         assert decision.reasons[0].startswith("Not enough evidence: ")
 
 
-@pytest.mark.parametrize("gate", ["seed", "guarded"])
+@pytest.mark.parametrize("gate", ["simple", "guarded"])
 def test_the_first_model_is_held_against_the_floors_whatever_the_gate(gate):
     first = replace(case(), champion=None)
     decision = decide(gate, first)
@@ -262,7 +262,7 @@ def test_a_repeated_attempt_needs_stronger_evidence():
 
 
 def test_the_figures_are_json():
-    for gate in ("seed", "guarded"):
+    for gate in ("simple", "guarded"):
         json.dumps(decide(gate, case()).figures, allow_nan=False)
 
 
@@ -275,7 +275,7 @@ cases = st.builds(
 )
 
 
-@given(cases, st.sampled_from(["seed", "guarded"]))
+@given(cases, st.sampled_from(["simple", "guarded"]))
 def test_no_pair_of_models_is_promoted_both_ways(judged, gate):
     assert not (decide(gate, judged).promote and decide(gate, swapped(judged)).promote)
 
@@ -286,7 +286,7 @@ def test_more_attempts_never_turn_a_refusal_into_a_promotion(judged, attempts, m
     assert fewer or not decide("guarded", replace(judged, attempts=attempts + more)).promote
 
 
-@given(cases, st.sampled_from(["seed", "guarded"]), st.data())
+@given(cases, st.sampled_from(["simple", "guarded"]), st.data())
 def test_nothing_is_ever_promoted_on_a_nan(judged, gate, data):
     who = data.draw(st.sampled_from(["candidate", "champion"]))
     what = data.draw(st.sampled_from(["logits", "probabilities"]))
@@ -296,7 +296,7 @@ def test_nothing_is_ever_promoted_on_a_nan(judged, gate, data):
     assert not decide(gate, replace(judged, **{who: replace(model, **{what: column})})).promote
 
 
-@given(cases, st.sampled_from(["seed", "guarded"]))
+@given(cases, st.sampled_from(["simple", "guarded"]))
 def test_every_refusal_has_a_reason_and_what_would_have_changed_it(judged, gate):
     decision = decide(gate, judged)
     assert all(decision.reasons)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 from stillgood.domain.contract.contract import Costs, Floors
-from stillgood.domain.promotion.comparison import Scored
-from stillgood.domain.promotion.gate import Case, decide
+from stillgood.domain.promotion.comparison import HoldoutScores
+from stillgood.domain.promotion.gate import GateInputs, decide
 
 FLOORS = Floors(roc_auc=0.75, recall=0.8, precision=0.3)
 
@@ -16,10 +16,10 @@ def case(*, champion=(0.0, 0.0), candidate=(0.0, 0.0), share=0.3, rows=3000, **m
     x = rng.normal(scale=2.0, size=rows) + np.log(share / (1 - share))
     y = rng.random(rows) < 1 / (1 + np.exp(-x))
     models = [
-        Scored(version, x, 1 / (1 + np.exp(-(x + off))), threshold)
+        HoldoutScores(version, x, 1 / (1 + np.exp(-(x + off))), threshold)
         for version, (off, threshold) in (("candidate", candidate), ("champion", champion))
     ]
-    return Case(models[0], models[1], y.astype(int), FLOORS, **more)
+    return GateInputs(models[0], models[1], y.astype(int), FLOORS, **more)
 
 
 SURE = -1.5  # a threshold that keeps recall above its floor here
@@ -86,7 +86,7 @@ def test_earlier_attempts_on_the_same_rows_raise_the_bar():
 
 
 def test_the_seed_gate_promotes_no_recalibration():
-    assert not decide("seed", case(champion=(0.8, SURE), candidate=(0.0, SURE))).promote
+    assert not decide("simple", case(champion=(0.8, SURE), candidate=(0.0, SURE))).promote
 
 
 def test_the_same_model_under_another_name_has_nothing_to_gain():

@@ -17,10 +17,11 @@ import pytest
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidEvent, NoChampion, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from stillgood.domain.model.model import Model
-from stillgood.steps.batch.batch import Scoring, batch
-from stillgood.steps.predict import Serving, predict
+from stillgood.steps.batch.batch import BatchDeps, batch
+from stillgood.steps.predict import PredictDeps, predict
 from stillgood.storage.champion import ChampionSource
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore, ObjectWriter
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore, ObjectWriter
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 type Draw = Callable[..., Model]
@@ -33,14 +34,14 @@ def store() -> MemoryObjectStore:
 
 
 @pytest.fixture
-def deps(store: MemoryObjectStore) -> Scoring:
-    return Scoring(store, ChampionSource(store, lambda: NOW, ttl_seconds=0), lambda: NOW)
+def deps(store: MemoryObjectStore) -> BatchDeps:
+    return BatchDeps(store, ChampionSource(store, lambda: NOW, ttl_seconds=0), lambda: NOW)
 
 
 @pytest.fixture
-def model(store: MemoryObjectStore, telco: Contract, draw_model: Draw, enthrone: Enthrone) -> Model:
+def model(store: MemoryObjectStore, telco: Contract, draw_model: Draw, make_champion: Enthrone) -> Model:
     model = draw_model(telco, "20261123-first")
-    enthrone(store, model)
+    make_champion(store, model)
     return model
 
 
@@ -94,7 +95,7 @@ def lines(store: ObjectStore, key: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("suffix", WRITTEN)
 @pytest.mark.parametrize("reasons", [False, True])
 def test_it_decides_as_the_api_does_to_the_last_bit(
-    suffix: str, reasons: bool, store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+    suffix: str, reasons: bool, store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     rows = customers(telco, 2900)  # more than 256 KiB in each format of text, so that Arrow reads it
     store.put(f"batch/input/people.{suffix}", WRITTEN[suffix](rows))
@@ -108,7 +109,7 @@ def test_it_decides_as_the_api_does_to_the_last_bit(
         def status(self) -> dict[str, object]:
             return {}
 
-    serving = Serving(deps.champions, Nowhere(), lambda: NOW, lambda: "", max_rows=3000, max_bytes=10_000_000)
+    serving = PredictDeps(deps.champions, Nowhere(), lambda: NOW, lambda: "", max_rows=3000, max_bytes=10_000_000)
     answered: Any = predict(json.dumps(rows).encode(), serving).body["predictions"]
     predicted = lines(store, summary["output"]["predictions"])
     told = (
@@ -127,7 +128,7 @@ def test_it_decides_as_the_api_does_to_the_last_bit(
 
 
 def test_bad_rows_are_listed_apart_with_their_reasons_and_nothing_is_lost(
-    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     rows = customers(telco, 6)
     rows[1]["tenure"] = 500
@@ -154,7 +155,7 @@ def test_bad_rows_are_listed_apart_with_their_reasons_and_nothing_is_lost(
 
 
 def test_rejected_rows_can_be_mended_and_scored_again(
-    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     rows = customers(telco, 3)
     rows[1]["tenure"] = -1
@@ -167,7 +168,7 @@ def test_rejected_rows_can_be_mended_and_scored_again(
 
 
 def test_json_lines_are_held_to_what_the_api_takes(
-    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     good = json.dumps(telco.example())
     bad = [
@@ -187,14 +188,14 @@ def test_json_lines_are_held_to_what_the_api_takes(
 
 
 def test_a_table_may_have_columns_of_its_own(
-    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     store.put("batch/input/a.csv", as_csv([{"note": "=1+1", **row} for row in customers(telco, 3)]))
     assert batch({"input": "batch/input/a.csv"}, deps)["predicted"] == 3
 
 
 def test_parquet_types_are_read_as_json_ones(
-    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     rows = [
         {**row, "total_charges": Decimal("12.50"), "seen": datetime(2026, 1, 2, 3, tzinfo=UTC)}
@@ -214,7 +215,7 @@ def test_parquet_types_are_read_as_json_ones(
     [("parquet", b""), ("parquet", b"PAR1 not really PAR1"), ("csv", b"a,a\n1,2\n"), ("csv", b"\xff\xfea\x00\n")],
 )
 def test_an_object_that_is_not_what_its_name_says_is_refused_and_leaves_nothing(
-    suffix: str, data: bytes, store: MemoryObjectStore, deps: Scoring, model: Model
+    suffix: str, data: bytes, store: MemoryObjectStore, deps: BatchDeps, model: Model
 ) -> None:
     store.put(f"batch/input/a.{suffix}", data)
     with pytest.raises(InvalidEvent):
@@ -223,14 +224,14 @@ def test_an_object_that_is_not_what_its_name_says_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("data", [b"", b"customer_id,tenure\n"])
-def test_an_empty_input_has_no_rows(data: bytes, store: MemoryObjectStore, deps: Scoring, model: Model) -> None:
+def test_an_empty_input_has_no_rows(data: bytes, store: MemoryObjectStore, deps: BatchDeps, model: Model) -> None:
     store.put("batch/input/a.csv", data)
     summary = batch({"input": "batch/input/a.csv"}, deps)
     assert (summary["rows"], store.get(summary["output"]["predictions"]).data) == (0, b"")
 
 
 def test_the_same_work_is_done_once(
-    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract, draw_model: Draw, enthrone: Enthrone
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract, draw_model: Draw, make_champion: Enthrone
 ) -> None:
     store.put("batch/input/a.csv", as_csv(customers(telco, 5)))
     first = batch({"input": "batch/input/a.csv"}, deps)
@@ -240,14 +241,14 @@ def test_the_same_work_is_done_once(
     assert (again, again["repeated"]) == ({**first, "repeated": True}, True)
     store.put("batch/input/a.csv", as_csv(customers(telco, 5, seed=1)))
     changed = batch({"input": "batch/input/a.csv"}, deps)
-    enthrone(store, draw_model(telco, "20261124-second", 1))
+    make_champion(store, draw_model(telco, "20261124-second", 1))
     promoted = batch({"input": "batch/input/a.csv"}, deps)
     assert len({one["output"]["predictions"] for one in (first, changed, promoted)}) == 3
     assert promoted["output"]["predictions"] == f"batch/output/a-{promoted['job']}/20261124-second/predictions.jsonl"
 
 
 def test_a_run_that_broke_off_is_repeated_to_the_same_bytes(
-    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     store.put("batch/input/a.csv", as_csv(customers(telco, 50)))
     summary = batch({"input": "batch/input/a.csv"}, deps)
@@ -281,18 +282,18 @@ class Breaking(MemoryObjectStore):
 
 @pytest.mark.parametrize(("replaced", "error"), [(True, PreconditionFailed), (False, StoreUnavailable)])
 def test_nothing_is_visible_of_a_run_that_fails(
-    replaced: bool, error: type[Exception], telco: Contract, draw_model: Draw, enthrone: Enthrone
+    replaced: bool, error: type[Exception], telco: Contract, draw_model: Draw, make_champion: Enthrone
 ) -> None:
     store = Breaking(replaced)
-    enthrone(store, draw_model(telco, "v1"))
+    make_champion(store, draw_model(telco, "v1"))
     store.put("batch/input/a.csv", as_csv(customers(telco, 5)))
     with pytest.raises(error):
-        batch({"input": "batch/input/a.csv"}, Scoring(store, ChampionSource(store, lambda: NOW, 0), lambda: NOW))
+        batch({"input": "batch/input/a.csv"}, BatchDeps(store, ChampionSource(store, lambda: NOW, 0), lambda: NOW))
     assert list(store.list("batch/output/")) == []
 
 
 def test_events_of_s3_and_eventbridge_name_their_object(
-    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     store.put("batch/input/new people+more.csv", as_csv(customers(telco, 2)))
     s3 = {"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "batch/input/new+people%2Bmore.csv"}}}]}
@@ -329,13 +330,13 @@ def test_events_of_s3_and_eventbridge_name_their_object(
         {"detail": {"object": {"key": None}}},
     ],
 )
-def test_events_that_name_no_input_are_refused(event: dict[str, Any], deps: Scoring, model: Model) -> None:
+def test_events_that_name_no_input_are_refused(event: dict[str, Any], deps: BatchDeps, model: Model) -> None:
     with pytest.raises(InvalidEvent):
         batch(event, deps)
 
 
 def test_an_input_that_is_not_there_and_a_champion_that_is_not_there_are_told(
-    store: MemoryObjectStore, deps: Scoring, telco: Contract
+    store: MemoryObjectStore, deps: BatchDeps, telco: Contract
 ) -> None:
     store.put("batch/input/a.csv", b"x")
     with pytest.raises(ObjectNotFound, match="upload"):
@@ -345,12 +346,12 @@ def test_an_input_that_is_not_there_and_a_champion_that_is_not_there_are_told(
 
 
 def test_a_row_that_overflows_the_model_is_rejected_as_the_api_does(
-    store: MemoryObjectStore, deps: Scoring, telco: Contract, draw_model: Draw, enthrone: Enthrone
+    store: MemoryObjectStore, deps: BatchDeps, telco: Contract, draw_model: Draw, make_champion: Enthrone
 ) -> None:
     free = replace(telco, features=tuple(replace(one, minimum=None, maximum=None) for one in telco.features))
     drawn = draw_model(free, "v1")
     terms = tuple(replace(term, scale=1e-6) if term.name == "total_charges" else term for term in drawn.terms)
-    enthrone(store, replace(drawn, terms=terms))
+    make_champion(store, replace(drawn, terms=terms))
     rows = customers(telco, 3)
     rows[1]["total_charges"] = 1e308
     store.put("batch/input/a.csv", as_csv(rows))
@@ -359,10 +360,10 @@ def test_a_row_that_overflows_the_model_is_rejected_as_the_api_does(
 
 
 def test_repairs_are_counted(
-    store: MemoryObjectStore, deps: Scoring, telco: Contract, draw_model: Draw, enthrone: Enthrone
+    store: MemoryObjectStore, deps: BatchDeps, telco: Contract, draw_model: Draw, make_champion: Enthrone
 ) -> None:
     mended = tuple(replace(one, if_missing=12.0) if one.name == "tenure" else one for one in telco.features)
-    enthrone(store, draw_model(replace(telco, features=mended), "v1"))
+    make_champion(store, draw_model(replace(telco, features=mended), "v1"))
     store.put("batch/input/a.csv", as_csv([{**row, "tenure": ""} for row in customers(telco, 4)]))
     assert batch({"input": "batch/input/a.csv"}, deps)["repaired"] == {"tenure": 4}
 
@@ -385,16 +386,16 @@ class Discarding(MemoryObjectStore):
         yield Forgetful()
 
 
-def test_memory_is_flat_in_the_number_of_rows(telco: Contract, draw_model: Draw, enthrone: Enthrone) -> None:
+def test_memory_is_flat_in_the_number_of_rows(telco: Contract, draw_model: Draw, make_champion: Enthrone) -> None:
     def peak(times: int) -> int:
         store = Discarding()
-        enthrone(store, draw_model(telco, "v1"))
+        make_champion(store, draw_model(telco, "v1"))
         head, _, store.block = as_csv(customers(telco, 1000)).partition(b"\n")
         store.times = times
         store.put("batch/input/a.csv", head + b"\n")
         tracemalloc.start()
         summary = batch(
-            {"input": "batch/input/a.csv"}, Scoring(store, ChampionSource(store, lambda: NOW, 0), lambda: NOW)
+            {"input": "batch/input/a.csv"}, BatchDeps(store, ChampionSource(store, lambda: NOW, 0), lambda: NOW)
         )
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -406,7 +407,7 @@ def test_memory_is_flat_in_the_number_of_rows(telco: Contract, draw_model: Draw,
 
 
 def test_an_id_of_any_characters_stands_in_the_output_as_it_was_given(
-    store: MemoryObjectStore, deps: Scoring, model: Model, telco: Contract
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     ids = ['a,b"c', "ü\u2028\\", "%s {}", "plain", ","]
     rows = [row | {"customer_id": one} for row, one in zip(customers(telco, len(ids)), ids, strict=True)]

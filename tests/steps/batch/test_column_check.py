@@ -11,7 +11,7 @@ from stillgood.domain.contract.frame import Frame
 from stillgood.steps.batch import column_check as batch_check
 from stillgood.steps.batch.column_check import ColumnCheck
 from stillgood.steps.batch.readers.lines import Chunk
-from stillgood.steps.batch.readers.text_columns import Packed
+from stillgood.steps.batch.readers.text_columns import StringBuffer
 
 FEATURES = (
     Feature("free", "numeric", nullable=True),
@@ -114,7 +114,7 @@ def rows_of(values: st.SearchStrategy[Any], fine: dict[str, Any]) -> st.SearchSt
 def assert_same_as_row_by_row(check: ColumnCheck, chunk: Chunk) -> None:
     checked = check(chunk)
     alone = [check.row(chunk, index) for index in range(len(chunk.numbers))]
-    assert checked.good == [index for index, row in enumerate(alone) if not row.violations]
+    assert checked.accepted == [index for index, row in enumerate(alone) if not row.violations]
     expected = Frame.from_values(CONTRACT, [row.values for row in alone if not row.violations])
     assert checked.frame.n == expected.n
     for name, column in expected.columns.items():
@@ -122,7 +122,7 @@ def assert_same_as_row_by_row(check: ColumnCheck, chunk: Chunk) -> None:
         np.testing.assert_array_equal(checked.frame.columns[name], column)
     for index, row in enumerate(alone):
         if row.violations or row.repairs:
-            assert checked.odd[index] == row
+            assert checked.by_row[index] == row
 
 
 @settings(max_examples=400)
@@ -135,10 +135,10 @@ def test_columns_of_text_are_read_as_the_contract_reads_rows(chunks: list[list[d
         assert_same_as_row_by_row(check, Chunk(list(range(1, len(rows) + 1)), columns=columns))
 
 
-def packed(texts: list[str]) -> Packed:
+def packed(texts: list[str]) -> StringBuffer:
     cells = [text.encode() for text in texts]
     starts = np.cumsum([0, *map(len, cells)], dtype=np.int32)
-    return Packed(np.frombuffer(b"".join(cells), np.uint8), starts)
+    return StringBuffer(np.frombuffer(b"".join(cells), np.uint8), starts)
 
 
 @settings(max_examples=400)
@@ -189,16 +189,16 @@ def test_typed_columns_may_hold_what_json_cannot(value: object) -> None:
     columns: dict[str, list[object]] = {name: [one, one] for name, one in TYPED.items()} | {"free": [value, None]}
     check = ColumnCheck(CONTRACT, text=False, extra="ignore")
     assert_same_as_row_by_row(check, Chunk([1, 2], columns=columns))
-    assert check(Chunk([1, 2], columns=columns)).good == [1]
+    assert check(Chunk([1, 2], columns=columns)).accepted == [1]
 
 
 def test_a_column_the_input_lacks_is_missing_in_every_row() -> None:
     columns = {name: [one, one] for name, one in FINE.items() if name not in ("free", "level")}
     check = ColumnCheck(CONTRACT, text=True, extra="ignore")
-    assert check(Chunk([1, 2], columns=columns)).good == []
+    assert check(Chunk([1, 2], columns=columns)).accepted == []
     columns["level"] = ["Yes", "No"]
     checked = check(Chunk([1, 2], columns=columns))
-    assert checked.good == [0, 1]
+    assert checked.accepted == [0, 1]
     assert np.isnan(checked.frame.columns["free"]).all()
 
 

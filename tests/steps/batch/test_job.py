@@ -7,10 +7,11 @@ import pytest
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidEvent, ModelUnusable, NoChampion, ObjectNotFound, UnknownVersion
 from stillgood.domain.model.model import Model
-from stillgood.steps.batch.batch import Scoring, batch
+from stillgood.steps.batch.batch import BatchDeps, batch
 from stillgood.steps.batch.job import MAX_KEY_BYTES, MAX_SHARDS, plan, report
 from stillgood.storage.champion import ChampionSource
-from stillgood.storage.objects import MemoryObjectStore, ObjectStore
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 PREFIX = "batch/input/november/"
@@ -28,14 +29,14 @@ def store() -> MemoryObjectStore:
 
 
 @pytest.fixture
-def deps(store: MemoryObjectStore) -> Scoring:
-    return Scoring(store, ChampionSource(store, lambda: NOW, ttl_seconds=0), lambda: NOW)
+def deps(store: MemoryObjectStore) -> BatchDeps:
+    return BatchDeps(store, ChampionSource(store, lambda: NOW, ttl_seconds=0), lambda: NOW)
 
 
 @pytest.fixture
-def first(store: MemoryObjectStore, telco: Contract, draw_model: Draw, enthrone: Enthrone) -> Model:
+def first(store: MemoryObjectStore, telco: Contract, draw_model: Draw, make_champion: Enthrone) -> Model:
     model = draw_model(telco, "20261123-first")
-    enthrone(store, model)
+    make_champion(store, model)
     return model
 
 
@@ -45,21 +46,21 @@ def fill(store: MemoryObjectStore, *names: str) -> None:
         store.put(PREFIX + name, json.dumps({**ROW, "customer_id": name}).encode() + b"\n")
 
 
-def score(planned: dict[str, Any], number: int, deps: Scoring) -> dict[str, Any]:
+def score(planned: dict[str, Any], number: int, deps: BatchDeps) -> dict[str, Any]:
     """What the state machine asks of batch for one shard."""
     asked = {"input": planned["shards"][number], "model": planned["model"], "reasons": planned["reasons"]}
     return batch(asked, deps)
 
 
 def test_all_shards_are_scored_by_the_champion_of_the_plan(
-    store: MemoryObjectStore, deps: Scoring, first: Model, telco: Contract, draw_model: Draw, enthrone: Enthrone
+    store: MemoryObjectStore, deps: BatchDeps, first: Model, telco: Contract, draw_model: Draw, make_champion: Enthrone
 ) -> None:
     fill(store, "0.jsonl", "1.jsonl", "2.ndjson")
     planned = plan({"prefix": PREFIX}, deps)
     assert planned["shards"] == [f"{PREFIX}0.jsonl", f"{PREFIX}1.jsonl", f"{PREFIX}2.ndjson"]
 
     versions = [score(planned, 0, deps)["model_version"]]
-    enthrone(store, draw_model(telco, "20261123-second", 1))
+    make_champion(store, draw_model(telco, "20261123-second", 1))
     versions += [score(planned, number, deps)["model_version"] for number in (1, 2)]
 
     assert set(versions) == {first.version}
@@ -70,7 +71,7 @@ def test_all_shards_are_scored_by_the_champion_of_the_plan(
     assert plan({"prefix": PREFIX}, deps)["job"] != planned["job"]  # another champion, another job
 
 
-def test_what_failed_is_told_with_its_message(store: MemoryObjectStore, deps: Scoring, first: Model) -> None:
+def test_what_failed_is_told_with_its_message(store: MemoryObjectStore, deps: BatchDeps, first: Model) -> None:
     fill(store, *(f"{number}.jsonl" for number in range(5)))
     planned = plan({"prefix": PREFIX}, deps)
     score(planned, 0, deps)
@@ -94,7 +95,7 @@ def test_what_failed_is_told_with_its_message(store: MemoryObjectStore, deps: Sc
 
 
 def test_a_shard_that_is_done_is_done_whatever_was_said_of_it(
-    store: MemoryObjectStore, deps: Scoring, first: Model
+    store: MemoryObjectStore, deps: BatchDeps, first: Model
 ) -> None:
     """A function may write all it has to, and fail to say so."""
     fill(store, "0.jsonl")
@@ -105,7 +106,7 @@ def test_a_shard_that_is_done_is_done_whatever_was_said_of_it(
 
 
 def test_a_shard_that_was_replaced_after_the_plan_is_not_taken_for_the_planned_one(
-    store: MemoryObjectStore, deps: Scoring, first: Model
+    store: MemoryObjectStore, deps: BatchDeps, first: Model
 ) -> None:
     fill(store, "0.jsonl")
     planned = plan({"prefix": PREFIX}, deps)
@@ -115,7 +116,7 @@ def test_a_shard_that_was_replaced_after_the_plan_is_not_taken_for_the_planned_o
     assert (told["failed"], told["rows"]) == (1, 0)
 
 
-def test_the_same_objects_are_the_same_job(store: MemoryObjectStore, deps: Scoring, first: Model) -> None:
+def test_the_same_objects_are_the_same_job(store: MemoryObjectStore, deps: BatchDeps, first: Model) -> None:
     fill(store, "0.jsonl", "_SUCCESS", ".hidden.csv")
     store.put(f"{PREFIX}notes/_README.txt", b"not rows")
     before = plan({"prefix": PREFIX, "reasons": False}, deps)
@@ -141,13 +142,13 @@ def test_the_same_objects_are_the_same_job(store: MemoryObjectStore, deps: Scori
         {"prefix": PREFIX, "reasons": "yes"},
     ],
 )
-def test_a_job_that_makes_no_sense_is_refused(deps: Scoring, first: Model, asked: dict[str, Any]) -> None:
+def test_a_job_that_makes_no_sense_is_refused(deps: BatchDeps, first: Model, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent):
         plan(asked, deps)
 
 
 def test_what_cannot_be_scored_is_refused_before_anything_is(
-    store: MemoryObjectStore, deps: Scoring, first: Model
+    store: MemoryObjectStore, deps: BatchDeps, first: Model
 ) -> None:
     with pytest.raises(InvalidEvent, match="upload the objects"):
         plan({"prefix": PREFIX}, deps)
@@ -163,14 +164,14 @@ def test_what_cannot_be_scored_is_refused_before_anything_is(
 
 
 def test_names_that_the_state_machine_could_not_carry_are_refused(
-    store: MemoryObjectStore, deps: Scoring, first: Model
+    store: MemoryObjectStore, deps: BatchDeps, first: Model
 ) -> None:
     fill(store, *(f"{number:03}{'x' * 900}.csv" for number in range(MAX_KEY_BYTES // 900)))
     with pytest.raises(InvalidEvent, match="bytes of names"):
         plan({"prefix": PREFIX}, deps)
 
 
-def test_without_a_champion_there_is_no_plan(store: MemoryObjectStore, deps: Scoring) -> None:
+def test_without_a_champion_there_is_no_plan(store: MemoryObjectStore, deps: BatchDeps) -> None:
     fill(store, "0.jsonl")
     with pytest.raises(NoChampion):
         plan({"prefix": PREFIX}, deps)
@@ -187,7 +188,7 @@ def test_without_a_champion_there_is_no_plan(store: MemoryObjectStore, deps: Sco
     ],
 )
 def test_a_shard_names_a_model_by_its_bytes(
-    store: MemoryObjectStore, deps: Scoring, first: Model, model: object, error: type[Exception]
+    store: MemoryObjectStore, deps: BatchDeps, first: Model, model: object, error: type[Exception]
 ) -> None:
     fill(store, "0.jsonl")
     with pytest.raises(error):
@@ -196,11 +197,11 @@ def test_a_shard_names_a_model_by_its_bytes(
 
 
 @pytest.mark.parametrize("asked", [{}, {"folder": "batch/input/x", "shards": []}, {"folder": 1, "shards": []}])
-def test_a_report_of_nothing_is_refused(deps: Scoring, asked: dict[str, Any]) -> None:
+def test_a_report_of_nothing_is_refused(deps: BatchDeps, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent):
         report(asked, deps)
 
 
-def test_a_report_needs_its_plan(deps: Scoring) -> None:
+def test_a_report_needs_its_plan(deps: BatchDeps) -> None:
     with pytest.raises(ObjectNotFound):
         report({"folder": "batch/output/jobs/x-1", "shards": []}, deps)

@@ -15,7 +15,7 @@ from stillgood.steps.batch.readers import lines as batch_input
 from stillgood.steps.batch.readers.csv import csv_chunks
 from stillgood.steps.batch.readers.jsonl import json_chunks
 from stillgood.steps.batch.readers.lines import MAX_LINE, MISSING, Chunk, Unreadable
-from stillgood.steps.batch.readers.text_columns import Coded, Packed
+from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:
@@ -191,9 +191,9 @@ def by_the_block(read_all: Callable[[], Any]) -> Any:
 def line_by_line(read_all: Callable[[], Any]) -> Any:
     """``read_all()`` by nothing quick."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_input, "_block", lambda lines, differing: None)
+        patch.setattr(json_input, "_block", lambda lines, high_cardinality: None)
         patch.setattr(json_input, "_plain", lambda lines, most: None)
-        patch.setattr(csv_input, "_block", lambda lines, header, differing: None)
+        patch.setattr(csv_input, "_block", lambda lines, header, high_cardinality: None)
         return read_all()
 
 
@@ -229,23 +229,23 @@ def nearly_uniform(draw: st.DrawFn) -> list[str]:
 @settings(max_examples=1500, deadline=None)
 @given(nearly_uniform(), st.sets(st.sampled_from("abc")), st.booleans(), st.integers(1, 60))
 def test_blocks_of_json_lines_are_read_as_line_by_line(
-    texts: list[str], differing: set[str], ended: bool, size: int
+    texts: list[str], high_cardinality: set[str], ended: bool, size: int
 ) -> None:
     data = "\n".join(texts).encode() + b"\n" * ended
 
     def read_all() -> Any:
-        return read(json_chunks(pieces(data, size), 2, differing))
+        return read(json_chunks(pieces(data, size), 2, high_cardinality))
 
     assert repr(by_the_block(read_all)) == repr(line_by_line(read_all))
 
 
 def test_uniform_json_lines_are_read_by_the_block() -> None:
     lines = [b'{"a": "x", "b": 1, "c": null}', b'{"a": "y", "b": 2.5, "c": true}\r', b'{"a": "x", "b": 7, "c": ""}']
-    for differing in (set[str](), {"a"}, {"b", "c"}, {"a", "b", "c"}):
-        columns = json_columns.columns(b"\n".join(lines) + b"\n", differing)
+    for high_cardinality in (set[str](), {"a"}, {"b", "c"}, {"a", "b", "c"}):
+        columns = json_columns.columns(b"\n".join(lines) + b"\n", high_cardinality)
         assert columns is not None
         assert {name: type(column) is list for name, column in columns.items()} == {
-            name: name in differing for name in "abc"
+            name: name in high_cardinality for name in "abc"
         }
         assert {name: list(column) for name, column in columns.items()} == {
             "a": ["x", "y", "x"],
@@ -254,7 +254,7 @@ def test_uniform_json_lines_are_read_by_the_block() -> None:
         }
 
 
-@pytest.mark.parametrize("differing", [set(), {"a"}, {"b"}])
+@pytest.mark.parametrize("high_cardinality", [set(), {"a"}, {"b"}])
 @pytest.mark.parametrize(
     "second",
     [
@@ -272,11 +272,13 @@ def test_uniform_json_lines_are_read_by_the_block() -> None:
         b"",
     ],
 )
-def test_a_block_with_a_line_that_is_not_plain_is_left_to_the_careful_way(second: bytes, differing: set[str]) -> None:
-    assert json_columns.columns(b'{"a":1,"b":2}\n%b\n{"a":3,"b":4}\n' % second, differing) is None
+def test_a_block_with_a_line_that_is_not_plain_is_left_to_the_careful_way(
+    second: bytes, high_cardinality: set[str]
+) -> None:
+    assert json_columns.columns(b'{"a":1,"b":2}\n%b\n{"a":3,"b":4}\n' % second, high_cardinality) is None
 
 
-@pytest.mark.parametrize("differing", [set(), {"a"}, {"b"}])
+@pytest.mark.parametrize("high_cardinality", [set(), {"a"}, {"b"}])
 @pytest.mark.parametrize(
     "lines",
     [
@@ -289,9 +291,9 @@ def test_a_block_with_a_line_that_is_not_plain_is_left_to_the_careful_way(second
     ],
 )
 def test_lines_that_only_together_look_plain_are_left_to_the_careful_way(
-    lines: list[bytes], differing: set[str]
+    lines: list[bytes], high_cardinality: set[str]
 ) -> None:
-    assert json_columns.columns(b"\n".join(lines), differing) is None
+    assert json_columns.columns(b"\n".join(lines), high_cardinality) is None
 
 
 def test_a_block_whose_lines_may_be_too_long_is_left_to_the_careful_way() -> None:
@@ -300,8 +302,8 @@ def test_a_block_whose_lines_may_be_too_long_is_left_to_the_careful_way() -> Non
 
 def test_small_inputs_do_not_wait_for_arrow() -> None:
     rows = b"".join(b"%d,x\n" % number for number in range(1000))
-    assert not any(type(column) is Coded for chunk in csv_chunks([b"a,b\n" + rows]) for column in (chunk.columns or {}).values())  # fmt: skip
-    large = [type((chunk.columns or {})["b"]) is Coded for chunk in csv_chunks([b"a,b\n" + rows * 99])]
+    assert not any(type(column) is DictionaryColumn for chunk in csv_chunks([b"a,b\n" + rows]) for column in (chunk.columns or {}).values())  # fmt: skip
+    large = [type((chunk.columns or {})["b"]) is DictionaryColumn for chunk in csv_chunks([b"a,b\n" + rows * 99])]
     assert large == [True] * len(large)
 
 
@@ -309,7 +311,7 @@ def test_small_inputs_do_not_wait_for_arrow() -> None:
 def test_packed_texts_are_read_as_they_are(texts: list[str]) -> None:
     found = by_the_block(lambda: list(csv_chunks([b"a,b\n", "".join(f"{one},x\n" for one in texts).encode()], 3, {"a"})))  # fmt: skip
     column = found[0].columns["a"]
-    assert type(column) is Packed
+    assert type(column) is StringBuffer
     assert list(column) == column.texts() == texts
 
 
@@ -323,7 +325,7 @@ def csv_lines(width: int) -> st.SearchStrategy[list[str]]:
 @settings(max_examples=500, deadline=None)
 @given(st.integers(1, 3).flatmap(lambda width: st.tuples(st.just(width), csv_lines(width))), st.integers(1, 3), st.booleans(), st.integers(1, 40), st.sets(st.sampled_from("abc")))  # fmt: skip
 def test_the_quick_way_through_csv_reads_what_the_csv_module_reads(
-    given: tuple[int, list[str]], chunk_rows: int, ended: bool, size: int, differing: set[str]
+    given: tuple[int, list[str]], chunk_rows: int, ended: bool, size: int, high_cardinality: set[str]
 ) -> None:
     width, lines = given
     header = ",".join("abc"[:width]).encode() + b"\n"
@@ -331,7 +333,7 @@ def test_the_quick_way_through_csv_reads_what_the_csv_module_reads(
     pieces = [header, *(body[start : start + size] for start in range(0, len(body), size))]
 
     def read_all() -> Any:
-        return read(csv_chunks(pieces, chunk_rows, differing))
+        return read(csv_chunks(pieces, chunk_rows, high_cardinality))
 
     assert by_the_block(read_all) == line_by_line(read_all)
 
@@ -339,7 +341,13 @@ def test_the_quick_way_through_csv_reads_what_the_csv_module_reads(
 def test_plain_blocks_of_csv_take_the_quick_way_and_come_back_to_it() -> None:
     pieces = [b"a,b\n", b"1,2\n3,4\n", b'"5",6\n7,8\n9,10\n', b"1,2\r\n3,\n", b"1\n", b"1,2"]
     chunks = by_the_block(lambda: list(csv_chunks(pieces, 2)))
-    assert [type(chunk.columns["a"]) is Coded for chunk in chunks if chunk.columns] == [True, False, False, True, True]
+    assert [type(chunk.columns["a"]) is DictionaryColumn for chunk in chunks if chunk.columns] == [
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
     assert [list(chunk.columns["a"]) for chunk in chunks if chunk.columns] == [["1", "3"], ["5", "7"], ["9"], ["1", "3"], ["1"]]  # fmt: skip
     assert [one.number for chunk in chunks for one in chunk.unreadable] == [8]
 

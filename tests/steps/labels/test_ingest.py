@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from stillgood.domain.contract.contract import Target
 from stillgood.domain.errors import InvalidRows, MalformedRequest
-from stillgood.steps.labels.ingest import post_labels, take_incoming
+from stillgood.steps.labels.ingest import ingest_label_files, post_labels
 from stillgood.storage.labels import INCOMING_PREFIX, LEDGER_PREFIX, QUARANTINE_PREFIX, ledger, read_batch
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 TARGET = Target("churn", "Yes", "No")
@@ -60,15 +60,15 @@ def test_uploaded_files_are_taken_in_once() -> None:
     )
     store.put(INCOMING_PREFIX + "b.jsonl", json.dumps(GOOD).encode() + b"\n[]\n{\n")
     store.put(INCOMING_PREFIX + "c.csv", b"\xff\xfe")
-    assert take_incoming(store, TARGET, now) == {"files": 3, "accepted": 3, "refused": 4}
-    assert take_incoming(store, TARGET, now) == {"files": 0, "accepted": 0, "refused": 0}
+    assert ingest_label_files(store, TARGET, now) == {"files": 3, "accepted": 3, "refused": 4}
+    assert ingest_label_files(store, TARGET, now) == {"files": 0, "accepted": 0, "refused": 0}
     assert len(list(ledger(store, now().date().replace(day=1)))) == 2
 
 
 def test_a_crash_at_any_write_is_mended_by_the_retry() -> None:
     clean = MemoryObjectStore(now)
     clean.put(INCOMING_PREFIX + "a.jsonl", (json.dumps(GOOD) + "\n" + json.dumps(BAD)).encode())
-    take_incoming(clean, TARGET, now)
+    ingest_label_files(clean, TARGET, now)
     wanted = [(info.key, info.etag) for info in clean.list("")]
     tried = 0
     for when in ("before", "after"):
@@ -76,8 +76,8 @@ def test_a_crash_at_any_write_is_mended_by_the_retry() -> None:
             store = MemoryObjectStore(now)
             store.put(INCOMING_PREFIX + "a.jsonl", (json.dumps(GOOD) + "\n" + json.dumps(BAD)).encode())
             with pytest.raises(Crashed):
-                take_incoming(FaultyObjectStore(store, at=at, when=when), TARGET, now)  # type: ignore[arg-type]
-            take_incoming(store, TARGET, now)
+                ingest_label_files(FaultyObjectStore(store, at=at, when=when), TARGET, now)  # type: ignore[arg-type]
+            ingest_label_files(store, TARGET, now)
             assert [(info.key, info.etag) for info in store.list("")] == wanted
             tried += 1
     assert tried == 6

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, StillgoodError
-from stillgood.steps.labels.ingest import take_incoming
-from stillgood.steps.labels.quarantine import REASON, export, guarded, listing, reingest, unguarded
+from stillgood.steps.labels.ingest import ingest_label_files
+from stillgood.steps.labels.quarantine import REASON, escape_formula, export, listing, reingest, unescape_formula
 from stillgood.storage.codec import encode
 from stillgood.storage.labels import INCOMING_PREFIX
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.training.ingest import DUPLICATE, ingest
 
 TODAY = date(2026, 11, 23)
@@ -83,7 +83,7 @@ def test_refused_labels_are_found_mended_and_accepted_once(telco: Contract) -> N
     store = MemoryObjectStore()
     label = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-01T00:00:00Z"}
     store.put(f"{INCOMING_PREFIX}a.csv", as_csv([label, label | {"prediction_id": "p2", "label": "maybe"}]))
-    assert take_incoming(store, telco.target, clock) == {"files": 1, "accepted": 1, "refused": 1}
+    assert ingest_label_files(store, telco.target, clock) == {"files": 1, "accepted": 1, "refused": 1}
 
     (found,) = listing(store)
     assert (found.rows, found.rules) == (1, {"label: label": 1})
@@ -92,7 +92,7 @@ def test_refused_labels_are_found_mended_and_accepted_once(telco: Contract) -> N
     assert key is not None
     assert key.startswith(INCOMING_PREFIX)
     assert reingest(store, as_csv([row | {"label": "No"}]), telco, TODAY) is None
-    assert take_incoming(store, telco.target, clock) == {"files": 1, "accepted": 1, "refused": 0}
+    assert ingest_label_files(store, telco.target, clock) == {"files": 1, "accepted": 1, "refused": 0}
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xfea", b'a,b\n"1', b"a,a\n1,2\n", b"a,b\n1\n", b"\0"])
@@ -113,8 +113,8 @@ def test_a_damaged_quarantine_is_told_and_not_read(data: bytes) -> None:
     "cell", ["=1+1", "+a", "-a", "@x", "\tx", "\rx", "'=1", "''@x", "'x", "-1.5", "+1e5", "", "C-1"]
 )
 def test_what_a_spreadsheet_would_run_comes_back_as_it_was(cell: str) -> None:
-    shown = guarded(cell)
-    assert unguarded(shown) == cell
+    shown = escape_formula(cell)
+    assert unescape_formula(shown) == cell
     assert shown[:1] not in set("=@\t\r")
     assert shown[:1] not in set("+-") or float(shown)
 

@@ -11,7 +11,7 @@ from stillgood.domain.contract.frame import Frame
 from stillgood.domain.drift.profile import build_reference, profile
 from stillgood.steps.monitor import captures
 from stillgood.steps.monitor.captures import CaptureReader, profile_window
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.windows import Window, capture_key, summary_key
 
 CONTRACT = Contract.from_dict(

@@ -15,12 +15,12 @@ from stillgood.domain.errors import InvalidEvent, ModelUnusable, StoreUnavailabl
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm
 from stillgood.domain.policy.policies import POLICIES, Guarded, PolicyDecision
 from stillgood.domain.promotion.decision import Pointer
-from stillgood.steps.monitor.monitor import Monitoring, monitor
-from stillgood.steps.ports import RecordedInvocations
+from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.storage.codec import decode, encode, sha256
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import POINTER_KEY
 from stillgood.storage.windows import STATE_KEY, Window, capture_key, iso, read_report, read_state, report_key
+from stillgood.testing.fakes import FakeInvoker
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 DAY = timedelta(days=1)
@@ -99,9 +99,9 @@ class World:
         self.store.put(f"data/2026-11-23/{name}.csv", b"price,plan,left\n" + b"50,basic,no\n" * rows)
 
     def deps(self, *, policy="guarded", store=None, invoker=None, settle_seconds=0.0):
-        return Monitoring(
+        return MonitorDeps(
             store=store or self.store,
-            invoker=RecordedInvocations() if invoker is None else invoker,
+            invoker=FakeInvoker() if invoker is None else invoker,
             clock=lambda: self.now,
             sleep=self.sleep,
             policy=POLICIES[policy] if isinstance(policy, str) else policy,
@@ -133,7 +133,7 @@ def at(day):
 
 
 def test_a_quiet_window_is_reported_and_nothing_is_done():
-    world, invoker = World(), RecordedInvocations()
+    world, invoker = World(), FakeInvoker()
     world.capture(TODAY - timedelta(hours=5), world.customers(2, 600))
 
     result = monitor(EVENT, world.deps(invoker=invoker))
@@ -171,16 +171,16 @@ def test_an_empty_or_tiny_window_is_not_enough_evidence(rows):
     world = World()
     world.capture(TODAY - timedelta(hours=1), world.customers(2, rows, price=90.0))
 
-    result = monitor(EVENT, world.deps(policy="seed"))
+    result = monitor(EVENT, world.deps(policy="simple"))
 
     assert (result["result"], result["reasons"]) == ("nothing", [f"not enough evidence: {rows} rows, 200 are needed"])
     assert world.report()["drift"] is None
 
 
 def test_the_seed_retrains_at_once_and_hands_over_to_train():
-    world, invoker = drifting(days=1), RecordedInvocations()
+    world, invoker = drifting(days=1), FakeInvoker()
 
-    result = monitor(EVENT, world.deps(policy="seed", invoker=invoker))
+    result = monitor(EVENT, world.deps(policy="simple", invoker=invoker))
 
     assert result["result"] == "retrain"
     [(step, event)] = invoker.events
@@ -191,7 +191,7 @@ def test_the_seed_retrains_at_once_and_hands_over_to_train():
 
 
 def test_the_guarded_policy_retrains_once_drift_has_lasted():
-    world, invoker = drifting(), RecordedInvocations()
+    world, invoker = drifting(), FakeInvoker()
     deps = world.deps(invoker=invoker)
 
     actions = [monitor(at(-1), deps)["result"], monitor(at(0), deps)["result"]]
@@ -201,7 +201,7 @@ def test_the_guarded_policy_retrains_once_drift_has_lasted():
 
 
 def test_nothing_new_to_learn_from_is_an_alert_not_a_retrain():
-    world, invoker = drifting(), RecordedInvocations()
+    world, invoker = drifting(), FakeInvoker()
     world.store.delete("data/2026-11-23/labels.csv")
     deps = world.deps(invoker=invoker)
 
@@ -223,7 +223,7 @@ def test_labels_older_than_the_champion_are_not_news():
 
 
 def test_a_broken_client_alerts_and_suppresses_the_rest():
-    world, invoker = drifting(), RecordedInvocations()
+    world, invoker = drifting(), FakeInvoker()
     world.capture(TODAY - timedelta(hours=2), refused=100)
     deps = world.deps(invoker=invoker)
 
@@ -345,8 +345,8 @@ def test_a_reference_of_another_version_is_refused():
 
 class TestOncePerWindow:
     def test_a_duplicate_gets_the_stored_report_and_asks_for_its_effect_again(self):
-        world, invoker = drifting(), RecordedInvocations()
-        deps = world.deps(policy="seed", invoker=invoker)
+        world, invoker = drifting(), FakeInvoker()
+        deps = world.deps(policy="simple", invoker=invoker)
         first = monitor(EVENT, deps)
         state = read_state(world.store)
         world.capture(TODAY - timedelta(minutes=1), world.customers(9, 900))  # came late: the window is judged already
@@ -380,7 +380,7 @@ class TestOncePerWindow:
         expected, writes = clean.report()["decision"], len(probe.writes)
 
         for fails_at in range(1, writes + 1):
-            world, invoker = drifting(), RecordedInvocations()
+            world, invoker = drifting(), FakeInvoker()
             monitor(at(-1), world.deps())
             with pytest.raises(StoreUnavailable if how == "error" else Crashed):
                 monitor(at(0), world.deps(store=FaultyObjectStore(world.store, fails_at, when, how), invoker=invoker))
@@ -392,7 +392,7 @@ class TestOncePerWindow:
             assert len(read_state(world.store)[0]["retrains"]) == 1
 
     def test_a_window_that_died_undone_is_finished_by_the_next_one(self):
-        world, invoker = drifting(), RecordedInvocations()
+        world, invoker = drifting(), FakeInvoker()
         monitor(at(-1), world.deps())
         dies = FaultyObjectStore(world.store, at=len(_writes_until_state(world)), when="after")
         with pytest.raises(Crashed):
@@ -410,16 +410,16 @@ class TestOncePerWindow:
             def invoke(self, step, event):
                 raise ConnectionError
 
-        world, invoker = drifting(days=1), RecordedInvocations()
+        world, invoker = drifting(days=1), FakeInvoker()
         with pytest.raises(ConnectionError):
-            monitor(EVENT, world.deps(policy="seed", invoker=Refusing()))
+            monitor(EVENT, world.deps(policy="simple", invoker=Refusing()))
         assert world.report() is None
 
-        assert monitor(EVENT, world.deps(policy="seed", invoker=invoker))["result"] == "retrain"
+        assert monitor(EVENT, world.deps(policy="simple", invoker=invoker))["result"] == "retrain"
         assert len(invoker.events) == 1
 
     def test_monitors_of_one_window_at_once_agree(self):
-        world, invoker = drifting(), RecordedInvocations()
+        world, invoker = drifting(), FakeInvoker()
         monitor(at(-1), world.deps())
         results = _at_once([lambda: monitor(at(0), world.deps(invoker=invoker))] * 6)
 
@@ -431,7 +431,7 @@ class TestOncePerWindow:
         assert len(read_state(world.store)[0]["retrains"]) == 1
 
     def test_a_monitor_that_was_overtaken_decides_again_on_what_the_other_left(self):
-        world, invoker = World(), RecordedInvocations()
+        world, invoker = World(), FakeInvoker()
         for day in range(2):
             world.capture(TODAY - day * DAY - timedelta(hours=3), world.customers(40 + day, 300, price=58.0))
         world.label(500)
@@ -445,7 +445,7 @@ class TestOncePerWindow:
         assert [event["request_id"] for _, event in invoker.events] == ["monitor:20261122T000000Z_20261123T000000Z"]
 
     def test_windows_judged_at_once_share_one_budget(self):
-        world, invoker = World(), RecordedInvocations()
+        world, invoker = World(), FakeInvoker()
         for day in range(5):
             world.capture(TODAY - day * DAY - timedelta(hours=3), world.customers(40 + day, 300, price=58.0))
         world.label(500)
@@ -460,7 +460,7 @@ class TestOncePerWindow:
 @settings(max_examples=15, deadline=None)
 @given(order=st.lists(st.integers(-3, 0), min_size=1, max_size=8))
 def test_however_often_and_in_whatever_order_windows_are_delivered_each_is_decided_once(order):
-    world, invoker = drifting(days=4), RecordedInvocations()
+    world, invoker = drifting(days=4), FakeInvoker()
     deps = world.deps(invoker=invoker)
 
     results = [monitor(at(day), deps) for day in order]
@@ -525,7 +525,7 @@ class Wants(Guarded):
 
 
 def test_a_recalibration_is_asked_of_train_by_the_windows_name():
-    world, invoker = World(), RecordedInvocations()
+    world, invoker = World(), FakeInvoker()
     world.capture(TODAY - timedelta(hours=2), world.customers(3, 500))
 
     monitor(EVENT, world.deps(policy=Wants(), invoker=invoker))

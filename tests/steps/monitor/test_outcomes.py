@@ -13,12 +13,12 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.labels import Label
 from stillgood.domain.model.evaluation import Estimate, Metrics
 from stillgood.domain.model.model import Model, sigmoid
-from stillgood.domain.promotion.decision import Draft, Pointer, Release
-from stillgood.steps.monitor.outcomes import join, learn, outcomes
+from stillgood.domain.promotion.decision import Pointer, Proposal, Release
+from stillgood.steps.monitor.outcomes import join, outcomes, write_training_rows
 from stillgood.storage.artifacts import MODEL, artifact_key, publish
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.labels import append
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import Window, capture_key, iso
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
@@ -94,10 +94,10 @@ def test_training_rows_are_written_once_and_pass_the_contract(telco: Contract, r
     for number in range(3):
         capture(store, row, number)
     append(store, [label("p0"), label("p1", "No")])
-    assert learn(store, telco, MATURED) == {"rows": 2, "files": 1, "personal": 0}
-    assert learn(store, telco, MATURED) == {"rows": 0, "files": 0, "personal": 0}
+    assert write_training_rows(store, telco, MATURED) == {"rows": 2, "files": 1, "personal": 0}
+    assert write_training_rows(store, telco, MATURED) == {"rows": 0, "files": 0, "personal": 0}
     append(store, [label("p2", "No", days=33)])  # late
-    assert learn(store, telco, MATURED)["rows"] == 1
+    assert write_training_rows(store, telco, MATURED)["rows"] == 1
     rows = written(store)
     assert sorted(one["prediction_id"] for one in rows) == ["p0", "p1", "p2"]
     for one in rows:
@@ -110,8 +110,8 @@ def test_nothing_is_learnt_before_it_has_matured(telco: Contract, row: dict[str,
     store = MemoryObjectStore()
     capture(store, row, 0)
     append(store, [label("p0")])
-    assert learn(store, telco, DAY + timedelta(days=30)) == {"rows": 0, "files": 0, "personal": 0}
-    assert learn(store, telco, DAY + timedelta(days=30, minutes=1, microseconds=17))["rows"] == 1
+    assert write_training_rows(store, telco, DAY + timedelta(days=30)) == {"rows": 0, "files": 0, "personal": 0}
+    assert write_training_rows(store, telco, DAY + timedelta(days=30, minutes=1, microseconds=17))["rows"] == 1
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -120,19 +120,19 @@ def test_a_crash_while_writing_rows_is_mended_by_the_retry(telco: Contract, row:
     capture(store, row, 0)
     append(store, [label("p0")])
     with pytest.raises(Crashed):
-        learn(FaultyObjectStore(store, at=1, when=when), telco, MATURED)
-    learn(store, telco, MATURED)
+        write_training_rows(FaultyObjectStore(store, at=1, when=when), telco, MATURED)
+    write_training_rows(store, telco, MATURED)
     assert [one["prediction_id"] for one in written(store)] == ["p0"]
 
 
 @pytest.fixture
 def judged(
-    telco: Contract, draw_model: Callable[..., Model], enthrone: Callable[..., None]
+    telco: Contract, draw_model: Callable[..., Model], make_champion: Callable[..., None]
 ) -> Callable[[MemoryObjectStore, Callable[[float], bool]], Pointer]:
     """Captures 400 predictions of a champion with AUC expected at .80, and labels each as the given rule of its score says."""
 
     def do(store: MemoryObjectStore, rule: Callable[[float], bool]) -> Pointer:
-        enthrone(store, draw_model(telco, VERSION))
+        make_champion(store, draw_model(telco, VERSION))
         values = dict(telco.check(telco.example()).values)
         draw = random.Random(1)
         labels = []
@@ -203,20 +203,20 @@ def renamed(model: Model, version: str, turn: float) -> Model:
 def test_the_version_before_is_looked_at_once_and_not_after_a_rollback(
     telco: Contract,
     draw_model: Callable[..., Model],
-    enthrone: Callable[..., None],
+    make_champion: Callable[..., None],
     came_by: Any,
     looked_at: bool,
 ) -> None:
     store, draw = MemoryObjectStore(), random.Random(3)
     better = draw_model(telco, "20260101-better")
     worse = renamed(better, VERSION, -1.0)
-    enthrone(store, better)
+    make_champion(store, better)
     data = encode(worse.to_dict())
     publish(store, worse.version, {MODEL: data})
     key = artifact_key(worse.version, MODEL)
     release = Release(worse.version, key, sha256(data), "no reference", PROMISED, worse.threshold)
     Registry(store).decide(
-        "second", lambda _: Draft(iso(DAY), came_by, "second", worse.version, ("by hand",), release=release)
+        "second", lambda _: Proposal(iso(DAY), came_by, "second", worse.version, ("by hand",), release=release)
     )
     labels = []
     for number in range(400):

@@ -13,12 +13,12 @@ from stillgood.domain.model.evaluation import roc_auc, threshold_for_recall
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.model.vectorised import logits
 from stillgood.domain.promotion.holdout import Holdout
-from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, REFERENCE, artifact_key, publish
 from stillgood.storage.audit import check_inputs, verify
 from stillgood.storage.codec import encode, sha256
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import POINTER_KEY, Registry
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
@@ -70,7 +70,7 @@ def given(*versions, gate="guarded"):
     store = MemoryObjectStore()
     for version, weights in versions:
         publish(store, version, artifacts(version, weights))
-    return Deciding(store, lambda: NOW, gate)
+    return PromoteDeps(store, lambda: NOW, gate)
 
 
 def ask(deps, version, request_id=None):
@@ -160,9 +160,9 @@ def test_the_decision_holds_what_it_was_made_from():
 
 
 def test_the_gate_is_the_one_that_was_configured():
-    deps = given(("v1", WEAK), ("v2", STRONG), gate="seed")
+    deps = given(("v1", WEAK), ("v2", STRONG), gate="simple")
     ask(deps, "v1")
-    assert ask(deps, "v2")["gate"] == "seed"
+    assert ask(deps, "v2")["gate"] == "simple"
 
 
 def test_the_champion_cannot_be_promoted_again():
@@ -234,10 +234,10 @@ def test_who_loses_the_race_decides_again_on_the_new_champion():
             if key == "models/v3/holdout.json":
                 self.judged += 1
                 if self.judged == 1:
-                    ask(Deciding(self, lambda: NOW), "v2")
+                    ask(PromoteDeps(self, lambda: NOW), "v2")
             return super().get(key)
 
-    deps = Deciding(Overtaken(), lambda: NOW)
+    deps = PromoteDeps(Overtaken(), lambda: NOW)
     for version, weights in (("v1", WEAK), ("v2", STRONG), ("v3", (1.5, 1.0))):
         publish(deps.store, version, artifacts(version, weights))
     ask(deps, "v1")
@@ -347,7 +347,7 @@ def test_an_outage_decides_nothing_and_the_retry_decides():
 
     store = Flaky()
     publish(store, "v1", artifacts("v1", WEAK))
-    deps = Deciding(store, lambda: NOW)
+    deps = PromoteDeps(store, lambda: NOW)
     with pytest.raises(StoreUnavailable):
         ask(deps, "v1")
     with pytest.raises(ObjectNotFound):
@@ -366,7 +366,7 @@ def test_a_crash_at_any_write_leaves_a_whole_champion_and_the_retry_finishes_onc
         ask(calm, "v1")
         faulty = FaultyObjectStore(calm.store, at=at, when=when)
         try:
-            act(Deciding(faulty, lambda: NOW))
+            act(PromoteDeps(faulty, lambda: NOW))
         except Crashed:
             assert serving(calm) in {"v0", "v1", "v2"}
         else:
@@ -375,7 +375,7 @@ def test_a_crash_at_any_write_leaves_a_whole_champion_and_the_retry_finishes_onc
         result = act(calm)
         assert result["result"] in {"promoted", "rolled back"}
         assert serving(calm) == result["new_version"]
-        assert Registry(calm.store).settle().n == 3
+        assert Registry(calm.store).recover().n == 3
         assert verify(calm.store) == ()
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from stillgood.domain.errors import InvalidEvent, NoChampion, NotEnoughData
 from stillgood.domain.model.model import Model
-from stillgood.steps.ports import RecordedInvocations
-from stillgood.steps.promote.promote import Deciding, promote
-from stillgood.steps.train.train import Training, train
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.steps.promote.promote import PromoteDeps, promote
+from stillgood.steps.train.train import TrainDeps, train
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.testing.fakes import FakeInvoker
 from stillgood.training.tracking import Tracking
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -54,12 +54,12 @@ class World:
         assert self.promote("first")["result"] == "promoted"
 
     def train(self, event):
-        self.invoked = RecordedInvocations()
-        return train(event, Training(self.store, self.invoked, lambda: NOW, Tracking(None)))
+        self.invoked = FakeInvoker()
+        return train(event, TrainDeps(self.store, self.invoked, lambda: NOW, Tracking(None)))
 
     def promote(self, request_id):
         assert self.invoked.events[0][1]["request_id"] == request_id
-        return promote(self.invoked.events[0][1], Deciding(self.store, lambda: NOW))
+        return promote(self.invoked.events[0][1], PromoteDeps(self.store, lambda: NOW))
 
     def read(self, version, name):
         return json.loads(self.store.get(f"models/{version}/{name}").data)
@@ -141,7 +141,7 @@ def test_without_a_champion_there_is_nothing_to_recalibrate():
     store.put("data/2026-11-01/a.csv", rows(0.0, 600, 1))
 
     with pytest.raises(NoChampion, match="train one"):
-        train(ASKED, Training(store, RecordedInvocations(), lambda: NOW, Tracking(None)))
+        train(ASKED, TrainDeps(store, FakeInvoker(), lambda: NOW, Tracking(None)))
 
 
 def test_under_another_contract_the_weights_cannot_be_kept(world):

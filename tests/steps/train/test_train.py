@@ -24,11 +24,11 @@ from stillgood.domain.model.evaluation import Metrics, evaluate
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.domain.promotion.holdout import Holdout
-from stillgood.steps.ports import RecordedInvocations
-from stillgood.steps.promote.promote import Deciding, promote
-from stillgood.steps.train.train import Training, train
+from stillgood.steps.promote.promote import PromoteDeps, promote
+from stillgood.steps.train.train import TrainDeps, train
 from stillgood.storage.codec import encode, sha256
-from stillgood.storage.objects import MemoryObjectStore
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.testing.fakes import FakeInvoker
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 from stillgood.training.fit import fit
 from stillgood.training.ingest import ingest
@@ -89,7 +89,7 @@ def store():
 
 
 def working(store, invoker=None, tracking=Tracking(None)):  # noqa: B008  # frozen
-    return Training(store, invoker or RecordedInvocations(), lambda: NOW, tracking)
+    return TrainDeps(store, invoker or FakeInvoker(), lambda: NOW, tracking)
 
 
 def read(store, version, name):
@@ -101,7 +101,7 @@ def keys(store, prefix=""):
 
 
 def test_labelled_rows_become_a_whole_version_and_promote_is_asked_to_judge_it(store):
-    invoked = RecordedInvocations()
+    invoked = FakeInvoker()
     result = train(EVENT, working(store, invoked))
 
     version = result["version"]
@@ -116,9 +116,9 @@ def test_labelled_rows_become_a_whole_version_and_promote_is_asked_to_judge_it(s
 
 
 def test_promote_accepts_what_train_writes(store):
-    invoked = RecordedInvocations()
+    invoked = FakeInvoker()
     result = train(EVENT, working(store, invoked))
-    decision = promote(invoked.events[0][1], Deciding(store, lambda: NOW))
+    decision = promote(invoked.events[0][1], PromoteDeps(store, lambda: NOW))
     assert (decision["result"], decision["new_version"]) == ("promoted", result["version"])
 
 
@@ -192,7 +192,7 @@ def test_the_card_names_version_figures_and_rows(store):
 
 
 def test_a_duplicate_trains_nothing_and_asks_promote_again(store):
-    invoked = RecordedInvocations()
+    invoked = FakeInvoker()
     first = train(EVENT, working(store, invoked))
     store.put("data/2026-11-02/b.csv", as_csv(rows(seed=2, first=1000)))  # it is not looked at
     before = keys(store)
@@ -203,7 +203,7 @@ def test_a_duplicate_trains_nothing_and_asks_promote_again(store):
 
 
 def test_the_same_rows_for_another_reason_are_nothing_new_to_learn_from_which_is_no_error(store):
-    invoked = RecordedInvocations()
+    invoked = FakeInvoker()
     first = train(EVENT, working(store, invoked))
     before = {key: store.get(key).etag for key in keys(store, "models/")}
     second = train({"request_id": "monitor:w2", "reason": "drift"}, working(store, invoked))
@@ -250,7 +250,7 @@ def test_after_a_crash_at_any_write_a_retry_ends_as_if_nothing_had_happened(stor
     with pytest.raises(Crashed):
         train(EVENT, working(faulty))
     assert len(faulty.writes) == at
-    invoked = RecordedInvocations()
+    invoked = FakeInvoker()
     result = train(EVENT, working(store, invoked))
 
     assert keys(store) == keys(expected)
@@ -272,7 +272,7 @@ def test_there_are_seven_writes_and_the_model_is_the_last_of_its_version(store):
 
 
 def test_a_model_that_is_not_whole_is_never_handed_to_promote(store):
-    invoked = RecordedInvocations()
+    invoked = FakeInvoker()
     with pytest.raises(Crashed):
         train(EVENT, working(FaultyObjectStore(store, at=5), invoked))
     assert invoked.events == []
@@ -280,7 +280,7 @@ def test_a_model_that_is_not_whole_is_never_handed_to_promote(store):
 
 
 def test_deliveries_at_the_same_time_agree(store):
-    results, invoked = [], RecordedInvocations()
+    results, invoked = [], FakeInvoker()
     threads = [threading.Thread(target=lambda: results.append(train(EVENT, working(store, invoked)))) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -304,7 +304,7 @@ def test_when_promote_cannot_be_invoked_the_retry_only_invokes_it(store):
 
     with pytest.raises(InvocationFailed):
         train(EVENT, working(store, Broken()))
-    invoked = RecordedInvocations()
+    invoked = FakeInvoker()
     assert train(EVENT, working(store, invoked))["duplicate"] is True
     assert len(invoked.events) == 1
 

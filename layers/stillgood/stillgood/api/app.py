@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from stillgood.api.gateway import PROBLEM
 from stillgood.aws import logs, metrics
 from stillgood.domain.errors import InvalidRows, StillgoodError
-from stillgood.steps.predict import Serving, contract, describe, predict, status
+from stillgood.steps.predict import PredictDeps, contract, describe, predict, status
 
 PROBLEM_TYPE = "urn:stillgood:problem:"
 
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 type Endpoint = Callable[[Receive], Awaitable[Answer]]
 
 
-def create_app(serving: Serving, more: Sequence[tuple[str, str, Endpoint]] = ()) -> FastAPI:
+def create_app(serving: PredictDeps, more: Sequence[tuple[str, str, Endpoint]] = ()) -> FastAPI:
     """The API over ``serving``; ``more`` are (method, path, endpoint) of other steps, answered and mapped in the same way."""
 
     async def predictions(receive: Receive) -> Answer:
@@ -114,7 +114,7 @@ class _Answering:
     Not a function of a request: Starlette would wrap that into handlers of exceptions, of which none are left here.
     """
 
-    def __init__(self, endpoint: Endpoint, serving: Serving) -> None:
+    def __init__(self, endpoint: Endpoint, serving: PredictDeps) -> None:
         self._endpoint, self._serving = endpoint, serving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,11 +4,11 @@ from starlette.types import Receive
 
 from stillgood.api.app import Answer, Endpoint, read_body
 from stillgood.steps.labels.ingest import post_labels
-from stillgood.steps.predict import Serving
+from stillgood.steps.predict import PredictDeps
 from stillgood.storage.objects import ObjectStore
 
 
-def labels_route(serving: Serving, store: ObjectStore) -> tuple[str, str, Endpoint]:
+def labels_route(serving: PredictDeps, store: ObjectStore) -> tuple[str, str, Endpoint]:
     """(method, path, endpoint) for ``create_app``'s ``more``."""
 
     async def labels(receive: Receive) -> Answer:

@@ -21,11 +21,11 @@ class TransientError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempts:
-    """At most ``most`` tries; between them a random pause up to ``pause_seconds``, doubled each time; none starts after ``budget_seconds``."""
+class RetryPolicy:
+    """At most ``max_attempts`` tries; between them a random pause up to ``base_delay_seconds``, doubled each time; none starts after ``budget_seconds``."""
 
-    most: int = 5
-    pause_seconds: float = 0.1
+    max_attempts: int = 5
+    base_delay_seconds: float = 0.1
     budget_seconds: float = 15.0
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
@@ -38,13 +38,13 @@ class Attempts:
         """
         start = self.monotonic()
         unsure = False
-        for tried in range(1, self.most + 1):
+        for tried in range(1, self.max_attempts + 1):
             try:
                 return call()
             except TransientError as failure:
                 unsure = unsure or failure.unsure
-                pause = self.jitter() * self.pause_seconds * 2 ** (tried - 1)
-                if tried == self.most or self.monotonic() - start + pause > self.budget_seconds:
+                pause = self.jitter() * self.base_delay_seconds * 2 ** (tried - 1)
+                if tried == self.max_attempts or self.monotonic() - start + pause > self.budget_seconds:
                     raise StoreUnavailable(f"{failure} (tried {tried} times)") from failure
             except (ObjectExists, PreconditionFailed):
                 if unsure and confirm is not None and (ours := self.run(confirm)) is not None:

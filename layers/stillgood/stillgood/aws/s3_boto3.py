@@ -16,7 +16,7 @@ from botocore.exceptions import (
     IncompleteReadError,
 )
 
-from stillgood.aws.retries import Attempts, TransientError
+from stillgood.aws.retries import RetryPolicy, TransientError
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from stillgood.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWriter, Stored, checked_key
 
@@ -33,10 +33,10 @@ _PASSING = frozenset(
 class Boto3ObjectStore:
     """``ObjectStore`` in ``bucket``. Credentials, region and AWS_ENDPOINT_URL come from the environment. Threads may share it."""
 
-    def __init__(self, bucket: str, client: "S3Client | None" = None, attempts: Attempts | None = None) -> None:
+    def __init__(self, bucket: str, client: "S3Client | None" = None, attempts: RetryPolicy | None = None) -> None:
         self._bucket = bucket
         self._client = client or s3_client()
-        self._attempts = attempts or Attempts()
+        self._attempts = attempts or RetryPolicy()
 
     def get(self, key: str) -> Stored:
         stored = self._get(checked_key(key))

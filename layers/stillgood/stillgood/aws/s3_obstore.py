@@ -20,7 +20,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from stillgood.aws import credentials as container_credentials
-from stillgood.aws.retries import Attempts, TransientError
+from stillgood.aws.retries import RetryPolicy, TransientError
 from stillgood.domain.errors import ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from stillgood.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWriter, Stored, checked_key
 
@@ -43,11 +43,13 @@ class ObstoreObjectStore:
         *,
         endpoint_url: str | None = None,
         timeout_seconds: float = 2.0,
-        attempts: Attempts | None = None,
+        attempts: RetryPolicy | None = None,
     ) -> None:
         endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._bucket = bucket
-        self._attempts = attempts or Attempts(most=3, pause_seconds=0.05, budget_seconds=timeout_seconds)
+        self._attempts = attempts or RetryPolicy(
+            max_attempts=3, base_delay_seconds=0.05, budget_seconds=timeout_seconds
+        )
         self._options: dict[str, Any] = {
             "client_options": {
                 "allow_http": (endpoint_url or "").startswith("http://"),

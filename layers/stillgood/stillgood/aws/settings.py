@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from stillgood.domain.errors import SettingsInvalid
+from stillgood.domain.formats import FORMER_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,11 @@ def _optional(value: str) -> str | None:
     return value or None
 
 
-def _one_of(*names: str) -> Callable[[str], str]:
+def _one_of(*names: str, former: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    """One of ``names``; a ``former`` name of one is accepted, too."""
+
     def parse(value: str) -> str:
+        value = (former or {}).get(value, value)
         if value not in names:
             raise ValueError(f"one of {', '.join(names)}")
         return value
@@ -69,10 +73,16 @@ class Settings:
         "STILLGOOD_BUCKET", _text, "The bucket that holds everything; the only variable without a default."
     )
     policy: str = _variable(
-        "STILLGOOD_POLICY", _one_of("seed", "guarded"), "What the monitor makes of its evidence.", "guarded"
+        "STILLGOOD_POLICY",
+        _one_of("simple", "guarded", former=FORMER_RULES),
+        "What the monitor makes of its evidence.",
+        "guarded",
     )
     gate: str = _variable(
-        "STILLGOOD_GATE", _one_of("seed", "guarded"), "What a candidate must show to replace the champion.", "guarded"
+        "STILLGOOD_GATE",
+        _one_of("simple", "guarded", former=FORMER_RULES),
+        "What a candidate must show to replace the champion.",
+        "guarded",
     )
     window_hours: float = _variable(
         "STILLGOOD_WINDOW_HOURS", _number(0, 8784), "Length of the analysis window, in hours.", "24"

@@ -4,6 +4,7 @@ from typing import Any
 
 WORD = "stillgood"
 FORMER_WORD = "lifecycle"
+FORMER_RULES = {"seed": "simple"}  # a policy and a gate
 
 
 def current_format(value: object) -> object:
@@ -25,7 +26,12 @@ def in_current_words(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {
-            name: current_format(part) if name == "format" else in_current_words(part) for name, part in value.items()
+            name: FORMER_RULES.get(part, part)
+            if name == "gate" and isinstance(part, str)
+            else current_format(part)
+            if name == "format"
+            else in_current_words(part)
+            for name, part in value.items()
         }
     if isinstance(value, list):
         return [in_current_words(part) for part in value]

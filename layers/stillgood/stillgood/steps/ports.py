@@ -1,7 +1,6 @@
 """What a step does to the world beyond the object store: invoke the next step, and ask for the time."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,13 +13,3 @@ class Invoker(Protocol):
 
     def invoke(self, step: str, event: Mapping[str, Any]) -> None:
         """Queue ``event`` for ``step`` ("train", "promote"). The step sees it at least once. Raises InvocationFailed."""
-
-
-@dataclass(slots=True)
-class RecordedInvocations:
-    """An Invoker that keeps what it was given, for tests and for running steps one after the other."""
-
-    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    def invoke(self, step: str, event: Mapping[str, Any]) -> None:
-        self.events.append((step, dict(event)))

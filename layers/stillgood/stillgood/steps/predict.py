@@ -7,7 +7,7 @@ from datetime import datetime
 from math import inf, isfinite
 from typing import Any, Protocol
 
-from stillgood.domain.contract.contract import Checked, Contract, Violation
+from stillgood.domain.contract.contract import CheckedRow, Contract, Violation
 from stillgood.domain.contract.json_rows import parse_rows
 from stillgood.domain.contract.row_check import shorten
 from stillgood.domain.errors import InvalidRows, StillgoodError
@@ -30,7 +30,7 @@ class CaptureLog(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class PredictDeps:
     """What predict works with. ``new_id`` gives a unique id per call; the limits, in rows and bytes, are per request."""
 
     champions: ChampionSource
@@ -50,7 +50,7 @@ class Answered:
     model_version: str
 
 
-def predict(body: bytes, serving: Serving) -> Answered:
+def predict(body: bytes, serving: PredictDeps) -> Answered:
     """Answer one request. Every row is checked before any is answered, and one model answers them all.
 
     Raises MalformedRequest, RequestTooLarge, NoChampion, StoreUnavailable, ModelUnusable, and InvalidRows, which names
@@ -76,13 +76,13 @@ def predict(body: bytes, serving: Serving) -> Answered:
     return Answered(answers[0] if single else {"predictions": answers}, len(answers), model.version)
 
 
-def describe(serving: Serving) -> dict[str, Any]:
+def describe(serving: PredictDeps) -> dict[str, Any]:
     """``GET /model``: the production pointer, and the contract that rows must keep. Raises what finding the champion raises."""
     champion = serving.champions.current()
     return {**champion.pointer.to_dict(), "contract": champion.model.contract.to_dict()}
 
 
-def status(serving: Serving) -> dict[str, Any]:
+def status(serving: PredictDeps) -> dict[str, Any]:
     """``GET /status``: how the champion and the capture stand in this process. Never raises, so that it can tell of any trouble."""
     with suppress(StillgoodError):  # told below, as the champion's last error
         serving.champions.current()
@@ -95,7 +95,7 @@ def status(serving: Serving) -> dict[str, Any]:
     }
 
 
-def contract(serving: Serving) -> Contract | None:
+def contract(serving: PredictDeps) -> Contract | None:
     """The champion's contract, None while there is none to be had."""
     try:
         return serving.champions.current().model.contract
@@ -103,7 +103,7 @@ def contract(serving: Serving) -> Contract | None:
         return None
 
 
-def score(model: Model, row: Checked) -> tuple[Checked, Score | None]:
+def score(model: Model, row: CheckedRow) -> tuple[CheckedRow, Score | None]:
     """The row's score; None, and then violations in the row, when it breaks the contract or its numbers overflow the model."""
     if row.violations:
         return row, None
@@ -124,7 +124,7 @@ def overflow(model: Model, name: str, value: float | str | None) -> Violation:
     return Violation(name, "overflow", shown, f"{name} is too large to be scored.")
 
 
-def answer(model: Model, row: Checked, given: Score, prediction_id: str) -> dict[str, Any]:
+def answer(model: Model, row: CheckedRow, given: Score, prediction_id: str) -> dict[str, Any]:
     """What the caller gets for one row.
 
     ``baseline`` plus the contributions, added up in the contract's order of features, is ``logit`` to the last bit;
@@ -152,7 +152,7 @@ def answer(model: Model, row: Checked, given: Score, prediction_id: str) -> dict
     return body
 
 
-def record(model: Model, row: Checked, given: Score, prediction_id: str, time: str) -> dict[str, object]:
+def record(model: Model, row: CheckedRow, given: Score, prediction_id: str, time: str) -> dict[str, object]:
     """What monitoring gets to see of a prediction. Features marked ``pii`` are dropped: a hash of one of few values is no secret."""
     return {
         "kind": "prediction",
@@ -167,13 +167,13 @@ def record(model: Model, row: Checked, given: Score, prediction_id: str, time: s
     }
 
 
-def rejection(row: Checked, time: str, version: str) -> dict[str, object]:
+def rejection(row: CheckedRow, time: str, version: str) -> dict[str, object]:
     """What monitoring gets to see of a refused row: which rules it broke, no values."""
     broken = [{"field": violation.field, "rule": violation.rule} for violation in row.violations[:MAX_VIOLATIONS]]
     return {"kind": "rejection", "time": time, "violations": broken, "model": version}
 
 
-def _invalid(rows: Sequence[Checked]) -> InvalidRows:
+def _invalid(rows: Sequence[CheckedRow]) -> InvalidRows:
     found = [{"row": index, **asdict(violation)} for index, row in enumerate(rows) for violation in row.violations]
     refused = sum(1 for row in rows if row.violations)
     detail = f"{refused} of {len(rows)} rows break the contract in {len(found)} places; nothing was predicted."

@@ -16,8 +16,8 @@ from stillgood.storage.records import (
     DECISIONS_PREFIX,
     POINTER_KEY,
     REQUESTS_PREFIX,
+    CommittedPointer,
     IndexEntry,
-    InForce,
     decision_key,
     decision_number,
     puts_in_force,
@@ -57,8 +57,8 @@ def _verify_once(store: ObjectStore) -> tuple[list[Problem], int]:
     indexed = _read_index(store, problems)
     last = max([*records, *indexed], default=0)
     before: str | None = None  # sha256 the next record must name
-    champion: InForce | None = None
-    settled: InForce | None = None  # the champion before the newest record
+    champion: CommittedPointer | None = None
+    settled: CommittedPointer | None = None  # the champion before the newest record
     known = True  # whether ``champion`` is; not after a record that is gone or wrong
     requests: dict[str, int] = {}
     for n in range(1, last + 1):
@@ -155,7 +155,7 @@ def _judge(n: int, data: bytes, entry: IndexEntry | None, before: str | None, ne
     return []
 
 
-def _judge_champion(decision: Decision, champion: InForce | None) -> list[Problem]:
+def _judge_champion(decision: Decision, champion: CommittedPointer | None) -> list[Problem]:
     """Whether a record builds on ``champion``, which the records before it put in force."""
     key, after = decision_key(decision.n), decision.pointer_after
     mark = None if champion is None else champion.mark
@@ -166,7 +166,9 @@ def _judge_champion(decision: Decision, champion: InForce | None) -> list[Proble
     return []
 
 
-def _judge_pointer(store: ObjectStore, champion: InForce | None, settled: InForce | None) -> list[Problem]:
+def _judge_pointer(
+    store: ObjectStore, champion: CommittedPointer | None, settled: CommittedPointer | None
+) -> list[Problem]:
     """The pointer must be what the log says: ``champion``, or still ``settled`` while the newest record is not in force."""
     try:
         stored = store.get(POINTER_KEY)

@@ -1,17 +1,15 @@
-"""The one port of the library: an object store with conditional writes, and a whole one in memory.
+"""The one port of the library: an object store with conditional writes.
 
-Two adapters speak to S3 (``aws/s3_boto3.py``, ``aws/s3_obstore.py``). All three pass ``tests/storage/test_objects.py``.
+Two adapters speak to S3 (``aws/s3_boto3.py``, ``aws/s3_obstore.py``); ``storage/memory.py`` is a whole one in memory. All three pass ``tests/storage/test_objects.py``.
 """
 
-import hashlib
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
-from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed
+from stillgood.domain.errors import InvalidEvent
 
 STREAM_CHUNK_BYTES = 4 * 1024 * 1024
 
@@ -97,84 +95,3 @@ def checked_key(key: str) -> str:
     if not key.isprintable() or "\\" in key:
         raise InvalidEvent(f"Object key {key[:80]!r} has a control character or a backslash.")
     return key
-
-
-class MemoryObjectStore:
-    """A whole store in memory, with real conditional writes that are atomic under threads. For tests and examples."""
-
-    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._objects: dict[str, tuple[Stored, datetime]] = {}
-
-    def get(self, key: str) -> Stored:
-        with self._lock:
-            return self._found(key)
-
-    def get_if_changed(self, key: str, etag: str) -> Stored | None:
-        stored = self.get(key)
-        return None if stored.etag == etag else stored
-
-    def put(self, key: str, data: bytes) -> str:
-        with self._lock:
-            return self._write(key, data)
-
-    def create(self, key: str, data: bytes) -> str:
-        with self._lock:
-            if key in self._objects:
-                raise ObjectExists(f"{key} exists already.", key=key)
-            return self._write(key, data)
-
-    def swap(self, key: str, data: bytes, etag: str) -> str:
-        with self._lock:
-            present = self._objects.get(checked_key(key))
-            if present is None or present[0].etag != etag:
-                raise PreconditionFailed(f"{key} was changed by another writer.", key=key)
-            return self._write(key, data)
-
-    def delete(self, key: str) -> None:
-        with self._lock:
-            self._objects.pop(checked_key(key), None)
-
-    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
-        with self._lock:
-            found = [
-                ObjectInfo(key, len(stored.data), stored.etag, modified)
-                for key, (stored, modified) in self._objects.items()
-                if key.startswith(prefix) and key.encode() > start_after.encode()
-            ]
-        yield from sorted(found, key=lambda info: info.key.encode())
-
-    def stream(self, key: str) -> Iterator[bytes]:
-        first = self.get(key)
-        for start in range(0, len(first.data), STREAM_CHUNK_BYTES):
-            if self.get(key).etag != first.etag:
-                raise PreconditionFailed(f"{key} was changed by another writer.", key=key)
-            yield first.data[start : start + STREAM_CHUNK_BYTES]
-
-    @contextmanager
-    def writer(self, key: str) -> Iterator[ObjectWriter]:
-        buffer = _Buffer()
-        checked_key(key)
-        yield buffer
-        self.put(key, bytes(buffer.data))
-
-    def _found(self, key: str) -> Stored:
-        present = self._objects.get(checked_key(key))
-        if present is None:
-            raise ObjectNotFound(f"{key} does not exist.", key=key)
-        return present[0]
-
-    def _write(self, key: str, data: bytes) -> str:
-        # S3's own ETag for a single put, so that A -> B -> A repeats it here too.
-        etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
-        self._objects[checked_key(key)] = (Stored(bytes(data), etag), self._clock())
-        return etag
-
-
-class _Buffer:
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def write(self, data: bytes) -> None:
-        self.data += data

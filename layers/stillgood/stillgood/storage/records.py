@@ -23,7 +23,7 @@ class IndexEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class CommittedPointer:
     """A pointer and its very bytes, as its record holds them: another version of this code may write a pointer otherwise."""
 
     pointer: Pointer
@@ -71,11 +71,11 @@ def read_decision(data: bytes, what: str) -> Decision:
         raise ModelUnusable(f"{what} is malformed ({type(error).__name__}: {error}); run the audit.") from error
 
 
-def puts_in_force(decision: Decision, data: bytes) -> InForce | None:
+def puts_in_force(decision: Decision, data: bytes) -> CommittedPointer | None:
     """What ``decision``, read from ``data``, puts in force; None for a refusal."""
     if decision.pointer_after is None:
         return None
-    return InForce(decision.pointer_after, encode(decode_any(data)["pointer_after"]))
+    return CommittedPointer(decision.pointer_after, encode(decode_any(data)["pointer_after"]))
 
 
 def read_index(data: bytes, what: str) -> IndexEntry:

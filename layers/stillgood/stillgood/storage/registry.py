@@ -4,7 +4,7 @@
 whole new pointer, so whoever comes next can put it in force: every writer *settles* before it decides. See docs/decisions/0001.
 
     while True:
-        head = registry.settle()                       # finish what a crashed writer began
+        head = registry.recover()                       # finish what a crashed writer began
         if done := registry.find(request_id):          # a duplicate event gets the first answer
             return done
         draft = ...                                    # decide against head.pointer
@@ -27,14 +27,14 @@ from stillgood.domain.errors import (
     PreconditionFailed,
     StoreUnavailable,
 )
-from stillgood.domain.promotion.decision import Decision, Draft, Pointer, PointerMark, decided
+from stillgood.domain.promotion.decision import Decision, Pointer, PointerMark, Proposal, decided
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.objects import ObjectStore, Stored
 from stillgood.storage.records import (
     DECISIONS_PREFIX,
     POINTER_KEY,
+    CommittedPointer,
     IndexEntry,
-    InForce,
     decision_key,
     decision_number,
     encode_index,
@@ -50,7 +50,7 @@ _ROUNDS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LogHead:
     """The end of a settled log: the number and sha256 of the newest record (0 and None before the first), and the pointer in force."""
 
     n: int
@@ -80,14 +80,14 @@ class Registry:
             yield self.decision(n)
 
     def find(self, request_id: str) -> Decision | None:
-        """What was decided for a request, in two GETs; None if nothing was. Complete right after ``settle``."""
+        """What was decided for a request, in two GETs; None if nothing was. Complete right after ``recover``."""
         try:
             entry = read_index(self._store.get(request_key(request_id)).data, request_key(request_id))
             return self.decision(entry.decision)
         except ObjectNotFound:
             return None
 
-    def settle(self) -> Head:
+    def recover(self) -> LogHead:
         """Put the newest decision in force if a crash left it half-way, index its request, and return the head to decide on.
 
         Idempotent. Raises ModelUnusable when the log itself is damaged; serving is not touched then.
@@ -102,20 +102,20 @@ class Registry:
                     raise ModelUnusable(
                         f"{POINTER_KEY} exists, but the decision log that put it in force is gone; restore {DECISIONS_PREFIX}, then run the audit."
                     )
-                return Head(0, None, None, None)
+                return LogHead(0, None, None, None)
             record = self._store.get(decision_key(n)).data
             head = read_decision(record, decision_key(n))
             wanted = puts_in_force(head, record) or self._before(head, seen, stored)
             if (stored and stored.data) != (wanted and wanted.data) and not self._put_in_force(wanted, stored, head):
                 continue
             self._index(head.request_id, n, record)
-            return Head(n, sha256(record), wanted.pointer if wanted else None, wanted.mark if wanted else None)
+            return LogHead(n, sha256(record), wanted.pointer if wanted else None, wanted.mark if wanted else None)
         raise StoreUnavailable(f"The registry was changed by others {_ROUNDS} times in a row; try again later.")
 
-    def record(self, head: Head, draft: Draft) -> Decision:
+    def record(self, head: LogHead, draft: Proposal) -> Decision:
         """Take the slot after ``head`` for ``draft`` and put it in force. Raises PreconditionFailed when the slot is taken.
 
-        Any other error leaves it open whether the slot was taken: settle, then ask ``find``.
+        Any other error leaves it open whether the slot was taken: recover, then ask ``find``.
         """
         decision = decided(draft, n=head.n + 1, prev_sha256=head.sha256, champion=head.pointer, before=head.mark)
         data = encode(decision.to_dict())
@@ -125,17 +125,17 @@ class Registry:
             raise PreconditionFailed(
                 f"Decision {decision.n} was taken by another writer; decide again on the new champion."
             ) from error
-        self.settle()
+        self.recover()
         return read_decision(data, decision_key(decision.n))
 
-    def decide(self, request_id: str, decide: Callable[[Head], Draft]) -> tuple[Decision, bool]:
+    def decide(self, request_id: str, decide: Callable[[LogHead], Proposal]) -> tuple[Decision, bool]:
         """One decision for one request, however often it arrives and however many decide at once.
 
         ``decide`` is called with the settled head, again whenever another writer was faster. Returns the decision and whether it
         is new; False means that a duplicate found the first answer.
         """
         for _ in range(_ROUNDS):
-            head = self.settle()
+            head = self.recover()
             if (before := self.find(request_id)) is not None:
                 return before, False
             draft = decide(head)
@@ -166,12 +166,12 @@ class Registry:
             if (n := decision_number(info.key)) is not None:
                 yield n
 
-    def _before(self, head: Decision, seen: Pointer | None, stored: Stored | None) -> InForce | None:
+    def _before(self, head: Decision, seen: Pointer | None, stored: Stored | None) -> CommittedPointer | None:
         """What the log says was in force under the refusal ``head``; looked up in the log only if the pointer is not it."""
         if head.pointer_before is None:
             return None
         if seen is not None and stored is not None and sha256(stored.data) == head.pointer_before.sha256:
-            return InForce(seen, stored.data)
+            return CommittedPointer(seen, stored.data)
         for n in range(head.n - 1, 0, -1):
             record = self._store.get(decision_key(n)).data
             if (found := puts_in_force(read_decision(record, decision_key(n)), record)) is not None:
@@ -182,7 +182,7 @@ class Registry:
             f"The log does not hold generation {head.pointer_before.generation}, on which {decision_key(head.n)} builds; run the audit."
         )
 
-    def _put_in_force(self, wanted: InForce | None, stored: Stored | None, head: Decision) -> bool:
+    def _put_in_force(self, wanted: CommittedPointer | None, stored: Stored | None, head: Decision) -> bool:
         """Write the pointer over exactly what was read. False when another writer was there first."""
         if wanted is None:
             raise ModelUnusable(

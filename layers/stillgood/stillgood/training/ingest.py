@@ -1,6 +1,6 @@
 """From labelled CSV objects under ``data/`` to columns: every row ends accepted, repaired by a stated rule, or refused with a reason.
 
-``tables.py`` reads them, ``judge.py`` holds them against the contract; here they come together, each row once and in canonical order.
+``tables.py`` reads them, ``validate_columns.py`` holds them against the contract; here they come together, each row once and in canonical order.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from stillgood.domain.contract.frame import Column, Frame
 from stillgood.domain.contract.row_check import Violation
 from stillgood.domain.errors import OneClassOnly, TooFewRows
 from stillgood.training.tables import Refused, read_table
-from stillgood.training.validate import Bools, Ints, Part, judge, raw_rows
+from stillgood.training.validate import Bools, Ints, Part, raw_rows, validate_columns
 
 __all__ = ["Ingested", "Refused", "ingest", "require_enough"]
 
@@ -69,7 +69,7 @@ def ingest(contract: Contract, objects: Iterable[tuple[str, bytes]], *, latest: 
         table, unreadable = read_table(key, data, contract)
         refused += unreadable
         if len(table):
-            part, broken, mended = judge(contract, key, table, latest)
+            part, broken, mended = validate_columns(contract, key, table, latest)
             refused += broken
             repaired += mended
             parts.append(part)

@@ -75,7 +75,7 @@ class _Problems:
                 self.found.setdefault(at, []).append(broken[int(column.codes[at])])
 
 
-def judge(
+def validate_columns(
     contract: Contract, source: str, table: pd.DataFrame, latest: datetime | None
 ) -> tuple[Part, list[Refused], Counter[str]]:
     """The rows that obey, those that do not, and how many of the former were repaired by which rule.

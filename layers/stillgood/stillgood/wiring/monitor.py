@@ -11,7 +11,7 @@ from stillgood.aws.logs import configure
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.aws.settings import Settings
 from stillgood.domain.policy.policies import POLICIES
-from stillgood.steps.monitor.monitor import Monitoring
+from stillgood.steps.monitor.monitor import MonitorDeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class InvokerOnDemand:
 
 
 @cache
-def monitoring() -> Monitoring:
+def monitoring() -> MonitorDeps:
     """What monitor works with, from the environment. Raises SettingsInvalid."""
     settings = Settings.from_env()
     configure("monitor", level=settings.log_level)
-    return Monitoring(
+    return MonitorDeps(
         # Patience: nobody waits for a report, and captures may be megabytes.
         store=ObstoreObjectStore(settings.bucket, timeout_seconds=20.0),
         invoker=InvokerOnDemand({"train": settings.train_function, "promote": settings.promote_function}),

@@ -17,7 +17,7 @@ from stillgood.aws.logs import configure, restored
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.aws.settings import Settings
 from stillgood.domain.errors import StillgoodError
-from stillgood.steps.predict import Serving
+from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
 
 
@@ -27,7 +27,7 @@ def api() -> LambdaHandler:
     settings = Settings.from_env()
     configure("predict", level=settings.log_level)
     store = ObstoreObjectStore(settings.bucket, endpoint_url=settings.endpoint_url)
-    serving = Serving(
+    serving = PredictDeps(
         champions=ChampionSource(store, _now, settings.champion_ttl_seconds),
         capture=Capture(store),
         clock=_now,

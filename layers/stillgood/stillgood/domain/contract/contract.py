@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field
 from sys import float_info
 from typing import Any, Literal, TypeGuard, cast, get_args
 
-from stillgood.domain.contract.row_check import LONGEST, Checked, Repair, Violation, check
+from stillgood.domain.contract.row_check import LONGEST, CheckedRow, Repair, Violation, check
 from stillgood.domain.errors import ContractInvalid
 from stillgood.domain.formats import FORMER_WORD, current_format
 
 __all__ = [
-    "Checked",
+    "CheckedRow",
     "Contract",
     "Costs",
     "Feature",
@@ -33,7 +33,7 @@ _CENTURY_DAYS = 36_525  # longer spans lead before the first year there is
 
 Kind = Literal["numeric", "integer", "boolean", "categorical"]
 Unseen = Literal["refuse", "accept"]
-type Value = float | str | None
+type FeatureValue = float | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Feature:
     maximum: float | None = None
     levels: tuple[str, ...] = ()
     nullable: bool = False
-    if_missing: Value = None
+    if_missing: FeatureValue = None
     unseen: Unseen = "refuse"
     pii: bool = False
     description: str = ""
-    example: Value = None
+    example: FeatureValue = None
     level_set: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
     plain_levels: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
     low: float = field(init=False, repr=False, compare=False, default=-float_info.max)
@@ -137,7 +137,7 @@ class Contract:
 
     def check(
         self, raw: Mapping[str, object], *, text: bool = False, extra: Literal["refuse", "ignore"] = "refuse"
-    ) -> Checked:
+    ) -> CheckedRow:
         """Check one row: every field at once; never raises.
 
         ``text``: the values are CSV text (trimmed, blank is missing, 1/0/true/false/yes/no are booleans, decimals are numbers);

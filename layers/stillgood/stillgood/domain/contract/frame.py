@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stillgood.domain.contract.contract import Contract, Value
+from stillgood.domain.contract.contract import Contract, FeatureValue
 from stillgood.domain.errors import ModelUnusable
 
 NULL, UNSEEN = -1, -2
@@ -26,14 +26,14 @@ class Frame:
     columns: Mapping[str, Column]
 
     @classmethod
-    def from_values(cls, contract: Contract, rows: Iterable[Mapping[str, Value]]) -> "Frame":
+    def from_values(cls, contract: Contract, rows: Iterable[Mapping[str, FeatureValue]]) -> "Frame":
         """From the ``values`` of checked rows (no violations). Raises KeyError for a missing feature."""
         listed = list(rows)
         columns: dict[str, Column] = {}
         for feature in contract.features:
             name = feature.name
             if feature.kind == "categorical":
-                codes: dict[Value, int] = {level: code for code, level in enumerate(feature.levels)}
+                codes: dict[FeatureValue, int] = {level: code for code, level in enumerate(feature.levels)}
                 codes[None] = NULL
                 columns[name] = np.fromiter((codes.get(row[name], UNSEEN) for row in listed), np.int32, len(listed))
             else:

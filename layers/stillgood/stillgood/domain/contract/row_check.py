@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from stillgood.domain.contract.contract import Contract, Feature, Value
+    from stillgood.domain.contract.contract import Contract, Feature, FeatureValue
 
 TRUE, FALSE = frozenset(("1", "true", "yes", "1.0")), frozenset(("0", "false", "no", "0.0"))
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
@@ -40,10 +40,10 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedRow:
     """One row after the check. ``values`` holds every feature when there are no violations; None is null."""
 
-    values: "dict[str, Value]"
+    values: "dict[str, FeatureValue]"
     repairs: tuple[Repair, ...]
     violations: tuple[Violation, ...]
     entity_id: str | None
@@ -58,9 +58,9 @@ class _BrokenError(Exception):
 
 def check(
     contract: "Contract", raw: Mapping[str, object], *, text: bool, extra: Literal["refuse", "ignore"]
-) -> Checked:
+) -> CheckedRow:
     """See ``Contract.check``."""
-    values: dict[str, Value] = {}
+    values: dict[str, FeatureValue] = {}
     repairs: list[Repair] = []
     violations: list[Violation] = []
     for feature in contract.features:
@@ -107,12 +107,12 @@ def check(
                 violations.append(
                     Violation(str(known), "unknown", None, f"{known} is not in the contract; check its spelling.")
                 )
-    return Checked(
+    return CheckedRow(
         values, tuple(repairs), tuple(violations), _label(raw, contract.id_column), _label(raw, contract.time_column)
     )
 
 
-def read_text(feature: "Feature", given: str) -> "tuple[Value, Violation | None, bool]":
+def read_text(feature: "Feature", given: str) -> "tuple[FeatureValue, Violation | None, bool]":
     """One CSV value of one feature: (value, violation, repaired). For column-wise readers, which ask once per distinct text.
 
     The same rules as ``Contract.check(text=True)``, because it is the same code.
@@ -165,11 +165,11 @@ def _utf8(given: str) -> str:
     return given if given.isascii() else given.encode("utf-8", "backslashreplace").decode()
 
 
-def _constant(feature: "Feature") -> "Value":
+def _constant(feature: "Feature") -> "FeatureValue":
     return feature.if_missing if feature.kind == "categorical" else float(feature.if_missing)  # type: ignore[arg-type]
 
 
-def _value(feature: "Feature", given: object, text: bool) -> "Value":
+def _value(feature: "Feature", given: object, text: bool) -> "FeatureValue":
     if feature.kind == "categorical":
         return _level(feature, given)
     if feature.kind == "boolean":

@@ -6,7 +6,7 @@ A unit error upstream makes a model more sure, not less, so a one-sided look mis
 import math
 from dataclasses import dataclass
 
-from stillgood.domain.drift.histograms import Scores
+from stillgood.domain.drift.histograms import ScoreHistogram
 from stillgood.domain.drift.reference import Reference
 from stillgood.domain.drift.two_sample import NOTHING, Statistic
 
@@ -31,11 +31,11 @@ class Confidence:
         return self.mean / self.reference_mean - 1.0 if comparable else 0.0
 
     def degraded(self, tolerance: float) -> bool:
-        """The seed's one-sided rule: the window's mean is more than ``tolerance`` (a share) below the reference's."""
+        """The plain one-sided rule: the window's mean is more than ``tolerance`` (a share) below the reference's."""
         return self.change < -tolerance
 
 
-def compare_confidence(reference: Reference, scores: Scores) -> Confidence:
+def compare_confidence(reference: Reference, scores: ScoreHistogram) -> Confidence:
     """z = (mean - reference mean) / sqrt(variance / n + reference variance / m), two-sided normal p.
 
     The champion's own rows only. No rows on one side: z = 0, p = 1. No spread on either side: p is 1 for equal means, else 0.
@@ -43,7 +43,7 @@ def compare_confidence(reference: Reference, scores: Scores) -> Confidence:
 
     >>> from stillgood.domain.drift.reference import Distribution
     >>> reference = Reference("v1", 4, {}, {}, Distribution.of([0.1, 0.3, 0.7, 0.9]))
-    >>> window = Scores.of(reference.score, [0.4, 0.6, 0.5, 0.5], [0.2] * 4, [False] * 4)
+    >>> window = ScoreHistogram.of(reference.score, [0.4, 0.6, 0.5, 0.5], [0.2] * 4, [False] * 4)
     >>> found = compare_confidence(reference, window)
     >>> round(found.change, 6), round(found.test.value, 4), found.degraded(0.05)
     (-0.833333, -3.873, True)
@@ -52,12 +52,12 @@ def compare_confidence(reference: Reference, scores: Scores) -> Confidence:
     return Confidence(now[1], before[1], now[0], before[0], _welch(before, now))
 
 
-def compare_confidence_between(season: Scores, scores: Scores) -> Statistic:
+def compare_confidence_between(season: ScoreHistogram, scores: ScoreHistogram) -> Statistic:
     """The same test between two windows of one champion."""
     return _welch(_moments(season), _moments(scores))
 
 
-def _moments(scores: Scores) -> tuple[int, float, float]:
+def _moments(scores: ScoreHistogram) -> tuple[int, float, float]:
     """Rows, mean and variance (n - 1) of |score - 0.5|."""
     n, (total, squares) = scores.n, scores.confidence
     mean = total / n if n else 0.0

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stillgood.domain.drift.confidence import Confidence, compare_confidence, compare_confidence_between
-from stillgood.domain.drift.profile import Levels, Placed, Profile, Reference
+from stillgood.domain.drift.profile import Histogram, Levels, Profile, Reference
 from stillgood.domain.drift.two_sample import (
     Statistic,
     chi_square,
@@ -40,7 +40,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DriftCheck:
     """One test of one subject: a feature, or the ``score`` over all of them.
 
     ``p`` and ``p_adjusted`` 0 to 1; ``effect`` is D (ks, score), total variation (chi_square), the difference of shares
@@ -77,18 +77,18 @@ class Check:
 class DriftReport:
     """Every check of a window, and what the drifted ones say."""
 
-    checks: tuple[Check, ...]
+    checks: tuple[DriftCheck, ...]
     confidence: Confidence
     thresholds: Thresholds
 
     @property
-    def drifted(self) -> tuple[Check, ...]:
+    def drifted(self) -> tuple[DriftCheck, ...]:
         """Checks of distributions, score and confidence that drifted, largest effect first: the world may have changed."""
         found = [check for check in self.checks if check.drifted and check.test not in QUALITY_TESTS]
         return tuple(sorted(found, key=lambda check: -check.effect))
 
     @property
-    def faults(self) -> tuple[Check, ...]:
+    def faults(self) -> tuple[DriftCheck, ...]:
         """Checks of missing and unseen values that drifted upwards, largest effect first: something upstream broke."""
         found = [check for check in self.checks if check.drifted and check.test in QUALITY_TESTS]
         return tuple(sorted(found, key=lambda check: -check.effect))
@@ -136,7 +136,7 @@ def detect_drift(
     return DriftReport(tuple(checks), confidence, thresholds)
 
 
-def _feature_checks(reference: Reference, window: Profile, season: Profile | None) -> Iterator[Check]:
+def _feature_checks(reference: Reference, window: Profile, season: Profile | None) -> Iterator[DriftCheck]:
     for name, before in reference.numeric.items():
         placed = window.numeric[name]
         found = kolmogorov_smirnov(before, placed)
@@ -159,7 +159,7 @@ def _feature_checks(reference: Reference, window: Profile, season: Profile | Non
 
 def _score_checks(
     reference: Reference, window: Profile, season: Profile | None, confidence: Confidence
-) -> Iterator[Check]:
+) -> Iterator[DriftCheck]:
     placed = window.scores.placed
     found = kolmogorov_smirnov(reference.score, placed)
     again = _placed_again(season.scores.placed, placed) if season else None
@@ -168,7 +168,7 @@ def _score_checks(
     yield _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, sure)
 
 
-def _placed_again(season: Placed, now: Placed) -> Statistic | None:
+def _placed_again(season: Histogram, now: Histogram) -> Statistic | None:
     return kolmogorov_smirnov_between(season, now) if season.n else None
 
 
@@ -176,7 +176,7 @@ def _levels_again(season: Levels, now: Levels) -> Statistic | None:
     return chi_square(season.counts[:-1], now.counts[:-1]) if season.counts[:-1].any() else None
 
 
-def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int]) -> Check:
+def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int]) -> DriftCheck:
     """Chi-square of the 2 x 2 table of (with, without); only a share that grew is a fault, so a fallen one has effect 0."""
     found = chi_square(np.array(before), np.array(now))
     grew = now[1] * sum(before) > before[1] * sum(now)
@@ -185,13 +185,13 @@ def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int])
 
 def _check(
     subject: str, test: Test, found: Statistic, rows: int, before: int, outside: float | None, season: Statistic | None
-) -> Check:
-    return Check(
+) -> DriftCheck:
+    return DriftCheck(
         subject, test, found.value, found.p, found.p, found.effect, 0.0, 0.0, rows, before, outside, season, False, ""
     )
 
 
-def _judged(check: Check) -> Check:
+def _judged(check: DriftCheck) -> DriftCheck:
     significant, large = check.p_adjusted < check.alpha, check.effect > check.least_effect
     seasonal = check.season is not None and not (
         check.season.p < check.alpha and check.season.effect > check.least_effect

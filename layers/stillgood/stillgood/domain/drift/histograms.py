@@ -13,7 +13,7 @@ PROBABILITY_BINS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placed:
+class Histogram:
     """Numbers placed among the m values of a reference distribution.
 
     ``at`` int64[m]: how many equal the i-th value. ``between`` int64[m + 1]: how many lie strictly before the first value,
@@ -41,8 +41,8 @@ class Placed:
         The column is sorted and the m values are searched in it: sorting is the whole cost, and vectorised by numpy.
 
         >>> reference = Distribution.of([1.0, 2.0, 2.0])
-        >>> Placed.of(reference, [0.5, 1.0, 1.5, 2.0, 9.0, float("nan")])
-        Placed(at=array([1, 1]), between=array([1, 1, 1]), nulls=1)
+        >>> Histogram.of(reference, [0.5, 1.0, 1.5, 2.0, 9.0, float("nan")])
+        Histogram(at=array([1, 1]), between=array([1, 1, 1]), nulls=1)
         """
         numbers = np.sort(np.asarray(column, dtype=np.float64))
         if numbers.size and np.isnan(numbers[-1]):  # NaN sorts last
@@ -77,7 +77,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scores:
+class ScoreHistogram:
     """What the champion itself said about its rows.
 
     ``placed``: scores (0 to 1) among the reference's. ``confidence``: sum and sum of squares of |score - 0.5|.
@@ -85,7 +85,7 @@ class Scores:
     their number first and their sum second.
     """
 
-    placed: Placed
+    placed: Histogram
     confidence: tuple[float, float]
     bins: Floats
 
@@ -108,11 +108,11 @@ class Scores:
         sums = np.bincount(place, weights=probability, minlength=2 * PROBABILITY_BINS)
         bins = np.stack((numbers.reshape(2, -1), sums.reshape(2, -1)), axis=1)
         # Not a dot product: the BLAS would wake threads that spin, and cost more processor time than all the rest.
-        return cls(Placed.of(reference, score), (float(distance.sum()), float(np.square(distance).sum())), bins)
+        return cls(Histogram.of(reference, score), (float(distance.sum()), float(np.square(distance).sum())), bins)
 
     @classmethod
     def empty(cls, reference: Distribution) -> Self:
-        return cls(Placed.empty(reference), (0.0, 0.0), np.zeros((2, 2, PROBABILITY_BINS)))
+        return cls(Histogram.empty(reference), (0.0, 0.0), np.zeros((2, 2, PROBABILITY_BINS)))
 
     def __add__(self, other: Self) -> Self:
         total, squares = (mine + theirs for mine, theirs in zip(self.confidence, other.confidence, strict=True))
@@ -129,7 +129,7 @@ class Scores:
     def from_dict(cls, data: Mapping[str, Any], reference: Distribution) -> Self:
         total, squares = data["confidence"]
         bins = _dense(data["bins"], 4 * PROBABILITY_BINS, np.float64).reshape(2, 2, PROBABILITY_BINS)
-        return cls(Placed.from_dict(data["placed"], reference), (float(total), float(squares)), bins)
+        return cls(Histogram.from_dict(data["placed"], reference), (float(total), float(squares)), bins)
 
 
 def _sparse(counts: npt.NDArray[Any]) -> dict[str, Any]:

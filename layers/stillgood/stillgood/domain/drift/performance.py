@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stillgood.domain.contract.contract import Costs
-from stillgood.domain.drift.histograms import Scores
+from stillgood.domain.drift.histograms import ScoreHistogram
 from stillgood.domain.model.evaluation import Estimate, Metrics, evaluate
-from stillgood.domain.statistics.intervals import Z95, upper_tail
+from stillgood.domain.statistics.intervals import Z95, normal_sf
 
 CAVEAT = "believes the model's probabilities: follows a change in who is scored, blind to concept drift"
 
@@ -36,17 +36,17 @@ class EstimatedPerformance:
         return asdict(self) | {"caveat": CAVEAT}
 
 
-def estimate_performance(scores: Scores) -> EstimatedPerformance:
+def estimate_performance(scores: ScoreHistogram) -> EstimatedPerformance:
     """Expected metrics if each row is positive with its calibrated probability p, independently.
 
     precision = mean p of flagged rows; recall = sum of p over flagged rows / sum of p over all;
     ROC-AUC = sum over pairs of p_i (1 - p_j) [p_i > p_j, ties half] / (sum p * sum (1 - p)), rows of the same
     thousandth of probability counted as ties.
     Source: Kivimäki, Białek, Nurminen & Kuberski (2024), "Confidence-based Estimators for Predictive Performance in
-    Model Monitoring", arXiv:2407.08649.
+    Model MonitorDeps", arXiv:2407.08649.
 
     >>> from stillgood.domain.drift.reference import Distribution
-    >>> window = Scores.of(Distribution.of([0.5]), [0.5, 0.5], [0.25, 0.75], [False, True])
+    >>> window = ScoreHistogram.of(Distribution.of([0.5]), [0.5, 0.5], [0.25, 0.75], [False, True])
     >>> estimate_performance(window)
     EstimatedPerformance(rows=2, positive_share=0.5, roc_auc=0.75, recall=0.75, precision=0.75)
     """
@@ -142,7 +142,7 @@ def realise_performance(
         drop_p=_p_no_lower(metrics.roc_auc, promised.roc_auc),
         recall_drop_p=_p_no_lower(metrics.recall, promised.recall),
         calibration_gap=gap,
-        calibration_p=2.0 * upper_tail(abs(gap) / chance) if chance > 0 else float(gap == 0),
+        calibration_p=2.0 * normal_sf(abs(gap) / chance) if chance > 0 else float(gap == 0),
         coverage=coverage,
         biased=biased,
     )
@@ -151,18 +151,18 @@ def realise_performance(
 def _p_no_lower(realised: Estimate, promised: Estimate) -> float:
     spread = math.hypot(_standard_error(realised), _standard_error(promised))
     difference = promised.value - realised.value
-    return upper_tail(difference / spread) if spread > 0 else float(difference <= 0)
+    return normal_sf(difference / spread) if spread > 0 else float(difference <= 0)
 
 
 def _standard_error(estimate: Estimate) -> float:
     return (estimate.high - estimate.low) / (2.0 * Z95)
 
 
-def expected_value(scores: Scores, costs: Costs) -> float:
+def expected_value(scores: ScoreHistogram, costs: Costs) -> float:
     """``net_value`` of a window before its labels: flagged rows hit as often as their calibrated probabilities say.
 
     >>> from stillgood.domain.drift.reference import Distribution
-    >>> window = Scores.of(Distribution.of([0.5]), [0.5, 0.5], [0.25, 0.75], [False, True])
+    >>> window = ScoreHistogram.of(Distribution.of([0.5]), [0.5, 0.5], [0.25, 0.75], [False, True])
     >>> expected_value(window, Costs(miss=500.0, offer=50.0))
     162500.0
     """

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy.typing as npt
 
 from stillgood.domain.contract.frame import Frame
-from stillgood.domain.drift.histograms import Placed, Scores
+from stillgood.domain.drift.histograms import Histogram, ScoreHistogram
 from stillgood.domain.drift.reference import (
     Distribution,
     Levels,
@@ -22,7 +22,16 @@ from stillgood.domain.drift.reference import (
     watched,
 )
 
-__all__ = ["Distribution", "Levels", "Placed", "Profile", "Reference", "Scores", "build_reference", "profile"]
+__all__ = [
+    "Distribution",
+    "Histogram",
+    "Levels",
+    "Profile",
+    "Reference",
+    "ScoreHistogram",
+    "build_reference",
+    "profile",
+]
 
 FORMAT = "stillgood.profile"
 
@@ -37,9 +46,9 @@ class Profile:
     """
 
     rows: int
-    numeric: Mapping[str, Placed]
+    numeric: Mapping[str, Histogram]
     categorical: Mapping[str, Levels]
-    scores: Scores
+    scores: ScoreHistogram
     models: Mapping[str, int] = field(default_factory=dict)
     refused: int = 0
     violations: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -50,9 +59,9 @@ class Profile:
         """No rows; the neutral element of ``+``."""
         return cls(
             rows=0,
-            numeric={name: Placed.empty(values) for name, values in reference.numeric.items()},
+            numeric={name: Histogram.empty(values) for name, values in reference.numeric.items()},
             categorical={name: Levels.of(part.levels, ()) for name, part in reference.categorical.items()},
-            scores=Scores.empty(reference.score),
+            scores=ScoreHistogram.empty(reference.score),
         )
 
     def __add__(self, other: Self) -> Self:
@@ -92,9 +101,11 @@ class Profile:
             raise ValueError("the profile has other levels than the reference")
         return cls(
             rows=int(data["rows"]),
-            numeric={name: Placed.from_dict(data["numeric"][name], part) for name, part in reference.numeric.items()},
+            numeric={
+                name: Histogram.from_dict(data["numeric"][name], part) for name, part in reference.numeric.items()
+            },
             categorical=categorical,
-            scores=Scores.from_dict(data["scores"], reference.score),
+            scores=ScoreHistogram.from_dict(data["scores"], reference.score),
             models={str(version): int(count) for version, count in data["models"].items()},
             refused=int(data["refused"]),
             violations={(str(name), str(rule)): int(count) for name, rule, count in data["violations"]},
@@ -122,7 +133,7 @@ def profile(
     return Profile(
         rows=frame.n,
         numeric={
-            feature.name: Placed.of(reference.numeric[feature.name], frame.columns[feature.name])
+            feature.name: Histogram.of(reference.numeric[feature.name], frame.columns[feature.name])
             for feature in features
             if not is_category(feature)
         },
@@ -131,7 +142,7 @@ def profile(
             for feature in features
             if is_category(feature)
         },
-        scores=Scores.of(reference.score, scores, probabilities, decisions),
+        scores=ScoreHistogram.of(reference.score, scores, probabilities, decisions),
         models=dict(models or {}),
         refused=refused,
         violations=dict(violations or {}),

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stillgood.domain.drift.histograms import Placed
+from stillgood.domain.drift.histograms import Histogram
 from stillgood.domain.drift.reference import Counts, Distribution
 from stillgood.domain.statistics import chi_squared
-from stillgood.domain.statistics.kolmogorov import survival
+from stillgood.domain.statistics.kolmogorov import sf
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Statistic:
 NOTHING = Statistic(0.0, 1.0, 0.0)
 
 
-def kolmogorov_smirnov(reference: Distribution, window: Placed) -> Statistic:
+def kolmogorov_smirnov(reference: Distribution, window: Histogram) -> Statistic:
     """Two-sample Kolmogorov-Smirnov test: D = sup over x of |F_reference(x) - F_window(x)|; the effect is D itself.
 
     D is exact: between two reference values F_reference stands still and F_window only rises, so the supremum is at a
@@ -38,7 +38,7 @@ def kolmogorov_smirnov(reference: Distribution, window: Placed) -> Statistic:
     Source: Hodges (1958), "The Significance Probability of the Smirnov Two-Sample Test", Arkiv för Matematik 3(43).
 
     >>> reference = Distribution.of([1.0, 2.0, 3.0, 4.0])
-    >>> found = kolmogorov_smirnov(reference, Placed.of(reference, [3.5, 4.0, 5.0, 6.0]))
+    >>> found = kolmogorov_smirnov(reference, Histogram.of(reference, [3.5, 4.0, 5.0, 6.0]))
     >>> found.value, round(found.p, 6)
     (0.75, 0.125)
     """
@@ -56,7 +56,7 @@ def kolmogorov_smirnov(reference: Distribution, window: Placed) -> Statistic:
     return _two_sample(d, n, m)
 
 
-def kolmogorov_smirnov_between(one: Placed, other: Placed) -> Statistic:
+def kolmogorov_smirnov_between(one: Histogram, other: Histogram) -> Statistic:
     """The same test between two windows that were placed among the same reference values.
 
     D is taken at the reference values and just before them, so it is exact on that grid and at most the mass between two
@@ -71,7 +71,7 @@ def kolmogorov_smirnov_between(one: Placed, other: Placed) -> Statistic:
 
 def _two_sample(d: float, n: int, m: int) -> Statistic:
     rows = round(n * m / (n + m))
-    return Statistic(d, survival(rows, d) if rows else 1.0, d)
+    return Statistic(d, sf(rows, d) if rows else 1.0, d)
 
 
 def chi_square(reference: Counts, window: Counts) -> Statistic:
@@ -92,7 +92,7 @@ def chi_square(reference: Counts, window: Counts) -> Statistic:
         return NOTHING
     expected = rows * columns / rows.sum()
     value = float(((table - expected) ** 2 / expected).sum())
-    return Statistic(value, chi_squared.survival(table.shape[1] - 1, value), total_variation(reference, window))
+    return Statistic(value, chi_squared.sf(table.shape[1] - 1, value), total_variation(reference, window))
 
 
 def total_variation(reference: Counts, window: Counts) -> float:

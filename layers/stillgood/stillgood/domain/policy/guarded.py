@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from stillgood.domain.drift.detect import Check, DriftReport, Thresholds
+from stillgood.domain.drift.detect import DriftCheck, DriftReport, Thresholds
 from stillgood.domain.policy.evidence import Action, Evidence, PolicyDecision, figures_of, not_enough
 from stillgood.domain.policy.state import MonitorState
 
@@ -194,7 +194,7 @@ def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[st
     return {name: before.get(name, 0) + 1 for name in findings(policy, evidence)}
 
 
-def _nearest(checks: tuple[Check, ...]) -> tuple[str, ...]:
+def _nearest(checks: tuple[DriftCheck, ...]) -> tuple[str, ...]:
     """The three checks that came closest, each with what it lacked."""
     closest = sorted(checks, key=lambda check: -check.effect / check.least_effect)[:3]
     return tuple(

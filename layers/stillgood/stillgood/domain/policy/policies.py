@@ -1,6 +1,6 @@
 """From evidence to an action: the policies by name, and what monitoring remembers of a decision.
 
-``seed`` is the plain rule: any drift or less confidence, then retrain. ``guarded`` asks first whether the data can be
+``simple`` is the plain rule: any drift or less confidence, then retrain. ``guarded`` asks first whether the data can be
 trusted, whether the finding lasts, and whether there is anything new to learn from. Both are pure functions of their
 arguments, so a decision can be replayed from its report.
 """
@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from stillgood.domain.policy.evidence import Action, Evidence, Policy, PolicyDecision
 from stillgood.domain.policy.guarded import Guarded, streaks
-from stillgood.domain.policy.simple import Seed
+from stillgood.domain.policy.simple import Simple
 from stillgood.domain.policy.state import MonitorState, Retrain
 
-__all__ = ["POLICIES", "Action", "Evidence", "Guarded", "Policy", "PolicyDecision", "Seed", "advance"]
+__all__ = ["POLICIES", "Action", "Evidence", "Guarded", "Policy", "PolicyDecision", "Simple", "advance"]
 
-POLICIES: Mapping[str, Policy] = {"seed": Seed(), "guarded": Guarded()}
+POLICIES: Mapping[str, Policy] = {"simple": Simple(), "guarded": Guarded()}
 _RETRAINS_KEPT = 100
 
 

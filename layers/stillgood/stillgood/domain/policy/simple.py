@@ -1,4 +1,4 @@
-"""The seed's rule: any drift or less confidence, then retrain."""
+"""The plain rule: any drift or less confidence, then retrain."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from stillgood.domain.policy.state import MonitorState
 
 
 @dataclass(frozen=True, slots=True)
-class Seed:
+class Simple:
     """IF drift OR confidence degraded THEN retrain.
 
     Drift: the KS or chi-square p of any feature below ``alpha``, uncorrected, of whatever size. Degraded: mean confidence
@@ -19,7 +19,7 @@ class Seed:
     tolerance: float = 0.05
     thresholds: Thresholds = field(default_factory=Thresholds)
     violation_rate: float = 0.05
-    name: str = "seed"
+    name: str = "simple"
 
     def decide(self, evidence: Evidence, state: MonitorState) -> PolicyDecision:
         figures = figures_of(evidence) | {"rules": {"alpha": self.alpha, "tolerance": self.tolerance}}

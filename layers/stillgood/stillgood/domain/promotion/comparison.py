@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from stillgood.domain.statistics.delong import Flags, Floats, PairedAuc, checked, paired_delong
-from stillgood.domain.statistics.intervals import upper_tail
+from stillgood.domain.statistics.intervals import normal_sf
 
 # One-sided 95%: the gate asks "is it demonstrably lower than the margin", never "is it different".
 Z_ONE_SIDED = 1.6448536269514722
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scored:
+class HoldoutScores:
     """What one model says of the holdout: logits and calibrated probabilities, float64[n]; flagged when logit >= threshold."""
 
     version: str
@@ -28,11 +28,11 @@ class Scored:
     def flagged(self) -> Flags:
         return np.asarray(self.logits >= self.threshold_logit, dtype=np.bool_)
 
-    def ranks_like(self, other: "Scored") -> bool:
+    def ranks_like(self, other: "HoldoutScores") -> bool:
         """Whether both give every row the same logit."""
         return np.array_equal(self.logits, other.logits)
 
-    def decides_like(self, other: "Scored") -> bool:
+    def decides_like(self, other: "HoldoutScores") -> bool:
         """Whether both give every row the same logit, probability and decision."""
         same = self.ranks_like(other) and np.array_equal(self.probabilities, other.probabilities)
         return same and np.array_equal(self.flagged, other.flagged)
@@ -63,7 +63,7 @@ class Difference:
         """One-sided p-value of "the difference is no lower than ``limit``"; small = demonstrably lower."""
         if self.standard_error == 0.0:
             return 0.0 if self.value < limit else 1.0
-        return upper_tail((limit - self.value) / self.standard_error)
+        return normal_sf((limit - self.value) / self.standard_error)
 
     def to_dict(self) -> dict[str, float]:
         return {"difference": self.value, "standard_error": self.standard_error, "low": self.low, "high": self.high}
@@ -88,7 +88,7 @@ class Comparison:
         }
 
 
-def compare(candidate: Scored, champion: Scored, y: npt.ArrayLike) -> Comparison:
+def compare(candidate: HoldoutScores, champion: HoldoutScores, y: npt.ArrayLike) -> Comparison:
     """All paired differences on the rows whose outcomes are ``y``. Raises OneClassOnly, TooFewRows; ValueError for
     NaN, probabilities outside 0 to 1, or columns of different lengths."""
     auc = paired_delong(candidate.logits, champion.logits, y)
@@ -136,7 +136,7 @@ def _precision(flagged: Flags, positive: Flags) -> tuple[float, Floats]:
     return share, np.where(flagged, (positive - share) / offers, 0.0)
 
 
-def _squared_errors(model: Scored, y: npt.ArrayLike) -> Floats:
+def _squared_errors(model: HoldoutScores, y: npt.ArrayLike) -> Floats:
     probabilities, positive = checked(model.probabilities, y)
     if not math.isfinite(model.threshold_logit):
         raise ValueError(f"the threshold of {model.version} must be finite, got {model.threshold_logit}")
@@ -150,7 +150,7 @@ def _mean_difference(differences: Floats) -> Difference:
 
 
 def segment_recalls(
-    candidate: Scored, champion: Scored, y: npt.ArrayLike, segments: Mapping[str, Flags], least: int
+    candidate: HoldoutScores, champion: HoldoutScores, y: npt.ArrayLike, segments: Mapping[str, Flags], least: int
 ) -> dict[str, Difference]:
     """The recall difference within each segment (name -> bool[n]) that holds at least ``least`` positives."""
     _, positive = checked(candidate.logits, y)

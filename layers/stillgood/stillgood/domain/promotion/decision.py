@@ -100,7 +100,7 @@ class PointerMark:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class Proposal:
     """A decision before it has a number.
 
     ``release`` is what to put in force; None leaves the champion (a refusal). ``figures`` and ``inputs`` are JSON-able;
@@ -179,7 +179,7 @@ class Decision:
 
 
 def decided(
-    draft: Draft, *, n: int, prev_sha256: str | None, champion: Pointer | None, before: PointerMark | None
+    draft: Proposal, *, n: int, prev_sha256: str | None, champion: Pointer | None, before: PointerMark | None
 ) -> Decision:
     """``draft`` as record ``n``, on top of ``champion`` (whose mark is ``before``)."""
     after = None

@@ -3,7 +3,7 @@
 | gate | used | promotes when |
 |---|---|---|
 | first-model | nothing serves yet | no figure is demonstrably under its floor in the contract |
-| seed | by name | ROC-AUC is higher and recall is not lower, taken at face value |
+| simple | by name | ROC-AUC is higher and recall is not lower, taken at face value |
 | guarded | the default | ROC-AUC is demonstrably higher, and nothing else is lost; or, for the champion's own ranking under another
 calibration and threshold, probabilities are demonstrably better or a recall under its floor is mended, and nothing is lost |
 
@@ -21,8 +21,8 @@ from stillgood.domain.errors import NotEnoughData
 from stillgood.domain.model.evaluation import Metrics, evaluate
 from stillgood.domain.model.net_value import value_report
 from stillgood.domain.promotion.checks import (
-    LEAST_OF_EACH,
-    Check,
+    MIN_PER_CLASS,
+    GateCheck,
     alpha_for,
     better_ranking,
     calibration_kept,
@@ -33,7 +33,7 @@ from stillgood.domain.promotion.checks import (
     recall_kept,
     segments_kept,
 )
-from stillgood.domain.promotion.comparison import Scored, compare, segment_recalls
+from stillgood.domain.promotion.comparison import HoldoutScores, compare, segment_recalls
 from stillgood.domain.statistics.delong import Flags
 
 
@@ -50,15 +50,15 @@ class GateDecision:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Case:
+class GateInputs:
     """What the gate judges: both models on the same holdout rows.
 
     ``y`` is 0 or 1 [n]; ``champion`` is None when nothing serves; ``segments`` name the rows (bool[n]) of each slice of
     the contract; ``attempts`` counts earlier decisions on the same holdout.
     """
 
-    candidate: Scored
-    champion: Scored | None
+    candidate: HoldoutScores
+    champion: HoldoutScores | None
     y: npt.ArrayLike
     floors: Floors
     costs: Costs | None = None
@@ -66,8 +66,8 @@ class Case:
     attempts: int = 0
 
 
-def decide(gate: str, case: Case) -> GateDecision:
-    """The decision of ``gate`` ("seed" or "guarded"; "first-model" takes over when nothing serves). Never raises: whatever
+def decide(gate: str, case: GateInputs) -> GateDecision:
+    """The decision of ``gate`` ("simple" or "guarded"; "first-model" takes over when nothing serves). Never raises: whatever
     goes wrong is a refusal that says so."""
     name = "first-model" if case.champion is None else gate
     try:
@@ -87,7 +87,7 @@ def refusal(gate: str, reason: str, would_change: str, **figures: Any) -> GateDe
     return GateDecision(False, gate, (reason,), (would_change,), figures)
 
 
-def _first_model(case: Case) -> GateDecision:
+def _first_model(case: GateInputs) -> GateDecision:
     enough(case.y)
     metrics = _metrics(case.candidate, case.y)
     floors = {"ROC-AUC": case.floors.roc_auc, "Recall": case.floors.recall, "Precision": case.floors.precision}
@@ -96,26 +96,26 @@ def _first_model(case: Case) -> GateDecision:
     return _conclude("first-model", case, checks, {"candidate": metrics})
 
 
-def _seed(case: Case) -> GateDecision:
+def _simple(case: GateInputs) -> GateDecision:
     candidate, champion = _both(case)
     auc, auc2 = candidate.roc_auc.value, champion.roc_auc.value
     recall, recall2 = candidate.recall.value, champion.recall.value
     checks = [
-        Check(
+        GateCheck(
             auc > auc2,
             f"ROC-AUC {auc:.4f} is {'above' if auc > auc2 else 'not above'} the champion's {auc2:.4f}.",
             f"ROC-AUC above {auc2:.4f}.",
         ),
-        Check(
+        GateCheck(
             recall >= recall2,
             f"Recall {recall:.4f} is {'not below' if recall >= recall2 else 'below'} the champion's {recall2:.4f}.",
             f"Recall of at least {recall2:.4f}.",
         ),
     ]
-    return _conclude("seed", case, checks, {"candidate": candidate, "champion": champion})
+    return _conclude("simple", case, checks, {"candidate": candidate, "champion": champion})
 
 
-def _guarded(case: Case) -> GateDecision:
+def _guarded(case: GateInputs) -> GateDecision:
     assert case.champion is not None
     if case.candidate.version == case.champion.version:
         return refusal("guarded", f"{case.candidate.version} is the champion already.", "Another version.")
@@ -130,7 +130,7 @@ def _guarded(case: Case) -> GateDecision:
         checks = recalibrated(pair, candidate, champion, case.floors, alpha, by_floor=case.costs is None)
         figures = {"paired": pair.to_dict(), "alpha": alpha, "attempt": case.attempts + 1, "recalibration": True}
         return _conclude("guarded", case, checks, {"candidate": candidate, "champion": champion}, figures)
-    recalls = segment_recalls(case.candidate, case.champion, case.y, case.segments, LEAST_OF_EACH)
+    recalls = segment_recalls(case.candidate, case.champion, case.y, case.segments, MIN_PER_CLASS)
     checks = [
         better_ranking(pair, alpha, case.attempts),
         recall_kept(pair),
@@ -142,19 +142,19 @@ def _guarded(case: Case) -> GateDecision:
     return _conclude("guarded", case, checks, {"candidate": candidate, "champion": champion}, figures)
 
 
-def _both(case: Case) -> tuple[Metrics, Metrics]:
+def _both(case: GateInputs) -> tuple[Metrics, Metrics]:
     assert case.champion is not None
     return _metrics(case.candidate, case.y), _metrics(case.champion, case.y)
 
 
-def _metrics(model: Scored, y: npt.ArrayLike) -> Metrics:
+def _metrics(model: HoldoutScores, y: npt.ArrayLike) -> Metrics:
     return evaluate(model.logits, model.probabilities, y, model.threshold_logit)
 
 
 def _conclude(
     gate: str,
-    case: Case,
-    checks: list[Check],
+    case: GateInputs,
+    checks: list[GateCheck],
     metrics: Mapping[str, Metrics],
     figures: Mapping[str, Any] | None = None,
 ) -> GateDecision:
@@ -162,15 +162,19 @@ def _conclude(
     return GateDecision(
         promote=not failed,
         gate=gate,
-        reasons=tuple(check.says for check in failed or checks),
+        reasons=tuple(check.message for check in failed or checks),
         would_change=tuple(check.would_change for check in failed),
         figures={
             **{name: value.to_dict() for name, value in metrics.items()},
             **(figures or {}),
             "value": value_report(case.costs, metrics),
-            "checks": [{"passed": check.passed, "says": check.says} for check in checks],
+            "checks": [{"passed": check.passed, "says": check.message} for check in checks],
         },
     )
 
 
-_RULES: Mapping[str, Callable[[Case], GateDecision]] = {"first-model": _first_model, "seed": _seed, "guarded": _guarded}
+_RULES: Mapping[str, Callable[[GateInputs], GateDecision]] = {
+    "first-model": _first_model,
+    "simple": _simple,
+    "guarded": _guarded,
+}

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stillgood.domain.errors import OneClassOnly, TooFewRows
-from stillgood.domain.statistics.intervals import Z95, Estimate, upper_tail, wilson
+from stillgood.domain.statistics.intervals import Z95, Estimate, normal_sf, wilson
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -102,7 +102,7 @@ def paired_delong(first: npt.ArrayLike, second: npt.ArrayLike, y: npt.ArrayLike)
     above2, beaten2 = _placements(others, positive)
     error = math.sqrt(_variance(above - above2, beaten - beaten2))
     auc, auc2 = float(above.mean()), float(above2.mean())
-    p = upper_tail((auc - auc2) / error) if error > 0.0 else 1.0
+    p = normal_sf((auc - auc2) / error) if error > 0.0 else 1.0
     return PairedAuc(auc, auc2, auc - auc2, error, p)
 
 

@@ -33,10 +33,10 @@ class Estimate:
         return cls(float(data["value"]), float(data["low"]), float(data["high"]))
 
 
-def upper_tail(z: float) -> float:
+def normal_sf(z: float) -> float:
     """P(Z > z) for a standard normal Z; 0 to 1.
 
-    >>> round(upper_tail(1.6448536269514722), 12)
+    >>> round(normal_sf(1.6448536269514722), 12)
     0.05
     """
     return 0.5 * math.erfc(z / math.sqrt(2.0))

@@ -28,7 +28,7 @@ _STIRLING = (
 _LOG_FACTORIALS = np.array([math.lgamma(k + 1.0) for k in range(17)])
 
 
-def survival(n: int, d: float) -> float:
+def sf(n: int, d: float) -> float:
     """P(D_n >= d) of the two-sided one-sample Kolmogorov-Smirnov distance of n draws.
 
     Exact but for n d^2 < 2.2 at n > 140, where it is Pelz and Good's expansion (error below 5e-6 at n = 141,
@@ -37,9 +37,9 @@ def survival(n: int, d: float) -> float:
 
     n: draws, >= 1. d: distance, any float; <= 1/(2n) gives 1, >= 1 gives 0.
 
-    >>> survival(1, 0.75)
+    >>> sf(1, 0.75)
     0.5
-    >>> round(survival(100, 0.1), 6), round(survival(7043, 0.02), 6)
+    >>> round(sf(100, 0.1), 6), round(sf(7043, 0.02), 6)
     (0.252693, 0.007049)
     """
     t = n * d

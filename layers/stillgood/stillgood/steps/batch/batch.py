@@ -26,7 +26,7 @@ FORMATS = (".csv", ".jsonl", ".ndjson", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
-class Scoring:
+class BatchDeps:
     """What batch works with."""
 
     store: ObjectStore
@@ -34,7 +34,7 @@ class Scoring:
     clock: Clock
 
 
-def batch(event: Mapping[str, Any], deps: Scoring) -> dict[str, Any]:
+def batch(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     """Score ``{"input": "batch/<name>.csv", "reasons": false}``; the events of S3 and EventBridge about a new object will do, too.
 
     ``"model": {"version": ..., "sha256": ...}`` names another model than the champion: that of the job which the object is a shard of.
@@ -75,7 +75,7 @@ def _job(key: str, etag: str, version: str, reasons: bool) -> str:
     return hashlib.sha256(encode(named)).hexdigest()[:16]
 
 
-def _model(event: Mapping[str, Any], deps: Scoring) -> Model:
+def _model(event: Mapping[str, Any], deps: BatchDeps) -> Model:
     """Raises InvalidEvent, UnknownVersion, NoChampion, ModelUnusable, StoreUnavailable."""
     named = event.get("model")
     if named is None:
@@ -87,10 +87,10 @@ def _model(event: Mapping[str, Any], deps: Scoring) -> Model:
     return load_verified(deps.store, named["version"], artifact_key(named["version"], MODEL), named["sha256"])
 
 
-def _run(info: ObjectInfo, model: Model, reasons: bool, output: str, deps: Scoring) -> dict[str, Any]:
+def _run(info: ObjectInfo, model: Model, reasons: bool, output: str, deps: BatchDeps) -> dict[str, Any]:
     job = _job(info.key, info.etag, model.version, reasons)
     started, store = deps.clock(), deps.store
-    data = _Digested(store.stream(info.key))
+    data = HashingReader(store.stream(info.key))
     text = info.key.endswith(".csv")
     # A table may have columns of its own; an object of JSON is held to what the API takes, where an unknown name is a misspelling.
     scorer = Scorer(
@@ -172,13 +172,13 @@ def _chunks(key: str, data: Iterable[bytes], contract: Contract) -> Iterator[Chu
 
         return parquet_chunks(data)
     # Ids and measures: hardly two rows have the same.
-    differing = {one.name for one in contract.features if one.kind == "numeric"}
+    high_cardinality = {one.name for one in contract.features if one.kind == "numeric"}
     if contract.id_column is not None:
-        differing.add(contract.id_column)
-    return (csv_chunks if key.endswith(".csv") else json_chunks)(data, differing=differing)
+        high_cardinality.add(contract.id_column)
+    return (csv_chunks if key.endswith(".csv") else json_chunks)(data, high_cardinality=high_cardinality)
 
 
-class _Digested:
+class HashingReader:
     """``pieces``, with the sha256 and the size in bytes of what has passed."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from stillgood.domain.contract.contract import Checked, Contract, Feature
+from stillgood.domain.contract.contract import CheckedRow, Contract, Feature
 from stillgood.domain.contract.frame import NULL, UNSEEN, Column, Frame
 from stillgood.steps.batch.readers.lines import MISSING, Chunk
-from stillgood.steps.batch.readers.text_columns import Coded, Packed
+from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
 
 MAX_REMEMBERED = 20_000  # values of one feature and type, so that memory stays flat
-_ODD = float("inf")  # no checked value is infinite
+_NEEDS_ROW_CHECK = float("inf")  # no checked value is infinite
 _NUMERALS = re.compile("[0-9.+-]*")
 
 type Floats = NDArray[np.float64]
@@ -29,11 +29,11 @@ type Memo = dict[object, float]
 
 @dataclass(frozen=True, slots=True)
 class CheckedChunk:
-    """``good[i]`` is the position in the chunk of row ``i`` of ``frame``; ``odd`` has the check of each row that was looked at singly."""
+    """``accepted[i]`` is the position in the chunk of row ``i`` of ``frame``; ``by_row`` has the check of each row that was looked at singly."""
 
     frame: Frame
-    good: list[int]
-    odd: dict[int, Checked]
+    accepted: list[int]
+    by_row: dict[int, CheckedRow]
 
 
 class ColumnCheck:
@@ -60,18 +60,18 @@ class ColumnCheck:
             suspect |= np.isinf(column)
         if self._extra == "refuse":
             suspect |= self._misspelt(chunk)
-        odd = {index: self.row(chunk, index) for index in np.flatnonzero(suspect).tolist()}
+        by_row = {index: self.row(chunk, index) for index in np.flatnonzero(suspect).tolist()}
         frame = Frame(self._contract, n, {one.name: _typed(one, read[one.name]) for one in features})
-        if not odd:
-            return CheckedChunk(frame, list(range(n)), odd)
-        mended = [index for index, row in odd.items() if not row.violations]
-        singly = Frame.from_values(self._contract, (odd[index].values for index in mended))
+        if not by_row:
+            return CheckedChunk(frame, list(range(n)), by_row)
+        mended = [index for index, row in by_row.items() if not row.violations]
+        singly = Frame.from_values(self._contract, (by_row[index].values for index in mended))
         for name, values in frame.columns.items():
             values[mended] = singly.columns[name]
-        good = np.delete(np.arange(n), [index for index, row in odd.items() if row.violations])
-        return CheckedChunk(frame.take(good), good.tolist(), odd)
+        accepted = np.delete(np.arange(n), [index for index, row in by_row.items() if row.violations])
+        return CheckedChunk(frame.take(accepted), accepted.tolist(), by_row)
 
-    def row(self, chunk: Chunk, index: int) -> Checked:
+    def row(self, chunk: Chunk, index: int) -> CheckedRow:
         """The contract's own word on one row."""
         return self._contract.check(chunk.row(index), text=self._text, extra=self._extra)
 
@@ -81,7 +81,7 @@ class ColumnCheck:
         if name is None:
             return [None] * len(rows)
         column = chunk.column(name)
-        if isinstance(column, Coded | Packed):
+        if isinstance(column, DictionaryColumn | StringBuffer):
             column = column.texts()
         given = column if len(rows) == len(column) else [column[index] for index in rows]
         if set(map(type, given)) == {str}:
@@ -99,9 +99,9 @@ class ColumnCheck:
 
     def _column(self, feature: Feature, raw: Sequence[object]) -> Floats:
         """float64[n]: the checked value, or a level's code; NaN for null, infinity for what the contract has to look at."""
-        if isinstance(raw, Coded):
+        if isinstance(raw, DictionaryColumn):
             return self._column(feature, raw.values)[raw.codes]
-        if isinstance(raw, Packed):
+        if isinstance(raw, StringBuffer):
             numbers = self._numbers(feature, raw, {str})
             return self._column(feature, raw.texts()) if numbers is None else numbers
         types = set(map(type, raw[:1] if self._text else raw))  # of CSV every cell is text, or none is there
@@ -115,11 +115,11 @@ class ColumnCheck:
             return np.fromiter([memos[type(value)][value] for value in raw], np.float64, len(raw))
         except (KeyError, TypeError):  # a value that was not met before; a list or an object, which has no hash
             if types == {str}:  # once for each
-                learnt = {value: self._learn(feature, value) for value in set(raw)}
+                learnt = {value: self._remember(feature, value) for value in set(raw)}
                 return np.fromiter(map(learnt.__getitem__, raw), np.float64, len(raw))
-            return np.fromiter([self._learn(feature, value) for value in raw], np.float64, len(raw))
+            return np.fromiter([self._remember(feature, value) for value in raw], np.float64, len(raw))
 
-    def _learn(self, feature: Feature, value: object) -> float:
+    def _remember(self, feature: Feature, value: object) -> float:
         """Ask the contract about one value, and remember what it said."""
         # By type, because 1, 1.0 and True are one key to a dictionary and not to the contract.
         memo = self._memos[feature.name].setdefault(type(value), {})
@@ -127,10 +127,10 @@ class ColumnCheck:
             if (known := memo.get(value)) is not None:
                 return known
         except TypeError:
-            return _ODD
+            return _NEEDS_ROW_CHECK
         given = {} if value is MISSING else {feature.name: value}
         checked = self._alone[feature.name].check(given, text=self._text, extra="ignore")
-        result = _ODD
+        result = _NEEDS_ROW_CHECK
         if not checked.violations and not checked.repairs:
             result = self._coded(feature, checked.values[feature.name])
         if len(memo) >= MAX_REMEMBERED:
@@ -160,11 +160,11 @@ class ColumnCheck:
         if feature.nullable and feature.if_missing is None:
             # NaN of text is a blank; a typed column may hold NaN as well, which is not nothing.
             fine |= missing & (self._text or raw.count(None) == np.count_nonzero(missing))
-        return np.where(fine, values, _ODD)
+        return np.where(fine, values, _NEEDS_ROW_CHECK)
 
     def _floats(self, raw: Sequence[object], types: set[type]) -> Floats | None:
         """Raises ValueError, OverflowError."""
-        if isinstance(raw, Packed):
+        if isinstance(raw, StringBuffer):
             return _unpacked(raw)
         if self._text and types == {str}:
             return _parsed(raw)  # type: ignore[arg-type]  # str alone
@@ -173,7 +173,7 @@ class ColumnCheck:
         return None
 
 
-def _unpacked(raw: Packed) -> Floats | None:
+def _unpacked(raw: StringBuffer) -> Floats | None:
     """As ``_parsed``, without a text of its own for each number; None also for "+1", ".5" and such, which JSON has not."""
     if raw.data.tobytes().translate(None, b"0123456789.+-"):
         return None

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillgood.domain.errors import InvalidEvent, ObjectExists
-from stillgood.steps.batch.batch import FORMATS, OUTPUT_PREFIX, PREFIX, Scoring, output_of, read_summary
+from stillgood.steps.batch.batch import FORMATS, OUTPUT_PREFIX, PREFIX, BatchDeps, output_of, read_summary
 from stillgood.storage.codec import decode, encode
 from stillgood.storage.objects import checked_key
 
@@ -21,7 +21,7 @@ MAX_SHARDS, MAX_KEY_BYTES = 400, 200_000
 _MESSAGE = re.compile(r'"errorMessage":\s*("(?:[^"\\]|\\.)*")')
 
 
-def plan(event: Mapping[str, Any], deps: Scoring) -> dict[str, Any]:
+def plan(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     """Which objects ``{"prefix": "batch/input/2026-11/", "reasons": false}`` means: each CSV, JSON Lines or Parquet object is a shard.
 
     All of them are scored by the champion of this moment, whatever is promoted meanwhile. Writes ``plan.json`` under
@@ -72,7 +72,7 @@ def plan(event: Mapping[str, Any], deps: Scoring) -> dict[str, Any]:
     }
 
 
-def report(event: Mapping[str, Any], deps: Scoring) -> dict[str, Any]:
+def report(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     """Add up the job in ``{"folder": ..., "shards": [{"shard": 0}, {"shard": 1, "error": ..., "cause": ...}, ...]}``.
 
     A shard is done if its summary is there, whatever else was said of it; of one that is not, the error is told. Writes

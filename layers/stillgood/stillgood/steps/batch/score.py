@@ -55,11 +55,11 @@ class Scorer:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is rejected below
             logit = logits(self._model, checked.frame)
         finite = np.isfinite(logit)
-        broken = {index: row.violations for index, row in checked.odd.items() if row.violations}
+        broken = {index: row.violations for index, row in checked.by_row.items() if row.violations}
         for place in np.flatnonzero(~finite).tolist():
-            index = checked.good[place]
+            index = checked.accepted[place]
             broken[index] = score(self._model, self._check.row(chunk, index))[0].violations
-        predicted = [index for index in checked.good if index not in broken] if broken else checked.good
+        predicted = [index for index in checked.accepted if index not in broken] if broken else checked.accepted
         rejected = {
             one.number: _rejected(one.number, [Violation("", one.rule, None, one.message)], one.raw)
             for one in chunk.unreadable
@@ -72,7 +72,7 @@ class Scorer:
         totals.positive += int(np.count_nonzero(logit[finite] >= self._model.threshold_logit))
         totals.rules.update(one.rule for one in chunk.unreadable)
         totals.rules.update(self._name(one) for found in broken.values() for one in found)
-        totals.repaired.update(one.field for i, row in checked.odd.items() if i not in broken for one in row.repairs)
+        totals.repaired.update(one.field for i, row in checked.by_row.items() if i not in broken for one in row.repairs)
         lines = self._explained(chunk, predicted) if self._reasons else self._plain(chunk, predicted, logit[finite])
         return lines, b"".join(rejected[number] for number in sorted(rejected))
 

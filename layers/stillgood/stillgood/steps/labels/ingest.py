@@ -1,4 +1,4 @@
-"""labels: take ground truth in, from POST /labels or from uploaded files. Joining it with predictions is monitor's (``outcomes.py``)."""
+"""labels: ingest_labels ground truth in, from POST /labels or from uploaded files. Joining it with predictions is monitor's (``outcomes.py``)."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ _LISTED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class IngestedLabels:
     """Counts of one batch; ``new`` is False when the very same batch was taken in before."""
 
     accepted: int
@@ -29,11 +29,11 @@ class Taken:
         return {"accepted": self.accepted, "refused": len(self.refused)}
 
 
-def take(store: ObjectStore, rows: Sequence[Mapping[str, Any]], target: Target) -> Taken:
+def ingest_labels(store: ObjectStore, rows: Sequence[Mapping[str, Any]], target: Target) -> IngestedLabels:
     """Keep the labels that can be used, quarantine the others. Idempotent. Raises StoreUnavailable, and then nothing is lost on a retry."""
     accepted, refused = read_labels(rows, target)
     quarantine(store, refused)
-    return Taken(len(accepted), tuple(refused), append(store, accepted))
+    return IngestedLabels(len(accepted), tuple(refused), append(store, accepted))
 
 
 def post_labels(body: bytes, store: ObjectStore, target: Target, *, max_rows: int, max_bytes: int) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def post_labels(body: bytes, store: ObjectStore, target: Target, *, max_rows: in
     Raises MalformedRequest, RequestTooLarge, StoreUnavailable (send it again), and InvalidRows when no label at all can be used.
     """
     rows, _ = parse_rows(body, max_rows=max_rows, max_bytes=max_bytes)
-    taken = take(store, rows, target)
+    taken = ingest_labels(store, rows, target)
     listed = [
         {"row": one.row, "field": one.field, "rule": "label", "value": one.raw.get(one.field), "message": one.message}
         for one in taken.refused[:_LISTED]
@@ -52,12 +52,12 @@ def post_labels(body: bytes, store: ObjectStore, target: Target, *, max_rows: in
     return {**taken.counts(), "duplicate": bool(taken.accepted) and not taken.new, "violations": listed}
 
 
-def take_incoming(store: ObjectStore, target: Target, clock: Clock) -> dict[str, int]:
+def ingest_label_files(store: ObjectStore, target: Target, clock: Clock) -> dict[str, int]:
     """Take in every new file under ``labels/incoming/`` (.csv with a header, or .jsonl). Returns counts."""
     totals = {"files": 0, "accepted": 0, "refused": 0}
     for info in incoming(store):
         rows, broken = _rows(info.key, store.get(info.key).data)
-        taken = take(store, rows, target)
+        taken = ingest_labels(store, rows, target)
         quarantine(store, broken)
         counts = {"accepted": taken.accepted, "refused": len(taken.refused) + len(broken)}
         mark_taken(store, info, counts, clock())

@@ -1,6 +1,6 @@
 """quarantine: what was refused, found again, mended by a person, and taken in once.
 
-Training rows lie under ``quarantine/train/``, labels under ``quarantine/labels/``. A person mends them in a spreadsheet, which runs cells
+TrainDeps rows lie under ``quarantine/train/``, labels under ``quarantine/labels/``. A person mends them in a spreadsheet, which runs cells
 that begin with ``=``, ``+``, ``-`` or ``@``: such texts get an apostrophe before them, which is taken off again on the way back.
 """
 
@@ -55,10 +55,10 @@ def export(store: ObjectStore, key: str) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row.get("raw") or {}))
     text = io.StringIO(newline="")
     table = csv.writer(text)
-    table.writerow([*map(guarded, names), REASON])
+    table.writerow([*map(escape_formula, names), REASON])
     for row in rows:
         if raw := row.get("raw"):
-            table.writerow([*(guarded(_text(raw.get(name))) for name in names), guarded(_why(row))])
+            table.writerow([*(escape_formula(_text(raw.get(name))) for name in names), escape_formula(_why(row))])
     return text.getvalue()
 
 
@@ -91,17 +91,17 @@ def reingest(store: ObjectStore, data: bytes, contract: Contract, today: date) -
         return None
 
 
-def guarded(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """``cell`` as a spreadsheet may show it without running it. Numbers stay numbers.
 
-    >>> guarded("=1+1"), guarded("-1.5"), guarded("C-1"), unguarded(guarded("'=1"))
+    >>> escape_formula("=1+1"), escape_formula("-1.5"), escape_formula("C-1"), unescape_formula(escape_formula("'=1"))
     ("'=1+1", '-1.5', 'C-1', "'=1")
     """
     return "'" + cell if _RUNS.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
-def unguarded(cell: str) -> str:
-    """What ``guarded`` was given."""
+def unescape_formula(cell: str) -> str:
+    """What ``escape_formula`` was given."""
     return cell[1:] if cell.startswith("'") and _RUNS.match(cell) else cell
 
 
@@ -110,11 +110,11 @@ def _mended(data: bytes) -> tuple[list[str], list[dict[str, str | None]]]:
         header, *body = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
     except (UnicodeDecodeError, csv.Error, ValueError) as error:
         raise MalformedRequest(f"The file is not CSV with a header, in UTF-8: {str(error)[:200]}.") from None
-    header = [unguarded(name.strip()) for name in header]
+    header = [unescape_formula(name.strip()) for name in header]
     names = [name for name in header if name != REASON]
     if len(set(header)) != len(header) or any(len(cells) not in (0, len(header)) for cells in body):
         raise MalformedRequest("Some rows do not fit the header, or the header names a column twice.")
-    rows = [dict(zip(header, map(unguarded, cells), strict=True)) for cells in body if cells]
+    rows = [dict(zip(header, map(unescape_formula, cells), strict=True)) for cells in body if cells]
     return names, [{name: row[name] or None for name in names} for row in rows]
 
 

@@ -23,7 +23,7 @@ from stillgood.storage.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class WindowInputs:
     """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and it was busy enough."""
 
     pointer: Pointer
@@ -69,13 +69,13 @@ class Material:
         return replace(evidence, estimated=estimate_performance(seen.scores))
 
 
-def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: datetime) -> Material:
+def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: datetime) -> WindowInputs:
     """Read what ``window`` is judged by. ``settled``: captures made before it have arrived. Raises ModelUnusable, StoreUnavailable."""
     model = load_model(store, pointer)
     contract = model.contract
     reference = read_reference(store, pointer)
     profile = profile_window(store, contract, reference, window, settled=settled)
-    return Material(
+    return WindowInputs(
         pointer=pointer,
         contract=contract,
         reference=reference,

@@ -16,7 +16,7 @@ from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
 from stillgood.domain.policy.policies import advance
 from stillgood.domain.policy.report import build_report
 from stillgood.domain.policy.state import FORMAT, MonitorState
-from stillgood.steps.monitor.gather import Material, gather
+from stillgood.steps.monitor.gather import WindowInputs, gather
 from stillgood.steps.monitor.outcomes import take_labels
 from stillgood.steps.ports import Clock, Invoker
 from stillgood.storage.objects import ObjectStore
@@ -39,7 +39,7 @@ _CLOCK_SKEW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Monitoring:
+class MonitorDeps:
     """What monitor works with. ``settle_seconds``: how long after a window's end its captures may still arrive."""
 
     store: ObjectStore
@@ -51,7 +51,7 @@ class Monitoring:
     settle_seconds: float = 60.0
 
 
-def monitor(event: Mapping[str, Any], deps: Monitoring) -> dict[str, Any]:
+def monitor(event: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
     """Judge the window that ends at ``{"scheduled_time": "2026-11-24T00:00:00Z"}``, once however often the event arrives.
 
     Returns the decision with its reasons and the report's key. A duplicate gets the stored report, and its effect is asked
@@ -88,7 +88,7 @@ def _request_id(window: Window) -> str:
     return f"monitor:{window.id}"
 
 
-def _window(event: Mapping[str, Any], deps: Monitoring) -> Window:
+def _window(event: Mapping[str, Any], deps: MonitorDeps) -> Window:
     window = _ending(event, deps.window_hours)
     if window.end > deps.clock() + _CLOCK_SKEW:
         raise InvalidEvent(f"The window ends at {iso(window.end)}, which is still to come; send the event then.")
@@ -102,7 +102,7 @@ def _ending(event: Mapping[str, Any], hours: float) -> Window:
     return Window.ending(utc(given), hours)
 
 
-def _decide(material: Material, deps: Monitoring) -> tuple[dict[str, Any], bool]:
+def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], bool]:
     """The report that stands for the window, and whether somebody else decided it."""
     for _ in range(_ROUNDS):
         raw, etag = read_state(deps.store)
@@ -126,7 +126,7 @@ def _decide(material: Material, deps: Monitoring) -> tuple[dict[str, Any], bool]
     raise StoreUnavailable(f"Other monitors were faster {_ROUNDS} times in a row; try again later.")
 
 
-def _finish(report: Mapping[str, Any], deps: Monitoring) -> dict[str, Any]:
+def _finish(report: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
     """Ask for the report's effect, then write it, unless that was done before; returns the report that stands."""
     window = Window.from_id(report["window"]["id"])
     if (standing := read_report(deps.store, window)) is not None:
@@ -135,7 +135,7 @@ def _finish(report: Mapping[str, Any], deps: Monitoring) -> dict[str, Any]:
     return write_report(deps.store, window, report)
 
 
-def _invoke(report: Mapping[str, Any], deps: Monitoring) -> None:
+def _invoke(report: Mapping[str, Any], deps: MonitorDeps) -> None:
     if effect := report["effect"]:
         deps.invoker.invoke(effect["step"], effect["event"])
 
@@ -157,7 +157,7 @@ def _effect(window: Window, decision: PolicyDecision) -> dict[str, Any] | None:
 
 
 def _report(
-    material: Material, evidence: Evidence, decision: PolicyDecision, state: MonitorState, deps: Monitoring
+    material: WindowInputs, evidence: Evidence, decision: PolicyDecision, state: MonitorState, deps: MonitorDeps
 ) -> dict[str, Any]:
     window, pointer = material.window, material.pointer
     return build_report(

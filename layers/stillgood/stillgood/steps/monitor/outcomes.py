@@ -26,8 +26,8 @@ from stillgood.domain.model.evaluation import Metrics
 from stillgood.domain.model.vectorised import logits
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.domain.statistics.delong import paired_delong
-from stillgood.domain.statistics.intervals import Estimate, upper_tail
-from stillgood.steps.labels.ingest import take_incoming
+from stillgood.domain.statistics.intervals import Estimate, normal_sf
+from stillgood.steps.labels.ingest import ingest_label_files
 from stillgood.steps.ports import Clock
 from stillgood.storage.champion import load_model
 from stillgood.storage.labels import ledger, read_batch
@@ -86,8 +86,8 @@ class Outcomes:
 def take_labels(store: ObjectStore, pointer: Pointer, clock: Clock) -> dict[str, int]:
     """Take uploaded label files in, then write training rows for what has matured. Both are idempotent."""
     contract = load_model(store, pointer).contract
-    taken = take_incoming(store, contract.target, clock)
-    return taken | learn(store, contract, clock())
+    taken = ingest_label_files(store, contract.target, clock)
+    return taken | write_training_rows(store, contract, clock())
 
 
 def outcomes(store: ObjectStore, contract: Contract, pointer: Pointer, window: Window) -> Outcomes:
@@ -222,14 +222,14 @@ def _biased(labelled: list[Predicted], unlabelled: list[Predicted]) -> bool:
     one, other = np.array([row.decision for row in labelled]), np.array([row.decision for row in unlabelled])
     pooled = (one.sum() + other.sum()) / (len(one) + len(other))
     error = float(np.sqrt(pooled * (1 - pooled) * (1 / len(one) + 1 / len(other))))
-    if error > 0 and 2 * upper_tail(abs(float(one.mean() - other.mean())) / error) < BIAS_P:
+    if error > 0 and 2 * normal_sf(abs(float(one.mean() - other.mean())) / error) < BIAS_P:
         return True
     score, rest = np.array([row.score for row in labelled]), np.array([row.score for row in unlabelled])
     error = float(np.sqrt(score.var() / len(score) + rest.var() / len(rest)))
-    return error > 0 and 2 * upper_tail(abs(float(score.mean() - rest.mean())) / error) < BIAS_P
+    return error > 0 and 2 * normal_sf(abs(float(score.mean() - rest.mean())) / error) < BIAS_P
 
 
-def learn(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, int]:
+def write_training_rows(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, int]:
     """Write training rows for every matured prediction whose label came in by now and that has none yet. Returns counts.
 
     Looks back over ``LATE_DAYS`` whole days before maturity. A feature that is personal data was not captured; a contract that

@@ -7,9 +7,9 @@ from stillgood.domain.errors import ModelUnusable, UnknownVersion
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.slices import segments
 from stillgood.domain.model.vectorised import logits, probabilities
-from stillgood.domain.promotion.comparison import Scored
+from stillgood.domain.promotion.comparison import HoldoutScores
 from stillgood.domain.promotion.decision import Pointer
-from stillgood.domain.promotion.gate import Case
+from stillgood.domain.promotion.gate import GateInputs
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, artifact_key, read_artifact
 from stillgood.storage.champion import load_model, read_model
@@ -18,17 +18,17 @@ from stillgood.storage.objects import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class PromotionInputs:
     """Verified artifacts. ``champion`` is None when nothing serves."""
 
     candidate: Model
     champion: Model | None
     holdout: Holdout
 
-    def case(self, attempts: int) -> Case:
+    def case(self, attempts: int) -> GateInputs:
         """Both models' scores of the holdout, for the gate."""
         contract = self.candidate.contract
-        return Case(
+        return GateInputs(
             candidate=_scored(self.candidate, self.holdout.frame),
             champion=None if self.champion is None else _scored(self.champion, self.holdout.frame),
             y=self.holdout.target,
@@ -39,7 +39,9 @@ class Material:
         )
 
 
-def gather(store: ObjectStore, version: str, champion: Pointer | None, inputs: dict[str, dict[str, str]]) -> Material:
+def gather(
+    store: ObjectStore, version: str, champion: Pointer | None, inputs: dict[str, dict[str, str]]
+) -> PromotionInputs:
     """Read and verify; every object that was read goes into ``inputs`` with its sha256, also when a later one fails.
 
     Raises UnknownVersion when there is no such version, ModelUnusable, StoreUnavailable.
@@ -65,7 +67,7 @@ def gather(store: ObjectStore, version: str, champion: Pointer | None, inputs: d
     if champion is not None:
         serving = load_model(store, champion)
         inputs["champion"] = {"key": champion.model_key, "sha256": champion.model_sha256}
-    return Material(candidate, serving, holdout)
+    return PromotionInputs(candidate, serving, holdout)
 
 
 def _read(store: ObjectStore, version: str, name: str, role: str, inputs: dict[str, dict[str, str]]) -> bytes:
@@ -77,7 +79,7 @@ def _read(store: ObjectStore, version: str, name: str, role: str, inputs: dict[s
     return data
 
 
-def _scored(model: Model, frame: Frame) -> Scored:
+def _scored(model: Model, frame: Frame) -> HoldoutScores:
     """Scores by a model whose contract may be older than the frame's: terms look levels up by name."""
     given = {feature.name: feature.kind == "categorical" for feature in frame.contract.features}
     for feature in model.contract.features:
@@ -87,4 +89,4 @@ def _scored(model: Model, frame: Frame) -> Scored:
                 f"{model.version} reads {feature.name!r} as {feature.kind}, which the candidate's holdout does not hold; the contracts are too far apart to compare."
             )
     values = logits(model, frame)
-    return Scored(model.version, values, probabilities(model, values), model.threshold_logit)
+    return HoldoutScores(model.version, values, probabilities(model, values), model.threshold_logit)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from stillgood.domain.errors import InvalidEvent, StillgoodError, StoreUnavailable, UnknownVersion
-from stillgood.domain.promotion.decision import Decision, Draft, Release
+from stillgood.domain.promotion.decision import Decision, Proposal, Release
 from stillgood.domain.promotion.gate import GateDecision, decide, refusal
 from stillgood.steps.ports import Clock
-from stillgood.steps.promote.gather import Material, gather
+from stillgood.steps.promote.gather import PromotionInputs, gather
 from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, checked_version
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.registry import Head, Registry
+from stillgood.storage.registry import LogHead, Registry
 from stillgood.storage.windows import iso
 
 # Attempts on one holdout are neighbours in the log; this bounds what a long log costs a promotion.
@@ -20,15 +20,15 @@ _LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Deciding:
-    """What promote and rollback work with. ``gate`` is "seed" or "guarded"."""
+class PromoteDeps:
+    """What promote and rollback work with. ``gate`` is "simple" or "guarded"."""
 
     store: ObjectStore
     clock: Clock
     gate: str = "guarded"
 
 
-def promote(event: Mapping[str, Any], deps: Deciding) -> dict[str, Any]:
+def promote(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """Judge ``{"action": "promote", "candidate": "<version>", "request_id": "..."}``, once per request id.
 
     Returns ``outcome``. A refusal is a result; a duplicate gets the first answer. Raises InvalidEvent, UnknownVersion,
@@ -43,10 +43,10 @@ def promote(event: Mapping[str, Any], deps: Deciding) -> dict[str, Any]:
 
 
 def _draft(
-    version: str, request_id: str, asked: Mapping[str, Any], deps: Deciding, registry: Registry, head: Head
-) -> Draft:
+    version: str, request_id: str, asked: Mapping[str, Any], deps: PromoteDeps, registry: Registry, head: LogHead
+) -> Proposal:
     inputs: dict[str, dict[str, str]] = {}
-    material: Material | None = None
+    material: PromotionInputs | None = None
     try:
         material = gather(deps.store, version, head.pointer, inputs)
         verdict = decide(deps.gate, material.case(_attempts(registry, head, inputs["holdout"]["sha256"])))
@@ -58,7 +58,7 @@ def _draft(
         verdict = refusal(
             deps.gate, f"The candidate cannot be judged: {error.detail}", "Artifacts that can be read and verified."
         )
-    return Draft(
+    return Proposal(
         at=iso(deps.clock()),
         action="promote" if verdict.promote else "refuse",
         request_id=request_id,
@@ -75,7 +75,7 @@ def _figures(verdict: GateDecision) -> dict[str, Any]:
 
 
 def _release(
-    version: str, material: Material, verdict: GateDecision, inputs: Mapping[str, Mapping[str, str]]
+    version: str, material: PromotionInputs, verdict: GateDecision, inputs: Mapping[str, Mapping[str, str]]
 ) -> Release:
     return Release(
         version=version,
@@ -87,7 +87,7 @@ def _release(
     )
 
 
-def _attempts(registry: Registry, head: Head, holdout_sha256: str) -> int:
+def _attempts(registry: Registry, head: LogHead, holdout_sha256: str) -> int:
     """Earlier decisions that compared a candidate on the same holdout rows."""
     return sum(
         "champion" in earlier.figures and earlier.inputs.get("holdout", {}).get("sha256") == holdout_sha256

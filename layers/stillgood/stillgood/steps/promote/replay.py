@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from stillgood.domain.errors import StillgoodError
-from stillgood.domain.formats import in_current_words
+from stillgood.domain.formats import FORMER_RULES, in_current_words
 from stillgood.domain.promotion.decision import Decision
-from stillgood.steps.promote.promote import Deciding, promote
+from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.audit import check_inputs
 from stillgood.storage.codec import decode_any, encode
-from stillgood.storage.objects import MemoryObjectStore, ObjectInfo, ObjectStore, Stored
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectInfo, ObjectStore, Stored
 from stillgood.storage.records import DECISIONS_PREFIX, POINTER_KEY, decision_key, read_decision, request_key
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import utc
@@ -86,7 +87,8 @@ def _again(store: ObjectStore, past: _Past, n: int, record: bytes) -> Replayed:
 def _decide(decision: Decision, past: _Past) -> None:
     """Ask what was asked then, at the time it was asked."""
     asked = decision.figures["asked"]
-    deps = Deciding(past, lambda: utc(decision.at), str(decision.figures.get("gate", "guarded")))
+    gate = str(decision.figures.get("gate", "guarded"))
+    deps = PromoteDeps(past, lambda: utc(decision.at), FORMER_RULES.get(gate, gate))
     if asked["action"] == "promote":
         promote({"action": "promote", "candidate": asked["version"], "request_id": decision.request_id}, deps)
     elif asked["action"] == "rollback":

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from stillgood.domain.errors import ModelUnusable
-from stillgood.domain.promotion.decision import Draft, Release
-from stillgood.steps.promote.promote import Deciding, outcome, text
+from stillgood.domain.promotion.decision import Proposal, Release
+from stillgood.steps.promote.promote import PromoteDeps, outcome, text
 from stillgood.storage.artifacts import checked_version
 from stillgood.storage.champion import load_model
-from stillgood.storage.registry import Head, Registry
+from stillgood.storage.registry import LogHead, Registry
 from stillgood.storage.windows import iso
 
 
-def roll_back(event: Mapping[str, Any], deps: Deciding) -> dict[str, Any]:
+def roll_back(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """Do ``{"action": "rollback", "request_id": "...", "to": "<version>" | null, "reason": "..."}``, once per request id.
 
     ``to`` null means the champion before this one. Only a version that served before can be rolled back to: anything
@@ -28,8 +28,14 @@ def roll_back(event: Mapping[str, Any], deps: Deciding) -> dict[str, Any]:
 
 
 def _draft(
-    to: str | None, why: str, request_id: str, asked: Mapping[str, Any], deps: Deciding, registry: Registry, head: Head
-) -> Draft:
+    to: str | None,
+    why: str,
+    request_id: str,
+    asked: Mapping[str, Any],
+    deps: PromoteDeps,
+    registry: Registry,
+    head: LogHead,
+) -> Proposal:
     serving = head.pointer.version if head.pointer else None
     target, problem = _target(to, registry, head)
     if target is not None:
@@ -41,7 +47,7 @@ def _draft(
     done = (
         f"Rolled back from {serving} to {target.version}; its artifact is the one that served." if target else problem
     )
-    return Draft(
+    return Proposal(
         at=iso(deps.clock()),
         action="rollback" if target else "refuse",
         request_id=request_id,
@@ -53,7 +59,7 @@ def _draft(
     )
 
 
-def _target(to: str | None, registry: Registry, head: Head) -> tuple[Release | None, str]:
+def _target(to: str | None, registry: Registry, head: LogHead) -> tuple[Release | None, str]:
     """The release to go back to, or None and why there is none."""
     if head.pointer is None:
         return None, "Refused, because nothing was promoted yet: there is no champion to roll back from."

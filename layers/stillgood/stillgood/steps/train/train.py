@@ -41,11 +41,11 @@ QUARANTINE_PREFIX = "quarantine/train/"
 # A row dated later than this after now is a mistake.
 CLOCKS_DIFFER = timedelta(days=1)
 NOTHING_NEW = "nothing new to learn from: this version has learnt from these very rows"
-_ANSWERED = ("result", "why", "version", "request_id", "figures", "rows", "quarantine", "tracking")
+RESPONSE_FIELDS = ("result", "why", "version", "request_id", "figures", "rows", "quarantine", "tracking")
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainDeps:
     """What train works with."""
 
     store: ObjectStore
@@ -55,7 +55,7 @@ class Training:
     seed: int = 0
 
 
-def train(event: Mapping[str, Any], deps: Training) -> dict[str, Any]:
+def train(event: Mapping[str, Any], deps: TrainDeps) -> dict[str, Any]:
     """Handle ``{"request_id": "...", "reason": "...", "window": ..., "action": "train"}``, once per request id, however often it arrives.
 
     ``action`` may be left out, or be "recalibrate".
@@ -80,17 +80,17 @@ def train(event: Mapping[str, Any], deps: Training) -> dict[str, Any]:
             "window": event.get("window"),
             "at": iso(deps.clock()),
             "action": action,
-            **_learn(deps, f"{QUARANTINE_PREFIX}{name}/refused.jsonl", action),
+            **_fit_and_publish(deps, f"{QUARANTINE_PREFIX}{name}/refused.jsonl", action),
         }
         try:
             deps.store.create(done_key, encode(done))
         except ObjectExists:  # a duplicate was faster; its answer stands
             done = _done(deps.store, done_key) or done
     deps.invoker.invoke("promote", {"action": "promote", "candidate": done["version"], "request_id": request_id})
-    return {"step": "train", "duplicate": not new} | {name: done.get(name) for name in _ANSWERED}
+    return {"step": "train", "duplicate": not new} | {name: done.get(name) for name in RESPONSE_FIELDS}
 
 
-def _learn(deps: Training, quarantine_key: str, action: str) -> dict[str, Any]:
+def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[str, Any]:
     """Ingest, fit and publish; rows and contract that were learnt from before give the version of before."""
     contract = read_contract(deps.store)
     ingested = ingest(contract, _labelled(deps.store), latest=deps.clock() + CLOCKS_DIFFER)

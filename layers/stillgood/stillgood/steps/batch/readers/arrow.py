@@ -7,16 +7,18 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 from pyarrow import csv
 
-from stillgood.steps.batch.readers.text_columns import Coded, Packed
+from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
 
 _PLAIN = csv.ParseOptions(quote_char=False, escape_char=False, ignore_empty_lines=False)
 _CODED, _PACKED = pa.dictionary(pa.int32(), pa.string()), pa.string()
 
 
-def columns(data: bytes, names: Sequence[str], differing: Collection[str]) -> dict[str, Coded | Packed] | None:
+def columns(
+    data: bytes, names: Sequence[str], high_cardinality: Collection[str]
+) -> dict[str, DictionaryColumn | StringBuffer] | None:
     """The cells of ``data``, whole lines of UTF-8 without quotes, by column and as they stand; None if a line has more or fewer cells.
 
-    ``differing`` names columns in which hardly a text stands twice, so that it would be in vain to look for the different ones.
+    ``high_cardinality`` names columns in which hardly a text stands twice, so that it would be in vain to look for the different ones.
     """
     try:
         table = csv.read_csv(
@@ -24,7 +26,7 @@ def columns(data: bytes, names: Sequence[str], differing: Collection[str]) -> di
             csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
             _PLAIN,
             csv.ConvertOptions(
-                column_types={name: _PACKED if name in differing else _CODED for name in names},
+                column_types={name: _PACKED if name in high_cardinality else _CODED for name in names},
                 strings_can_be_null=False,
             ),
         )
@@ -33,9 +35,11 @@ def columns(data: bytes, names: Sequence[str], differing: Collection[str]) -> di
     return {name: _column(column.combine_chunks()) for name, column in zip(names, table.columns, strict=True)}
 
 
-def _column(column: Any) -> Coded | Packed:
+def _column(column: Any) -> DictionaryColumn | StringBuffer:
     # The buffers, since Array.to_numpy() would look for pandas first, and import it.
     if column.type == _PACKED:
         _, starts, data = column.buffers()
-        return Packed(np.frombuffer(data or b"", np.uint8), np.frombuffer(starts, np.int32, len(column) + 1))
-    return Coded(column.dictionary.to_pylist(), np.frombuffer(column.indices.buffers()[1], np.int32, len(column)))
+        return StringBuffer(np.frombuffer(data or b"", np.uint8), np.frombuffer(starts, np.int32, len(column) + 1))
+    return DictionaryColumn(
+        column.dictionary.to_pylist(), np.frombuffer(column.indices.buffers()[1], np.int32, len(column))
+    )

@@ -9,25 +9,25 @@ import numpy as np
 
 from stillgood.domain.errors import InvalidEvent, MalformedRequest
 from stillgood.steps.batch.readers.lines import CHUNK_ROWS, Chunk, Lines, Unreadable
-from stillgood.steps.batch.readers.text_columns import Coded, Packed
+from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
 
 # What the csv module may take for more than a character of a cell.
 _ODD = (b'"', b"\r", b"\0")
 
 
 def csv_chunks(
-    data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS, differing: Collection[str] = frozenset()
+    data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS, high_cardinality: Collection[str] = frozenset()
 ) -> Iterator[Chunk]:
     """Chunks of a CSV with a header: comma-separated, quoted as in RFC 4180, UTF-8 with or without a byte order mark.
 
     Blank lines are not rows. A quote that is never closed costs its own line only: the lines it swallowed are read again.
-    ``differing``: columns in which hardly a value stands twice. Raises InvalidEvent when the header cannot be used.
+    ``high_cardinality``: columns in which hardly a value stands twice. Raises InvalidEvent when the header cannot be used.
     """
     lines, number = Lines(_first_line_apart(data)), 0
     reader = csv.reader(lines, strict=True)
     header = _header(lines, reader)
     while True:
-        if (columns := _block(lines, header, differing)) is not None:
+        if (columns := _block(lines, header, high_cardinality)) is not None:
             rows = len(columns[header[0]])
             yield Chunk(list(range(number + 1, number + 1 + rows)), columns=columns)
             number += rows
@@ -74,7 +74,9 @@ def _header(lines: Lines, reader: Iterator[list[str]]) -> list[str]:
     return header
 
 
-def _block(lines: Lines, header: Sequence[str], differing: Collection[str]) -> dict[str, Coded | Packed] | None:
+def _block(
+    lines: Lines, header: Sequence[str], high_cardinality: Collection[str]
+) -> dict[str, DictionaryColumn | StringBuffer] | None:
     """The next block of lines by column, if nothing in it could be read in two ways; otherwise none, and its lines one by one.
 
     Without quotes, blank lines and stray ends of lines a CSV is its text between commas, and Arrow reads it ten times as fast as the csv module.
@@ -91,7 +93,7 @@ def _block(lines: Lines, header: Sequence[str], differing: Collection[str]) -> d
     ):
         from stillgood.steps.batch.readers.arrow import columns  # an import that small inputs need not wait for
 
-        if (read := columns(plain, header, differing)) is not None:
+        if (read := columns(plain, header, high_cardinality)) is not None:
             return read
     if block:
         lines.hand_out_lines_of(block)

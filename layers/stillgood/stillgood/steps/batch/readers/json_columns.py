@@ -12,13 +12,13 @@ import numpy as np
 import orjson
 
 from stillgood.steps.batch.readers.lines import MAX_LINE
-from stillgood.steps.batch.readers.text_columns import Coded, Packed
+from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
 
-type Values = Coded | list[Any]
+type Values = DictionaryColumn | list[Any]
 
 
-def columns(block: bytes, differing: Collection[str]) -> dict[str, Values] | None:
-    """The values of whole lines by column, as they are read one by one; None if the cells do not tell. ``differing`` as for Arrow."""
+def columns(block: bytes, high_cardinality: Collection[str]) -> dict[str, Values] | None:
+    """The values of whole lines by column, as they are read one by one; None if the cells do not tell. ``high_cardinality`` as for Arrow."""
     lines = block.replace(b"\r\n", b"\n") if b"\r" in block else block
     if b"\r" in lines or len(lines) > MAX_LINE:
         return None
@@ -26,12 +26,12 @@ def columns(block: bytes, differing: Collection[str]) -> dict[str, Values] | Non
         keys = _keys(lines.partition(b"\n")[0])
         from stillgood.steps.batch.readers import arrow as arrow_csv  # an import that small inputs need not wait for
 
-        if (cells := arrow_csv.columns(lines, list(keys), differing)) is None:
+        if (cells := arrow_csv.columns(lines, list(keys), high_cardinality)) is None:
             return None
         first, last = next(iter(keys)), next(reversed(keys))
         return {
             name: _unpacked(column, keys[name], "}" if name == last else "")
-            if isinstance(column, Packed)
+            if isinstance(column, StringBuffer)
             else _decoded(column, name, "" if name == first else "{", "" if name == last else "}")
             for name, column in cells.items()
         }
@@ -58,16 +58,16 @@ def _name(key: bytes) -> str:
     return name
 
 
-def _decoded(column: Coded, name: str, before: str, after: str) -> Coded:
+def _decoded(column: DictionaryColumn, name: str, before: str, after: str) -> DictionaryColumn:
     """Raises ValueError."""
     # No cell has a comma: an array of as many objects as cells has one of each.
     objects = orjson.loads(f"[{before}{f'{after},{before}'.join(column.values)}{after}]")
     if len(objects) != len(column.values) or any(list(one) != [name] for one in objects):
         raise ValueError("a cell is not one member of this name")
-    return Coded(_scalars([one[name] for one in objects]), column.codes)
+    return DictionaryColumn(_scalars([one[name] for one in objects]), column.codes)
 
 
-def _unpacked(column: Packed, key: bytes, after: str) -> list[Any]:
+def _unpacked(column: StringBuffer, key: bytes, after: str) -> list[Any]:
     """The values of cells that all begin with ``key`` and end with ``after``. Raises ValueError."""
     text = column.data.tobytes().replace(key, b",")
     # A cell has no comma: the i-th comma is the i-th cell's key, if that cell begins there, i keys having shrunk before it.

@@ -12,12 +12,12 @@ from stillgood.steps.batch.readers.lines import CHUNK_ROWS, Chunk, Lines, Unread
 
 
 def json_chunks(
-    data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS, differing: Collection[str] = frozenset()
+    data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS, high_cardinality: Collection[str] = frozenset()
 ) -> Iterator[Chunk]:
-    """Chunks of JSON Lines, one object a line. Blank lines are not rows. ``differing``: columns in which hardly a value stands twice."""
+    """Chunks of JSON Lines, one object a line. Blank lines are not rows. ``high_cardinality``: columns in which hardly a value stands twice."""
     lines, number = Lines(data), 0
     while True:
-        columns = _block(lines, differing)
+        columns = _block(lines, high_cardinality)
         if columns is None:
             most = min(chunk_rows, lines.left or chunk_rows)  # not into the next block, which may be plain
             columns = _plain(lines, most)
@@ -36,11 +36,11 @@ def _chunk(columns: Mapping[str, Sequence[object]], number: int) -> Chunk:
     return Chunk(list(range(number + 1, number + 1 + rows)), columns=columns)
 
 
-def _block(lines: Lines, differing: Collection[str]) -> Mapping[str, Sequence[object]] | None:
+def _block(lines: Lines, high_cardinality: Collection[str]) -> Mapping[str, Sequence[object]] | None:
     """The next block of lines by column, if nothing in it could be read in two ways; otherwise none, and its lines one by one."""
     if not (block := lines.block()):
         return None
-    if (columns := json_columns.columns(block, differing)) is None:
+    if (columns := json_columns.columns(block, high_cardinality)) is None:
         lines.hand_out_lines_of(block)
     return columns
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Coded(Sequence[str]):
+class DictionaryColumn(Sequence[str]):
     """A column of texts in which each different one is kept once: row ``i`` is ``values[codes[i]]``."""
 
     values: list[str]
@@ -29,7 +29,7 @@ class Coded(Sequence[str]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Packed(Sequence[str]):
+class StringBuffer(Sequence[str]):
     """A column of texts without commas, most of them different, end to end: row ``i`` is ``data[starts[i] : starts[i + 1]]``."""
 
     data: NDArray[np.uint8]

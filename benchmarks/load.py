@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from stillgood.domain.promotion.decision import Proposal, Release
-from stillgood.storage.artifacts import MODEL, artifact_key, publish
+from stillgood.storage.artifacts import publish
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import MODEL, artifact_key
 from stillgood.storage.registry import Registry
 
 from local import customers, datasets

@@ -19,8 +19,9 @@ import pytest
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
 from stillgood.domain.promotion.decision import Proposal, Release
-from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
+from stillgood.storage.artifacts import publish
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import MODEL, REFERENCE, artifact_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import Registry
 

@@ -9,8 +9,7 @@ from stillgood.domain.model.model import Model
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.predict import record
 from stillgood.storage.champion import read_model
-from stillgood.storage.records import POINTER_KEY
-from stillgood.storage.windows import capture_key
+from stillgood.storage.keys import POINTER_KEY, capture_key
 
 from benchmarks.speed.world import Bucket, champion, customers, fill
 

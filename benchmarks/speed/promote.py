@@ -13,9 +13,9 @@ import numpy as np
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.model.model import NumericTerm
 from stillgood.domain.promotion.holdout import Holdout
-from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, artifact_key
 from stillgood.storage.champion import read_model
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import HOLDOUT, METRICS, MODEL, artifact_key
 
 from benchmarks.speed.captured import pointer
 from benchmarks.speed.measure import Row, Usage, compare, in_turns, run

@@ -21,11 +21,12 @@ from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.steps.ports import Invoker
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
-from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, REFERENCE, publish
+from stillgood.storage.artifacts import publish
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import HOLDOUT, METRICS, MODEL, REFERENCE, capture_key
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.windows import capture_key, iso
+from stillgood.storage.windows import iso
 
 TODAY = datetime(2026, 11, 24, tzinfo=UTC)
 NOW = TODAY + timedelta(hours=1)

@@ -9,8 +9,8 @@ from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.codec import encode
+from stillgood.storage.keys import decision_key
 from stillgood.storage.memory import MemoryObjectStore
-from stillgood.storage.records import decision_key
 from stillgood.storage.registry import Registry
 
 from tests.faults import story

@@ -16,8 +16,7 @@ from stillgood.domain.errors import InvalidEvent, SettingsInvalid
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.storage.codec import encode, sha256
-from stillgood.storage.registry import POINTER_KEY
-from stillgood.storage.windows import capture_key
+from stillgood.storage.keys import POINTER_KEY, capture_key
 from stillgood.testing.fakes import FakeInvoker
 from stillgood.wiring import monitor as wiring
 

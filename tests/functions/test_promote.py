@@ -14,8 +14,9 @@ from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid, UnknownVersion
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.promotion.holdout import Holdout
-from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, publish
+from stillgood.storage.artifacts import publish
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import HOLDOUT, METRICS, MODEL
 from stillgood.wiring import promote as wiring
 
 ROOT = Path(__file__).parents[2]

@@ -15,10 +15,10 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import StoreUnavailable
 from stillgood.domain.model.model import Model
 from stillgood.domain.promotion.decision import Proposal, Release
-from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
+from stillgood.storage.artifacts import publish
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import MODEL, POINTER_KEY, REFERENCE, artifact_key
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.records import POINTER_KEY
 from stillgood.storage.registry import Registry
 
 EVENTS = Path(__file__).parents[2] / "events"

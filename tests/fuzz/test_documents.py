@@ -10,9 +10,10 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import ContractInvalid, ModelUnusable, StillgoodError
 from stillgood.domain.model.model import Model
 from stillgood.storage.codec import decode, decode_any, encode
+from stillgood.storage.keys import POINTER_KEY, decision_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import Stored
-from stillgood.storage.records import POINTER_KEY, decision_key, read_decision, read_pointer
+from stillgood.storage.records import read_decision, read_pointer
 
 
 @pytest.fixture

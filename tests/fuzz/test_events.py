@@ -13,11 +13,12 @@ import pytest
 from stillgood.api.gateway import LambdaHandler
 from stillgood.domain.errors import InvalidEvent, StillgoodError
 from stillgood.domain.policy.policies import POLICIES
-from stillgood.steps.batch.batch import OUTPUT_PREFIX, BatchDeps
+from stillgood.steps.batch.batch import BatchDeps
 from stillgood.steps.monitor.monitor import MonitorDeps
 from stillgood.steps.promote.promote import PromoteDeps
 from stillgood.steps.train.train import TrainDeps
 from stillgood.storage.champion import ChampionSource
+from stillgood.storage.keys import OUTPUT_PREFIX
 from stillgood.storage.memory import MemoryObjectStore
 
 ROOT = Path(__file__).parents[2]

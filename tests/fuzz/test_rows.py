@@ -23,7 +23,8 @@ from stillgood.steps.labels.ingest import ingest_label_files
 from stillgood.steps.monitor.captures import CaptureReader
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import encode
-from stillgood.storage.labels import INCOMING_PREFIX, ledger, read_batch
+from stillgood.storage.keys import INCOMING_PREFIX
+from stillgood.storage.labels import ledger, read_batch
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.training.ingest import DUPLICATE, ingest
 

@@ -10,8 +10,8 @@ from moto.server import ThreadedMotoServer
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.promotion.decision import Proposal, Release
-from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key
 from stillgood.storage.codec import sha256
+from stillgood.storage.keys import MODEL, REFERENCE, artifact_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
 

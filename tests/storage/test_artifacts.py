@@ -2,18 +2,8 @@
 
 import pytest
 from stillgood.domain.errors import ObjectExists, StoreUnavailable, UnknownVersion
-from stillgood.storage.artifacts import (
-    CARD,
-    HOLDOUT,
-    METRICS,
-    MODEL,
-    REFERENCE,
-    artifact_key,
-    checked_version,
-    is_whole,
-    publish,
-    read_artifact,
-)
+from stillgood.storage.artifacts import is_whole, publish, read_artifact
+from stillgood.storage.keys import CARD, HOLDOUT, METRICS, MODEL, REFERENCE, artifact_key, checked_version
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
 from stillgood.testing.faulty import Crashed, FaultyObjectStore

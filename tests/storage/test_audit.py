@@ -8,9 +8,9 @@ import pytest
 from stillgood.domain.promotion.decision import Proposal
 from stillgood.storage.audit import check_inputs, verify
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import POINTER_KEY, decision_key, request_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.records import POINTER_KEY, decision_key, request_key
 from stillgood.storage.registry import Registry
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 

@@ -14,12 +14,12 @@ from stillgood.domain.contract.contract import Contract, Feature, Target
 from stillgood.domain.errors import ModelUnusable, NoChampion, StillgoodError, StoreUnavailable
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.promotion.decision import Proposal, Release
-from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, publish
+from stillgood.storage.artifacts import publish
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import MODEL, POINTER_KEY, REFERENCE, artifact_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore, Stored
-from stillgood.storage.records import POINTER_KEY
 from stillgood.storage.registry import Registry
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -11,9 +11,10 @@ import pytest
 from stillgood.domain.errors import PreconditionFailed
 from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.audit import verify
+from stillgood.storage.keys import POINTER_KEY
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectInfo, ObjectStore, Stored
-from stillgood.storage.records import POINTER_KEY, read_pointer
+from stillgood.storage.records import read_pointer
 from stillgood.storage.registry import LogHead, Registry
 
 Make = Callable[[str, str], Proposal]

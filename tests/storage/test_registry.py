@@ -9,9 +9,9 @@ from stillgood.domain.errors import ModelUnusable, PreconditionFailed, StoreUnav
 from stillgood.domain.promotion.decision import Pointer, Proposal, Release
 from stillgood.storage.audit import verify
 from stillgood.storage.codec import encode
+from stillgood.storage.keys import POINTER_KEY, decision_key, decision_number, request_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.records import POINTER_KEY, decision_key, decision_number, request_key
 from stillgood.storage.registry import LogHead, Registry
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 

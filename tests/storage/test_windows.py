@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.errors import InvalidEvent, ModelUnusable, ObjectExists, PreconditionFailed
+from stillgood.storage.keys import STATE_KEY, capture_key, report_key, summary_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import (
-    STATE_KEY,
     Window,
-    capture_key,
     captures,
     hour_window,
     hours,
@@ -20,9 +19,7 @@ from stillgood.storage.windows import (
     read_report,
     read_state,
     read_summary,
-    report_key,
     reports,
-    summary_key,
     utc,
     write_report,
     write_state,
@@ -156,7 +153,7 @@ def test_the_first_report_of_a_window_stands(store: ObjectStore) -> None:
     assert write_report(store, DAY, {"by": "first"}) == {"by": "first"}
     assert write_report(store, DAY, {"by": "second"}) == {"by": "first"}
     assert read_report(store, DAY) == {"by": "first"}
-    store.put(report_key(DAY), b"{")
+    store.put(report_key(DAY.id), b"{")
     with pytest.raises(ModelUnusable):
         read_report(store, DAY)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidRows, StillgoodError
+from stillgood.storage.keys import CONTRACT_KEY
 
 if TYPE_CHECKING:  # each command imports what it needs
     from stillgood.storage.objects import ObjectStore
@@ -159,7 +160,7 @@ def _reingest(arguments: argparse.Namespace) -> int:
     from stillgood.storage.codec import decode_any
 
     store = Boto3ObjectStore(arguments.bucket)
-    contract = Contract.from_dict(decode_any(store.get("contract.json").data, what="contract.json"))
+    contract = Contract.from_dict(decode_any(store.get(CONTRACT_KEY).data, what=CONTRACT_KEY))
     try:
         key = reingest(store, arguments.rows.read_bytes(), contract, datetime.now(UTC).date())
     except InvalidRows as error:

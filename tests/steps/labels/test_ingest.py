@@ -7,7 +7,8 @@ import pytest
 from stillgood.domain.contract.contract import Target
 from stillgood.domain.errors import InvalidRows, MalformedRequest
 from stillgood.steps.labels.ingest import ingest_label_files, post_labels
-from stillgood.storage.labels import INCOMING_PREFIX, LEDGER_PREFIX, QUARANTINE_PREFIX, ledger, read_batch
+from stillgood.storage.keys import INCOMING_PREFIX, LEDGER_PREFIX, REFUSED_LABELS_PREFIX
+from stillgood.storage.labels import ledger, read_batch
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
@@ -41,7 +42,7 @@ def test_good_labels_are_kept_beside_bad_ones_which_are_quarantined() -> None:
     told = post_labels(json.dumps([GOOD, BAD]).encode(), store, TARGET, **LIMITS)
     assert (told["accepted"], told["refused"]) == (1, 1)
     assert told["violations"][0]["field"] == "label"
-    (kept,) = keys(store, QUARANTINE_PREFIX)
+    (kept,) = keys(store, REFUSED_LABELS_PREFIX)
     assert json.loads(store.get(kept).data)["raw"] == BAD
 
 

@@ -11,7 +11,7 @@ from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable
 from stillgood.steps.labels.ingest import ingest_label_files
 from stillgood.steps.labels.quarantine import REASON, escape_formula, export, listing, reingest, unescape_formula
 from stillgood.storage.codec import encode
-from stillgood.storage.labels import INCOMING_PREFIX
+from stillgood.storage.keys import INCOMING_PREFIX
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.training.ingest import DUPLICATE, ingest
 

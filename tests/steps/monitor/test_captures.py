@@ -11,8 +11,9 @@ from stillgood.domain.contract.frame import Frame
 from stillgood.domain.drift.profile import build_reference, profile
 from stillgood.steps.monitor import captures
 from stillgood.steps.monitor.captures import CaptureReader, profile_window
+from stillgood.storage.keys import capture_key, summary_key
 from stillgood.storage.memory import MemoryObjectStore
-from stillgood.storage.windows import Window, capture_key, summary_key
+from stillgood.storage.windows import Window
 
 CONTRACT = Contract.from_dict(
     {

@@ -17,9 +17,9 @@ from stillgood.domain.policy.policies import POLICIES, Guarded, PolicyDecision
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.storage.codec import decode, encode, sha256
+from stillgood.storage.keys import POINTER_KEY, STATE_KEY, capture_key, report_key
 from stillgood.storage.memory import MemoryObjectStore
-from stillgood.storage.registry import POINTER_KEY
-from stillgood.storage.windows import STATE_KEY, Window, capture_key, iso, read_report, read_state, report_key
+from stillgood.storage.windows import Window, iso, read_report, read_state
 from stillgood.testing.fakes import FakeInvoker
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
@@ -148,7 +148,7 @@ def test_the_report_holds_every_figure_and_reads_back():
     world = drifting()
     monitor(EVENT, world.deps())
 
-    told = decode(world.store.get(report_key(Window.ending(TODAY, 24))).data, format="stillgood.report")
+    told = decode(world.store.get(report_key(Window.ending(TODAY, 24).id)).data, format="stillgood.report")
 
     assert told["window"] == {
         "id": "20261123T000000Z_20261124T000000Z",

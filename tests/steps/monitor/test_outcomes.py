@@ -15,12 +15,13 @@ from stillgood.domain.model.evaluation import Estimate, Metrics
 from stillgood.domain.model.model import Model, sigmoid
 from stillgood.domain.promotion.decision import Pointer, Proposal, Release
 from stillgood.steps.monitor.outcomes import join, outcomes, write_training_rows
-from stillgood.storage.artifacts import MODEL, artifact_key, publish
+from stillgood.storage.artifacts import publish
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import MODEL, artifact_key, capture_key
 from stillgood.storage.labels import append
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
-from stillgood.storage.windows import Window, capture_key, iso
+from stillgood.storage.windows import Window, iso
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 DAY = datetime(2026, 10, 1, tzinfo=UTC)

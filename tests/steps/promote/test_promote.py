@@ -15,11 +15,12 @@ from stillgood.domain.model.vectorised import logits
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
-from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, REFERENCE, artifact_key, publish
+from stillgood.storage.artifacts import publish
 from stillgood.storage.audit import check_inputs, verify
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import HOLDOUT, METRICS, MODEL, POINTER_KEY, REFERENCE, artifact_key
 from stillgood.storage.memory import MemoryObjectStore
-from stillgood.storage.registry import POINTER_KEY, Registry
+from stillgood.storage.registry import Registry
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

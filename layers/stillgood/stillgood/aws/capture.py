@@ -15,8 +15,8 @@ from datetime import datetime
 import orjson
 
 from stillgood.aws import logs, metrics
+from stillgood.storage.keys import capture_key
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.windows import capture_key
 
 MAX_PENDING_BYTES = 8 * 1024 * 1024
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 8.0  # between tries while the store fails; doubled each time

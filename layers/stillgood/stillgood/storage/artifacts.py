@@ -1,30 +1,13 @@
-"""The immutable files of a version under ``models/<version>/``: their keys, and publishing them so that a version is whole or absent."""
+"""The immutable files of a version under ``models/<version>/`` and publishing them so that a version is whole or absent."""
 
-import re
 from collections.abc import Mapping
 
 from stillgood.domain.errors import ObjectExists, ObjectNotFound, UnknownVersion
+from stillgood.storage.keys import CARD, METRICS, MODEL, artifact_key
 from stillgood.storage.objects import ObjectStore
-
-MODEL, METRICS, REFERENCE, HOLDOUT, CARD = "model.json", "metrics.json", "reference.json", "holdout.json", "card.md"
 
 # They tell of one run (tracking id, duration), so two trainings of one version differ in them; the first one's stand.
 _OF_THE_RUN = frozenset({METRICS, CARD})
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-
-
-def checked_version(version: str) -> str:
-    """``version``, if it can be part of a key; raises UnknownVersion otherwise. Versions come in by events, so path tricks end here."""
-    if not isinstance(version, str) or not _VERSION.fullmatch(version) or ".." in version:
-        raise UnknownVersion(
-            f"{str(version)[:80]!r} is not a model version; versions are letters, digits, '.', '_' and '-'."
-        )
-    return version
-
-
-def artifact_key(version: str, name: str) -> str:
-    """The key of file ``name`` (one of the constants above) of a version."""
-    return f"models/{checked_version(version)}/{name}"
 
 
 def publish(store: ObjectStore, version: str, files: Mapping[str, bytes]) -> bool:

@@ -11,20 +11,22 @@ from typing import Literal
 from stillgood.domain.errors import ModelUnusable, ObjectNotFound
 from stillgood.domain.promotion.decision import Decision
 from stillgood.storage.codec import sha256
-from stillgood.storage.objects import ObjectStore
-from stillgood.storage.records import (
+from stillgood.storage.keys import (
     DECISIONS_PREFIX,
     POINTER_KEY,
     REQUESTS_PREFIX,
-    CommittedPointer,
-    IndexEntry,
     decision_key,
     decision_number,
+    request_key,
+)
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.records import (
+    CommittedPointer,
+    IndexEntry,
     puts_in_force,
     read_decision,
     read_index,
     read_pointer,
-    request_key,
 )
 
 

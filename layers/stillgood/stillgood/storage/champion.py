@@ -12,8 +12,9 @@ from stillgood.domain.errors import ContractInvalid, ModelUnusable, NoChampion, 
 from stillgood.domain.model.model import Model
 from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.storage.codec import decode, sha256
+from stillgood.storage.keys import POINTER_KEY
 from stillgood.storage.objects import ObjectStore, Stored
-from stillgood.storage.records import POINTER_KEY, read_pointer
+from stillgood.storage.records import read_pointer
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,8 @@ from datetime import date, datetime
 from stillgood.domain.contract.labels import Label, RefusedLabel
 from stillgood.domain.errors import ModelUnusable, ObjectExists
 from stillgood.storage.codec import encode
+from stillgood.storage.keys import INCOMING_PREFIX, LEDGER_PREFIX, REFUSED_LABELS_PREFIX, taken_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
-
-LEDGER_PREFIX = "labels/dt="
-INCOMING_PREFIX = "labels/incoming/"
-TAKEN_PREFIX = "labels/taken/"
-QUARANTINE_PREFIX = "quarantine/labels/"
 
 
 def append(store: ObjectStore, labels: Iterable[Label]) -> bool:
@@ -30,7 +26,7 @@ def append(store: ObjectStore, labels: Iterable[Label]) -> bool:
 def quarantine(store: ObjectStore, refused: Iterable[RefusedLabel]) -> None:
     """Keep what was refused, so that it can be mended and sent again."""
     if data := b"".join(encode(one.to_dict()) for one in refused):
-        _create(store, f"{QUARANTINE_PREFIX}{hashlib.sha256(data).hexdigest()}.jsonl", data)
+        _create(store, f"{REFUSED_LABELS_PREFIX}{hashlib.sha256(data).hexdigest()}.jsonl", data)
 
 
 def ledger(store: ObjectStore, since: date) -> Iterator[ObjectInfo]:
@@ -53,19 +49,14 @@ def read_batch(store: ObjectStore, key: str) -> list[Label]:
 def incoming(store: ObjectStore) -> Iterator[ObjectInfo]:
     """Label files that somebody uploaded and that were not taken in yet."""
     for info in store.list(INCOMING_PREFIX):
-        if info.key.endswith((".csv", ".jsonl")) and not any(store.list(taken_key(info))):
+        if info.key.endswith((".csv", ".jsonl")) and not any(store.list(taken_key(info.key, info.etag))):
             yield info
-
-
-def taken_key(info: ObjectInfo) -> str:
-    """Marks one state of one uploaded file as taken in."""
-    return f"{TAKEN_PREFIX}{hashlib.sha256(f'{info.key} {info.etag}'.encode()).hexdigest()}.json"
 
 
 def mark_taken(store: ObjectStore, info: ObjectInfo, counts: dict[str, int], at: datetime) -> None:
     """After its labels are in the ledger: a crash in between only takes them in again, which changes nothing."""
     told = {"format": "stillgood.labels-taken", "format_version": 1, "key": info.key, "at": at.isoformat(), **counts}
-    _create(store, taken_key(info), encode(told))
+    _create(store, taken_key(info.key, info.etag), encode(told))
 
 
 def _create(store: ObjectStore, key: str, data: bytes) -> bool:

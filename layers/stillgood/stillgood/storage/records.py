@@ -1,16 +1,12 @@
-"""The registry's objects: their keys, and reading their bytes strictly. predict reads the pointer with this and no more."""
+"""The registry's objects, read strictly. predict reads the pointer with this and no more."""
 
-import hashlib
 from dataclasses import dataclass
 
 from stillgood.domain.errors import ModelUnusable
 from stillgood.domain.promotion.decision import Decision, Pointer, PointerMark
 from stillgood.storage.codec import decode, decode_any, encode, sha256
+from stillgood.storage.keys import POINTER_KEY
 from stillgood.storage.objects import Stored
-
-POINTER_KEY = "registry/production_metrics.json"
-DECISIONS_PREFIX = "registry/decisions/"
-REQUESTS_PREFIX = "registry/requests/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +29,6 @@ class CommittedPointer:
     def mark(self) -> PointerMark:
         """Names this state of the pointer, for the next record."""
         return PointerMark(self.pointer.generation, sha256(self.data))
-
-
-def decision_key(n: int) -> str:
-    """The key of record ``n``, counted from 1."""
-    return f"{DECISIONS_PREFIX}{n:08d}.json"
-
-
-def request_key(request_id: str) -> str:
-    """The key under which a request's decision is found. The id is hashed: it comes from outside and may hold anything."""
-    return f"{REQUESTS_PREFIX}{hashlib.sha256(request_id.encode(errors='surrogatepass')).hexdigest()[:32]}.json"
-
-
-def decision_number(key: str) -> int | None:
-    """The number in a record's key; None for anything else under the prefix."""
-    name = key.removeprefix(DECISIONS_PREFIX).removesuffix(".json")
-    return int(name) if name.isascii() and name.isdigit() and int(name) > 0 and decision_key(int(name)) == key else None
 
 
 def read_pointer(stored: Stored) -> Pointer:

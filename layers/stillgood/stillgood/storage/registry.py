@@ -29,20 +29,16 @@ from stillgood.domain.errors import (
 )
 from stillgood.domain.promotion.decision import Decision, Pointer, PointerMark, Proposal, decided
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import DECISIONS_PREFIX, POINTER_KEY, decision_key, decision_number, request_key
 from stillgood.storage.objects import ObjectStore, Stored
 from stillgood.storage.records import (
-    DECISIONS_PREFIX,
-    POINTER_KEY,
     CommittedPointer,
     IndexEntry,
-    decision_key,
-    decision_number,
     encode_index,
     puts_in_force,
     read_decision,
     read_index,
     read_pointer,
-    request_key,
 )
 
 # Each lost round means that another writer got on, so this bounds contention, not progress.

@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from stillgood.storage.keys import DATA_PREFIX
 from stillgood.storage.objects import ObjectStore
 
-DATA_PREFIX = "data/"
 # Enough to say "plenty": counting goes no further, so that a first upload of millions of rows costs a moment.
 COUNTED_AT_MOST = 100_000
 

@@ -1,4 +1,4 @@
-"""Analysis windows, and the keys and records that hang on them: captures, reports, hour summaries, the monitor's state."""
+"""Analysis windows, and the records of each: captures, reports, hour summaries, the monitor's state."""
 
 import contextlib
 import re
@@ -8,17 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound
-from stillgood.storage.artifacts import checked_version
 from stillgood.storage.codec import decode_any, encode
+from stillgood.storage.keys import BASIC_TIME, REPORTS_PREFIX, STATE_KEY, aware, capture_prefix, report_key, summary_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 
-CAPTURE_PREFIX = "capture/"
-REPORTS_PREFIX = "monitoring/reports/"
-SUMMARIES_PREFIX = "monitoring/summaries/"
-STATE_KEY = "monitoring/state.json"
-
 _HOUR = timedelta(hours=1)
-_BASIC = "%Y%m%dT%H%M%SZ"
 _WINDOW_ID = re.compile(r"(\d{8}T\d{6}Z)_(\d{8}T\d{6}Z)")
 
 
@@ -43,7 +37,7 @@ def iso(moment: datetime) -> str:
     >>> iso(datetime(2026, 11, 24, tzinfo=UTC))
     '2026-11-24T00:00:00Z'
     """
-    return _aware(moment).isoformat().removesuffix("+00:00") + "Z"
+    return aware(moment).isoformat().removesuffix("+00:00") + "Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class Window:
     @classmethod
     def ending(cls, end: datetime, hours: float) -> "Window":
         """The window of ``hours`` that ends at ``end``: a schedule's time is its window's end. Cut to whole seconds."""
-        end = _aware(end).replace(microsecond=0)
+        end = aware(end).replace(microsecond=0)
         try:
             return cls(end - timedelta(seconds=round(hours * 3600)), end)
         except OverflowError as error:
@@ -77,7 +71,7 @@ class Window:
         if match is None:
             raise InvalidEvent(f"{text[:80]!r} is not a window id such as 20261123T000000Z_20261124T000000Z.")
         try:
-            start, end = (datetime.strptime(part, _BASIC).replace(tzinfo=UTC) for part in match.groups())
+            start, end = (datetime.strptime(part, BASIC_TIME).replace(tzinfo=UTC) for part in match.groups())
         except ValueError as error:
             raise InvalidEvent(f"{text[:80]!r} is not a window id: {error}") from error
         return cls(start, end)
@@ -89,7 +83,7 @@ class Window:
         >>> Window.ending(datetime(2026, 11, 24, tzinfo=UTC), 24).id
         '20261123T000000Z_20261124T000000Z'
         """
-        return f"{_aware(self.start):{_BASIC}}_{_aware(self.end):{_BASIC}}"
+        return f"{aware(self.start):{BASIC_TIME}}_{aware(self.end):{BASIC_TIME}}"
 
     def __contains__(self, moment: datetime) -> bool:
         return self.start <= moment < self.end
@@ -102,30 +96,12 @@ def hours(window: Window) -> tuple[datetime, ...]:
     ['00:00', '01:00', '02:00']
     """
     first = _hour(window.start)
-    return tuple(first + index * _HOUR for index in range(-((first - _aware(window.end)) // _HOUR)))
+    return tuple(first + index * _HOUR for index in range(-((first - aware(window.end)) // _HOUR)))
 
 
 def hour_window(hour: datetime) -> Window:
     """The clock hour that ``hour`` lies in."""
     return Window(_hour(hour), _hour(hour) + _HOUR)
-
-
-def capture_prefix(hour: datetime) -> str:
-    """Where the captures of the clock hour around ``hour`` lie."""
-    moment = _aware(hour)
-    return f"{CAPTURE_PREFIX}dt={moment:%Y-%m-%d}/hour={moment:%H}/"
-
-
-def capture_key(now: datetime, unique: str) -> str:
-    """The key of one request's captures. ``unique`` keeps requests of one microsecond apart, for instance the request id.
-
-    >>> capture_key(datetime(2026, 11, 24, 9, 5, 1, 250, tzinfo=UTC), "a1")
-    'capture/dt=2026-11-24/hour=09/090501000250-a1.jsonl'
-    """
-    # Cut from the ISO form: strftime takes ten times as long, and this is written once per request to predict.
-    day, time = _aware(now).isoformat(timespec="microseconds")[:26].split("T")
-    name = f"{time.replace(':', '').replace('.', '')}-{unique.replace('/', '_')}.jsonl"
-    return f"{CAPTURE_PREFIX}dt={day}/hour={time[:2]}/{name}"
 
 
 def captures(store: ObjectStore, window: Window) -> Iterator[ObjectInfo]:
@@ -134,14 +110,10 @@ def captures(store: ObjectStore, window: Window) -> Iterator[ObjectInfo]:
         yield from store.list(capture_prefix(hour))
 
 
-def report_key(window: Window) -> str:
-    return f"{REPORTS_PREFIX}{window.id}.json"
-
-
 def write_report(store: ObjectStore, window: Window, report: Mapping[str, Any]) -> dict[str, Any]:
     """Keep ``report`` unless one is there, and return the one that stands: two monitors of one window agree on the first."""
     with contextlib.suppress(ObjectExists):
-        store.create(report_key(window), encode(report))
+        store.create(report_key(window.id), encode(report))
     standing = read_report(store, window)
     assert standing is not None
     return standing
@@ -149,20 +121,15 @@ def write_report(store: ObjectStore, window: Window, report: Mapping[str, Any]) 
 
 def read_report(store: ObjectStore, window: Window) -> dict[str, Any] | None:
     """The report of ``window``, None if it was not judged yet. Raises ModelUnusable when it is damaged."""
-    return _read(store, report_key(window))
+    return _read(store, report_key(window.id))
 
 
 def reports(store: ObjectStore, after: Window | None = None) -> Iterator[Window]:
     """The windows that have a report, in order of time, those after ``after``."""
-    for info in store.list(REPORTS_PREFIX, "" if after is None else report_key(after)):
+    for info in store.list(REPORTS_PREFIX, "" if after is None else report_key(after.id)):
         name = info.key.removeprefix(REPORTS_PREFIX).removesuffix(".json")
         if _WINDOW_ID.fullmatch(name):
             yield Window.from_id(name)
-
-
-def summary_key(model_version: str, hour: datetime) -> str:
-    """The key of one model version's profile of one clock hour."""
-    return f"{SUMMARIES_PREFIX}{checked_version(model_version)}/{_hour(hour):{_BASIC}}.json"
 
 
 def read_summary(store: ObjectStore, model_version: str, hour: datetime) -> bytes | None:
@@ -203,11 +170,5 @@ def _read(store: ObjectStore, key: str) -> dict[str, Any] | None:
         return None
 
 
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise InvalidEvent("A time needs an offset.")
-    return moment.astimezone(UTC)
-
-
 def _hour(moment: datetime) -> datetime:
-    return _aware(moment).replace(minute=0, second=0, microsecond=0)
+    return aware(moment).replace(minute=0, second=0, microsecond=0)

@@ -15,13 +15,12 @@ from stillgood.steps.batch.readers.jsonl import json_chunks
 from stillgood.steps.batch.readers.lines import Chunk
 from stillgood.steps.batch.score import Scorer
 from stillgood.steps.ports import Clock
-from stillgood.storage.artifacts import MODEL, artifact_key
 from stillgood.storage.champion import ChampionSource, load_verified
 from stillgood.storage.codec import decode_any, encode
+from stillgood.storage.keys import BATCH_PREFIX, MODEL, OUTPUT_PREFIX, artifact_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore, checked_key
 from stillgood.storage.windows import iso
 
-PREFIX, OUTPUT_PREFIX = "batch/", "batch/output/"
 FORMATS = (".csv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -145,8 +144,10 @@ def _asked(event: Mapping[str, Any]) -> tuple[str, bool]:
         raise InvalidEvent(
             'batch takes {"input": "batch/input/customers.csv"}, and "reasons": true for the reasons of each row.'
         )
-    if not checked_key(key).startswith(PREFIX) or key.startswith(OUTPUT_PREFIX):
-        raise InvalidEvent(f"The input lies under {PREFIX}, and not under {OUTPUT_PREFIX}; {key[:80]!r} does not.")
+    if not checked_key(key).startswith(BATCH_PREFIX) or key.startswith(OUTPUT_PREFIX):
+        raise InvalidEvent(
+            f"The input lies under {BATCH_PREFIX}, and not under {OUTPUT_PREFIX}; {key[:80]!r} does not."
+        )
     if not key.endswith(FORMATS):
         raise InvalidEvent(f"The input is one of {', '.join(FORMATS)}; {key[-80:]!r} is not.")
     return key, reasons

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillgood.domain.errors import InvalidEvent, ObjectExists
-from stillgood.steps.batch.batch import FORMATS, OUTPUT_PREFIX, PREFIX, BatchDeps, output_of, read_summary
+from stillgood.steps.batch.batch import FORMATS, BatchDeps, output_of, read_summary
 from stillgood.storage.codec import decode, encode
+from stillgood.storage.keys import BATCH_PREFIX, JOBS_PREFIX, OUTPUT_PREFIX
 from stillgood.storage.objects import checked_key
 
-JOBS_PREFIX = f"{OUTPUT_PREFIX}jobs/"
 # What the state machine carries from state to state has to stay below 256 KiB: the keys first, then a line for each shard.
 MAX_SHARDS, MAX_KEY_BYTES = 400, 200_000
 _MESSAGE = re.compile(r'"errorMessage":\s*("(?:[^"\\]|\\.)*")')
@@ -115,8 +115,10 @@ def _asked(event: Mapping[str, Any]) -> tuple[str, bool]:
             'A batch job takes {"prefix": "batch/input/2026-11/"}, and "reasons": true for the reasons of each row.'
         )
     checked_key(prefix.removesuffix("/"))
-    if not prefix.startswith(PREFIX) or prefix == PREFIX or prefix.startswith(OUTPUT_PREFIX):
-        raise InvalidEvent(f"The prefix lies under {PREFIX}, and not under {OUTPUT_PREFIX}; {prefix[:80]!r} does not.")
+    if not prefix.startswith(BATCH_PREFIX) or prefix == BATCH_PREFIX or prefix.startswith(OUTPUT_PREFIX):
+        raise InvalidEvent(
+            f"The prefix lies under {BATCH_PREFIX}, and not under {OUTPUT_PREFIX}; {prefix[:80]!r} does not."
+        )
     if OUTPUT_PREFIX.startswith(prefix):
         raise InvalidEvent(
             f"The prefix {prefix[:80]!r} covers {OUTPUT_PREFIX}, where outputs are; name one that does not."

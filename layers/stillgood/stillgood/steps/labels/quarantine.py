@@ -18,11 +18,9 @@ from typing import Any
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.labels import FIELDS, read_labels
 from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, ObjectExists
-from stillgood.storage.labels import INCOMING_PREFIX
+from stillgood.storage.keys import DATA_PREFIX, INCOMING_PREFIX, QUARANTINE_PREFIX
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.training_data import DATA_PREFIX
 
-PREFIX = "quarantine/"
 REASON = "(refused because)"  # a column of the exported file, left out of what is taken in
 _RUNS = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -40,7 +38,7 @@ class Quarantined:
 
 def listing(store: ObjectStore) -> Iterator[Quarantined]:
     """Everything in quarantine. Raises ModelUnusable for an object that was overwritten by hand."""
-    for info in store.list(PREFIX):
+    for info in store.list(QUARANTINE_PREFIX):
         rows = _read(store, info.key)
         yield Quarantined(info.key, len(rows), Counter(_why(row, short=True) for row in rows))
 

@@ -21,8 +21,9 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import NULL, UNSEEN, Frame
 from stillgood.domain.drift.profile import Profile, profile
 from stillgood.domain.drift.reference import Reference, watched
+from stillgood.storage.keys import capture_prefix
 from stillgood.storage.objects import ObjectInfo, ObjectStore
-from stillgood.storage.windows import Window, capture_prefix, hour_window, hours, read_summary, write_summary
+from stillgood.storage.windows import Window, hour_window, hours, read_summary, write_summary
 
 _WORKERS = 32  # GETs at once; waiting for S3 is what takes time, not the processor
 _AHEAD_BYTES = 8 << 20  # fetched and not yet decoded

@@ -14,8 +14,8 @@ from stillgood.domain.policy.state import MonitorState
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.monitor.captures import profile_window
 from stillgood.steps.monitor.outcomes import Outcomes, outcomes
-from stillgood.storage.artifacts import MODEL, artifact_key
 from stillgood.storage.champion import load_model
+from stillgood.storage.keys import MODEL, artifact_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.references import read_reference
 from stillgood.storage.training_data import LabelledData, labelled_data

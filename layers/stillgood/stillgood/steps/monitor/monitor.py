@@ -19,19 +19,10 @@ from stillgood.domain.policy.state import FORMAT, MonitorState
 from stillgood.steps.monitor.gather import WindowInputs, gather
 from stillgood.steps.monitor.outcomes import take_labels
 from stillgood.steps.ports import Clock, Invoker
+from stillgood.storage.keys import STATE_KEY, report_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import Registry
-from stillgood.storage.windows import (
-    STATE_KEY,
-    Window,
-    iso,
-    read_report,
-    read_state,
-    report_key,
-    utc,
-    write_report,
-    write_state,
-)
+from stillgood.storage.windows import Window, iso, read_report, read_state, utc, write_report, write_state
 
 # Each lost round means that another monitor decided a window, so this bounds contention, not progress.
 _ROUNDS = 20
@@ -204,7 +195,7 @@ def _outcome(window: Window, report: Mapping[str, Any], *, duplicate: bool) -> d
         "result": decision["action"],
         "window": window.id,
         "duplicate": duplicate,
-        "report": report_key(window),
+        "report": report_key(window.id),
         "policy": decision["policy"],
         "champion": report["champion"]["version"],
         "rows": report["rows"],

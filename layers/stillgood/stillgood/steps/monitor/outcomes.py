@@ -30,10 +30,10 @@ from stillgood.domain.statistics.intervals import Estimate, normal_sf
 from stillgood.steps.labels.ingest import ingest_label_files
 from stillgood.steps.ports import Clock
 from stillgood.storage.champion import load_model
+from stillgood.storage.keys import DATA_PREFIX
 from stillgood.storage.labels import ledger, read_batch
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import Registry
-from stillgood.storage.training_data import DATA_PREFIX
 from stillgood.storage.windows import Window, captures, iso, utc
 
 LATE_DAYS = 7  # how long after maturity a label still finds its prediction by itself

@@ -11,9 +11,10 @@ from stillgood.domain.promotion.comparison import HoldoutScores
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.domain.promotion.gate import GateInputs
 from stillgood.domain.promotion.holdout import Holdout
-from stillgood.storage.artifacts import HOLDOUT, METRICS, MODEL, artifact_key, read_artifact
+from stillgood.storage.artifacts import read_artifact
 from stillgood.storage.champion import load_model, read_model
 from stillgood.storage.codec import decode, decode_any, sha256
+from stillgood.storage.keys import HOLDOUT, METRICS, MODEL, artifact_key
 from stillgood.storage.objects import ObjectStore
 
 

@@ -9,7 +9,7 @@ from stillgood.domain.promotion.decision import Decision, Proposal, Release
 from stillgood.domain.promotion.gate import GateDecision, decide, refusal
 from stillgood.steps.ports import Clock
 from stillgood.steps.promote.gather import PromotionInputs, gather
-from stillgood.storage.artifacts import MODEL, REFERENCE, artifact_key, checked_version
+from stillgood.storage.keys import MODEL, MODELS_PREFIX, REFERENCE, artifact_key, checked_version
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import LogHead, Registry
 from stillgood.storage.windows import iso
@@ -96,7 +96,7 @@ def _attempts(registry: Registry, head: LogHead, holdout_sha256: str) -> int:
 
 
 def _known(store: ObjectStore) -> str:
-    versions = [info.key.split("/")[1] for info in store.list("models/") if info.key.endswith(f"/{MODEL}")]
+    versions = [info.key.split("/")[1] for info in store.list(MODELS_PREFIX) if info.key.endswith(f"/{MODEL}")]
     if not versions:
         return "No version was published yet; run train first."
     return f"{len(versions)} exist, the newest: {', '.join(versions[-_LISTED:][::-1])}."

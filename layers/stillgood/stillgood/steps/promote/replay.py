@@ -14,13 +14,13 @@ from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.audit import check_inputs
 from stillgood.storage.codec import decode_any, encode
+from stillgood.storage.keys import DECISIONS_PREFIX, POINTER_KEY, REGISTRY_PREFIX, decision_key, request_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectInfo, ObjectStore, Stored
-from stillgood.storage.records import DECISIONS_PREFIX, POINTER_KEY, decision_key, read_decision, request_key
+from stillgood.storage.records import read_decision
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import utc
 
-_REGISTRY = "registry/"
 _ASKED_BECAUSE = "Asked because: "
 
 
@@ -41,12 +41,12 @@ class _Past(MemoryObjectStore):
         self._present = present
 
     def get(self, key: str) -> Stored:
-        return super().get(key) if key.startswith(_REGISTRY) else self._present.get(key)
+        return super().get(key) if key.startswith(REGISTRY_PREFIX) else self._present.get(key)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         return (
             super().list(prefix, start_after)
-            if prefix.startswith(_REGISTRY)
+            if prefix.startswith(REGISTRY_PREFIX)
             else self._present.list(prefix, start_after)
         )
 

@@ -6,8 +6,8 @@ from typing import Any
 from stillgood.domain.errors import ModelUnusable
 from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.steps.promote.promote import PromoteDeps, outcome, text
-from stillgood.storage.artifacts import checked_version
 from stillgood.storage.champion import load_model
+from stillgood.storage.keys import checked_version
 from stillgood.storage.registry import LogHead, Registry
 from stillgood.storage.windows import iso
 

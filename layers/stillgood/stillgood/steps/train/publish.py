@@ -12,8 +12,8 @@ from stillgood.domain.model.card import card
 from stillgood.domain.model.evaluation import Metrics, evaluate
 from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.domain.promotion.holdout import Holdout
-from stillgood.storage.artifacts import CARD, HOLDOUT, METRICS, MODEL, REFERENCE
 from stillgood.storage.codec import encode, sha256
+from stillgood.storage.keys import CARD, HOLDOUT, METRICS, MODEL, REFERENCE
 from stillgood.training.fit import Fitted
 from stillgood.training.ingest import Ingested
 from stillgood.training.split import Split

@@ -25,8 +25,8 @@ from stillgood.steps.train.publish import candidate
 from stillgood.steps.train.recalibrate import recalibrate, recalibrated
 from stillgood.storage.artifacts import is_whole, publish
 from stillgood.storage.codec import decode_any, encode
+from stillgood.storage.keys import CONTRACT_KEY, DATA_PREFIX, REFUSED_ROWS_PREFIX, TRAINING_PREFIX
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.training_data import DATA_PREFIX
 from stillgood.storage.windows import iso
 from stillgood.training.fit import Fitted, fit, version_of
 from stillgood.training.ingest import Ingested, ingest, require_enough
@@ -34,10 +34,7 @@ from stillgood.training.split import Split, split
 from stillgood.training.tables import SUFFIX
 from stillgood.training.tracking import Tracking
 
-CONTRACT_KEY = "contract.json"
 RECALIBRATE = "recalibrate"
-DONE_PREFIX = "training/"
-QUARANTINE_PREFIX = "quarantine/train/"
 # A row dated later than this after now is a mistake.
 CLOCKS_DIFFER = timedelta(days=1)
 NOTHING_NEW = "nothing new to learn from: this version has learnt from these very rows"
@@ -68,7 +65,7 @@ def train(event: Mapping[str, Any], deps: TrainDeps) -> dict[str, Any]:
     """
     request_id, reason, action = _request(event)
     name = hashlib.sha256(request_id.encode(errors="backslashreplace")).hexdigest()[:32]
-    done_key = f"{DONE_PREFIX}{name}.json"
+    done_key = f"{TRAINING_PREFIX}{name}.json"
     done = _done(deps.store, done_key)
     new = done is None
     if done is None:
@@ -80,7 +77,7 @@ def train(event: Mapping[str, Any], deps: TrainDeps) -> dict[str, Any]:
             "window": event.get("window"),
             "at": iso(deps.clock()),
             "action": action,
-            **_fit_and_publish(deps, f"{QUARANTINE_PREFIX}{name}/refused.jsonl", action),
+            **_fit_and_publish(deps, f"{REFUSED_ROWS_PREFIX}{name}/refused.jsonl", action),
         }
         try:
             deps.store.create(done_key, encode(done))

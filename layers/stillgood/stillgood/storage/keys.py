@@ -1,0 +1,214 @@
+"""Every prefix and key of the bucket, and nothing else: who writes what where. docs/architecture.md shows ``PLACES`` as a table."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from stillgood.domain.errors import InvalidEvent, UnknownVersion
+
+CONTRACT_KEY = "contract.json"
+DATA_PREFIX = "data/"
+MODELS_PREFIX = "models/"
+REGISTRY_PREFIX = "registry/"
+POINTER_KEY = "registry/production_metrics.json"
+DECISIONS_PREFIX = "registry/decisions/"
+REQUESTS_PREFIX = "registry/requests/"
+CAPTURE_PREFIX = "capture/"
+LEDGER_PREFIX = "labels/dt="
+INCOMING_PREFIX = "labels/incoming/"
+TAKEN_PREFIX = "labels/taken/"
+TRAINING_PREFIX = "training/"
+REPORTS_PREFIX = "monitoring/reports/"
+SUMMARIES_PREFIX = "monitoring/summaries/"
+STATE_KEY = "monitoring/state.json"
+QUARANTINE_PREFIX = "quarantine/"
+REFUSED_LABELS_PREFIX = "quarantine/labels/"
+REFUSED_ROWS_PREFIX = "quarantine/train/"
+BATCH_PREFIX = "batch/"
+OUTPUT_PREFIX = "batch/output/"
+JOBS_PREFIX = "batch/output/jobs/"
+
+# The files of a version, below models/<version>/.
+MODEL, METRICS, REFERENCE, HOLDOUT, CARD = "model.json", "metrics.json", "reference.json", "holdout.json", "card.md"
+
+BASIC_TIME = "%Y%m%dT%H%M%SZ"
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One line of the bucket map. ``key`` shows the variable parts as ``<name>``."""
+
+    key: str
+    what: str
+    writer: str
+    write: Literal["create-only", "compare-and-swap", "replaced", "by users"]
+    people: str = "nothing"
+
+
+PLACES = (
+    Place(CONTRACT_KEY, "the feature contract: what a row is, and what a model must reach", "a person", "by users"),
+    Place(
+        f"{DATA_PREFIX}<date>/<name>.csv",
+        "labelled rows to learn from, uploaded or joined from labels",
+        "a person, monitor",
+        "create-only",
+        "rows and outcomes",
+    ),
+    Place(
+        f"{MODELS_PREFIX}<version>/{MODEL}",
+        "the scorer; written last, so that without it the version was never fully published",
+        "train",
+        "create-only",
+    ),
+    Place(
+        f"{MODELS_PREFIX}<version>/{METRICS}",
+        "figures with intervals, and what was learnt from",
+        "train",
+        "create-only",
+    ),
+    Place(
+        f"{MODELS_PREFIX}<version>/{REFERENCE}",
+        "the frozen distributions that monitoring compares with",
+        "train",
+        "create-only",
+    ),
+    Place(
+        f"{MODELS_PREFIX}<version>/{HOLDOUT}",
+        "rows that the gate scores both models on",
+        "train",
+        "create-only",
+        "rows and outcomes",
+    ),
+    Place(f"{MODELS_PREFIX}<version>/{CARD}", "the model card", "train", "create-only"),
+    Place(POINTER_KEY, "the champion pointer and its metrics", "promote", "compare-and-swap"),
+    Place(
+        f"{DECISIONS_PREFIX}<n>.json", "the decision log; each record hashes the one before", "promote", "create-only"
+    ),
+    Place(f"{REQUESTS_PREFIX}<hash>.json", "which decision a request led to", "promote", "create-only"),
+    Place(
+        f"{CAPTURE_PREFIX}dt=<date>/hour=<hour>/<time>-<id>.jsonl",
+        "the prediction log: one object a request",
+        "predict",
+        "create-only",
+        "rows and predictions",
+    ),
+    Place(
+        f"{LEDGER_PREFIX}<date>/<sha256>.jsonl",
+        "accepted labels",
+        "predict, monitor",
+        "create-only",
+        "ids and outcomes",
+    ),
+    Place(f"{INCOMING_PREFIX}<name>", "label files to be taken in", "a person", "by users", "ids and outcomes"),
+    Place(f"{TAKEN_PREFIX}<hash>.json", "which label files were taken in", "monitor", "create-only"),
+    Place(f"{TRAINING_PREFIX}<hash>.json", "what a training request came to", "train", "create-only"),
+    Place(f"{REPORTS_PREFIX}<window>.json", "a window's report", "monitor", "create-only"),
+    Place(
+        f"{SUMMARIES_PREFIX}<version>/<hour>.json", "an hour's counts, a cache of its captures", "monitor", "replaced"
+    ),
+    Place(STATE_KEY, "the last window, streaks and cool-downs", "monitor", "compare-and-swap"),
+    Place(
+        f"{REFUSED_LABELS_PREFIX}<sha256>.jsonl",
+        "labels that were refused, with reasons",
+        "predict, monitor",
+        "create-only",
+        "ids and outcomes",
+    ),
+    Place(
+        f"{REFUSED_ROWS_PREFIX}<hash>/refused.jsonl",
+        "training rows that were refused, with reasons",
+        "train",
+        "create-only",
+        "rows and outcomes",
+    ),
+    Place(f"{BATCH_PREFIX}<name>", "files to be scored", "a person", "by users", "rows"),
+    Place(
+        f"{OUTPUT_PREFIX}<name>-<hash>/<version>/",
+        "predictions, refused rows and a summary of one file",
+        "batch",
+        "create-only",
+        "rows and predictions",
+    ),
+    Place(f"{JOBS_PREFIX}<name>-<hash>/", "the plan and the report of a batch job", "batch", "create-only"),
+)
+
+
+def checked_version(version: str) -> str:
+    """``version``, if it can be part of a key; raises UnknownVersion otherwise.
+
+    Versions arrive in events, so tricks with paths end here.
+    """
+    if not isinstance(version, str) or not _VERSION.fullmatch(version) or ".." in version:
+        raise UnknownVersion(
+            f"{str(version)[:80]!r} is not a model version; versions are letters, digits, '.', '_' and '-'."
+        )
+    return version
+
+
+def artifact_key(version: str, name: str) -> str:
+    """The key of file ``name`` (MODEL, METRICS, ...) of a version.
+
+    >>> artifact_key("20261123-a1b2", MODEL)
+    'models/20261123-a1b2/model.json'
+    """
+    return f"{MODELS_PREFIX}{checked_version(version)}/{name}"
+
+
+def decision_key(n: int) -> str:
+    """The key of record ``n``, counted from 1."""
+    return f"{DECISIONS_PREFIX}{n:08d}.json"
+
+
+def decision_number(key: str) -> int | None:
+    """The number in a record's key; None for anything else under the prefix."""
+    name = key.removeprefix(DECISIONS_PREFIX).removesuffix(".json")
+    return int(name) if name.isascii() and name.isdigit() and int(name) > 0 and decision_key(int(name)) == key else None
+
+
+def request_key(request_id: str) -> str:
+    """The key under which a request's decision is found. The id is hashed: it comes from outside and may hold anything."""
+    return f"{REQUESTS_PREFIX}{hashlib.sha256(request_id.encode(errors='surrogatepass')).hexdigest()[:32]}.json"
+
+
+def capture_prefix(hour: datetime) -> str:
+    """Where the captures of the clock hour around ``hour`` (aware) lie."""
+    moment = aware(hour)
+    return f"{CAPTURE_PREFIX}dt={moment:%Y-%m-%d}/hour={moment:%H}/"
+
+
+def capture_key(now: datetime, unique: str) -> str:
+    """The key of one request's captures. ``unique`` keeps requests of one microsecond apart, for instance the request id.
+
+    >>> capture_key(datetime(2026, 11, 24, 9, 5, 1, 250, tzinfo=UTC), "a1")
+    'capture/dt=2026-11-24/hour=09/090501000250-a1.jsonl'
+    """
+    # Cut from the ISO form: strftime takes ten times as long, and this runs once per request to predict.
+    day, time = aware(now).isoformat(timespec="microseconds")[:26].split("T")
+    name = f"{time.replace(':', '').replace('.', '')}-{unique.replace('/', '_')}.jsonl"
+    return f"{CAPTURE_PREFIX}dt={day}/hour={time[:2]}/{name}"
+
+
+def report_key(window_id: str) -> str:
+    """The key of a window's report, by ``Window.id``."""
+    return f"{REPORTS_PREFIX}{window_id}.json"
+
+
+def summary_key(model_version: str, hour: datetime) -> str:
+    """The key of one model version's counts of the clock hour around ``hour`` (aware)."""
+    start = aware(hour).replace(minute=0, second=0, microsecond=0)
+    return f"{SUMMARIES_PREFIX}{checked_version(model_version)}/{start:{BASIC_TIME}}.json"
+
+
+def taken_key(key: str, etag: str) -> str:
+    """Marks one state of one uploaded label file as taken in."""
+    return f"{TAKEN_PREFIX}{hashlib.sha256(f'{key} {etag}'.encode()).hexdigest()}.json"
+
+
+def aware(moment: datetime) -> datetime:
+    """``moment`` in UTC. Raises InvalidEvent when it has no offset."""
+    if moment.tzinfo is None:
+        raise InvalidEvent("A time needs an offset.")
+    return moment.astimezone(UTC)

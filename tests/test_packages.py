@@ -218,9 +218,9 @@ def test_where_a_cold_start_is_waited_for_there_is_byte_code_for_every_module(
 # Enough rows for Arrow to read the CSV, too.
 READS = r"""
 import decimal, io, pyarrow, pyarrow.parquet
-from stillgood.steps.batch.readers.csv import csv_chunks
-from stillgood.steps.batch.readers.jsonl import json_chunks
-from stillgood.steps.batch.readers.parquet import parquet_chunks
+from stillgood.storage.tables.delimited import csv_chunks
+from stillgood.storage.tables.json_lines import json_chunks
+from stillgood.storage.tables.parquet import parquet_chunks
 rows, file = 100_000, io.BytesIO()
 pyarrow.parquet.write_table(pyarrow.table({"a": ["x"] * rows, "b": [decimal.Decimal("1.5")] * rows}), file)
 for chunks in (
@@ -229,7 +229,7 @@ for chunks in (
     json_chunks([b'{"a":"x"}\n' * rows]),
 ):
     assert sum(len(chunk.column("a")) for chunk in chunks) == rows
-assert "stillgood.steps.batch.readers.arrow" in sys.modules
+assert "stillgood.storage.tables.arrow_text" in sys.modules
 """
 
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from stillgood.domain.contract.chunk import Chunk
+from stillgood.domain.contract.column_check import ColumnCheck
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed
 from stillgood.domain.model.model import Model
-from stillgood.steps.batch.column_check import ColumnCheck
-from stillgood.steps.batch.readers.csv import csv_chunks
-from stillgood.steps.batch.readers.jsonl import json_chunks
-from stillgood.steps.batch.readers.lines import Chunk
 from stillgood.steps.batch.score import Scorer
 from stillgood.steps.ports import Clock
 from stillgood.storage.champion import ChampionSource, load_verified
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.keys import BATCH_PREFIX, MODEL, OUTPUT_PREFIX, artifact_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore, checked_key
+from stillgood.storage.tables.delimited import csv_chunks
+from stillgood.storage.tables.json_lines import json_chunks
 from stillgood.storage.windows import iso
 
 FORMATS = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -167,7 +167,7 @@ def _is_table(key: str) -> bool:
 
 def _chunks(key: str, data: Iterable[bytes], contract: Contract) -> Iterator[Chunk]:
     if key.endswith(".parquet"):
-        from stillgood.steps.batch.readers.parquet import (
+        from stillgood.storage.tables.parquet import (
             parquet_chunks,  # 0.2 s of imports that the other formats need not wait for
         )
 

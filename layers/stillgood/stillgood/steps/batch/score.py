@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import orjson
 
+from stillgood.domain.contract.chunk import Chunk
+from stillgood.domain.contract.column_check import ColumnCheck
 from stillgood.domain.contract.contract import Violation
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import Floats, logits
-from stillgood.steps.batch.column_check import ColumnCheck
-from stillgood.steps.batch.readers.lines import Chunk
 from stillgood.steps.predict import answer, score
 
 _TRUTHS = np.array([b"false", b"true"], np.object_)

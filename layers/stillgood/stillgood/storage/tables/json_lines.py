@@ -5,10 +5,11 @@ from typing import Any
 
 import orjson
 
+from stillgood.domain.contract.chunk import Chunk, Unreadable
 from stillgood.domain.contract.json_rows import parse_json
 from stillgood.domain.errors import MalformedRequest
-from stillgood.steps.batch.readers import json_columns
-from stillgood.steps.batch.readers.lines import CHUNK_ROWS, Chunk, Lines, Unreadable
+from stillgood.storage.tables import json_columns
+from stillgood.storage.tables.lines import CHUNK_ROWS, Lines
 
 
 def json_chunks(

@@ -1,14 +1,12 @@
 """What batch reads: rows in chunks, bounded in memory, and every one counted, readable or not. And the lines of a text.
 
-The formats are in ``csv_input.py``, ``json_input.py`` and ``parquet_input.py``.
+The formats are in ``delimited.py``, ``json_lines.py`` and ``parquet.py``.
 """
 
 import codecs
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from operator import length_hint
-from typing import Any
 
 from stillgood.domain.errors import MalformedRequest
 
@@ -16,42 +14,6 @@ CHUNK_ROWS = 1_000  # what stays in a CPU cache: read three times as fast as 10,
 MAX_LINE = 1024 * 1024  # characters of one line; what is longer is not a row, and must not fill the memory
 LARGE_BLOCK = 256 * 1024  # bytes of lines that are worth the import of Arrow
 _PIECE_BYTES = 512 * 1024
-MISSING = object()  # stands where a row has no such field
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A row that could not be split into fields. ``number`` counts the rows of the input from 1; ``raw`` is what was there."""
-
-    number: int
-    rule: str
-    message: str
-    raw: str
-
-
-@dataclass(slots=True)
-class Chunk:
-    """Consecutive rows: those that were read, by row or by column, and those that could not be.
-
-    ``numbers[i]`` (from 1) is the place in the input of row ``i`` of the chunk.
-    """
-
-    numbers: list[int] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
-    rows: list[Mapping[str, Any]] = field(default_factory=list)
-    columns: Mapping[str, Sequence[object]] | None = None
-
-    def column(self, name: str) -> Sequence[object]:
-        """The values of one field, MISSING where a row has none."""
-        if self.columns is None:
-            return [row.get(name, MISSING) for row in self.rows]
-        return self.columns.get(name) or [MISSING] * len(self.numbers)
-
-    def row(self, index: int) -> Mapping[str, Any]:
-        """Row ``index`` of the chunk as it was read, by name."""
-        if self.columns is None:
-            return self.rows[index]
-        return {name: column[index] for name, column in self.columns.items()}
 
 
 class Lines:

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stillgood.domain.contract.chunk import MISSING, Chunk, Unreadable
+from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 from stillgood.domain.errors import InvalidEvent
-from stillgood.steps.batch.readers import csv as csv_input
-from stillgood.steps.batch.readers import json_columns
-from stillgood.steps.batch.readers import jsonl as json_input
-from stillgood.steps.batch.readers import lines as batch_input
-from stillgood.steps.batch.readers.csv import csv_chunks
-from stillgood.steps.batch.readers.jsonl import json_chunks
-from stillgood.steps.batch.readers.lines import MAX_LINE, MISSING, Chunk, Unreadable
-from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
+from stillgood.storage.tables import delimited as csv_input
+from stillgood.storage.tables import json_columns
+from stillgood.storage.tables import json_lines as json_input
+from stillgood.storage.tables import lines as batch_input
+from stillgood.storage.tables.delimited import csv_chunks
+from stillgood.storage.tables.json_lines import json_chunks
+from stillgood.storage.tables.lines import MAX_LINE
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:

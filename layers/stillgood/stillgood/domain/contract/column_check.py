@@ -14,10 +14,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from stillgood.domain.contract.chunk import MISSING, Chunk
 from stillgood.domain.contract.contract import CheckedRow, Contract, Feature
 from stillgood.domain.contract.frame import NULL, UNSEEN, Column, Frame
-from stillgood.steps.batch.readers.lines import MISSING, Chunk
-from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
+from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 
 MAX_REMEMBERED = 20_000  # values of one feature and type, so that memory stays flat
 _NEEDS_ROW_CHECK = float("inf")  # no checked value is infinite

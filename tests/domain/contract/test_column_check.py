@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from stillgood.domain.contract import column_check as batch_check
+from stillgood.domain.contract.chunk import Chunk
+from stillgood.domain.contract.column_check import ColumnCheck
 from stillgood.domain.contract.contract import Contract, Feature, Target
 from stillgood.domain.contract.frame import Frame
-from stillgood.steps.batch import column_check as batch_check
-from stillgood.steps.batch.column_check import ColumnCheck
-from stillgood.steps.batch.readers.lines import Chunk
-from stillgood.steps.batch.readers.text_columns import StringBuffer
+from stillgood.domain.contract.text_columns import StringBuffer
 
 FEATURES = (
     Feature("free", "numeric", nullable=True),

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 from pyarrow import csv
 
-from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
+from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 
 _PLAIN = csv.ParseOptions(quote_char=False, escape_char=False, ignore_empty_lines=False)
 _CODED, _PACKED = pa.dictionary(pa.int32(), pa.string()), pa.string()

@@ -7,9 +7,10 @@ from itertools import islice
 
 import numpy as np
 
+from stillgood.domain.contract.chunk import Chunk, Unreadable
+from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 from stillgood.domain.errors import InvalidEvent, MalformedRequest
-from stillgood.steps.batch.readers.lines import CHUNK_ROWS, Chunk, Lines, Unreadable
-from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
+from stillgood.storage.tables.lines import CHUNK_ROWS, Lines
 
 # What the csv module may take for more than a character of a cell.
 _ODD = (b'"', b"\r", b"\0")
@@ -91,7 +92,7 @@ def _block(
         and _is_utf8(plain)
         and _lines_are_within(plain, csv.field_size_limit())
     ):
-        from stillgood.steps.batch.readers.arrow import columns  # an import that small inputs need not wait for
+        from stillgood.storage.tables.arrow_text import columns  # an import that small inputs need not wait for
 
         if (read := columns(plain, header, high_cardinality)) is not None:
             return read

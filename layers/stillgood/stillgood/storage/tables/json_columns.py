@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from stillgood.steps.batch.readers.lines import MAX_LINE
-from stillgood.steps.batch.readers.text_columns import DictionaryColumn, StringBuffer
+from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
+from stillgood.storage.tables.lines import MAX_LINE
 
 type Values = DictionaryColumn | list[Any]
 
@@ -24,9 +24,9 @@ def columns(block: bytes, high_cardinality: Collection[str]) -> dict[str, Values
         return None
     try:
         keys = _keys(lines.partition(b"\n")[0])
-        from stillgood.steps.batch.readers import arrow as arrow_csv  # an import that small inputs need not wait for
+        from stillgood.storage.tables import arrow_text  # an import that small inputs need not wait for
 
-        if (cells := arrow_csv.columns(lines, list(keys), high_cardinality)) is None:
+        if (cells := arrow_text.columns(lines, list(keys), high_cardinality)) is None:
             return None
         first, last = next(iter(keys)), next(reversed(keys))
         return {

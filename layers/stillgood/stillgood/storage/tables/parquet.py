@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from stillgood.domain.contract.chunk import Chunk, Unreadable
 from stillgood.domain.errors import InvalidEvent
-from stillgood.steps.batch.readers.lines import CHUNK_ROWS, Chunk, Unreadable
+from stillgood.storage.tables.lines import CHUNK_ROWS
 
 
 def parquet_chunks(data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:

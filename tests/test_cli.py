@@ -7,8 +7,8 @@ import boto3
 import pytest
 from moto import mock_aws
 from stillgood.__main__ import main
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.draft import draft
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ContractInvalid
 
 from local import datasets
@@ -25,7 +25,7 @@ def test_a_draft_accepts_every_row_it_was_drafted_from(name: str) -> None:
     rows = datasets.LOADERS[name]().iloc[:8000].to_dict("records")
     shipped = datasets.contract(name)
     made = draft(rows, target=shipped.target.name, positive=shipped.target.positive, **COLUMNS[name])
-    contract = Contract.from_dict(made)
+    contract = read_contract(made)
     assert [row for row in rows if contract.check(row, text=True).violations] == []
     assert {one.name for one in contract.features} == {one.name for one in shipped.features}
 

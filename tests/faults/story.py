@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.reference import build_reference
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.model.vectorised import logits
@@ -42,7 +42,7 @@ CONTRACT = {
     "training": {"min_rows": 100},
     "monitoring": {"min_rows": 50},
 }
-PARSED = Contract.from_dict(CONTRACT)
+PARSED = read_contract(CONTRACT)
 STRONG, WEAK, DULL, POOR = (
     (1.5, 1.5),
     (1.5, 0.2),

@@ -9,8 +9,8 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.profile import build_reference
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
@@ -23,7 +23,7 @@ from stillgood.wiring import monitor as wiring
 ROOT = Path(__file__).parents[2]
 EVENT = json.loads((ROOT / "events/monitor.json").read_text())
 END = datetime.fromisoformat(EVENT["scheduled_time"])
-CONTRACT = Contract.from_dict(
+CONTRACT = read_contract(
     {
         "format": "stillgood.contract",
         "format_version": 1,

@@ -9,8 +9,8 @@ import boto3
 import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid, UnknownVersion
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.promotion.holdout import Holdout
@@ -20,7 +20,7 @@ from stillgood.storage.keys import HOLDOUT, METRICS, MODEL
 from stillgood.wiring import promote as wiring
 
 ROOT = Path(__file__).parents[2]
-CONTRACT = Contract.from_dict(
+CONTRACT = read_contract(
     {
         "format": "stillgood.contract",
         "format_version": 1,

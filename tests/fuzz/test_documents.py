@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from stillgood.api.openapi import document
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ContractInvalid, ModelUnusable, StillgoodError
 from stillgood.domain.model.model import Model
 from stillgood.storage.codec import decode, decode_any, encode
@@ -36,11 +37,11 @@ def test_a_forged_contract_is_refused_as_such_or_whole_enough_for_all_it_is_used
     for raw in forgeries(telco.to_dict()):
         tried += 1
         try:
-            contract = Contract.from_dict(raw)
+            contract = read_contract(raw)
         except ContractInvalid:
             refused += 1
             continue
-        assert Contract.from_dict(json.loads(encode(contract.to_dict()))) == contract
+        assert read_contract(json.loads(encode(contract.to_dict()))) == contract
         assert len(contract.sha256) == 64
         contract.check(contract.example())
         json.dumps(document(contract, 10), allow_nan=False, ensure_ascii=False).encode()
@@ -95,7 +96,7 @@ def test_every_cut_and_every_flipped_byte_of_a_contract_is_refused_or_read(telco
             decode(content, format="stillgood.contract")
     for content in flipped:
         try:
-            Contract.from_dict(decode(content, format="stillgood.contract"))
+            read_contract(decode(content, format="stillgood.contract"))
         except StillgoodError as error:
             assert isinstance(error, ModelUnusable | ContractInvalid)  # noqa: PT017
     count("fuzz: truncated and damaged documents", len(cut) + len(flipped))

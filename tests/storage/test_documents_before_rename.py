@@ -5,7 +5,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.champion import load_model
@@ -34,5 +34,5 @@ def test_the_champion_its_reference_and_the_contract_are_read(store):
     pointer = Registry(store).pointer()
     assert load_model(store, pointer).version == pointer.version
     assert read_reference(store, pointer) is not None
-    contract = Contract.from_dict(json.loads(store.get("contract.json").data))
+    contract = read_contract(json.loads(store.get("contract.json").data))
     assert contract.sha256 == "c8c14d4c00486fa46f3397a3ec369dd69955ee5f75cb75d2443bf2fff7214be4"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 
 SHOP = {
     "format": "stillgood.contract",
@@ -44,7 +45,7 @@ type Csv = Callable[..., bytes]
 
 @pytest.fixture
 def shop() -> Contract:
-    return Contract.from_dict(SHOP)
+    return read_contract(SHOP)
 
 
 @pytest.fixture

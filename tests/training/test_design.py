@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ContractInvalid
 from stillgood.domain.model.model import Calibration, Model
 from stillgood.domain.model.vectorised import contributions, logits
@@ -11,7 +11,7 @@ from stillgood.training.design import design, encode, terms_of
 
 from tests.training.conftest import SHOP
 
-CONTRACT = Contract.from_dict(SHOP)
+CONTRACT = read_contract(SHOP)
 
 
 def frame(ages, spends, plans, cities):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import NotEnoughData, OneClassOnly
 from stillgood.domain.model.evaluation import evaluate, roc_auc
 from stillgood.domain.model.vectorised import logits
 from stillgood.storage.codec import encode
 from stillgood.training.fit import calibrate, fit, folds, version_of
 
-CONTRACT = Contract.from_dict(
+CONTRACT = read_contract(
     {
         "format": "stillgood.contract",
         "format_version": 1,
@@ -90,7 +90,7 @@ def test_figures_are_of_rows_that_the_scoring_model_had_not_seen():
         "training": {"inverse_regularisation": 1e3},
     }
     rng = np.random.default_rng(2)
-    frame = Frame(Contract.from_dict(CONTRACT.to_dict() | raw), 200, {f"x{i}": rng.normal(size=200) for i in range(60)})
+    frame = Frame(read_contract(CONTRACT.to_dict() | raw), 200, {f"x{i}": rng.normal(size=200) for i in range(60)})
     target, entities = (rng.random(200) < 0.5).astype(np.int8), np.arange(200, dtype=np.uint64)
     one = fitted(frame, target, entities)
     assert roc_auc(logits(one.model, frame), target) > 0.8
@@ -162,7 +162,7 @@ def test_folds_have_the_same_share_of_either_outcome():
 
 
 def test_a_version_is_named_after_its_date_and_everything_it_is_made_of():
-    other = Contract.from_dict(CONTRACT.to_dict() | {"floors": {"recall": 0.7}})
+    other = read_contract(CONTRACT.to_dict() | {"floors": {"recall": 0.7}})
     names = {
         version_of(CONTRACT, "a", newest="20261101"),
         version_of(CONTRACT, "b", newest="20261101"),

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import OneClassOnly, TooFewRows
 from stillgood.training.ingest import ingest, require_enough
 
 from tests.training.conftest import ROW, SHOP
 
 FIRST, SECOND = "data/2026-11-01/a.csv", "data/2026-11-02/b.csv"
-UNDATED = Contract.from_dict({**SHOP, "time": None})
+UNDATED = read_contract({**SHOP, "time": None})
 
 
 def refusals(ingested):
@@ -131,7 +131,7 @@ def test_every_row_is_accepted_dropped_as_a_duplicate_or_refused_and_none_is_los
         writer.writeheader()
         writer.writerows({**ROW, **row} for where, row in placed if where == key)
         objects.append((key, text.getvalue().encode()))
-    ingested = ingest(Contract.from_dict(SHOP), objects)
+    ingested = ingest(read_contract(SHOP), objects)
     dropped = ingested.repaired["(row): duplicate dropped"]
     assert ingested.frame.n + dropped + len(ingested.refused) == len(placed)
     assert len({(one.source, one.row) for one in ingested.refused}) == len(ingested.refused)

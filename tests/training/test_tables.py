@@ -7,11 +7,11 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.training.tables import read_table
 
 KEY = "data/2026-11-01/shop.csv"
-CONTRACT = Contract.from_dict(
+CONTRACT = read_contract(
     {
         "format": "stillgood.contract",
         "format_version": 1,

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.training.validate import validate_columns
 
 from tests.training.conftest import HEADER, ROW, SHOP
 
-CONTRACT = Contract.from_dict(SHOP)
+CONTRACT = read_contract(SHOP)
 KEY = "data/dt=2026-11-02/shop.csv"
 
 

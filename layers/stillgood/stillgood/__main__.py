@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import InvalidRows, StillgoodError
 from stillgood.storage.keys import CONTRACT_KEY
 
@@ -91,7 +91,7 @@ def _draft(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    contract = Contract.from_dict(json.loads(arguments.contract.read_text(encoding="utf-8")))
+    contract = read_contract(json.loads(arguments.contract.read_text(encoding="utf-8")))
     print(f"{contract.name} {contract.version}: {len(contract.features)} features, sha256 {contract.sha256}")
     broken = 0
     rows = _rows(arguments.rows) if arguments.rows else []
@@ -160,7 +160,7 @@ def _reingest(arguments: argparse.Namespace) -> int:
     from stillgood.storage.codec import decode_any
 
     store = Boto3ObjectStore(arguments.bucket)
-    contract = Contract.from_dict(decode_any(store.get(CONTRACT_KEY).data, what=CONTRACT_KEY))
+    contract = read_contract(decode_any(store.get(CONTRACT_KEY).data, what=CONTRACT_KEY))
     try:
         key = reingest(store, arguments.rows.read_bytes(), contract, datetime.now(UTC).date())
     except InvalidRows as error:

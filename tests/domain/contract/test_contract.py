@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ContractInvalid
 
 RAW: dict[str, Any] = {
@@ -30,7 +31,7 @@ RAW: dict[str, Any] = {
     "slices": ["plan"],
 }
 ROW = {"age": 40, "spend": 9.5, "member": True, "plan": "pro", "city": "Rome"}
-TOY = Contract.from_dict(RAW)
+TOY = read_contract(RAW)
 
 
 def rules(raw: dict[str, Any], **how: Any) -> dict[str, str]:
@@ -38,7 +39,7 @@ def rules(raw: dict[str, Any], **how: Any) -> dict[str, str]:
 
 
 def test_a_contract_survives_its_json_with_the_same_hash() -> None:
-    again = Contract.from_dict(json.loads(json.dumps(TOY.to_dict())))
+    again = read_contract(json.loads(json.dumps(TOY.to_dict())))
     assert again == TOY
     assert again.sha256 == TOY.sha256
 
@@ -77,7 +78,7 @@ def test_a_broken_contract_is_named_by_place(path: tuple[Any, ...], value: Any, 
         part = part[step]
     part[path[-1]] = value
     with pytest.raises(ContractInvalid) as caught:
-        Contract.from_dict(raw)
+        read_contract(raw)
     assert caught.value.extra["path"] == place
 
 
@@ -116,7 +117,7 @@ def test_text_is_parsed_trimmed_and_repaired_by_the_stated_rule() -> None:
 def test_personal_values_are_never_shown() -> None:
     raw = copy.deepcopy(RAW)
     raw["features"][4]["unseen"] = "refuse"
-    (violation,) = Contract.from_dict(raw).check(ROW | {"city": "Secret Street 1"}).violations
+    (violation,) = read_contract(raw).check(ROW | {"city": "Secret Street 1"}).violations
     assert violation.value is None
     assert "Secret" not in violation.message
 
@@ -149,3 +150,127 @@ def test_json_and_text_agree_on_equal_rows(age: int, spend: float, member: bool,
     one, other = TOY.check(row), TOY.check(text, text=True)
     assert one.values == other.values
     assert [(v.field, v.rule) for v in one.violations] == [(v.field, v.rule) for v in other.violations]
+
+
+SECTIONS: dict[str, Any] = {
+    "source": {"delimiter": ";", "decimalChar": ",", "missingValues": ["", "NA"], "timeZone": "Europe/Rome"},
+    "labels": {"horizon_days": 10, "absent": "negative", "vouched_sources": ["crm"]},
+    "objective": {"precision": 0.4},
+    "operating_point": {"mode": "fixed", "max_flagged": 0.4},
+    "actions": {"control_share": 0.05, "rotate_days": 30, "exempt": "vip"},
+    "training": {"family": "auto", "half_life_days": 90},
+    "promotion": {"below_floors": "refuse"},
+    "extra": "ignore",
+    "capture": "required",
+}
+
+
+def test_a_contract_without_the_later_sections_keeps_its_hash(telco: Contract) -> None:
+    assert telco.sha256 == "2fa8c9251e626b5973a290b965555ef2628d04ff758ec2908f2d1fce5e1502ad"
+    assert TOY.sha256 == "3ca72e941ea51c13a7151818e3b67c05255fc84208581882b7083f6830425669"
+    assert not telco.to_dict().keys() & (SECTIONS.keys() - {"training"})
+
+
+def test_sections_that_only_say_their_defaults_change_no_hash() -> None:
+    said = {
+        "labels": {"absent": "unknown", "min_coverage": 0},
+        "operating_point": {"mode": "follow"},
+        "actions": "none",
+        "promotion": {"below_floors": "ask"},
+        "training": {"family": "logistic", "half_life_days": None},
+        "extra": "refuse",
+        "capture": "best_effort",
+    }
+    assert read_contract(RAW | said).sha256 == TOY.sha256
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_each_section_survives_its_json_and_changes_the_hash(name: str) -> None:
+    contract = read_contract(RAW | {name: SECTIONS[name]})
+    written = contract.to_dict()
+    assert read_contract(json.loads(json.dumps(written))) == contract
+    assert contract.sha256 != TOY.sha256
+    if name != "training":
+        expected = SECTIONS[name]
+        assert written[name] == (expected | {"by": "entity"} if name == "actions" else expected)
+
+
+def test_sections_that_are_absent_mean_what_was_so_before() -> None:
+    assert (TOY.objective.kind, TOY.objective.value) == ("recall", TOY.floors.recall)
+    assert TOY.label_maturity_days == TOY.monitoring.label_maturity_days
+    assert read_contract(RAW | {"labels": {"maturity_days": 3}}).label_maturity_days == 3
+    assert (TOY.actions, TOY.source, TOY.extra, TOY.training.family) == (None, None, "refuse", "logistic")
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "place"),
+    [
+        ("source", {"delimiter": ";;"}, "source.delimiter"),
+        ("source", {"decimalChar": ",", "groupChar": ","}, "source.groupChar"),
+        ("source", {"trueValues": ["J"], "falseValues": ["J"]}, "source.falseValues"),
+        ("labels", {"absent": "negative"}, "labels.horizon_days"),
+        ("labels", {"min_coverage": 2}, "labels.min_coverage"),
+        ("labels", {"horizon": 3}, "labels.horizon"),
+        ("objective", {"recall": 0.8, "cost": True}, "objective"),
+        ("objective", {"recal": 0.8}, "objective.recal"),
+        ("objective", {"capacity": 7}, "objective.capacity"),
+        ("objective", {"cost": True}, "objective.cost"),
+        ("operating_point", {"min_flagged": 0.5, "max_flagged": 0.1}, "operating_point.min_flagged"),
+        ("actions", {"control_share": 0.9}, "actions.control_share"),
+        ("actions", {"control_share": 0.1, "by": "row"}, "actions.by"),
+        ("actions", "some", "actions"),
+        ("training", {"family": "forest"}, "training.family"),
+        ("training", {"half_life_days": 0}, "training.half_life_days"),
+        ("promotion", {"below_floors": "no"}, "promotion.below_floors"),
+        ("extra", "drop", "extra"),
+        ("capture", 1, "capture"),
+    ],
+)
+def test_a_broken_section_is_named_by_place(section: str, value: Any, place: str) -> None:
+    with pytest.raises(ContractInvalid) as caught:
+        read_contract(RAW | {section: value})
+    assert caught.value.extra["path"] == place
+    assert place.rpartition(".")[2] in caught.value.detail
+
+
+def feature(**said: Any) -> dict[str, Any]:
+    return RAW | {"features": [*RAW["features"], {"name": "more", **said}]}
+
+
+def test_a_level_may_have_aliases_a_number_a_direction_and_a_date_a_derivation() -> None:
+    for said in (
+        {"kind": "categorical", "levels": ["Yes", "No"], "aliases": {"Y": "Yes", "TRUE": "Yes"}},
+        {"kind": "numeric", "monotone": "decreasing"},
+        {"kind": "date", "as": "days_before", "maximum": 4000},
+        {"kind": "date", "as": "weekday", "nullable": True},
+    ):
+        contract = read_contract(feature(**said))
+        assert contract.to_dict()["features"][-1].items() >= said.items()
+        assert read_contract(contract.to_dict()) == contract
+    assert contract.features[-1].levels == ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ({"kind": "categorical", "levels": ["Yes"], "aliases": {"Y": "Maybe"}}, "aliases"),
+        ({"kind": "categorical", "levels": ["Yes"], "aliases": {"Yes": "Yes"}}, "aliases"),
+        ({"kind": "numeric", "aliases": {"a": "b"}}, "aliases"),
+        ({"kind": "boolean", "monotone": "increasing"}, "monotone"),
+        ({"kind": "numeric", "monotone": "up"}, "monotone"),
+        ({"kind": "date"}, "as"),
+        ({"kind": "date", "as": "year"}, "as"),
+        ({"kind": "date", "as": "month", "levels": ["1"]}, "levels"),
+        ({"kind": "numeric", "as": "month"}, "as"),
+    ],
+)
+def test_a_broken_feature_of_the_later_kinds_is_named_by_place(said: dict[str, Any], place: str) -> None:
+    with pytest.raises(ContractInvalid) as caught:
+        read_contract(feature(**said))
+    assert caught.value.extra["path"] == f"features[5].{place}"
+
+
+def test_days_before_need_a_time() -> None:
+    with pytest.raises(ContractInvalid) as caught:
+        read_contract(feature(kind="date", **{"as": "days_before"}) | {"time": None})
+    assert caught.value.extra["path"] == "features[5].as"

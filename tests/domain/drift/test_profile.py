@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.histograms import PROBABILITY_BINS, Histogram
 from stillgood.domain.drift.profile import Profile, Reference, build_reference, profile
 from stillgood.domain.drift.reference import Distribution
 from stillgood.domain.drift.two_sample import kolmogorov_smirnov
 
-CONTRACT = Contract.from_dict(
+CONTRACT = read_contract(
     {
         "format": "stillgood.contract",
         "format_version": 1,

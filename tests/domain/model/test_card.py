@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from stillgood.domain.contract.contract import Contract, Costs
+from stillgood.domain.contract.contract import Costs
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.model.card import card
 from stillgood.domain.model.evaluation import evaluate
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm
 
-CONTRACT = Contract.from_dict(
+CONTRACT = read_contract(
     {
         "format": "stillgood.contract",
         "format_version": 1,

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame, concat
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ModelUnusable
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm, sigmoid
 from stillgood.domain.model.vectorised import contributions, decisions, logits, probabilities, scores
 
-CONTRACT = Contract.from_dict(
+CONTRACT = read_contract(
     {
         "format": "stillgood.contract",
         "format_version": 1,

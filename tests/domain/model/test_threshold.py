@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import OneClassOnly, TooFewRows
 from stillgood.domain.model.threshold import threshold_for_contract, threshold_for_costs, threshold_for_recall
 
@@ -67,7 +67,7 @@ def test_a_contract_asks_for_its_recall_floor_or_for_its_costs_and_capacity_per_
     logits, y = [1.0, 2.0, 3.0, 4.0], [1, 1, 0, 1]
 
     def threshold(**more):
-        return threshold_for_contract(logits, y, Contract.from_dict({**terms, **more}))
+        return threshold_for_contract(logits, y, read_contract({**terms, **more}))
 
     assert threshold(floors={"recall": 0.6}) == 1.0
     assert threshold(floors={"recall": 0.3}) == 4.0

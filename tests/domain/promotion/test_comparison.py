@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.model.slices import segments
 from stillgood.domain.promotion.comparison import (
     Difference,
@@ -94,7 +94,7 @@ def test_only_slices_with_enough_positives_are_judged():
 
 
 def test_slices_are_the_values_of_the_contracts_slice_features():
-    contract = Contract.from_dict(
+    contract = read_contract(
         {
             "format": "stillgood.contract",
             "format_version": 1,

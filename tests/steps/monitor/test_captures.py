@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.profile import build_reference, profile
 from stillgood.steps.monitor import captures
 from stillgood.steps.monitor.captures import CaptureReader, profile_window
@@ -15,7 +15,7 @@ from stillgood.storage.keys import capture_key, summary_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.windows import Window
 
-CONTRACT = Contract.from_dict(
+CONTRACT = read_contract(
     {
         "format": "stillgood.contract",
         "format_version": 1,
@@ -139,7 +139,7 @@ def test_a_level_the_contract_does_not_list_is_unseen():
 def test_however_many_levels_there_are_each_is_counted_as_itself(levels):
     names = [f"level {number}" for number in range(levels)]
     feature = {"name": "plan", "kind": "categorical", "levels": names, "nullable": True, "unseen": "accept"}
-    contract = Contract.from_dict({**CONTRACT.to_dict(), "features": [feature]})
+    contract = read_contract({**CONTRACT.to_dict(), "features": [feature]})
     rows = [{"plan": name} for name in [*names, names[-1], None, "gold", "gold", "gold"]]
     model = SimpleNamespace(version="v1", contract=contract)
     reader = CaptureReader(contract, build_reference(model, Frame.from_values(contract, rows), np.zeros(len(rows))))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.profile import build_reference
 from stillgood.domain.errors import InvalidEvent, ModelUnusable, StoreUnavailable
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm
@@ -47,7 +47,7 @@ class World:
         self.wrote_at = TODAY - 30 * DAY
         self.now = TODAY + timedelta(hours=1)
         self.slept = []
-        self.contract = Contract.from_dict(RAW | {"monitoring": monitoring})
+        self.contract = read_contract(RAW | {"monitoring": monitoring})
         self.model = self.promote("v1")
 
     def promote(self, version, generation=1):

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import InvalidEvent, ObjectNotFound, StoreUnavailable, UnknownVersion
 from stillgood.domain.model.evaluation import roc_auc, threshold_for_recall
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
@@ -47,7 +47,7 @@ def holdout(contract=None, rows=1400, seed=11):
     first, second = rng.normal(size=(2, rows))
     y = rng.random(rows) < 1 / (1 + np.exp(1.0 - 1.5 * first - 1.5 * second))
     columns = {"first": first, "second": second, "senior": (rng.random(rows) < 0.2).astype(float)}
-    return Holdout(Frame(contract or Contract.from_dict(CONTRACT), rows, columns), y.astype(np.int8))
+    return Holdout(Frame(contract or read_contract(CONTRACT), rows, columns), y.astype(np.int8))
 
 
 def artifacts(version, weights, rows=None, contract=None):
@@ -317,7 +317,7 @@ def test_too_small_a_holdout_is_not_enough_evidence():
 def test_a_champion_of_an_older_contract_is_compared_where_its_features_still_exist():
     deps = given(("v1", WEAK))
     ask(deps, "v1")
-    newer = Contract.from_dict({**CONTRACT, "version": "2", "floors": {"roc_auc": 0.6}})
+    newer = read_contract({**CONTRACT, "version": "2", "floors": {"roc_auc": 0.6}})
     publish(deps.store, "v2", artifacts("v2", STRONG, contract=newer))
     assert ask(deps, "v2")["result"] == "promoted"
 
@@ -326,7 +326,7 @@ def test_a_champion_that_needs_a_feature_the_holdout_lacks_is_not_compared():
     deps = given(("v1", WEAK))
     ask(deps, "v1")
     features = [{"name": "first", "kind": "numeric"}, {"name": "renamed", "kind": "numeric"}, CONTRACT["features"][2]]
-    newer = Contract.from_dict({**CONTRACT, "features": features})
+    newer = read_contract({**CONTRACT, "features": features})
     rows = holdout()
     columns = {"renamed" if name == "second" else name: column for name, column in rows.frame.columns.items()}
     publish(deps.store, "v2", artifacts("v2", STRONG, Holdout(Frame(newer, rows.frame.n, columns), rows.target)))

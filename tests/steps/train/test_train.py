@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.reference import Reference
 from stillgood.domain.errors import (
     ContractInvalid,
@@ -125,7 +125,7 @@ def test_promote_accepts_what_train_writes(store):
 def test_the_metrics_say_how_good_on_which_rows_and_from_what(store):
     version = train(EVENT, working(store))["version"]
     metrics = read(store, version, "metrics.json")
-    contract = Contract.from_dict(CONTRACT)
+    contract = read_contract(CONTRACT)
     model = store.get(f"models/{version}/model.json").data
     assert metrics["model_sha256"] == sha256(model)
     assert metrics["contract"] == {"name": "readings", "version": "1", "sha256": contract.sha256}
@@ -173,7 +173,7 @@ def test_no_row_of_the_holdout_is_among_those_learnt_from(store):
 def test_the_reference_holds_scores_of_rows_that_the_scoring_model_had_not_seen(store):
     version = train(EVENT, working(store))["version"]
     reference = Reference.from_dict(read(store, version, "reference.json"))
-    ingested = ingest(Contract.from_dict(CONTRACT), [("data/2026-11-01/a.csv", as_csv(rows()))])
+    ingested = ingest(read_contract(CONTRACT), [("data/2026-11-01/a.csv", as_csv(rows()))])
     learnt = np.flatnonzero(~is_holdout(ingested.hashes, 0.2))
     frame, target, entities = ingested.frame.take(learnt), ingested.target[learnt], ingested.hashes[learnt]
     fitted = fit(frame, target, entities, version=version, data_sha256=ingested.sha256)

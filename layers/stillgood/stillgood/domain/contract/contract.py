@@ -1,19 +1,18 @@
 """The feature contract: one JSON file that says what a row is, and what a model must reach.
 
-The contract alone adapts the library to a data set; nothing else knows the name of a feature. ``contract_check`` holds the rules for rows.
+The contract alone adapts the library to a data set; nothing else knows the name of a feature. ``reader`` reads it, ``row_check`` holds the rules for rows.
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from sys import float_info
-from typing import Any, Literal, TypeGuard, cast, get_args
+from typing import Any, Literal
 
 from stillgood.domain.contract.row_check import LONGEST, CheckedRow, Repair, Violation, check
-from stillgood.domain.errors import ContractInvalid
-from stillgood.domain.formats import FORMER_WORD, current_format
+from stillgood.domain.formats import FORMER_WORD
 
 __all__ = [
     "CheckedRow",
@@ -29,16 +28,50 @@ __all__ = [
 ]
 
 FORMAT, FORMAT_VERSION = "stillgood.contract", 1
-_CENTURY_DAYS = 36_525  # longer spans lead before the first year there is
 
-Kind = Literal["numeric", "integer", "boolean", "categorical"]
+Kind = Literal["numeric", "integer", "boolean", "categorical", "date"]
 Unseen = Literal["refuse", "accept"]
+Derive = Literal["days_before", "month", "weekday"]
+Monotone = Literal["increasing", "decreasing"]
+Family = Literal["logistic", "boosted", "auto"]
+BelowFloors = Literal["ask", "refuse"]
+Absent = Literal["unknown", "negative"]
+CompleteUntil = Literal["sent", "file_date"]
+ObjectiveKind = Literal["recall", "precision", "capacity", "cost"]
+PointMode = Literal["follow", "fixed"]
+Extra = Literal["refuse", "ignore"]
+CaptureRule = Literal["best_effort", "required"]
 type FeatureValue = float | str | None
+
+CALENDAR_LEVELS = {
+    "month": tuple(str(month) for month in range(1, 13)),
+    "weekday": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}
+
+_KEYS = {
+    "id_column": "id",
+    "time_column": "time",
+    "stated_objective": "objective",
+    "derive": "as",
+    "decimal_char": "decimalChar",
+    "group_char": "groupChar",
+    "missing_values": "missingValues",
+    "true_values": "trueValues",
+    "false_values": "falseValues",
+    "bare_number": "bareNumber",
+    "date_format": "dateFormat",
+    "time_zone": "timeZone",
+}
+# Fields added to the format after contracts had been hashed are written only where they differ from their defaults.
+_LATER = {"later": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One column a model reads. ``if_missing`` is the stated repair: a blank becomes this value, counted as a repair."""
+    """One column a model reads. ``if_missing`` is the stated repair: a blank becomes this value, counted as a repair.
+
+    ``aliases``: other spellings of levels. A date is read as ``derive`` says: a number of days before the row's time, or a level of the calendar.
+    """
 
     name: str
     kind: Kind
@@ -51,6 +84,9 @@ class Feature:
     pii: bool = False
     description: str = ""
     example: FeatureValue = None
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False, metadata=_LATER)
+    monotone: Monotone | None = field(default=None, metadata=_LATER)
+    derive: Derive | None = field(default=None, metadata=_LATER)
     level_set: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
     plain_levels: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
     low: float = field(init=False, repr=False, compare=False, default=-float_info.max)
@@ -65,6 +101,11 @@ class Feature:
             object.__setattr__(self, "low", self.minimum)
         if self.maximum is not None:
             object.__setattr__(self, "high", self.maximum)
+
+    @property
+    def categorical(self) -> bool:
+        """Whether a checked value is one of ``levels``."""
+        return self.kind == "categorical" or self.derive in CALENDAR_LEVELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +137,18 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRules:
-    """``window_days``: learn only from rows at most this old, None for all. ``holdout_fraction`` of the rows is never learnt from."""
+    """``window_days``: learn only from rows at most this old, None for all. ``holdout_fraction`` of the rows is never learnt from.
+
+    ``half_life_days``: a row this old weighs half of a new one, None for equal weights.
+    """
 
     min_rows: int = 200
     holdout_fraction: float = 0.2
     holdout_rows: int = 3000
     window_days: float | None = None
     inverse_regularisation: float = 1.0
+    family: Family = field(default="logistic", metadata=_LATER)
+    half_life_days: float | None = field(default=None, metadata=_LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +158,83 @@ class MonitoringRules:
     min_rows: int = 200
     period_hours: float | None = None
     label_maturity_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionRules:
+    """``below_floors``: what becomes of a better candidate under the floors; "ask" alerts a person, "refuse" only says so."""
+
+    below_floors: BelowFloors = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How files are written, in the words of Frictionless Table Schema and CSV Dialect; None where a reader shall find out.
+
+    ``bare_number``: numbers stand alone, without a currency or a percent sign. ``time_zone``: of times without an offset, "Europe/Rome".
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal_char: str | None = None
+    group_char: str | None = None
+    missing_values: tuple[str, ...] = ("",)
+    true_values: tuple[str, ...] = ()
+    false_values: tuple[str, ...] = ()
+    bare_number: bool = True
+    date_format: str | None = None
+    time_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRules:
+    """What a feed of labels means. Days count from the prediction.
+
+    ``horizon_days``: what the prediction is about, None when it has no end. ``maturity_days``: None for that of ``monitoring``
+    (``Contract.label_maturity_days`` is the one that holds). ``absent``: what silence means once the horizon has passed.
+    ``min_coverage``: 0 to 1, the share of a span's predictions whose outcome must be known before the span judges or teaches.
+    """
+
+    horizon_days: float | None = None
+    maturity_days: float | None = None
+    absent: Absent = "unknown"
+    complete_until: CompleteUntil = "sent"
+    min_coverage: float = 0.0
+    vouched_sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What the operating point is for: ``value`` is the recall or precision to reach, or the share that may be flagged; 0 for cost."""
+
+    kind: ObjectiveKind
+    value: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PointRules:
+    """Whether the operating point follows the population, within which share flagged (0 to 1).
+
+    ``margin``: how far the estimate must be from the objective, beyond its own uncertainty, before the point moves.
+    """
+
+    mode: PointMode = "follow"
+    min_flagged: float = 0.0
+    max_flagged: float = 1.0
+    margin: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """That somebody acts on decisions. ``control_share`` (0 to .5) of flagged entities is left alone for ``rotate_days`` each.
+
+    ``exempt`` names a column: whoever has a true value there is never left alone, and never counted.
+    """
+
+    control_share: float
+    by: Literal["entity"] = "entity"
+    rotate_days: float = 90.0
+    exempt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +252,19 @@ class Contract:
     slices: tuple[str, ...] = ()
     training: TrainingRules = field(default_factory=TrainingRules)
     monitoring: MonitoringRules = field(default_factory=MonitoringRules)
+    promotion: PromotionRules = field(default_factory=PromotionRules, metadata=_LATER)
+    source: Source | None = field(default=None, metadata=_LATER)
+    labels: LabelRules = field(default_factory=LabelRules, metadata=_LATER)
+    stated_objective: Objective | None = field(default=None, metadata=_LATER)
+    operating_point: PointRules = field(default_factory=PointRules, metadata=_LATER)
+    actions: Actions | None = field(default=None, metadata=_LATER)
+    extra: Extra = field(default="refuse", metadata=_LATER)
+    capture: CaptureRule = field(default="best_effort", metadata=_LATER)
     columns: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
 
     def __post_init__(self) -> None:
-        named = (self.id_column, self.time_column, self.target.name)
+        exempt = self.actions.exempt if self.actions else None
+        named = (self.id_column, self.time_column, self.target.name, exempt)
         object.__setattr__(self, "columns", frozenset([*(one.name for one in self.features), *filter(None, named)]))
 
     def check(
@@ -153,14 +285,21 @@ class Contract:
         raise KeyError(name)
 
     def to_dict(self) -> dict[str, Any]:
-        raw = asdict(self)
-        raw["id"], raw["time"] = raw.pop("id_column"), raw.pop("time_column")
-        del raw["columns"]
-        for one in raw["features"]:
-            one["levels"] = list(one["levels"])
-            del one["level_set"], one["plain_levels"], one["low"], one["high"]
-        raw["slices"], raw["features"] = list(raw["slices"]), list(raw["features"])
+        """JSON data. What was added to the format later is left out where it says nothing, so that old hashes stay valid."""
+        raw = _plain(self)
+        raw["id"], raw["time"] = raw.pop("id"), raw.pop("time")
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **raw}
+
+    @property
+    def objective(self) -> Objective:
+        """What the operating point is for: as stated, else recall at its floor."""
+        return self.stated_objective or Objective("recall", self.floors.recall)
+
+    @property
+    def label_maturity_days(self) -> float:
+        """From when on a label counts as final, in days after its prediction: of ``labels``, else of ``monitoring``."""
+        stated = self.labels.maturity_days
+        return self.monitoring.label_maturity_days if stated is None else stated
 
     @property
     def sha256(self) -> str:
@@ -168,242 +307,16 @@ class Contract:
         text = json.dumps(hashed, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    @classmethod
-    def from_dict(cls, raw: object) -> "Contract":
-        """Raises ContractInvalid, which names the place (``features[2].minimum``) and the rule."""
-        top = _Reader.at("contract", raw)
-        if current_format(top.raw.get("format")) != FORMAT:
-            raise top.broken("format", f'must be "{FORMAT}"')
-        if top.raw.get("format_version") != FORMAT_VERSION:
-            raise top.broken("format_version", f"must be {FORMAT_VERSION}, the only one this library reads")
-        contract = cls(
-            name=top.text("name"),
-            version=top.text("version"),
-            id_column=top.text("id", None),
-            time_column=top.text("time", None),
-            target=_target(top.part("target")),
-            features=tuple(_feature(one) for one in top.parts("features")),
-            floors=_floors(top.part("floors")),
-            costs=_costs(top.part("costs")) if top.get("costs", None) is not None else None,
-            slices=top.texts("slices"),
-            training=_training(top.part("training")),
-            monitoring=_monitoring(top.part("monitoring")),
-        )
-        top.done("format", "format_version")
-        _check_names(contract)
-        return contract
-
     def example(self) -> dict[str, Any]:
         """A JSON row that passes the check, for documentation."""
         return {one.name: _example(one) for one in self.features}
 
 
-_MISSING: Any = object()
-
-
-class _Reader:
-    """Reads one JSON object field by field and knows its place, so that every error can name it."""
-
-    def __init__(self, path: str, raw: Mapping[str, Any]) -> None:
-        self.path, self.raw, self.seen = path, raw, set[str]()
-
-    @classmethod
-    def at(cls, path: str, raw: object) -> "_Reader":
-        if not isinstance(raw, Mapping):
-            raise ContractInvalid(f"{path} must be a JSON object, not {type(raw).__name__}.")
-        return cls(path, raw)
-
-    def broken(self, name: str, rule: str) -> ContractInvalid:
-        place = name if self.path == "contract" else f"{self.path}.{name}"
-        return ContractInvalid(f"{place} {rule}.", path=place)
-
-    def get(self, name: str, default: Any = _MISSING) -> Any:
-        self.seen.add(name)
-        value = self.raw.get(name)
-        if value is None:
-            if default is _MISSING:
-                raise self.broken(name, "is required")
-            return default
-        if not _is_text(value):
-            raise self.broken(name, "holds half of a surrogate pair, which no file can hold")
-        return value
-
-    def text(self, name: str, default: Any = _MISSING) -> Any:
-        value = self.get(name, default)
-        if value is not default and (not isinstance(value, str) or not value.strip()):
-            raise self.broken(name, "must be a text that is not empty")
-        return value
-
-    def number(self, name: str, default: Any = _MISSING, low: float = -math.inf, high: float = math.inf) -> Any:
-        value = self.get(name, default)
-        if value is default:
-            return value
-        if not _is_number(value):
-            raise self.broken(name, "must be a finite number")
-        if not low <= value <= high:
-            raise self.broken(name, f"must be within {low:g} and {high:g}")
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self.get(name, False)
-        if not isinstance(value, bool):
-            raise self.broken(name, "must be true or false")
-        return value
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        value = self.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) and one and _is_text(one) for one in value):
-            raise self.broken(name, "must be a list of texts")
-        if len(set(value)) != len(value):
-            raise self.broken(name, "must not repeat a value")
-        return tuple(value)
-
-    def part(self, name: str) -> "_Reader":
-        place = name if self.path == "contract" else f"{self.path}.{name}"
-        return _Reader.at(place, self.get(name, {}))
-
-    def parts(self, name: str) -> Iterator["_Reader"]:
-        value = self.get(name)
-        if not isinstance(value, list) or not value:
-            raise self.broken(name, "must be a list that is not empty")
-        return (_Reader.at(f"{name}[{i}]", one) for i, one in enumerate(value))
-
-    def done(self, *more: str) -> None:
-        if unknown := sorted(set(self.raw) - self.seen - set(more)):
-            raise self.broken(unknown[0], f"is not known here; known are {', '.join(sorted(self.seen))}")
-
-
-def _target(part: _Reader) -> Target:
-    target = Target(part.text("name"), part.text("positive"), part.text("negative"))
-    if target.positive == target.negative:
-        raise part.broken("negative", "must differ from positive")
-    part.done()
-    return target
-
-
-def _floors(part: _Reader) -> Floors:
-    standard = Floors()
-    floors = Floors(
-        part.number("roc_auc", standard.roc_auc, 0, 1),
-        part.number("recall", standard.recall, 0, 1),
-        part.number("precision", standard.precision, 0, 1),
-    )
-    part.done()
-    return floors
-
-
-def _costs(part: _Reader) -> Costs:
-    costs = Costs(part.number("miss", low=0), part.number("offer", low=0), part.number("capacity", None, 0, 1000))
-    part.done()
-    return costs
-
-
-def _training(part: _Reader) -> TrainingRules:
-    standard = TrainingRules()
-    rules = TrainingRules(
-        min_rows=int(part.number("min_rows", standard.min_rows, 20)),
-        holdout_fraction=part.number("holdout_fraction", standard.holdout_fraction, 0.01, 0.5),
-        holdout_rows=int(part.number("holdout_rows", standard.holdout_rows, 20)),
-        window_days=part.number("window_days", None, 0, _CENTURY_DAYS),
-        inverse_regularisation=part.number("inverse_regularisation", standard.inverse_regularisation, 1e-6, 1e6),
-    )
-    part.done()
-    return rules
-
-
-def _monitoring(part: _Reader) -> MonitoringRules:
-    standard = MonitoringRules()
-    rules = MonitoringRules(
-        min_rows=int(part.number("min_rows", standard.min_rows, 1)),
-        period_hours=part.number("period_hours", None, 1, 24 * _CENTURY_DAYS),
-        label_maturity_days=part.number("label_maturity_days", standard.label_maturity_days, 0, _CENTURY_DAYS),
-    )
-    part.done()
-    return rules
-
-
-def _feature(part: _Reader) -> Feature:
-    kind = part.text("kind")
-    if kind not in get_args(Kind):
-        raise part.broken("kind", f"must be one of {', '.join(get_args(Kind))}")
-    numeric = kind in ("numeric", "integer")
-    feature = Feature(
-        name=part.text("name"),
-        kind=cast(Kind, kind),
-        minimum=part.number("minimum", None) if numeric else None,
-        maximum=part.number("maximum", None) if numeric else None,
-        levels=part.texts("levels") if kind == "categorical" else (),
-        nullable=part.flag("nullable"),
-        if_missing=part.get("if_missing", None),
-        unseen=part.get("unseen", "refuse"),
-        pii=part.flag("pii"),
-        description=part.get("description", ""),
-        example=part.get("example", None),
-    )
-    # Written by to_dict for every kind, empty where they mean nothing.
-    for name in ("minimum", "maximum", "levels"):
-        if name not in part.seen and part.raw.get(name) not in (None, []):
-            raise part.broken(name, f"means nothing for a {kind} feature")
-        part.seen.add(name)
-    part.done()
-    if not isinstance(feature.description, str):
-        raise part.broken("description", "must be a text")
-    if kind == "categorical" and not feature.levels:
-        raise part.broken("levels", "must list the known values of a categorical feature")
-    if feature.minimum is not None and feature.maximum is not None and feature.minimum > feature.maximum:
-        raise part.broken("minimum", "must not be above maximum")
-    if feature.unseen not in get_args(Unseen):
-        raise part.broken("unseen", "must be refuse or accept")
-    for name, value in (("if_missing", feature.if_missing), ("example", feature.example)):
-        if value is not None and not _fits(feature, value):
-            raise part.broken(name, "must itself obey the feature's rules")
-    return feature
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    """Whether ``value`` is a number that a float can hold; JSON has integers that none can."""
-    try:
-        return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def _is_text(value: object) -> bool:
-    """False for a text that is not valid Unicode: JSON can smuggle in lone surrogates, which no file can hold."""
-    try:
-        if isinstance(value, str):
-            value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _fits(feature: Feature, value: object) -> bool:
-    if feature.kind == "categorical":
-        return isinstance(value, str) and (value in feature.levels or feature.unseen == "accept")
-    if feature.kind == "boolean":
-        return value in (0, 1)
-    if not _is_number(value):
-        return False
-    low, high = feature.minimum, feature.maximum
-    whole = feature.kind == "numeric" or float(value).is_integer()
-    return whole and (low is None or value >= low) and (high is None or value <= high)
-
-
-def _check_names(contract: Contract) -> None:
-    names = [one.name for one in contract.features]
-    columns = [*names, contract.target.name, *(one for one in (contract.id_column, contract.time_column) if one)]
-    for name in columns:
-        if columns.count(name) > 1:
-            raise ContractInvalid(f'features: "{name}" names two columns; every column has one role.', path="features")
-    for i, name in enumerate(contract.slices):
-        if name not in names or contract.feature(name).kind not in ("categorical", "boolean"):
-            raise ContractInvalid(f"slices[{i}] must name a categorical or boolean feature.", path=f"slices[{i}]")
-
-
 def _example(feature: Feature) -> object:
     if feature.example is not None:
         return feature.example
+    if feature.kind == "date":
+        return "2026-01-31"
     if feature.kind == "categorical":
         return feature.levels[0]
     if feature.kind == "boolean":
@@ -413,3 +326,22 @@ def _example(feature: Feature) -> object:
         middle = (low + high) / 2
         return middle if feature.kind == "numeric" else math.floor(middle)
     return low if low is not None else high if high is not None else 0
+
+
+def _plain(value: Any) -> Any:
+    """A dataclass as JSON data, under the names of the file."""
+    if isinstance(value, Objective):
+        return {value.kind: True if value.kind == "cost" else value.value}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    if not hasattr(value, "__dataclass_fields__"):
+        return value
+    raw, later = {}, isinstance(value, PromotionRules | Source | LabelRules | PointRules)
+    for one in filter(lambda one: one.init, fields(value)):
+        part = getattr(value, one.name)
+        default = one.default if one.default_factory is MISSING else one.default_factory()
+        if part != default or not (later or one.metadata.get("later")):
+            raw[_KEYS.get(one.name, one.name)] = _plain(part)
+    return raw

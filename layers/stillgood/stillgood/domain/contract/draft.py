@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stillgood.domain.contract.contract import FORMAT, FORMAT_VERSION, Contract
+from stillgood.domain.contract.contract import FORMAT, FORMAT_VERSION
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.row_check import FALSE, TRUE
 from stillgood.domain.errors import ContractInvalid
 
@@ -56,7 +57,7 @@ def draft(
         "training": {},
         "monitoring": {},
     }
-    return Contract.from_dict(raw).to_dict()
+    return read_contract(raw).to_dict()
 
 
 def _feature(name: str, texts: Sequence[str]) -> dict[str, Any]:

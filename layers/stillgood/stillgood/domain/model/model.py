@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ContractInvalid, ModelUnusable
 from stillgood.domain.formats import current_format
 
@@ -167,7 +168,7 @@ class Model:
                 raise ValueError("the calibration turns the ranking around")
             return cls(
                 version=str(raw["version"]),
-                contract=Contract.from_dict(raw["contract"]),
+                contract=read_contract(raw["contract"]),
                 terms=tuple(_term(one) for one in raw["terms"]),
                 baseline=_finite(raw["baseline"]),
                 threshold_logit=_finite(raw["threshold_logit"]),

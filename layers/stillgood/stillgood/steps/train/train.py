@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.reference import build_reference
 from stillgood.domain.errors import (
     InvalidEvent,
@@ -89,7 +90,7 @@ def train(event: Mapping[str, Any], deps: TrainDeps) -> dict[str, Any]:
 
 def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[str, Any]:
     """Ingest, fit and publish; rows and contract that were learnt from before give the version of before."""
-    contract = read_contract(deps.store)
+    contract = contract_in_force(deps.store)
     ingested = ingest(contract, _labelled(deps.store), latest=deps.clock() + CLOCKS_DIFFER)
     kept = _quarantine(deps.store, ingested, quarantine_key)
     require_enough(ingested, kept)
@@ -129,7 +130,7 @@ def _fit(ingested: Ingested, parts: Split, version: str, seed: int) -> Fitted:
     )
 
 
-def read_contract(store: ObjectStore) -> Contract:
+def contract_in_force(store: ObjectStore) -> Contract:
     """The contract in force. Raises InvalidEvent when there is none, ContractInvalid when it breaks a rule."""
     try:
         raw = decode_any(store.get(CONTRACT_KEY).data, what=CONTRACT_KEY)
@@ -139,7 +140,7 @@ def read_contract(store: ObjectStore) -> Contract:
         ) from error
     except ModelUnusable as error:
         raise InvalidEvent(error.detail) from error
-    return Contract.from_dict(raw)
+    return read_contract(raw)
 
 
 def _labelled(store: ObjectStore) -> Iterator[tuple[str, bytes]]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from stillgood.storage.audit import verify
 from stillgood.storage.champion import load_model
+from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.registry import Registry
 
 from tests.faults import story
-from tests.faults.folder import FolderObjectStore
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAMPIONS = {"promote": {"v1", "v2"}, "rollback": {"v0", "v1"}, "monitor": {"v1"}}

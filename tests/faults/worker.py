@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import Any
 
 import story
-from folder import FolderObjectStore
 from stillgood.steps.promote.promote import PromoteDeps
 from stillgood.storage.codec import sha256
+from stillgood.storage.folder import FolderObjectStore
 from stillgood.testing.faulty import FaultyObjectStore
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,6 +11,7 @@ from stillgood.aws.s3_boto3 import Boto3ObjectStore
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.codec import sha256
+from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.keys import MODEL, REFERENCE, artifact_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
@@ -40,11 +41,14 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
 
 
-@pytest.fixture(params=["memory", "boto3", "obstore"])
+@pytest.fixture(params=["memory", "folder", "boto3", "obstore"])
 def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
-    """One empty bucket, in each of the three stores."""
+    """One empty bucket, in each of the four stores."""
     if request.param == "memory":
         yield MemoryObjectStore()
+        return
+    if request.param == "folder":
+        yield FolderObjectStore(request.getfixturevalue("tmp_path") / "store")
         return
     request.getfixturevalue("aws_environment")
     bucket = f"bucket-{next(_numbers)}"

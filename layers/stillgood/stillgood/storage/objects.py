@@ -1,6 +1,7 @@
 """The one port of the library: an object store with conditional writes.
 
-Two adapters speak to S3 (``aws/s3_boto3.py``, ``aws/s3_obstore.py``); ``storage/memory.py`` is a whole one in memory. All three pass ``tests/storage/test_objects.py``.
+Two adapters speak to S3 (``aws/s3_boto3.py``, ``aws/s3_obstore.py``); ``storage/memory.py`` is a whole one in memory,
+``storage/folder.py`` one in a plain folder. All four pass ``tests/storage/test_objects.py``.
 """
 
 from collections.abc import Iterator

@@ -218,17 +218,15 @@ def test_where_a_cold_start_is_waited_for_there_is_byte_code_for_every_module(
 # Enough rows for Arrow to read the CSV, too.
 READS = r"""
 import decimal, io, pyarrow, pyarrow.parquet
-from stillgood.storage.tables.delimited import csv_chunks
-from stillgood.storage.tables.json_lines import json_chunks
-from stillgood.storage.tables.parquet import parquet_chunks
+from stillgood.storage.tables.opening import open_table
 rows, file = 100_000, io.BytesIO()
 pyarrow.parquet.write_table(pyarrow.table({"a": ["x"] * rows, "b": [decimal.Decimal("1.5")] * rows}), file)
-for chunks in (
-    parquet_chunks([file.getvalue()]),
-    csv_chunks([b"a,b\n" + b"x,y\n" * rows]),
-    json_chunks([b'{"a":"x"}\n' * rows]),
+for name, data in (
+    ("x.parquet", file.getvalue()),
+    ("x.csv", b"a,b\n" + b"x,y\n" * rows),
+    ("x.jsonl", b'{"a":"x"}\n' * rows),
 ):
-    assert sum(len(chunk.column("a")) for chunk in chunks) == rows
+    assert sum(len(chunk.column("a")) for chunk in open_table(name, [data]).chunks) == rows
 assert "stillgood.storage.tables.arrow_text" in sys.modules
 """
 

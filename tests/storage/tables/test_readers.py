@@ -14,9 +14,19 @@ from stillgood.storage.tables import delimited as csv_input
 from stillgood.storage.tables import json_columns
 from stillgood.storage.tables import json_lines as json_input
 from stillgood.storage.tables import lines as batch_input
-from stillgood.storage.tables.delimited import csv_chunks
+from stillgood.storage.tables.delimited import read_delimited
 from stillgood.storage.tables.json_lines import json_chunks
 from stillgood.storage.tables.lines import MAX_LINE
+
+
+def csv_chunks(
+    data: Iterable[bytes], chunk_rows: int = 1_000, high_cardinality: Iterable[str] = (), wanted: Iterable[str] = ()
+) -> Iterator[Chunk]:
+    """The chunks of a CSV of bytes, as every step reads it."""
+    table = read_delimited(
+        data, chunk_rows=chunk_rows, high_cardinality=frozenset(high_cardinality), wanted=frozenset(wanted)
+    )
+    return table.chunks
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:
@@ -32,11 +42,13 @@ def read(chunks: Iterable[Chunk]) -> tuple[list[tuple[int, dict[str, Any]]], lis
     return rows, unreadable
 
 
-CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=8)
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=8)
+# Not with commas after an end of line: such a line might be a row itself, and then the quotes around it are refused.
+CSV_CELLS = CELLS.filter(lambda cell: not ("\n" in cell and "," in cell))
 
 
 @given(
-    st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=12),
+    st.lists(st.tuples(CSV_CELLS, CSV_CELLS, CSV_CELLS), max_size=12),
     st.integers(1, 40),
     st.integers(1, 5),
     st.booleans(),
@@ -126,12 +138,14 @@ def test_blank_lines_are_not_rows() -> None:
     assert read(json_chunks([b'\n{"a": 1}\n  \n'])) == ([(1, {"a": 1})], [])
 
 
-@pytest.mark.parametrize("data", [b"", b"a,b\n", b"a,b"])
+@pytest.mark.parametrize("data", [b"a,b\n", b"a,b"])
 def test_an_empty_csv_has_no_rows(data: bytes) -> None:
     assert read(csv_chunks([data])) == ([], [])
 
 
-@pytest.mark.parametrize(("data", "says"), [(b"a,b,a\n", "twice"), (b"\xff,b\n", "not UTF-8")])
+@pytest.mark.parametrize(
+    ("data", "says"), [(b"", "it is empty"), (b"\n \n", "it is empty"), (b"\xff,b\n", "not UTF-8")]
+)
 def test_a_header_that_cannot_be_used_refuses_the_file(data: bytes, says: str) -> None:
     with pytest.raises(InvalidEvent, match=says):
         read(csv_chunks([data]))
@@ -194,7 +208,7 @@ def line_by_line(read_all: Callable[[], Any]) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_input, "_block", lambda lines, high_cardinality: None)
         patch.setattr(json_input, "_plain", lambda lines, most: None)
-        patch.setattr(csv_input, "_block", lambda lines, header, high_cardinality: None)
+        patch.setattr(csv_input, "_block", lambda lines, header, delimiter, high_cardinality: None)
         return read_all()
 
 
@@ -334,7 +348,7 @@ def test_the_quick_way_through_csv_reads_what_the_csv_module_reads(
     pieces = [header, *(body[start : start + size] for start in range(0, len(body), size))]
 
     def read_all() -> Any:
-        return read(csv_chunks(pieces, chunk_rows, high_cardinality))
+        return read(csv_chunks(pieces, chunk_rows, high_cardinality, "a"))
 
     assert by_the_block(read_all) == line_by_line(read_all)
 

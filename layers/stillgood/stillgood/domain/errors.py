@@ -7,6 +7,7 @@ StillgoodError
 ├── MalformedRequest       the body is not JSON, or not an object or a list of objects
 ├── RequestTooLarge        more rows or bytes than one request may carry
 ├── InvalidEvent           a step was invoked with an event it cannot read
+│   └── TableUnreadable    a file of rows cannot be read as what it says it is
 ├── UnknownVersion         no such model version
 ├── NoChampion             nothing has been promoted yet
 ├── ModelUnusable          an artifact is truncated, tampered with, or from a future version
@@ -71,6 +72,16 @@ class RequestTooLarge(StillgoodError):
 
 class InvalidEvent(StillgoodError):
     status, slug, title = 400, "invalid-event", "The event cannot be read"
+
+
+class TableUnreadable(InvalidEvent):
+    """``rule`` is a stable short name: format, encoding, gzip, header, columns, empty, budget."""
+
+    slug, title = "table-unreadable", "The file of rows cannot be read"
+
+    def __init__(self, detail: str, *, rule: str, **extra: Any) -> None:
+        super().__init__(detail, rule=rule, **extra)
+        self.rule = rule
 
 
 class UnknownVersion(StillgoodError):

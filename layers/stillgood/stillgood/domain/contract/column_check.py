@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stillgood.domain.contract.chunk import MISSING, Chunk
 from stillgood.domain.contract.contract import CheckedRow, Contract, Feature
 from stillgood.domain.contract.frame import NULL, UNSEEN, Column, Frame
+from stillgood.domain.contract.source_text import Convert, SourceText
 from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 
 MAX_REMEMBERED = 20_000  # values of one feature and type, so that memory stays flat
@@ -41,6 +42,7 @@ class ColumnCheck:
 
     def __init__(self, contract: Contract, *, text: bool, extra: Literal["refuse", "ignore"]) -> None:
         self._contract, self._text, self._extra = contract, text, extra
+        self._source = SourceText(contract) if text else None
         self._alone = {
             one.name: replace(contract, features=(one,), slices=(), id_column=None, time_column=None)
             for one in contract.features
@@ -73,7 +75,8 @@ class ColumnCheck:
 
     def row(self, chunk: Chunk, index: int) -> CheckedRow:
         """The contract's own word on one row."""
-        return self._contract.check(chunk.row(index), text=self._text, extra=self._extra)
+        raw = chunk.row(index)
+        return self._contract.check(self._source.row(raw) if self._source else raw, text=self._text, extra=self._extra)
 
     def entity_ids(self, chunk: Chunk, rows: Sequence[int]) -> list[str | None]:
         """The ids of some rows, as the contract reads them."""
@@ -84,6 +87,8 @@ class ColumnCheck:
         if isinstance(column, DictionaryColumn | StringBuffer):
             column = column.texts()
         given = column if len(rows) == len(column) else [column[index] for index in rows]
+        if (convert := self._convert(name)) is not None:
+            given = [convert(value) if isinstance(value, str) else value for value in given]
         if set(map(type, given)) == {str}:
             joined = "".join(given)  # type: ignore[arg-type]  # str alone
             if "" not in given and joined.isascii() and joined.split() == [joined] and max(map(len, given)) < 100:  # type: ignore[arg-type]
@@ -128,7 +133,10 @@ class ColumnCheck:
                 return known
         except TypeError:
             return _NEEDS_ROW_CHECK
-        given = {} if value is MISSING else {feature.name: value}
+        if (convert := self._convert(feature.name)) is not None and isinstance(value, str):
+            given: dict[str, object] = {feature.name: convert(value)}
+        else:
+            given = {} if value is MISSING else {feature.name: value}
         checked = self._alone[feature.name].check(given, text=self._text, extra="ignore")
         result = _NEEDS_ROW_CHECK
         if not checked.violations and not checked.repairs:
@@ -146,7 +154,7 @@ class ColumnCheck:
     def _numbers(self, feature: Feature, raw: Sequence[object], types: set[type]) -> Floats | None:
         """The column if all of it is numbers or nothing, at the speed of NumPy; None if it has to be looked up."""
         try:
-            values = self._floats(raw, types) if feature.kind in ("numeric", "integer") else None
+            values = self._floats(feature, raw, types) if feature.kind in ("numeric", "integer") else None
         except (ValueError, OverflowError):
             return None
         if values is None:
@@ -162,11 +170,17 @@ class ColumnCheck:
             fine |= missing & (self._text or raw.count(None) == np.count_nonzero(missing))
         return np.where(fine, values, _NEEDS_ROW_CHECK)
 
-    def _floats(self, raw: Sequence[object], types: set[type]) -> Floats | None:
+    def _convert(self, name: str) -> Convert | None:
+        return self._source.column(name) if self._source else None
+
+    def _floats(self, feature: Feature, raw: Sequence[object], types: set[type]) -> Floats | None:
         """Raises ValueError, OverflowError."""
+        convert = self._convert(feature.name)
         if isinstance(raw, StringBuffer):
-            return _unpacked(raw)
+            return _unpacked(raw) if convert is None else None
         if self._text and types == {str}:
+            if convert is not None:
+                raw = [convert(text) for text in raw]  # type: ignore[arg-type]  # str alone
             return _parsed(raw)  # type: ignore[arg-type]  # str alone
         if not self._text and types <= {int, float, NoneType}:
             return np.array(raw, np.float64)

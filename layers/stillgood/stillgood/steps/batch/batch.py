@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from stillgood.domain.contract.chunk import Chunk
 from stillgood.domain.contract.column_check import ColumnCheck
-from stillgood.domain.contract.contract import Contract
-from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed
+from stillgood.domain.contract.contract import Contract, Extra
+from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed, TableUnreadable
 from stillgood.domain.model.model import Model
 from stillgood.steps.batch.score import Scorer
 from stillgood.steps.ports import Clock
@@ -17,11 +16,10 @@ from stillgood.storage.champion import ChampionSource, load_verified
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.keys import BATCH_PREFIX, MODEL, OUTPUT_PREFIX, artifact_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore, checked_key
-from stillgood.storage.tables.delimited import csv_chunks
-from stillgood.storage.tables.json_lines import json_chunks
+from stillgood.storage.tables.opening import SUFFIXES, is_table, open_for
 from stillgood.storage.windows import iso
 
-FORMATS = (".csv", ".jsonl", ".ndjson", ".parquet")
+FORMATS = SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +88,24 @@ def _run(info: ObjectInfo, model: Model, reasons: bool, output: str, deps: Batch
     job = _job(info.key, info.etag, model.version, reasons)
     started, store = deps.clock(), deps.store
     data = HashingReader(store.stream(info.key))
-    text = info.key.endswith(".csv")
+    try:
+        table = open_for(model.contract, info.key, data, needed=_needed(model.contract))
+    except TableUnreadable as error:
+        raise _refused(info.key, error) from error
     # A table may have columns of its own; an object of JSON is held to what the API takes, where an unknown name is a misspelling.
-    scorer = Scorer(
-        model,
-        job,
-        ColumnCheck(model.contract, text=text, extra="ignore" if _is_table(info.key) else "refuse"),
-        reasons=reasons,
-    )
+    extra: Extra = "ignore" if table.names is not None else model.contract.extra
+    scorer = Scorer(model, job, ColumnCheck(model.contract, text=table.text, extra=extra), reasons=reasons)
     with (
         store.writer(f"{output}/predictions.jsonl") as predictions,
         store.writer(f"{output}/rejected.jsonl") as rejected,
     ):
-        for chunk in _chunks(info.key, data, model.contract):
-            good, bad = scorer.score(chunk)
-            predictions.write(good)
-            rejected.write(bad)
+        try:
+            for chunk in table.chunks:
+                good, bad = scorer.score(chunk)
+                predictions.write(good)
+                rejected.write(bad)
+        except TableUnreadable as error:
+            raise _refused(info.key, error) from error
         if _input(store, info.key).etag != info.etag:
             raise PreconditionFailed(f"{info.key} was replaced while it was read; score it again.", key=info.key)
     summary = {
@@ -118,6 +118,7 @@ def _run(info: ObjectInfo, model: Model, reasons: bool, output: str, deps: Batch
         "threshold": model.threshold,
         "job": job,
         **scorer.totals.to_dict(),
+        **({"notes": [note.message for note in table.notes]} if table.notes else {}),
         "started_at": iso(started),
         "finished_at": iso(deps.clock()),
     }
@@ -148,7 +149,7 @@ def _asked(event: Mapping[str, Any]) -> tuple[str, bool]:
         raise InvalidEvent(
             f"The input lies under {BATCH_PREFIX}, and not under {OUTPUT_PREFIX}; {key[:80]!r} does not."
         )
-    if not key.endswith(FORMATS):
+    if not is_table(key):
         raise InvalidEvent(f"The input is one of {', '.join(FORMATS)}; {key[-80:]!r} is not.")
     return key, reasons
 
@@ -161,22 +162,13 @@ def _input(store: ObjectStore, key: str) -> ObjectInfo:
     return found
 
 
-def _is_table(key: str) -> bool:
-    return key.endswith((".csv", ".parquet"))
+def _needed(contract: Contract) -> list[str]:
+    """An absent column would be blank in every row, and an absent id leave every prediction without one: both are refused by name."""
+    return [*(feature.name for feature in contract.features), *([contract.id_column] if contract.id_column else [])]
 
 
-def _chunks(key: str, data: Iterable[bytes], contract: Contract) -> Iterator[Chunk]:
-    if key.endswith(".parquet"):
-        from stillgood.storage.tables.parquet import (
-            parquet_chunks,  # 0.2 s of imports that the other formats need not wait for
-        )
-
-        return parquet_chunks(data)
-    # Ids and measures: hardly two rows have the same.
-    high_cardinality = {one.name for one in contract.features if one.kind == "numeric"}
-    if contract.id_column is not None:
-        high_cardinality.add(contract.id_column)
-    return (csv_chunks if key.endswith(".csv") else json_chunks)(data, high_cardinality=high_cardinality)
+def _refused(key: str, error: TableUnreadable) -> TableUnreadable:
+    return TableUnreadable(f"{key[-120:]} cannot be scored: {error.detail}", rule=error.rule, key=key)
 
 
 class HashingReader:

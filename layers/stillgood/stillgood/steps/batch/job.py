@@ -15,6 +15,7 @@ from stillgood.steps.batch.batch import FORMATS, BatchDeps, output_of, read_summ
 from stillgood.storage.codec import decode, encode
 from stillgood.storage.keys import BATCH_PREFIX, JOBS_PREFIX, OUTPUT_PREFIX
 from stillgood.storage.objects import checked_key
+from stillgood.storage.tables.opening import is_table
 
 # What the state machine carries from state to state has to stay below 256 KiB: the keys first, then a line for each shard.
 MAX_SHARDS, MAX_KEY_BYTES = 400, 200_000
@@ -40,7 +41,7 @@ def plan(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
             f"{len(listed)} objects lie under {prefix}; one job takes {MAX_SHARDS}, with {MAX_KEY_BYTES:,} bytes of names. Start a job for each of several prefixes."
         )
     for info in listed:
-        if not info.key.endswith(FORMATS):
+        if not is_table(info.key):
             raise InvalidEvent(
                 f"{info.key[-80:]!r} is not one of {', '.join(FORMATS)}; take it away, or let its name begin with '_'."
             )

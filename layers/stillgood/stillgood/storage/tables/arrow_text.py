@@ -9,12 +9,11 @@ from pyarrow import csv
 
 from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 
-_PLAIN = csv.ParseOptions(quote_char=False, escape_char=False, ignore_empty_lines=False)
 _CODED, _PACKED = pa.dictionary(pa.int32(), pa.string()), pa.string()
 
 
 def columns(
-    data: bytes, names: Sequence[str], high_cardinality: Collection[str]
+    data: bytes, names: Sequence[str], high_cardinality: Collection[str], delimiter: str = ","
 ) -> dict[str, DictionaryColumn | StringBuffer] | None:
     """The cells of ``data``, whole lines of UTF-8 without quotes, by column and as they stand; None if a line has more or fewer cells.
 
@@ -24,7 +23,7 @@ def columns(
         table = csv.read_csv(
             pa.BufferReader(data),
             csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
-            _PLAIN,
+            csv.ParseOptions(delimiter=delimiter, quote_char=False, escape_char=False, ignore_empty_lines=False),
             csv.ConvertOptions(
                 column_types={name: _PACKED if name in high_cardinality else _CODED for name in names},
                 strings_can_be_null=False,

@@ -21,10 +21,12 @@ def json_chunks(
         columns = _block(lines, high_cardinality)
         if columns is None:
             most = min(chunk_rows, lines.left or chunk_rows)  # not into the next block, which may be plain
+            line = lines.passed + 1
             columns = _plain(lines, most)
-            chunk = _careful(lines, most, number) if columns is None else _chunk(columns, number)
+            chunk = _careful(lines, most, number) if columns is None else _chunk(columns, number, line)
         else:
-            chunk = _chunk(columns, number)
+            chunk = _chunk(columns, number, lines.passed + 1)
+            lines.passed += len(chunk.numbers)
         rows = len(chunk.numbers) + len(chunk.unreadable)
         if rows == 0:
             return
@@ -32,9 +34,9 @@ def json_chunks(
         yield chunk
 
 
-def _chunk(columns: Mapping[str, Sequence[object]], number: int) -> Chunk:
+def _chunk(columns: Mapping[str, Sequence[object]], number: int, line: int) -> Chunk:
     rows = len(next(iter(columns.values())))
-    return Chunk(list(range(number + 1, number + 1 + rows)), columns=columns)
+    return Chunk(list(range(number + 1, number + 1 + rows)), columns=columns, lines=range(line, line + rows))
 
 
 def _block(lines: Lines, high_cardinality: Collection[str]) -> Mapping[str, Sequence[object]] | None:
@@ -82,6 +84,7 @@ def _careful(lines: Lines, most: int, number: int) -> Chunk:
     """The next rows one by one."""
     rows: list[Mapping[str, Any]] = []
     numbers: list[int] = []
+    places: list[int] = []
     unreadable: list[Unreadable] = []
     while len(rows) + len(unreadable) < most and (line := next(lines, None)) is not None:
         if not line.isspace():
@@ -93,7 +96,8 @@ def _careful(lines: Lines, most: int, number: int) -> Chunk:
                     raise MalformedRequest("The line is not a JSON object.")
                 rows.append(row)
                 numbers.append(number)
+                places.append(lines.passed)
             except MalformedRequest as error:
-                unreadable.append(Unreadable(number, "json", error.detail, lines.first()))
+                unreadable.append(Unreadable(number, "json", error.detail, lines.first(), lines.passed))
         lines.taken.clear()
-    return Chunk(numbers, unreadable, rows)
+    return Chunk(numbers, unreadable, rows, lines=places)

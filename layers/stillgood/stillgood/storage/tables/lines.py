@@ -19,7 +19,7 @@ _PIECE_BYTES = 512 * 1024
 class Lines:
     """The lines of ``data``, with their ends. ``taken`` are those handed out since it was last cleared: the current record's.
 
-    They come one by one, or, for who can read many at once, by the block.
+    They come one by one, or, for a reader of many at once, by the block. ``passed`` counts the lines that were handed out, and not taken back.
     """
 
     def __init__(self, data: Iterable[bytes]) -> None:
@@ -28,6 +28,7 @@ class Lines:
         self._source = self._lines()
         self._again: list[str] = []
         self._large = False
+        self.passed = 0
         self.taken: list[str] = []
 
     def block(self) -> bytes:
@@ -53,18 +54,20 @@ class Lines:
 
     def __next__(self) -> str:
         line = self._again.pop() if self._again else next(self._source)
+        self.passed += 1
         self.taken.append(line)
         return line
 
     def take(self, most: int) -> str:
         """The next lines as one text, at most ``most`` of them; "" after the last."""
         again = [self._again.pop() for _ in range(min(most, len(self._again)))]
+        again += islice(self._source, most - len(again))
         self.taken += again
-        self.taken += islice(self._source, most - len(again))
+        self.passed += len(again)
         return "".join(self.taken)
 
     def check(self) -> None:
-        """Raises MalformedRequest when the current record is too long, or is not UTF-8."""
+        """Raises MalformedRequest when the current record is too long, is not UTF-8, or holds a NUL."""
         for line in self.taken:
             if len(line) > MAX_LINE:
                 raise MalformedRequest(f"The line is longer than {MAX_LINE} characters.")
@@ -73,10 +76,14 @@ class Lines:
                     line.encode()
                 except UnicodeEncodeError:
                     raise MalformedRequest("The line is not UTF-8.") from None
+            if "\0" in line:
+                raise MalformedRequest("The line holds a NUL character.")
 
     def are_clean(self, longest: int = MAX_LINE) -> bool:
         """Whether ``check`` would pass for each of the lines taken, at a fraction of its time. ``longest``: characters, at most MAX_LINE."""
         text = "".join(self.taken)
+        if "\0" in text:
+            return False
         if not text.isascii():
             try:
                 text.encode()
@@ -91,6 +98,7 @@ class Lines:
     def hand_out_again(self, start: int) -> None:
         """Take back the lines taken, but for the first ``start``."""
         self._again += reversed(self.taken[start:])
+        self.passed -= len(self.taken[start:])
         self.taken.clear()
 
     def _lines(self) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Rows out of a Parquet object. Parquet is read from its end, so the object is kept in a temporary file meanwhile."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
@@ -9,27 +10,93 @@ import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from stillgood.domain.contract.chunk import Chunk, Unreadable
-from stillgood.domain.errors import InvalidEvent
+from stillgood.domain.errors import TableUnreadable
 from stillgood.storage.tables.lines import CHUNK_ROWS
+from stillgood.storage.tables.table import Table
+
+# A footer says how much is to come before anything is read.
+MAX_GROUP_BYTES = 192 * 1024 * 1024  # of the columns that are read, unpacked, in one row group
+MAX_ROWS_PER_BYTE, FREE_ROWS = 4, 1_000_000  # rows without anything in them pack without end
+MAX_COLUMNS = 10_000
 
 
-def parquet_chunks(data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
-    """Chunks of a Parquet object. Decimals are read as floats, dates and times as ISO 8601 text to the microsecond. Raises InvalidEvent."""
-    with tempfile.TemporaryFile() as file:
-        for piece in data:
-            file.write(piece)
-        file.seek(0)
-        done = 0
-        try:
-            parquet = pq.ParquetFile(file, pre_buffer=False)
-            names = parquet.schema_arrow.names
-            if len(set(names)) != len(names):
-                raise InvalidEvent("The Parquet schema names a column twice; each needs a name of its own.")
-            for batch in parquet.iter_batches(batch_size=chunk_rows):
+def read_parquet(data: Iterable[bytes], *, wanted: Collection[str] = (), chunk_rows: int = CHUNK_ROWS) -> Table:
+    """A Parquet object as a table; only the ``wanted`` columns are read, all if empty.
+
+    Decimals are read as floats, bytes as UTF-8 text (as Impala writes it), dates and times as ISO 8601 text to the microsecond.
+    Raises TableUnreadable, also for what would need more memory than there is: the footer is asked before anything is read.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # the chunks close it
+    size = 0
+    for piece in data:
+        size += len(piece)
+        file.write(piece)
+    file.seek(0)
+    try:
+        parquet, every, names = _opened(file, size, wanted)
+    except BaseException:
+        file.close()
+        raise
+    return Table(tuple(names or every), _chunks(file, parquet, names, chunk_rows), False, close=file.close)
+
+
+def _opened(file: Any, size: int, wanted: Collection[str]) -> tuple[Any, list[str], list[str]]:
+    """The file, the names of all its columns, and of those that are read."""
+    with _refused():
+        parquet = pq.ParquetFile(file, pre_buffer=False)
+        every = parquet.schema_arrow.names
+        if len(every) > MAX_COLUMNS:
+            raise TableUnreadable(f"it has {len(every):,} columns; at most {MAX_COLUMNS:,} are read.", rule="budget")
+        names = [name for name in every if not wanted or name in wanted]
+        if len(set(names)) != len(names):
+            raise TableUnreadable("its schema names a column twice; each needs a name of its own.", rule="header")
+        _check_budget(parquet.metadata, set(names), size)
+        texts = [field.name for field in parquet.schema_arrow if field.name in names and _is_text(field.type)]
+        if texts:  # a text that a dictionary repeats is kept once
+            file.seek(0)
+            parquet = pq.ParquetFile(file, pre_buffer=False, read_dictionary=texts)
+    return parquet, every, names
+
+
+def _check_budget(footer: Any, names: set[str], size: int) -> None:
+    if footer.num_rows > max(FREE_ROWS, MAX_ROWS_PER_BYTE * size):
+        raise TableUnreadable(
+            f"it says that {size:,} bytes hold {footer.num_rows:,} rows; rows with hardly anything in them are not read.",
+            rule="budget",
+        )
+    for place in range(footer.num_row_groups):
+        group = footer.row_group(place)
+        needed = sum(
+            column.total_uncompressed_size
+            for column in (group.column(at) for at in range(group.num_columns))
+            if column.path_in_schema in names or column.path_in_schema.partition(".")[0] in names
+        )
+        if needed > MAX_GROUP_BYTES:
+            raise TableUnreadable(
+                f"row group {place} unpacks to {needed // 1024**2:,} MiB; write it in row groups of at most {MAX_GROUP_BYTES // 1024**2} MiB.",
+                rule="budget",
+            )
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
+        raise TableUnreadable(f"it is not a readable Parquet file: {str(error)[:200]}", rule="format") from error
+
+
+def _chunks(file: Any, parquet: Any, names: Sequence[str], chunk_rows: int) -> Iterator[Chunk]:
+    done = 0
+    with file, _refused():
+        if names:
+            for batch in parquet.iter_batches(batch_size=chunk_rows, columns=list(names)):
                 yield _chunk(done, names, batch)
                 done += batch.num_rows
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise InvalidEvent(f"The object is not a readable Parquet file: {str(error)[:200]}") from error
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
 
 
 def _chunk(done: int, names: Sequence[str], batch: Any) -> Chunk:
@@ -49,6 +116,8 @@ def _chunk(done: int, names: Sequence[str], batch: Any) -> Chunk:
 
 def _values(name: str, column: Any, broken: dict[int, str]) -> list[object]:
     """The column's values; ``broken`` takes the places of those that cannot be read, and why."""
+    if pa.types.is_dictionary(column.type):
+        return _texts(name, column, broken)
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
     elif pa.types.is_timestamp(column.type) and column.type.unit == "ns":
@@ -60,6 +129,23 @@ def _values(name: str, column: Any, broken: dict[int, str]) -> list[object]:
     if pa.types.is_temporal(column.type):
         values = [value.isoformat() if isinstance(value, date | datetime) else value for value in values]
     return values
+
+
+def _texts(name: str, column: Any, broken: dict[int, str]) -> list[object]:
+    """Texts, each different one decoded once, however often it stands."""
+    codes = column.indices.to_pylist()
+    known: dict[int | None, object] = {None: None}
+    wrong: dict[int | None, Exception] = {}
+    for code in {*codes} - {None}:
+        try:
+            value = column.dictionary[code].as_py()
+            known[code] = value.decode() if isinstance(value, bytes) else value
+        except (ValueError, OverflowError) as error:
+            known[code], wrong[code] = None, error
+    for place, code in enumerate(codes if wrong else ()):
+        if code in wrong:
+            broken[place] = f"{str(name)[:80]} holds a value that cannot be read: {str(wrong[code])[:120]}."
+    return [known[code] for code in codes]
 
 
 def _value(name: str, cell: Any, place: int, broken: dict[int, str]) -> object:

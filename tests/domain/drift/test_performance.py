@@ -8,7 +8,7 @@ from stillgood.domain.drift.histograms import ScoreHistogram
 from stillgood.domain.drift.performance import EstimatedPerformance, estimate_performance, realise_performance
 from stillgood.domain.drift.reference import Distribution
 from stillgood.domain.errors import OneClassOnly
-from stillgood.domain.model.evaluation import evaluate, roc_auc
+from stillgood.domain.model.evaluation import Estimate, evaluate, roc_auc
 
 
 def customers(seed, rows, *, risk=0.0):
@@ -129,3 +129,48 @@ def test_the_fewer_rows_a_promise_rests_on_the_less_a_gap_proves():
 def test_labels_of_one_kind_only_are_an_error():
     with pytest.raises(OneClassOnly):
         realise_performance([0.1, 0.2], [0.1, 0.2], [False, True], [0, 0], promised=promised())
+
+
+def test_outcomes_of_the_same_few_customers_are_fewer_outcomes():
+    rng = np.random.default_rng(4)
+    probability = rng.beta(2, 4, 300)
+    outcome, who = rng.random(300) < probability, np.arange(300)
+    once = realise_performance(probability, probability, probability > 0.3, outcome, promised=promised())
+    copies = [np.tile(column, 12) for column in (probability, probability, probability > 0.3, outcome)]
+
+    naive = realise_performance(*copies, promised=promised())
+    clustered = realise_performance(*copies, promised=promised(), entities=np.tile(who, 12))
+
+    def width(found):
+        return found.metrics.roc_auc.high - found.metrics.roc_auc.low
+
+    assert width(clustered) == pytest.approx(width(once), rel=0.05)
+    assert width(naive) < width(once) / 3
+    assert clustered.calibration_variance == pytest.approx(once.calibration_variance, rel=0.15)
+
+
+def test_a_promise_is_kept_in_every_look_of_nineteen_years_out_of_twenty():
+    """150 champions, their outcomes added up and looked at after each of 20 windows: at 5% one in twenty is ever doubted."""
+    rng = np.random.default_rng(5)
+    doubted = 0
+    for _ in range(150):
+        probability = rng.beta(2, 4, 6_400)
+        outcome = rng.random(6_400) < probability
+        said = evaluate(probability[:2400], probability[:2400], outcome[:2400], 0.3)
+        looks = [
+            realise_performance(p, p, p > 0.3, y, promised=said)
+            for p, y in ((probability[2400 : 2400 + n], outcome[2400 : 2400 + n]) for n in range(200, 4001, 200))
+        ]
+        doubted += any(look.drop_always_p < 0.05 for look in looks)
+    assert doubted / 150 <= 0.05 + 3 * (0.05 * 0.95 / 150) ** 0.5
+
+
+def test_a_promise_from_few_rows_is_no_yardstick_for_a_small_drop():
+    rng = np.random.default_rng(6)
+    probability = rng.beta(2, 4, 20_000)
+    outcome = rng.random(20_000) < probability * 0.6 + 0.1
+    found = realise_performance(probability, probability, probability > 0.3, outcome, promised=promised())
+    few = replace(found.promised, roc_auc=Estimate(*(found.promised.roc_auc.value + reach for reach in (0, -0.2, 0.2))))
+
+    assert found.drop_always_p < 0.01
+    assert replace(found, promised=few).drop_always_p > 0.3

@@ -1,5 +1,6 @@
 """Captured lines become exact counts, in flat memory, and an hour that is over is read once."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.profile import build_reference, profile
 from stillgood.steps.monitor import captures
 from stillgood.steps.monitor.captures import CaptureReader, profile_window
-from stillgood.storage.keys import capture_key, summary_key
+from stillgood.storage.keys import capture_key, hour_key, summary_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.windows import Window
 
@@ -265,3 +266,49 @@ def test_a_damaged_summary_is_made_anew_from_the_captures():
         assert look(store, window).to_dict() == first.to_dict()
 
     assert json.loads(store.get(key).data) == first.to_dict()
+
+
+def test_another_champion_reads_an_hour_of_many_small_captures_by_one_request():
+    store, window = filled(minutes=1), Window(MIDNIGHT, MIDNIGHT + timedelta(hours=3))
+    first = look(store, window)
+    assert sum(key.startswith("capture/") for key in store.read) == 180
+    later = dataclasses.replace(reference(), version="v2")
+    store.read.clear()
+
+    made = profile_window(store, CONTRACT, later, window, settled=LATER)
+
+    assert made.models == first.models == {"v1": 180}
+    assert made.numeric["monthly price"].to_dict() == first.numeric["monthly price"].to_dict()
+    assert store.read == [hour_key(MIDNIGHT + timedelta(hours=hour)) for hour in range(3)]
+
+
+def test_few_or_large_captures_are_not_written_again():
+    store = filled(minutes=10)
+    look(store, Window(MIDNIGHT, MIDNIGHT + timedelta(hours=3)))
+    assert not list(store.list("monitoring/hours/"))
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{", b"[]\n", b'{"format":"x"}\n', b'{"format":"stillgood.captured-hour"}\n']
+)
+def test_a_damaged_hour_is_read_from_its_captures(damaged):
+    store, window = filled(minutes=1), Window(MIDNIGHT, MIDNIGHT + timedelta(hours=1))
+    first = look(store, window)
+    store.put(hour_key(MIDNIGHT), damaged)
+    store.delete(summary_key("v1", MIDNIGHT))
+
+    assert look(store, window).to_dict() == first.to_dict()
+
+
+def test_captures_that_expire_while_they_are_read_are_not_missed():
+    class Expiring(Counted):
+        def get(self, key):
+            if key.startswith("capture/") and "u7." in key:
+                self.delete(key)
+            return super().get(key)
+
+    store = Expiring()
+    for number, row in enumerate(values(7, 60)):
+        store.put(capture_key(MIDNIGHT + timedelta(minutes=number), f"u{number}"), lines(record(row)))
+
+    assert look(store, Window(MIDNIGHT, MIDNIGHT + timedelta(hours=1))).rows == 59

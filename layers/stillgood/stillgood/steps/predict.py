@@ -7,6 +7,7 @@ from datetime import datetime
 from math import inf, isfinite
 from typing import Any, Protocol
 
+from stillgood.domain.contract.capture_record import CapturedPrediction, CapturedRejection
 from stillgood.domain.contract.contract import CheckedRow, Contract, Violation
 from stillgood.domain.contract.json_rows import parse_rows
 from stillgood.domain.contract.row_check import shorten
@@ -153,24 +154,24 @@ def answer(model: Model, row: CheckedRow, given: Score, prediction_id: str) -> d
 
 
 def record(model: Model, row: CheckedRow, given: Score, prediction_id: str, time: str) -> dict[str, object]:
-    """What monitoring gets to see of a prediction. Features marked ``pii`` are dropped: a hash of one of few values is no secret."""
-    return {
-        "kind": "prediction",
-        "prediction_id": prediction_id,
-        "time": time,
-        "entity_id": row.entity_id,
-        "features": {feature.name: row.values[feature.name] for feature in model.contract.features if not feature.pii},
-        "score": given.score,
-        "probability": given.probability,
-        "decision": given.decision,
-        "model": model.version,
-    }
+    """What monitoring gets to see of a prediction, as one line of its capture."""
+    return CapturedPrediction(
+        prediction_id=prediction_id,
+        time=time,
+        entity_id=row.entity_id,
+        features={feature.name: row.values[feature.name] for feature in model.contract.features if not feature.pii},
+        score=given.score,
+        probability=given.probability,
+        decision=given.decision,
+        model=model.version,
+        repairs=tuple([repair.field for repair in row.repairs]),
+    ).to_dict()
 
 
 def rejection(row: CheckedRow, time: str, version: str) -> dict[str, object]:
-    """What monitoring gets to see of a refused row: which rules it broke, no values."""
-    broken = [{"field": violation.field, "rule": violation.rule} for violation in row.violations[:MAX_VIOLATIONS]]
-    return {"kind": "rejection", "time": time, "violations": broken, "model": version}
+    """What monitoring gets to see of a refused row, as one line of its capture."""
+    broken = tuple([{"field": broken.field, "rule": broken.rule} for broken in row.violations[:MAX_VIOLATIONS]])
+    return CapturedRejection(time, broken, version).to_dict()
 
 
 def _invalid(rows: Sequence[CheckedRow]) -> InvalidRows:

@@ -22,6 +22,7 @@ TAKEN_PREFIX = "labels/taken/"
 TRAINING_PREFIX = "training/"
 REPORTS_PREFIX = "monitoring/reports/"
 SUMMARIES_PREFIX = "monitoring/summaries/"
+HOURS_PREFIX = "monitoring/hours/"
 STATE_KEY = "monitoring/state.json"
 QUARANTINE_PREFIX = "quarantine/"
 REFUSED_LABELS_PREFIX = "quarantine/labels/"
@@ -108,6 +109,13 @@ PLACES = (
     Place(f"{REPORTS_PREFIX}<window>.json", "a window's report", "monitor", "create-only"),
     Place(
         f"{SUMMARIES_PREFIX}<version>/<hour>.json", "an hour's counts, a cache of its captures", "monitor", "replaced"
+    ),
+    Place(
+        f"{HOURS_PREFIX}<hour>.jsonl",
+        "an hour's captures in one object, where they were many small ones: a cache",
+        "monitor",
+        "replaced",
+        "rows and predictions",
     ),
     Place(STATE_KEY, "the last window, streaks and cool-downs", "monitor", "compare-and-swap"),
     Place(
@@ -200,6 +208,12 @@ def summary_key(model_version: str, hour: datetime) -> str:
     """The key of one model version's counts of the clock hour around ``hour`` (aware)."""
     start = aware(hour).replace(minute=0, second=0, microsecond=0)
     return f"{SUMMARIES_PREFIX}{checked_version(model_version)}/{start:{BASIC_TIME}}.json"
+
+
+def hour_key(hour: datetime) -> str:
+    """The key of the captures of the clock hour around ``hour`` (aware) as one object."""
+    start = aware(hour).replace(minute=0, second=0, microsecond=0)
+    return f"{HOURS_PREFIX}{start:{BASIC_TIME}}.jsonl"
 
 
 def taken_key(key: str, etag: str) -> str:

@@ -140,6 +140,16 @@ def read_summary(store: ObjectStore, model_version: str, hour: datetime) -> byte
         return None
 
 
+def summarised(store: ObjectStore, model_version: str, since: datetime) -> Iterator[datetime]:
+    """The clock hours from ``since`` on that have a summary, in order of time."""
+    first = summary_key(model_version, since)
+    folder = first.rpartition("/")[0] + "/"
+    for info in store.list(folder, first[:-1]):  # one character less sorts before the key itself
+        with contextlib.suppress(ValueError):
+            name = info.key.removeprefix(folder).removesuffix(".json")
+            yield datetime.strptime(name, BASIC_TIME).replace(tzinfo=UTC)
+
+
 def write_summary(store: ObjectStore, model_version: str, hour: datetime, summary: bytes) -> None:
     """Keep an hour's summary. A cache of what the captures say: the last writer stands."""
     store.put(summary_key(model_version, hour), summary)

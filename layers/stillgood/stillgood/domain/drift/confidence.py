@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from stillgood.domain.drift.histograms import ScoreHistogram
 from stillgood.domain.drift.reference import Reference
-from stillgood.domain.drift.two_sample import NOTHING, Statistic
+from stillgood.domain.drift.two_sample import INDEPENDENT, NOTHING, Design, Statistic
+from stillgood.domain.statistics import student_t
+
+MIN_ROWS = 30  # of the champion's own, on either side: below, its scores say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +38,29 @@ class Confidence:
         return self.change < -tolerance
 
 
-def compare_confidence(reference: Reference, scores: ScoreHistogram) -> Confidence:
-    """z = (mean - reference mean) / sqrt(variance / n + reference variance / m), two-sided normal p.
+def compare_confidence(reference: Reference, scores: ScoreHistogram, design: Design = INDEPENDENT) -> Confidence:
+    """t = (mean - reference mean) / sqrt(variance / n + reference variance / m), two-sided p of Student's t with Welch and
+    Satterthwaite's degrees of freedom; n and m count an entity's rows once (``design``).
 
-    The champion's own rows only. No rows on one side: z = 0, p = 1. No spread on either side: p is 1 for equal means, else 0.
-    Source: Welch (1938), Biometrika 29; normal instead of t, as no decision is made on fewer than about 200 rows.
+    The champion's own rows only. Fewer than ``MIN_ROWS`` on one side: t = 0, p = 1. No spread on either side: p is 1 for
+    equal means, else 0. Source: Welch (1947), Biometrika 34.
 
     >>> from stillgood.domain.drift.reference import Distribution
-    >>> reference = Reference("v1", 4, {}, {}, Distribution.of([0.1, 0.3, 0.7, 0.9]))
-    >>> window = ScoreHistogram.of(reference.score, [0.4, 0.6, 0.5, 0.5], [0.2] * 4, [False] * 4)
+    >>> reference = Reference("v1", 40, {}, {}, Distribution.of([0.1, 0.3, 0.7, 0.9] * 10))
+    >>> window = ScoreHistogram.of(reference.score, [0.4, 0.6, 0.5, 0.5] * 10, [0.2] * 40, [False] * 40)
     >>> found = compare_confidence(reference, window)
     >>> round(found.change, 6), round(found.test.value, 4), found.degraded(0.05)
-    (-0.833333, -3.873, True)
+    (-0.833333, -13.9642, True)
     """
     before, now = (reference.score.n, *reference.confidence), _moments(scores)
-    return Confidence(now[1], before[1], now[0], before[0], _welch(before, now))
+    return Confidence(now[1], before[1], now[0], before[0], _welch(before, now, design))
 
 
-def compare_confidence_between(season: ScoreHistogram, scores: ScoreHistogram) -> Statistic:
+def compare_confidence_between(
+    season: ScoreHistogram, scores: ScoreHistogram, design: Design = INDEPENDENT
+) -> Statistic:
     """The same test between two windows of one champion."""
-    return _welch(_moments(season), _moments(scores))
+    return _welch(_moments(season), _moments(scores), design)
 
 
 def _moments(scores: ScoreHistogram) -> tuple[int, float, float]:
@@ -64,16 +70,23 @@ def _moments(scores: ScoreHistogram) -> tuple[int, float, float]:
     return n, mean, max(squares - n * mean * mean, 0.0) / (n - 1) if n > 1 else 0.0
 
 
-def _welch(before: tuple[int, float, float], now: tuple[int, float, float]) -> Statistic:
+def _welch(before: tuple[int, float, float], now: tuple[int, float, float], design: Design) -> Statistic:
     (m, mean_before, variance_before), (n, mean, variance) = before, now
-    if n == 0 or m == 0:
+    if min(n, m) < MIN_ROWS:
         return NOTHING
-    spread = math.sqrt(variance / n + variance_before / m)
+    rows_before, rows = m / design[0], n / design[1]
+    parts = variance / rows, variance_before / rows_before
+    spread = math.sqrt(sum(parts))
     difference = mean - mean_before
     # Sums leave rounding behind: means of constants are equal when they agree to 1e-12.
     constant = 0.0 if abs(difference) < 1e-12 else math.copysign(math.inf, difference)
     z = difference / spread if spread > 1e-12 else constant
-    p = math.erfc(abs(z) / math.sqrt(2.0))
+    freedom = (
+        spread**4 / (parts[0] ** 2 / max(rows - 1, 1.0) + parts[1] ** 2 / max(rows_before - 1, 1.0))
+        if spread > 1e-12
+        else 1.0
+    )
+    p = 2.0 * student_t.sf(freedom, abs(z))
     effect = abs(difference) / mean_before if mean_before > 0 else float(difference > 0)
     # A report is JSON, which has no infinity; beyond 1e9 standard errors the figure says nothing anyway.
     return Statistic(max(min(z, 1e9), -1e9), p, effect)

@@ -13,8 +13,10 @@ import numpy as np
 from stillgood.domain.drift.confidence import Confidence, compare_confidence, compare_confidence_between
 from stillgood.domain.drift.profile import Histogram, Levels, Profile, Reference
 from stillgood.domain.drift.two_sample import (
+    INDEPENDENT,
+    Design,
     Statistic,
-    chi_square,
+    categories,
     holm,
     kolmogorov_smirnov,
     kolmogorov_smirnov_between,
@@ -124,8 +126,12 @@ def detect_drift(
     ``season``: a profile of the same phase of the season before, against the same reference. A distribution that moved
     from the reference but not from its own season is the season, not drift.
     """
-    confidence = compare_confidence(reference, window.scores)
-    raw = [*_feature_checks(reference, window, season), *_score_checks(reference, window, season, confidence)]
+    design = reference.repeats, window.entities.repeats
+    confidence = compare_confidence(reference, window.scores, design)
+    raw = [
+        *_feature_checks(reference, window, season, design),
+        *_score_checks(reference, window, season, confidence, design),
+    ]
     adjusted = holm(np.array([check.p for check in raw]))
     checks = []
     for check, p_adjusted in zip(raw, adjusted, strict=True):
@@ -136,49 +142,57 @@ def detect_drift(
     return DriftReport(tuple(checks), confidence, thresholds)
 
 
-def _feature_checks(reference: Reference, window: Profile, season: Profile | None) -> Iterator[DriftCheck]:
+def _feature_checks(
+    reference: Reference, window: Profile, season: Profile | None, design: Design
+) -> Iterator[DriftCheck]:
+    between = _between(season, window)
     for name, before in reference.numeric.items():
         placed = window.numeric[name]
-        found = kolmogorov_smirnov(before, placed)
+        found = kolmogorov_smirnov(before, placed, design)
         outside = placed.outside / placed.n if placed.n else 0.0
-        again = _placed_again(season.numeric[name], placed) if season else None
+        again = _placed_again(season.numeric[name], placed, between) if season else None
         yield _check(name, "ks", found, placed.n, before.n, outside, again)
-        yield _share(name, "missing", (before.n, before.nulls), (placed.n, placed.nulls))
+        yield _share(name, "missing", (before.n, before.nulls), (placed.n, placed.nulls), design)
     for name, levels in reference.categorical.items():
         now = window.categorical[name]
         *_, unseen_before, nulls_before = levels.counts.tolist()
         *_, unseen, nulls = now.counts.tolist()
         n, n_before = int(now.counts.sum()) - nulls, int(levels.counts.sum()) - nulls_before
-        again = _levels_again(season.categorical[name], now) if season else None
+        again = _levels_again(season.categorical[name], now, between) if season else None
         # Unseen values are a column of the table, nulls a test of their own: they mean that something broke.
-        found = chi_square(levels.counts[:-1], now.counts[:-1])
+        found = categories(levels.counts[:-1], now.counts[:-1], design)
         yield _check(name, "chi_square", found, n, n_before, None, again)
-        yield _share(name, "missing", (n_before, nulls_before), (n, nulls))
-        yield _share(name, "unseen", (n_before - unseen_before, unseen_before), (n - unseen, unseen))
+        yield _share(name, "missing", (n_before, nulls_before), (n, nulls), design)
+        yield _share(name, "unseen", (n_before - unseen_before, unseen_before), (n - unseen, unseen), design)
 
 
 def _score_checks(
-    reference: Reference, window: Profile, season: Profile | None, confidence: Confidence
+    reference: Reference, window: Profile, season: Profile | None, confidence: Confidence, design: Design
 ) -> Iterator[DriftCheck]:
+    between = _between(season, window)
     placed = window.scores.placed
-    found = kolmogorov_smirnov(reference.score, placed)
-    again = _placed_again(season.scores.placed, placed) if season else None
+    found = kolmogorov_smirnov(reference.score, placed, design)
+    again = _placed_again(season.scores.placed, placed, between) if season else None
     yield _check("score", "score", found, placed.n, reference.score.n, None, again)
-    sure = compare_confidence_between(season.scores, window.scores) if season and season.scores.n else None
+    sure = compare_confidence_between(season.scores, window.scores, between) if season and season.scores.n else None
     yield _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, sure)
 
 
-def _placed_again(season: Histogram, now: Histogram) -> Statistic | None:
-    return kolmogorov_smirnov_between(season, now) if season.n else None
+def _between(season: Profile | None, window: Profile) -> Design:
+    return INDEPENDENT if season is None else (season.entities.repeats, window.entities.repeats)
 
 
-def _levels_again(season: Levels, now: Levels) -> Statistic | None:
-    return chi_square(season.counts[:-1], now.counts[:-1]) if season.counts[:-1].any() else None
+def _placed_again(season: Histogram, now: Histogram, design: Design) -> Statistic | None:
+    return kolmogorov_smirnov_between(season, now, design) if season.n else None
 
 
-def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int]) -> DriftCheck:
-    """Chi-square of the 2 x 2 table of (with, without); only a share that grew is a fault, so a fallen one has effect 0."""
-    found = chi_square(np.array(before), np.array(now))
+def _levels_again(season: Levels, now: Levels, design: Design) -> Statistic | None:
+    return categories(season.counts[:-1], now.counts[:-1], design) if season.counts[:-1].any() else None
+
+
+def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int], design: Design) -> DriftCheck:
+    """The test of the 2 x 2 table of (with, without); only a share that grew is a fault, so a fallen one has effect 0."""
+    found = categories(np.array(before), np.array(now), design)
     grew = now[1] * sum(before) > before[1] * sum(now)
     return _check(name, test, found if grew else replace(found, effect=0.0), sum(now), sum(before), None, None)
 

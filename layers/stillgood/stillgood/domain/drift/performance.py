@@ -8,7 +8,7 @@ contract is violated either, so a report leaves it out then.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,14 @@ import numpy.typing as npt
 from stillgood.domain.contract.contract import Costs
 from stillgood.domain.drift.histograms import ScoreHistogram
 from stillgood.domain.model.evaluation import Estimate, Metrics, evaluate
+from stillgood.domain.statistics.clustered import clustered_auc
+from stillgood.domain.statistics.delong import Flags, Floats
 from stillgood.domain.statistics.intervals import Z95, normal_sf
+from stillgood.domain.statistics.sequential import always_valid_p, e_value, one_sided_e_value
 
+# Differences worth finding, of ROC-AUC and of a share: they say where the evidence of accumulating outcomes grows fastest.
+AUC_SCALE = 0.05
+SHARE_SCALE = 0.1
 CAVEAT = "believes the model's probabilities: follows a change in who is scored, blind to concept drift"
 
 
@@ -72,7 +78,7 @@ class RealisedPerformance:
 
     ``promised``: its metrics when it was promoted. ``drop_p`` and ``recall_drop_p``: one-sided p of "ROC-AUC (recall) is no
     lower than promised". ``calibration_gap``: share positive - mean probability (-1 to 1), ``calibration_p`` its two-sided p.
-    ``coverage``: share of the window's predictions that have a label; ``biased``: the labelled rows were selected, for
+    ``calibration_variance``: of the gap. ``coverage``: share of the window's predictions that have a label; ``biased``: the labelled rows were selected, for
     example only those that were acted on, so the figures are not those of all customers.
     """
 
@@ -84,6 +90,24 @@ class RealisedPerformance:
     calibration_p: float
     coverage: float
     biased: bool
+    calibration_variance: float = 0.0
+
+    @property
+    def drop_always_p(self) -> float:
+        """p of "the ROC-AUC is as promised", which may be looked at in every window while outcomes add up."""
+        return _always_p(self.metrics.roc_auc, self.promised.roc_auc, AUC_SCALE, two_sided=True)
+
+    @property
+    def recall_drop_always_p(self) -> float:
+        """The same of "recall is no lower than promised"."""
+        return _always_p(self.metrics.recall, self.promised.recall, SHARE_SCALE, two_sided=False)
+
+    @property
+    def calibration_always_p(self) -> float:
+        """The same of "the mean probability is the share of positives"."""
+        if self.calibration_variance <= 0.0:
+            return self.calibration_p
+        return always_valid_p(e_value(self.calibration_gap, self.calibration_variance, SHARE_SCALE))
 
     @property
     def drop(self) -> float:
@@ -102,10 +126,13 @@ class RealisedPerformance:
             "promised_recall": self.promised.recall.to_dict(),
             "drop": self.drop,
             "drop_p": self.drop_p,
+            "drop_always_p": self.drop_always_p,
             "recall_drop": self.recall_drop,
             "recall_drop_p": self.recall_drop_p,
+            "recall_drop_always_p": self.recall_drop_always_p,
             "calibration_gap": self.calibration_gap,
             "calibration_p": self.calibration_p,
+            "calibration_always_p": self.calibration_always_p,
             "coverage": self.coverage,
             "biased": self.biased,
         }
@@ -120,8 +147,10 @@ def realise_performance(
     promised: Metrics,
     coverage: float = 1.0,
     biased: bool = False,
+    entities: npt.ArrayLike | None = None,
 ) -> RealisedPerformance:
-    """``scores``, ``probabilities`` float64[n] in 0..1, ``decisions`` bool[n] as captured; ``outcomes`` 0 or 1 [n].
+    """``scores``, ``probabilities`` float64[n] in 0..1, ``decisions`` bool[n] as captured; ``outcomes`` 0 or 1 [n];
+    ``entities`` [n]: whose row it is, None for one row each; with some, an entity's rows are one piece of evidence (Obuchowski 1997).
 
     drop_p, recall_drop_p: upper tail of z = (promised - realised) / sqrt(se^2 + se_promised^2), the standard errors from the
     95% intervals. calibration_p: two-sided, of z = gap / sqrt(sum p (1 - p) / n^2 + brier / m), the second term for a calibration
@@ -133,9 +162,12 @@ def realise_performance(
     # Decisions are monotone in the score, so the least score acted on is a threshold that gives exactly them back.
     metrics = evaluate(score, probability, outcome, float(score[acted].min()) if acted.any() else 2.0)
     gap = float(outcome.mean() - probability.mean())
-    chance = math.sqrt(
-        float((probability * (1.0 - probability)).sum()) / len(score) ** 2 + promised.brier.value / promised.rows
-    )
+    own = float((probability * (1.0 - probability)).sum()) / len(score) ** 2
+    if entities is not None:
+        metrics = _clustered(metrics, score, acted, outcome == 1, np.asarray(entities))
+        own = max(own, _ratio_variance(outcome - probability, np.ones(len(score)), np.asarray(entities)))
+    variance = own + promised.brier.value / promised.rows
+    chance = math.sqrt(variance)
     return RealisedPerformance(
         metrics=metrics,
         promised=promised,
@@ -145,7 +177,44 @@ def realise_performance(
         calibration_p=2.0 * normal_sf(abs(gap) / chance) if chance > 0 else float(gap == 0),
         coverage=coverage,
         biased=biased,
+        calibration_variance=variance,
     )
+
+
+def _clustered(metrics: Metrics, scores: Floats, acted: Flags, positive: Flags, entities: npt.NDArray[Any]) -> Metrics:
+    """``metrics`` with the intervals of ROC-AUC and recall as wide as repeated entities make them, and never narrower."""
+    _, variance = clustered_auc(scores, positive, entities)
+    recall = _ratio_variance(acted[positive].astype(np.float64), np.ones(int(positive.sum())), entities[positive])
+    return replace(
+        metrics,
+        roc_auc=_widened(metrics.roc_auc, math.sqrt(variance)),
+        recall=_widened(metrics.recall, math.sqrt(recall)),
+    )
+
+
+def _widened(estimate: Estimate, error: float) -> Estimate:
+    reach = Z95 * error
+    low, high = min(estimate.low, estimate.value - reach), max(estimate.high, estimate.value + reach)
+    return Estimate(estimate.value, max(low, 0.0), min(high, 1.0))
+
+
+def _ratio_variance(numerator: Floats, denominator: Floats, entities: npt.NDArray[Any]) -> float:
+    """Variance of sum(numerator) / sum(denominator) over entities: c / (c - 1) sum_i (n_i - r d_i)^2 / (sum d)^2."""
+    _, codes = np.unique(entities, return_inverse=True)
+    size = int(codes.max()) + 1 if len(codes) else 0
+    if size < 2:
+        return 0.0
+    ratio = float(numerator.sum() / denominator.sum())
+    moves = np.bincount(codes, numerator - ratio * denominator, size)
+    return size / (size - 1) * float((moves * moves).sum()) / float(denominator.sum()) ** 2
+
+
+def _always_p(realised: Estimate, promised: Estimate, scale: float, *, two_sided: bool) -> float:
+    variance = _standard_error(realised) ** 2 + _standard_error(promised) ** 2
+    difference = promised.value - realised.value
+    if variance <= 0.0:
+        return float(difference == 0.0)
+    return always_valid_p((e_value if two_sided else one_sided_e_value)(difference, variance, scale))
 
 
 def _p_no_lower(realised: Estimate, promised: Estimate) -> float:

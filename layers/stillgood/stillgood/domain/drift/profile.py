@@ -21,6 +21,7 @@ from stillgood.domain.drift.reference import (
     levels_of,
     watched,
 )
+from stillgood.domain.statistics.repeats import EntitySample
 
 __all__ = [
     "Distribution",
@@ -42,7 +43,7 @@ class Profile:
 
     ``models``: rows per model version (features are compared over all of them, ``scores`` over the champion's own).
     ``refused`` requests' rows broke the contract; ``violations`` counts them by (field, rule), one row under each of its rules.
-    ``unreadable`` captured lines could not be read.
+    ``unreadable`` captured lines could not be read. ``entities``: how the rows spread over them, empty where that is not known.
     """
 
     rows: int
@@ -53,6 +54,7 @@ class Profile:
     refused: int = 0
     violations: Mapping[tuple[str, str], int] = field(default_factory=dict)
     unreadable: int = 0
+    entities: EntitySample = field(default_factory=EntitySample.empty)
 
     @classmethod
     def empty(cls, reference: Reference) -> Self:
@@ -77,6 +79,7 @@ class Profile:
             refused=self.refused + other.refused,
             violations=_added(self.violations, other.violations),
             unreadable=self.unreadable + other.unreadable,
+            entities=self.entities + other.entities,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,7 +94,7 @@ class Profile:
             "refused": self.refused,
             "violations": [[*where, count] for where, count in sorted(self.violations.items())],
             "unreadable": self.unreadable,
-        }
+        } | ({"entities": self.entities.to_dict()} if self.entities.rows else {})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], reference: Reference) -> Self:
@@ -110,6 +113,7 @@ class Profile:
             refused=int(data["refused"]),
             violations={(str(name), str(rule)): int(count) for name, rule, count in data["violations"]},
             unreadable=int(data["unreadable"]),
+            entities=EntitySample.from_dict(data["entities"]) if "entities" in data else EntitySample.empty(),
         )
 
 
@@ -124,6 +128,7 @@ def profile(
     refused: int = 0,
     violations: Mapping[tuple[str, str], int] | None = None,
     unreadable: int = 0,
+    entities: EntitySample | None = None,
 ) -> Profile:
     """Count the rows of ``frame`` against ``reference``.
 
@@ -147,6 +152,7 @@ def profile(
         refused=refused,
         violations=dict(violations or {}),
         unreadable=unreadable,
+        entities=entities or EntitySample.empty(),
     )
 
 

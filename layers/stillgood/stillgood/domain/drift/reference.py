@@ -10,6 +10,7 @@ import numpy.typing as npt
 from stillgood.domain.contract.contract import Contract, Feature
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.model.model import Model
+from stillgood.domain.statistics.repeats import EntitySample
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -98,13 +99,17 @@ class Levels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """The training rows of model ``version``: each feature's values, and the ``score``s (0 to 1) of rows the scoring model had not seen."""
+    """The training rows of model ``version``: each feature's values, and the ``score``s (0 to 1) of rows the scoring model had not seen.
+
+    ``repeats``: rows per independent row, above 1 where entities have several (``EntitySample.repeats``).
+    """
 
     version: str
     rows: int
     numeric: Mapping[str, Distribution]
     categorical: Mapping[str, Levels]
     score: Distribution
+    repeats: float = 1.0
 
     @property
     def confidence(self) -> tuple[float, float]:
@@ -120,7 +125,7 @@ class Reference:
             "numeric": {name: distribution.to_dict() for name, distribution in self.numeric.items()},
             "categorical": {name: levels.to_dict() for name, levels in self.categorical.items()},
             "score": self.score.to_dict(),
-        }
+        } | ({} if self.repeats == 1.0 else {"repeats": self.repeats})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -131,7 +136,15 @@ class Reference:
             numeric={name: Distribution.from_dict(part) for name, part in data["numeric"].items()},
             categorical={name: Levels.from_dict(part) for name, part in data["categorical"].items()},
             score=Distribution.from_dict(data["score"]),
+            repeats=_repeats(data.get("repeats", 1.0)),
         )
+
+
+def _repeats(value: object) -> float:
+    repeats = float(str(value))
+    if not 1.0 <= repeats < np.inf:
+        raise ValueError(f"rows per independent row are at least 1, got {repeats}")
+    return repeats
 
 
 def mean_and_variance(values: Floats, counts: Counts) -> tuple[float, float]:
@@ -144,10 +157,16 @@ def mean_and_variance(values: Floats, counts: Counts) -> tuple[float, float]:
 
 
 def build_reference(
-    model: Model, frame: Frame, scores: npt.ArrayLike, *, max_rows: int = MAX_ROWS, seed: int = 0
+    model: Model,
+    frame: Frame,
+    scores: npt.ArrayLike,
+    *,
+    entities: npt.NDArray[np.uint64] | None = None,
+    max_rows: int = MAX_ROWS,
+    seed: int = 0,
 ) -> Reference:
     """The reference of ``model``'s training rows ``frame`` and their out-of-fold ``scores``, float64[n] in 0..1 (not those of
-    rows the model was fitted on: they are too sure).
+    rows the model was fitted on: they are too sure). ``entities`` uint64[n]: whose rows they are, None for one row each.
 
     More than ``max_rows`` rows are sampled, the same ones for the same ``seed``. Raises ValueError for lengths that differ.
     """
@@ -157,6 +176,7 @@ def build_reference(
     if frame.n > max_rows:
         sample = np.sort(np.random.default_rng(seed).choice(frame.n, size=max_rows, replace=False))
         frame, score = frame.take(sample), score[sample]
+        entities = None if entities is None else entities[sample]
     features = watched(model.contract)
     return Reference(
         version=model.version,
@@ -172,6 +192,7 @@ def build_reference(
             if is_category(feature)
         },
         score=Distribution.of(score),
+        repeats=1.0 if entities is None else EntitySample.of(entities).repeats,
     )
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from stillgood.domain.drift.histograms import Histogram
 from stillgood.domain.drift.reference import Counts, Distribution
-from stillgood.domain.statistics import chi_squared
+from stillgood.domain.statistics import chi_squared, contingency
 from stillgood.domain.statistics.kolmogorov import sf
 
 
@@ -26,8 +26,12 @@ class Statistic:
 # No rows on one side: nothing speaks against the two being the same.
 NOTHING = Statistic(0.0, 1.0, 0.0)
 
+# Rows per independent row (``EntitySample.repeats``) of the reference and of the window: what is one customer's counts once.
+type Design = tuple[float, float]
+INDEPENDENT: Design = (1.0, 1.0)
 
-def kolmogorov_smirnov(reference: Distribution, window: Histogram) -> Statistic:
+
+def kolmogorov_smirnov(reference: Distribution, window: Histogram, design: Design = INDEPENDENT) -> Statistic:
     """Two-sample Kolmogorov-Smirnov test: D = sup over x of |F_reference(x) - F_window(x)|; the effect is D itself.
 
     D is exact: between two reference values F_reference stands still and F_window only rises, so the supremum is at a
@@ -53,10 +57,10 @@ def kolmogorov_smirnov(reference: Distribution, window: Histogram) -> Statistic:
         float(((at_value + window.between[1:]) / m - expected).max()),
         float(window.between[0] / m),
     )
-    return _two_sample(d, n, m)
+    return _two_sample(d, n / design[0], m / design[1])
 
 
-def kolmogorov_smirnov_between(one: Histogram, other: Histogram) -> Statistic:
+def kolmogorov_smirnov_between(one: Histogram, other: Histogram, design: Design = INDEPENDENT) -> Statistic:
     """The same test between two windows that were placed among the same reference values.
 
     D is taken at the reference values and just before them, so it is exact on that grid and at most the mass between two
@@ -66,10 +70,10 @@ def kolmogorov_smirnov_between(one: Histogram, other: Histogram) -> Statistic:
     if n == 0 or m == 0:
         return NOTHING
     steps = [np.concatenate(([0], np.cumsum(np.column_stack((part.between[:-1], part.at))))) for part in (one, other)]
-    return _two_sample(float(np.abs(steps[0] / n - steps[1] / m).max()), n, m)
+    return _two_sample(float(np.abs(steps[0] / n - steps[1] / m).max()), n / design[0], m / design[1])
 
 
-def _two_sample(d: float, n: int, m: int) -> Statistic:
+def _two_sample(d: float, n: float, m: float) -> Statistic:
     rows = round(n * m / (n + m))
     return Statistic(d, sf(rows, d) if rows else 1.0, d)
 
@@ -93,6 +97,19 @@ def chi_square(reference: Counts, window: Counts) -> Statistic:
     expected = rows * columns / rows.sum()
     value = float(((table - expected) ** 2 / expected).sum())
     return Statistic(value, chi_squared.sf(table.shape[1] - 1, value), total_variation(reference, window))
+
+
+def categories(reference: Counts, window: Counts, design: Design = INDEPENDENT) -> Statistic:
+    """``chi_square`` for counts of any size: rare levels are pooled or tested exactly, see ``contingency.independence``.
+
+    The effect is the total variation distance of the pooled rows less what chance alone would show (``contingency.distance``).
+
+    >>> found = categories(np.array([300, 700, 0]), np.array([450, 550, 0]))
+    >>> round(found.value, 2), round(found.effect, 2)
+    (48.0, 0.15)
+    """
+    x2, p, before, now = contingency.independence(reference, window, design)
+    return Statistic(x2, p, contingency.distance(before, now, design))
 
 
 def total_variation(reference: Counts, window: Counts) -> float:

@@ -167,20 +167,21 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     if realised is None:
         return found
     # A champion that does better than promised was promised on other rows than those of now: also something to learn from.
-    if abs(realised.drop) > policy.auc_drop and 2.0 * min(realised.drop_p, 1.0 - realised.drop_p) < alpha:
+    # Outcomes add up and are looked at in every window, so the p values are those that may be looked at always.
+    if abs(realised.drop) > policy.auc_drop and realised.drop_always_p < alpha:
         found[PERFORMANCE] = (
             f"realised ROC-AUC {realised.metrics.roc_auc} against {realised.promised.roc_auc} at promotion,"
-            f" p {2.0 * min(realised.drop_p, 1.0 - realised.drop_p):.2g} (concept drift, or worse data)"
+            f" p {realised.drop_always_p:.2g} (concept drift, or worse data)"
         )
-    if abs(realised.calibration_gap) > policy.calibration_gap and realised.calibration_p < alpha:
+    if abs(realised.calibration_gap) > policy.calibration_gap and realised.calibration_always_p < alpha:
         found[CALIBRATION] = (
-            f"{realised.calibration_gap:+.3f} between the share of positives and the mean probability, p {realised.calibration_p:.2g}"
+            f"{realised.calibration_gap:+.3f} between the share of positives and the mean probability, p {realised.calibration_always_p:.2g}"
         )
     recall = realised.metrics.recall
-    fell = realised.recall_drop > policy.recall_drop and realised.recall_drop_p < alpha
+    fell = realised.recall_drop > policy.recall_drop and realised.recall_drop_always_p < alpha
     if fell and recall.value < evidence.recall_floor:
         found[RECALL] = (
-            f"realised recall {recall} against {realised.promised.recall} at promotion, p {realised.recall_drop_p:.2g},"
+            f"realised recall {recall} against {realised.promised.recall} at promotion, p {realised.recall_drop_always_p:.2g},"
             f" and under the contract's floor {evidence.recall_floor:.3f}"
         )
     return found

@@ -3,12 +3,13 @@
 A clock hour that is over is profiled once; its summary is stored and later windows add it up instead of reading it again.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from operator import itemgetter
 from typing import Annotated, Any, Literal
 
@@ -21,12 +22,12 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import NULL, UNSEEN, Frame
 from stillgood.domain.drift.profile import Profile, profile
 from stillgood.domain.drift.reference import Reference, watched
-from stillgood.storage.keys import capture_prefix
-from stillgood.storage.objects import ObjectInfo, ObjectStore
-from stillgood.storage.windows import Window, hour_window, hours, read_summary, write_summary
+from stillgood.domain.statistics.repeats import EntitySample
+from stillgood.steps.monitor.hours import WORKERS, CapturedHours, ahead
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.windows import Window, hour_window, hours, read_summary, summarised, write_summary
 
-_WORKERS = 32  # GETs at once; waiting for S3 is what takes time, not the processor
-_AHEAD_BYTES = 8 << 20  # fetched and not yet decoded
+_SUMMARY_BYTES = 256 << 10  # about what an hour's profile takes in memory
 _SLICE_BYTES = 1 << 19  # decoded at once: fits a processor's cache, which halves the time of 8 MiB
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what a line that is no record may raise
 _BATCH_ROWS = 25_000  # profiled at once: sorting is paid per row, searching the reference per batch
@@ -73,13 +74,21 @@ def profile_window(
     """
     reader = CaptureReader(contract, reference)
     total = Profile.empty(reference)
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        touched = hours(window)
-        summaries = _ahead(pool, ((partial(_summary, store, reference, window, hour), 0) for hour in touched))
-        for hour, stored in zip(touched, summaries, strict=True):
+    touched = hours(window)
+    known = takewhile(lambda hour: hour <= touched[-1], summarised(store, reference.version, touched[0]))
+    counted = {hour for hour in known if _covers(window, hour)}
+    with ThreadPoolExecutor(WORKERS) as pool:
+        captured = CapturedHours(store, pool, settled)
+        reads = captured.read([hour for hour in touched if hour not in counted], window)
+        summaries = ahead(
+            pool,
+            ((partial(_summary, store, reference, hour), _SUMMARY_BYTES) for hour in touched if hour in counted),
+        )
+        for hour in touched:  # in this order, whichever were counted before: sums of fractions depend on it
+            stored = next(summaries) if hour in counted else None
             if stored is None:
-                captures = ((partial(store.get, info.key), info.size) for info in _captures(store, window, hour))
-                stored = reader.read(one.data for one in _ahead(pool, captures))
+                read = next(captured.read([hour])) if hour in counted else next(reads)
+                stored = reader.read(read.parts)
                 seen = stored.rows or stored.refused or stored.unreadable
                 if seen and _covers(window, hour) and hour + timedelta(hours=1) <= settled:
                     write_summary(store, reference.version, hour, msgspec.json.encode(stored.to_dict(), order="sorted"))
@@ -97,6 +106,7 @@ class CaptureReader:
         self._contract = contract
         self._reference = reference
         self._features = watched(contract)
+        self._entities = contract.id_column is not None
         # Known levels decode into one shared string each: no allocation, no hashing. Text that is none of them makes
         # the slice be decoded again, by the decoder that takes any.
         self._known_levels = self._decoder(known=True)
@@ -125,7 +135,15 @@ class CaptureReader:
         names = {f"f{place}": feature.name for place, feature in enumerate(self._features)}
         fields = [(name, kind(feature)) for name, feature in zip(names, self._features, strict=True)]
         features = msgspec.defstruct("Features", fields, rename=names, gc=False)
-        columns = [("features", features), ("score", Share), ("probability", Share), ("decision", bool), ("model", str)]
+        columns: list[Any] = [
+            ("features", features),
+            ("score", Share),
+            ("probability", Share),
+            ("decision", bool),
+            ("model", str),
+        ]
+        if self._entities:
+            columns.append(("entity_id", str | None, None))
         prediction = msgspec.defstruct("Prediction", columns, tag_field="kind", tag="prediction", gc=False)
         return msgspec.json.Decoder(prediction | _Rejection)
 
@@ -152,12 +170,14 @@ class CaptureReader:
 
     def _add(self, records: list[Any], batch: "_Batch") -> None:
         batch.rows += len(records)
-        rows, scores, probabilities, decisions, models = zip(*map(astuple, records), strict=True)
+        rows, scores, probabilities, decisions, models, *entities = zip(*map(astuple, records), strict=True)
         for feature, column in zip(self._features, zip(*map(astuple, rows), strict=True), strict=True):
             codes = self._codes.get(feature.name)
             values = _numbers(column) if codes is None else codes.of(column)
             batch.columns.setdefault(feature.name, []).append(values)
         batch.models.update(models)
+        if entities:
+            batch.entities += EntitySample.of_ids(entities[0])
         own = np.array([_numbers(column) for column in (scores, probabilities, decisions)])
         if models.count(self._reference.version) < len(models):
             own = own[:, [model == self._reference.version for model in models]]
@@ -180,6 +200,7 @@ class CaptureReader:
             refused=batch.refused,
             violations=batch.violations,
             unreadable=batch.unreadable,
+            entities=batch.entities,
         )
 
 
@@ -194,12 +215,11 @@ class _Batch:
     refused: int = 0
     violations: Counter[tuple[str, str]] = field(default_factory=Counter)
     unreadable: int = 0
+    entities: EntitySample = field(default_factory=EntitySample.empty)
 
 
-def _summary(store: ObjectStore, reference: Reference, window: Window, hour: datetime) -> Profile | None:
-    """The stored profile of an hour; None if ``window`` has only part of it, if there is none, or none that can be read: the captures still say it."""
-    if not _covers(window, hour):
-        return None
+def _summary(store: ObjectStore, reference: Reference, hour: datetime) -> Profile | None:
+    """The stored profile of an hour; None if there is none that can be read: the captures still say it."""
     try:
         stored = read_summary(store, reference.version, hour)
         return None if stored is None else Profile.from_dict(msgspec.json.decode(stored), reference)
@@ -210,31 +230,6 @@ def _summary(store: ObjectStore, reference: Reference, window: Window, hour: dat
 def _covers(window: Window, hour: datetime) -> bool:
     whole = hour_window(hour)
     return window.start <= whole.start and whole.end <= window.end
-
-
-def _captures(store: ObjectStore, window: Window, hour: datetime) -> Iterator[ObjectInfo]:
-    """The captures of ``hour`` that were made in ``window``. A key starts with the time of day of its record."""
-    prefix, whole = capture_prefix(hour), hour_window(hour)
-    first = f"{prefix}{window.start:%H%M%S}" if window.start > whole.start else prefix
-    last = f"{prefix}{window.end:%H%M%S}" if window.end < whole.end else None
-    for info in store.list(prefix):
-        if first <= info.key and (last is None or info.key < last):
-            yield info
-
-
-def _ahead[T](pool: ThreadPoolExecutor, calls: Iterable[tuple[Callable[[], T], int]]) -> Iterator[T]:
-    """What the calls return, in order, a few ahead of their use: so many bytes, and no more, that memory stays flat."""
-    waiting: deque[tuple[Future[T], int]] = deque()
-    held = 0
-    for call, size in calls:
-        waiting.append((pool.submit(call), size))
-        held += size
-        while len(waiting) >= 2 * _WORKERS or held > _AHEAD_BYTES:
-            future, size = waiting.popleft()
-            held -= size
-            yield future.result()
-    while waiting:
-        yield waiting.popleft()[0].result()
 
 
 def _slices(objects: Iterable[bytes]) -> Iterator[bytes]:

@@ -116,9 +116,16 @@ def outcomes(store: ObjectStore, contract: Contract, pointer: Pointer, window: W
         promised=_promised(pointer),
         coverage=joined.coverage,
         biased=joined.biased,
+        entities=_entities(own),
     )
     gain = None if joined.biased else _previous_gain(store, pointer, [one for one, _ in own], y)
     return Outcomes(realised, gain, told)
+
+
+def _entities(rows: Iterable[tuple[Predicted, bool]]) -> npt.NDArray[np.object_] | None:
+    """Whose prediction each row is; None where no customer came back, and where none is named."""
+    names = [one.entity_id or one.prediction_id for one, _ in rows]
+    return np.array(names, dtype=object) if len(set(names)) < len(names) else None
 
 
 def _promised(pointer: Pointer) -> Metrics:

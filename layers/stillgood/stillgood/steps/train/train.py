@@ -111,7 +111,12 @@ def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[
         raise TooFewRows("Every labelled row is held out or too old to learn from; upload more, or widen the contract.")
     if champion is None:
         fitted = _fit(ingested, parts, version, deps.seed)
-        reference = build_reference(fitted.model, ingested.frame.take(parts.train), fitted.oof_scores)
+        reference = build_reference(
+            fitted.model,
+            ingested.frame.take(parts.train),
+            fitted.oof_scores,
+            entities=ingested.hashes[parts.train] if contract.id_column else None,
+        )
     else:
         parts, fitted, reference = recalibrate(deps.store, champion, ingested, parts, version)
     made = candidate(ingested, parts, fitted, reference, deps.tracking, quarantine=kept, trained_at=iso(deps.clock()))

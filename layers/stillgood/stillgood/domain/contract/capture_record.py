@@ -1,0 +1,55 @@
+"""What predict keeps of each row, and monitor reads: the one definition of a captured line. Light: predict imports it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stillgood.domain.contract.contract import FeatureValue
+
+KIND, PREDICTION, REJECTION = "kind", "prediction", "rejection"  # the field that tells the two apart, and its values
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedPrediction:
+    """One answered row. Features marked ``pii`` are left out: a hash of one of few values is no secret.
+
+    ``time``: ISO 8601 in UTC ("...Z"). ``repairs``: names of the features that were blank and got ``if_missing``.
+    """
+
+    prediction_id: str
+    time: str
+    entity_id: str | None
+    features: Mapping[str, FeatureValue]
+    score: float
+    probability: float
+    decision: bool
+    model: str
+    repairs: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        line: dict[str, object] = {
+            KIND: PREDICTION,
+            "prediction_id": self.prediction_id,
+            "time": self.time,
+            "entity_id": self.entity_id,
+            "features": self.features,
+            "score": self.score,
+            "probability": self.probability,
+            "decision": self.decision,
+            "model": self.model,
+        }
+        if self.repairs:  # most rows have none, and every byte is stored and read
+            line["repairs"] = self.repairs
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedRejection:
+    """One refused row: which rules it broke, as {"field", "rule"}, no values. ``model``: whose contract it broke."""
+
+    time: str
+    violations: tuple[Mapping[str, Any], ...]
+    model: str
+
+    def to_dict(self) -> dict[str, object]:
+        return {KIND: REJECTION, "time": self.time, "violations": list(self.violations), "model": self.model}

@@ -1,0 +1,133 @@
+"""Captured objects by clock hour: fetched by threads, a bounded number of bytes ahead of their use.
+
+An hour that is over and came as many small objects is written once more as one object. Whoever reads it later, for its labels,
+for another champion or as a season, makes one request instead of thousands.
+"""
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from stillgood.domain.errors import ObjectNotFound
+from stillgood.storage.keys import capture_prefix, hour_key
+from stillgood.storage.objects import ObjectInfo, ObjectStore
+from stillgood.storage.windows import Window, hour_window
+
+WORKERS = 64  # GETs at once; waiting for S3 is what takes time, not the processor
+_AHEAD_BYTES = 8 << 20  # fetched and not yet used
+_MIN_OBJECTS, _SMALL_BYTES = 32, 64 << 10  # more objects than that, smaller on average, are worth packing
+_FORMAT = "stillgood.captured-hour"
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Which objects an hour was read from: how many, and a hash of their names. Another one means that captures came late."""
+
+    objects: int
+    names: str
+
+    @classmethod
+    def of(cls, infos: Sequence[ObjectInfo]) -> "Inventory":
+        digest = hashlib.sha256("\n".join(info.key for info in infos).encode())
+        return cls(len(infos), digest.hexdigest()[:32])
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedHour:
+    """The captures of one clock hour. ``parts``: the bytes of lines, to be consumed before the next hour is asked for."""
+
+    start: datetime
+    inventory: Inventory
+    parts: Iterable[bytes]
+
+
+class CapturedHours:
+    """Reads the captures of whole hours. Those that ended by ``settled`` are complete: nothing is captured into them any more."""
+
+    def __init__(self, store: ObjectStore, pool: ThreadPoolExecutor, settled: datetime) -> None:
+        self._store, self._pool, self._settled = store, pool, settled
+
+    def read(self, hours: Sequence[datetime], window: Window | None = None) -> Iterator[CapturedHour]:
+        """In order. Of an hour that ``window`` covers in part, only the objects written in ``window``."""
+        finds = ((partial(self._find, hour, window), _AHEAD_BYTES // 3) for hour in hours)
+        for hour, found in zip(hours, ahead(self._pool, finds), strict=True):
+            if isinstance(found, tuple):
+                inventory, data = found
+                yield CapturedHour(hour, inventory, (data,))
+            else:
+                yield CapturedHour(hour, Inventory.of(found), self._fetch(hour, found, window))
+
+    def inventories(self, hours: Sequence[datetime]) -> Iterator[Inventory]:
+        """What the hours hold now, by listing."""
+        lists = ((partial(self._list, hour, None), _AHEAD_BYTES // 3) for hour in hours)
+        for infos in ahead(self._pool, lists):
+            yield Inventory.of(infos)
+
+    def forget(self, hour: datetime) -> None:
+        """Have ``hour`` read from its objects again."""
+        self._store.put(hour_key(hour), b"")
+
+    def _find(self, hour: datetime, window: Window | None) -> tuple[Inventory, bytes] | list[ObjectInfo]:
+        if self._whole(hour, window) and (packed := self._packed(hour)) is not None:
+            return packed
+        return self._list(hour, window)
+
+    def _packed(self, hour: datetime) -> tuple[Inventory, bytes] | None:
+        try:
+            head, _, body = self._store.get(hour_key(hour)).data.partition(b"\n")
+            raw = json.loads(head)
+            return (Inventory(raw["objects"], raw["names"]), body) if raw["format"] == _FORMAT else None
+        except (ObjectNotFound, ValueError, KeyError, TypeError):  # the captures still say it
+            return None
+
+    def _list(self, hour: datetime, window: Window | None) -> list[ObjectInfo]:
+        """A key starts with the time of day of its record."""
+        prefix, whole = capture_prefix(hour), hour_window(hour)
+        first = f"{prefix}{window.start:%H%M%S}" if window and window.start > whole.start else prefix
+        last = f"{prefix}{window.end:%H%M%S}" if window and window.end < whole.end else None
+        return [info for info in self._store.list(prefix) if first <= info.key and (last is None or info.key < last)]
+
+    def _fetch(self, hour: datetime, infos: list[ObjectInfo], window: Window | None) -> Iterator[bytes]:
+        size = sum(info.size for info in infos)
+        many = len(infos) > _MIN_OBJECTS and size < _SMALL_BYTES * len(infos)
+        pack = many and self._whole(hour, window) and hour + timedelta(hours=1) <= self._settled
+        kept: list[bytes] = []
+        for data in ahead(self._pool, ((partial(self._get, info.key), info.size) for info in infos)):
+            if pack:
+                kept.append(data if data.endswith(b"\n") else data + b"\n")
+            yield data
+        if pack:
+            inventory = Inventory.of(infos)
+            head = {"format": _FORMAT, "format_version": 1, "objects": inventory.objects, "names": inventory.names}
+            self._store.put(hour_key(hour), b"".join((json.dumps(head, sort_keys=True).encode(), b"\n", *kept)))
+
+    def _get(self, key: str) -> bytes:
+        try:
+            return self._store.get(key).data
+        except ObjectNotFound:  # expired or erased since it was listed
+            return b""
+
+    @staticmethod
+    def _whole(hour: datetime, window: Window | None) -> bool:
+        whole = hour_window(hour)
+        return window is None or (window.start <= whole.start and whole.end <= window.end)
+
+
+def ahead[T](pool: ThreadPoolExecutor, calls: Iterable[tuple[Callable[[], T], int]]) -> Iterator[T]:
+    """The results of ``calls`` in order, fetched ahead of their use: at most so many bytes that memory stays flat."""
+    waiting: deque[tuple[Future[T], int]] = deque()
+    held = 0
+    for call, size in calls:
+        waiting.append((pool.submit(call), size))
+        held += size
+        while len(waiting) >= 2 * WORKERS or held > _AHEAD_BYTES:
+            future, size = waiting.popleft()
+            held -= size
+            yield future.result()
+    while waiting:
+        yield waiting.popleft()[0].result()

@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-decisions bench-load bench-safety bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow clean
+.PHONY: help setup demo up down test bench bench-decisions bench-load bench-safety bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ lint: $(SYNCED)  ## style, types, layering, template
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/mypy --strict local
+	.venv/bin/mypy --strict packaging
+	.venv/bin/mypy --strict container
+	@for step in predict batch monitor train promote; do .venv/bin/mypy --strict functions/$$step || exit; done
 	.venv/bin/lint-imports
 	.venv/bin/cfn-lint template.yaml
 
@@ -86,6 +89,9 @@ audit-dependencies: $(SYNCED) | $(UV)  ## look every locked dependency up among 
 format: $(SYNCED)  ## let ruff lay out the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+docs: $(SYNCED)  ## write the generated parts of docs/
+	@$(RUN) docs/bucket_map.py
 
 lock: | $(UV)  ## resolve uv.lock, and write each function's requirements from it
 	$(UV) lock

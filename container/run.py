@@ -4,6 +4,7 @@ The very handlers that Lambda calls. Prints the result as one JSON line, after t
 2 that it was called wrongly.
 """
 
+import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
         print(f"the event cannot be read: {error}", file=sys.stderr)
         return 2
     try:
-        print(json.dumps(handler(arguments[0])(event, None)))
+        print(json.dumps(load_handler(arguments[0])(event, None)))
     except Exception as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -42,12 +43,11 @@ def read(given: str) -> Any:
     return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text(encoding="utf-8"))
 
 
-def handler(step: str) -> Handler:
+def load_handler(step: str) -> Handler:
     """The handler of functions/<step>/app.py, which is a folder of its own, as its package is."""
     sys.path.insert(0, str(FUNCTIONS / step))
-    from app import handler as found
-
-    return found
+    handler: Handler = importlib.import_module("app").handler
+    return handler
 
 
 if __name__ == "__main__":

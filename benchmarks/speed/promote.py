@@ -11,6 +11,7 @@ from statistics import median
 
 import numpy as np
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.model.model import NumericTerm
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.storage.champion import read_model
@@ -73,7 +74,7 @@ def candidate(size: int) -> dict[str, bytes]:
     )
     model = encode(replace(serving, version=CANDIDATE, terms=terms).to_dict())
     people = customers(size)
-    values = [serving.contract.check(row, text=True).values for row in people.to_dict("records")]
+    values = [RowChecker(serving.contract).check(row, text=True).values for row in people.to_dict("records")]
     target = (people["churn"] == "Yes").to_numpy(np.int8)
     files = {
         MODEL: model,

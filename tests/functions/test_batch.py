@@ -18,6 +18,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import InvalidEvent, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.storage.objects import ObjectStore
@@ -94,7 +95,7 @@ def test_the_event_scores_its_object_and_a_repetition_looks_it_up(
     assert (result["rows"], result["predicted"], result["rejected"], result["repeated"]) == (3, 2, 1, False)
     lines = store.get(result["output"]["predictions"]).data.splitlines()
     assert [json.loads(line)["entity_id"] for line in lines] == ["c1", "c3"]
-    assert json.loads(lines[0])["logit"] == model.score(telco.check(good).values).logit
+    assert json.loads(lines[0])["logit"] == model.score(RowChecker(telco).check(good).values).logit
     assert handler(EVENT) == {**result, "repeated": True}
     logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"scored"' in line]
     assert [(line["service"], line["correlation_id"], line["rejected"]) for line in logged] == [("batch", "r-1", 1)] * 2

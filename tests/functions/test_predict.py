@@ -15,6 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import SettingsInvalid
 from stillgood.domain.model.model import Model
 from stillgood.storage.objects import ObjectStore
@@ -91,7 +92,7 @@ def test_the_event_is_predicted_and_captured_in_s3(
     given = json.loads(answer["body"])
     assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
     assert answer["headers"]["x-correlation-id"] == "VNd2tjfDliAEPjw="
-    assert given["logit"] == model.score(telco.check(json.loads(event("predict")["body"])).values).logit
+    assert given["logit"] == model.score(RowChecker(telco).check(json.loads(event("predict")["body"])).values).logit
     (record,) = captured(store)
     assert (record["prediction_id"], record["entity_id"]) == (given["prediction_id"], "7590-VHVEG")
 

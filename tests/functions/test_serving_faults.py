@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import StoreUnavailable
 from stillgood.domain.model.model import Model
 from stillgood.domain.promotion.decision import Proposal, Release
@@ -141,7 +142,7 @@ def test_a_first_start_under_fault_is_a_503_and_recovers(
 def test_over_a_thousand_promotions_no_request_fails_and_none_mixes_two_models(
     predict_function: Any, bucket: Any, models: list[Model], telco: Contract, count: Callable[..., None]
 ) -> None:
-    row = telco.check(json.loads(PREDICT["body"])).values
+    row = RowChecker(telco).check(json.loads(PREDICT["body"])).values
     logits = {model.version: model.score(row).logit for model in models}
     assert len(set(logits.values())) == 3
     for model in models:

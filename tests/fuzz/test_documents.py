@@ -8,6 +8,7 @@ import pytest
 from stillgood.api.openapi import document
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.reader import read_contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import ContractInvalid, ModelUnusable, StillgoodError
 from stillgood.domain.model.model import Model
 from stillgood.storage.codec import decode, decode_any, encode
@@ -43,7 +44,7 @@ def test_a_forged_contract_is_refused_as_such_or_whole_enough_for_all_it_is_used
             continue
         assert read_contract(json.loads(encode(contract.to_dict()))) == contract
         assert len(contract.sha256) == 64
-        contract.check(contract.example())
+        RowChecker(contract).check(contract.example())
         json.dumps(document(contract, 10), allow_nan=False, ensure_ascii=False).encode()
     assert refused > tried / 2
     count("fuzz: forged contracts", tried)
@@ -60,7 +61,7 @@ def test_a_forged_model_is_unusable_or_scores(
         except ModelUnusable:
             refused += 1
             continue
-        checked = model.contract.check(model.contract.example())
+        checked = RowChecker(model.contract).check(model.contract.example())
         if not checked.violations:
             model.score(checked.values)
     assert refused > tried / 2

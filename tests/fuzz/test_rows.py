@@ -16,6 +16,7 @@ import pytest
 from stillgood.api.gateway import LambdaHandler
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.drift.reference import build_reference
 from stillgood.domain.errors import InvalidEvent
 from stillgood.steps.batch.batch import BatchDeps, batch
@@ -321,7 +322,7 @@ def test_every_captured_line_is_profiled_or_counted_as_unreadable(
     (info,) = store.list("capture/")
     whole = store.get(info.key).data
     model = SimpleNamespace(version="20261123-fuzz", contract=telco)
-    frame = Frame.from_values(telco, [telco.check(telco.example()).values] * 30)
+    frame = Frame.from_values(telco, [RowChecker(telco).check(telco.example()).values] * 30)
     reader = CaptureReader(telco, build_reference(model, frame, np.linspace(0, 1, 30)))
     dice, ends = random.Random(5), Counter[str]()
     wedges = [*WEDGES, b"[" * 5_000, b'{"a":' * 5_000, b"1" * 5_000, b'"score":2,', b'"kind":"rejection",']

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import InvalidRows, MalformedRequest, NoChampion, RequestTooLarge
 from stillgood.domain.model.model import Model
 from stillgood.steps.predict import MAX_VIOLATIONS, PredictDeps, contract, describe, predict, status
@@ -54,10 +55,10 @@ def test_one_object_is_answered_by_one_decision_with_its_reasons(
 ) -> None:
     row = {**telco.example(), "customer_id": "7590-VHVEG", "tenure": 3}
     answered = predict(body(row), serving)
-    expected = model.score(telco.check(row).values)
+    expected = model.score(RowChecker(telco).check(row).values)
     given = dict(answered.body)
     assert given.pop("reasons") == [
-        {"feature": name, "value": telco.check(row).values[name], "contribution": added}
+        {"feature": name, "value": RowChecker(telco).check(row).values[name], "contribution": added}
         for added, name in sorted(
             zip(expected.contributions, [f.name for f in telco.features], strict=True), key=lambda pair: -abs(pair[0])
         )
@@ -115,7 +116,7 @@ def test_every_prediction_is_recorded_as_it_was_answered(
         "prediction_id": "id-2",
         "time": "2026-11-23T18:05:07.000250Z",
         "entity_id": "c1",
-        "features": telco.check(rows[1]).values,
+        "features": RowChecker(telco).check(rows[1]).values,
         "score": given["predictions"][1]["score"],
         "probability": given["predictions"][1]["probability"],
         "decision": given["predictions"][1]["decision"],

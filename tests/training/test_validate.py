@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reader import read_contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.training.validate import validate_columns
 
 from tests.training.conftest import HEADER, ROW, SHOP
@@ -53,7 +54,7 @@ rows = st.builds(
 def test_every_row_is_accepted_repaired_or_refused_exactly_as_a_single_row_would_be(given_rows):
     part, refused, repaired = judged(given_rows)
 
-    checked = [CONTRACT.check(one, text=True, extra="ignore") for one in given_rows]
+    checked = [RowChecker(CONTRACT).check(one, text=True, extra="ignore") for one in given_rows]
     good = [number for number, one in enumerate(checked) if not one.violations]
     assert part.table.index.tolist() == [number + 1 for number in good]
     expected = Frame.from_values(CONTRACT, [checked[number].values for number in good])
@@ -182,7 +183,7 @@ def test_a_row_without_an_id_is_named_by_its_content():
 def test_an_id_is_cut_as_a_prediction_cuts_it_so_that_both_name_the_customer_alike():
     long = "é" * 300
     part, _, _ = judged([row(customer=long)])
-    assert part.ids.tolist() == [CONTRACT.check({"customer": long}).entity_id] == ["é" * 256]
+    assert part.ids.tolist() == [RowChecker(CONTRACT).check({"customer": long}).entity_id] == ["é" * 256]
 
 
 def test_a_hundred_thousand_different_mistakes_are_found_in_one_pass():
@@ -192,3 +193,47 @@ def test_a_hundred_thousand_different_mistakes_are_found_in_one_pass():
     _, refused, _ = validate_columns(CONTRACT, KEY, rows_of_mistakes, None)
     assert len(refused) == 100_000
     assert refused[-1].violations[0].value == "old 99999"
+
+
+DATED = read_contract(
+    {
+        **SHOP,
+        "features": [
+            {"name": "joined", "kind": "date", "as": "days_before", "minimum": 0},
+            {"name": "called", "kind": "date", "as": "weekday", "nullable": True},
+            {"name": "plan", "kind": "categorical", "levels": ["basic", "plus"], "aliases": {"B": "basic"}},
+        ],
+        "slices": [],
+    }
+)
+dates = st.sampled_from(
+    ["", "2026-10-01", "2026-11-02T06:00:00+01:00", "2027-01-01", "2026-02-30", "12", "-1", "Mon", "x"]
+)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "customer": st.just("c"),
+                "seen_at": st.sampled_from(["2026-11-02T12:00:00Z", "2026-11-03", "2026-11-03T12:00:00+01:00"]),
+                "joined": dates,
+                "called": dates,
+                "plan": st.sampled_from(["basic", "B", "b"]),
+                "left": st.just("yes"),
+            }
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_dates_and_aliases_are_read_in_columns_as_in_single_rows(given_rows):
+    part, refused, repaired = judged(given_rows, DATED)
+
+    checked = [RowChecker(DATED).check(one, text=True, extra="ignore") for one in given_rows]
+    good = [number for number, one in enumerate(checked) if not one.violations]
+    expected = Frame.from_values(DATED, [checked[number].values for number in good])
+    for name, column in expected.columns.items():
+        np.testing.assert_array_equal(part.columns[name], column)
+    assert [one.violations for one in refused] == [one.violations for one in checked if one.violations]
+    assert repaired == Counter(f"{one.field}: {one.rule}" for number in good for one in checked[number].repairs)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillgood.domain.contract.reader import read_contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import InvalidRows, StillgoodError
 from stillgood.storage.keys import CONTRACT_KEY
 
@@ -93,10 +94,10 @@ def _draft(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     contract = read_contract(json.loads(arguments.contract.read_text(encoding="utf-8")))
     print(f"{contract.name} {contract.version}: {len(contract.features)} features, sha256 {contract.sha256}")
-    broken = 0
+    broken, checker = 0, RowChecker(contract)
     rows = _rows(arguments.rows) if arguments.rows else []
     for number, row in enumerate(rows, 1):
-        violations = contract.check(row, text=True, extra="ignore").violations
+        violations = checker.check(row, text=True, extra="ignore").violations
         broken += bool(violations)
         for violation in violations if broken <= _LISTED else ():
             print(f"row {number}: {violation.message}")

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from stillgood.domain.contract import column_check as batch_check
 from stillgood.domain.contract.chunk import Chunk
 from stillgood.domain.contract.column_check import ColumnCheck
-from stillgood.domain.contract.contract import Contract, Feature, Target
+from stillgood.domain.contract.contract import CALENDAR_LEVELS, Contract, Feature, Target
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.contract.text_columns import StringBuffer
 
 FEATURES = (
@@ -215,7 +216,7 @@ def test_ids_are_read_as_the_contract_reads_them(values: list[Any]) -> None:
     chunk = Chunk(list(range(len(values))), columns={"id": values})
     for text in (True, False):
         ids = ColumnCheck(CONTRACT, text=text, extra="ignore").entity_ids(chunk, range(len(values)))
-        assert ids == [CONTRACT.check({"id": value}, text=text).entity_id for value in values]
+        assert ids == [RowChecker(CONTRACT).check({"id": value}, text=text).entity_id for value in values]
     nobody = dataclasses.replace(CONTRACT, id_column=None)
     assert ColumnCheck(nobody, text=True, extra="ignore").entity_ids(chunk, range(len(values))) == [None] * len(values)
 
@@ -224,3 +225,26 @@ def test_ids_are_read_as_the_contract_reads_them(values: list[Any]) -> None:
 def test_a_column_the_contract_does_not_know_breaks_every_row_of_json(name: str) -> None:
     columns: dict[str, list[object]] = {one: [value, value] for one, value in TYPED.items()} | {name: [1, 2]}
     assert_same_as_row_by_row(ColumnCheck(CONTRACT, text=False, extra="refuse"), Chunk([1, 2], columns=columns))
+
+
+def test_dates_and_aliases_are_read_in_columns_as_in_single_rows() -> None:
+    features = (
+        Feature("joined", "date", derive="days_before", minimum=0),
+        Feature("paid", "date", derive="month", levels=CALENDAR_LEVELS["month"], nullable=True),
+        Feature("plan", "categorical", levels=("basic", "plus"), aliases={"B": "basic"}),
+    )
+    contract = Contract("dated", "1", "id", "at", Target("left", "yes", "no"), features)
+    dates = ["2026-10-01", "2026-11-02", "2027-01-01", "7", "x"]
+    rows = [
+        {"at": "2026-11-02T12:00:00Z", "joined": joined, "paid": paid, "plan": plan}
+        for joined in dates
+        for paid in ("", *dates)
+        for plan in ("basic", "B", "b")
+    ]
+    checked = ColumnCheck(contract, text=True, extra="refuse")(Chunk(numbers=list(range(1, len(rows) + 1)), rows=rows))
+    singly = [RowChecker(contract).check(row, text=True) for row in rows]
+    assert checked.accepted == [index for index, one in enumerate(singly) if not one.violations]
+    assert len(checked.accepted) > 20
+    expected = Frame.from_values(contract, [singly[index].values for index in checked.accepted])
+    for name, column in expected.columns.items():
+        np.testing.assert_array_equal(checked.frame.columns[name], column)

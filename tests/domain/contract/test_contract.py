@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.reader import read_contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import ContractInvalid
 
 RAW: dict[str, Any] = {
@@ -32,10 +34,11 @@ RAW: dict[str, Any] = {
 }
 ROW = {"age": 40, "spend": 9.5, "member": True, "plan": "pro", "city": "Rome"}
 TOY = read_contract(RAW)
+CHECKER = RowChecker(TOY)
 
 
 def rules(raw: dict[str, Any], **how: Any) -> dict[str, str]:
-    return {one.field: one.rule for one in TOY.check(raw, **how).violations}
+    return {one.field: one.rule for one in CHECKER.check(raw, **how).violations}
 
 
 def test_a_contract_survives_its_json_with_the_same_hash() -> None:
@@ -46,7 +49,7 @@ def test_a_contract_survives_its_json_with_the_same_hash() -> None:
 
 def test_its_example_keeps_it(telco: Contract) -> None:
     for contract in (TOY, telco):
-        assert contract.check(contract.example()).violations == ()
+        assert RowChecker(contract).check(contract.example()).violations == ()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_a_number_is_read_strictly_from_json(value: Any, rule: str) -> None:
 
 
 def test_text_is_parsed_trimmed_and_repaired_by_the_stated_rule() -> None:
-    checked = TOY.check(
+    checked = CHECKER.check(
         {"who": " c7 ", "age": " 40 ", "spend": " ", "member": "Yes", "plan": "pro ", "city": "Oslo", "x": "1"},
         text=True,
         extra="ignore",
@@ -117,7 +120,7 @@ def test_text_is_parsed_trimmed_and_repaired_by_the_stated_rule() -> None:
 def test_personal_values_are_never_shown() -> None:
     raw = copy.deepcopy(RAW)
     raw["features"][4]["unseen"] = "refuse"
-    (violation,) = read_contract(raw).check(ROW | {"city": "Secret Street 1"}).violations
+    (violation,) = RowChecker(read_contract(raw)).check(ROW | {"city": "Secret Street 1"}).violations
     assert violation.value is None
     assert "Secret" not in violation.message
 
@@ -131,7 +134,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*ROW, "who", "at", "left", "x"]) | st.text(max_size=4), JSON), st.booleans())
 def test_a_check_never_raises_and_its_findings_are_json(raw: dict[str, Any], text: bool) -> None:
-    checked = TOY.check(raw, text=text)
+    checked = CHECKER.check(raw, text=text)
     told = [[one.field, one.rule, one.value, one.message] for one in checked.violations]
     json.dumps(told, allow_nan=False).encode()
     if not checked.violations:
@@ -147,7 +150,7 @@ def test_a_check_never_raises_and_its_findings_are_json(raw: dict[str, Any], tex
 def test_json_and_text_agree_on_equal_rows(age: int, spend: float, member: bool, plan: str) -> None:
     row = {"age": age, "spend": spend, "member": member, "plan": plan, "city": "Rome"}
     text = {"age": str(age), "spend": repr(spend), "member": str(member).lower(), "plan": plan, "city": "Rome"}
-    one, other = TOY.check(row), TOY.check(text, text=True)
+    one, other = CHECKER.check(row), CHECKER.check(text, text=True)
     assert one.values == other.values
     assert [(v.field, v.rule) for v in one.violations] == [(v.field, v.rule) for v in other.violations]
 
@@ -274,3 +277,81 @@ def test_days_before_need_a_time() -> None:
     with pytest.raises(ContractInvalid) as caught:
         read_contract(feature(kind="date", **{"as": "days_before"}) | {"time": None})
     assert caught.value.extra["path"] == "features[5].as"
+
+
+DATED = RowChecker(
+    read_contract(
+        RAW
+        | {
+            "features": [
+                {"name": "joined", "kind": "date", "as": "days_before", "minimum": 0, "maximum": 4000},
+                {"name": "called", "kind": "date", "as": "weekday", "nullable": True},
+                {"name": "paid", "kind": "date", "as": "month", "if_missing": "12"},
+                {
+                    "name": "plan",
+                    "kind": "categorical",
+                    "levels": ["Yes", "No"],
+                    "aliases": {"Y": "Yes", "TRUE": "Yes"},
+                },
+            ]
+        }
+    )
+)
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_a_date_is_read_as_its_contract_says(text: bool) -> None:
+    row = {
+        "at": "2026-11-28T12:00:00Z",
+        "joined": "2026-11-18",
+        "called": "2026-11-27",
+        "paid": "2026-02-01T09:00:00+02:00",
+        "plan": "No",
+    }
+    checked = DATED.check(row, text=text)
+    assert checked.violations == ()
+    assert checked.values == {"joined": 10.5, "called": "Fri", "paid": "2", "plan": "No"}
+
+
+def test_what_was_derived_of_a_date_before_is_taken_as_it_is() -> None:
+    values = {"joined": 10.5, "called": "Fri", "paid": "2", "plan": "No"}
+    assert DATED.check(values).values == values
+    assert DATED.check({name: str(value) for name, value in values.items()}, text=True).values == values
+
+
+def test_a_row_without_a_time_is_of_now_and_without_either_its_days_cannot_be_counted() -> None:
+    row = {"joined": "2026-11-18", "plan": "No"}
+    now = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    assert DATED.check(row, now=now).values == {"joined": 10.5, "called": None, "paid": "12", "plan": "No"}
+    assert [(one.field, one.rule) for one in DATED.check(row).violations] == [("joined", "time")]
+    assert [one.rule for one in DATED.check(row | {"at": "yesterday"}, now=now).violations] == ["time"]
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ("2026-11-31", "type"),
+        ("31.12.2025", "type"),
+        ("2027-01-01", "range"),
+        (True, "type"),
+        ([], "type"),
+        (-3, "range"),
+    ],
+)
+def test_what_is_no_date_is_refused(given: Any, rule: str) -> None:
+    row = {"at": "2026-11-28T12:00:00Z", "joined": given, "plan": "No"}
+    assert [(one.field, one.rule) for one in DATED.check(row).violations] == [("joined", rule)]
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_an_alias_becomes_its_level_and_is_counted_as_a_repair(text: bool) -> None:
+    checked = DATED.check({"joined": 1 if not text else "1", "plan": "Y"}, text=text)
+    assert checked.values["plan"] == "Yes"
+    assert ("plan", "alias", "Y", "Yes") in [(one.field, one.rule, one.before, one.after) for one in checked.repairs]
+    assert [one.rule for one in DATED.check({"joined": 1, "plan": "y"}).violations] == ["level"]
+
+
+def test_the_contract_says_what_an_unknown_field_is() -> None:
+    lenient = RowChecker(read_contract(RAW | {"extra": "ignore"}))
+    assert lenient.check(ROW | {"x": 1}).violations == ()
+    assert [one.rule for one in lenient.check(ROW | {"x": 1}, extra="refuse").violations] == ["unknown"]

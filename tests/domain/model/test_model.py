@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame, concat
 from stillgood.domain.contract.reader import read_contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import ModelUnusable
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm, sigmoid
 from stillgood.domain.model.vectorised import contributions, decisions, logits, probabilities, scores
@@ -132,5 +133,5 @@ def test_columns_that_do_not_fit_the_contract_are_unusable(change: dict[str, Any
 
 def test_every_contract_that_ships_can_be_scored(telco: Contract, draw_model: Callable[..., Model]) -> None:
     model = draw_model(telco, "20260101-000000000000", 3)
-    values = telco.check(telco.example()).values
+    values = RowChecker(telco).check(telco.example()).values
     assert logits(model, Frame.from_values(telco, [values])).tolist() == [model.score(values).logit]

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.labels import Label
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.model.evaluation import Estimate, Metrics
 from stillgood.domain.model.model import Model, sigmoid
 from stillgood.domain.promotion.decision import Pointer, Proposal, Release
@@ -54,7 +55,7 @@ def capture(store: MemoryObjectStore, row: dict[str, Any], number: int, **more: 
 
 @pytest.fixture
 def row(telco: Contract) -> dict[str, Any]:
-    return dict(telco.check(telco.example()).values)
+    return dict(RowChecker(telco).check(telco.example()).values)
 
 
 def label(key: str, answer: str = "Yes", days: float = 10, **named: str) -> Label:
@@ -102,7 +103,7 @@ def test_training_rows_are_written_once_and_pass_the_contract(telco: Contract, r
     rows = written(store)
     assert sorted(one["prediction_id"] for one in rows) == ["p0", "p1", "p2"]
     for one in rows:
-        checked = telco.check(one, text=True, extra="ignore")
+        checked = RowChecker(telco).check(one, text=True, extra="ignore")
         assert checked.violations == ()
         assert checked.values == row
 
@@ -134,7 +135,7 @@ def judged(
 
     def do(store: MemoryObjectStore, rule: Callable[[float], bool]) -> Pointer:
         make_champion(store, draw_model(telco, VERSION))
-        values = dict(telco.check(telco.example()).values)
+        values = dict(RowChecker(telco).check(telco.example()).values)
         draw = random.Random(1)
         labels = []
         for number in range(400):
@@ -221,7 +222,7 @@ def test_the_version_before_is_looked_at_once_and_not_after_a_rollback(
     )
     labels = []
     for number in range(400):
-        values = dict(telco.check(telco.example()).values) | {"tenure": float(draw.randrange(72))}
+        values = dict(RowChecker(telco).check(telco.example()).values) | {"tenure": float(draw.randrange(72))}
         capture(store, values, number, score=worse.score(values).score)
         labels.append(label(f"p{number}", "Yes" if draw.random() < better.score(values).score else "No"))
     append(store, labels)

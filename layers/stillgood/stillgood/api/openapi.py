@@ -54,9 +54,13 @@ def row_schema(contract: Contract) -> dict[str, Any]:
 def _feature(feature: Feature) -> dict[str, Any]:
     optional = feature.nullable or feature.if_missing is not None
     schema: dict[str, Any]
-    if feature.kind == "categorical":
+    if feature.kind == "date":
+        schema = {"type": "string", "description": "An ISO 8601 date, such as 2026-11-23"}
+        derived = {"enum": list(feature.levels)} if feature.categorical else {"type": "number"}
+        schema = {"anyOf": [schema, derived]}
+    elif feature.kind == "categorical":
         schema = (
-            {"type": "string", "enum": list(feature.levels)}
+            {"type": "string", "enum": [*feature.levels, *feature.aliases]}
             if feature.unseen == "refuse"
             else {"type": "string", "maxLength": 256}
         )

@@ -8,9 +8,9 @@ from math import inf, isfinite
 from typing import Any, Protocol
 
 from stillgood.domain.contract.capture_record import CapturedPrediction, CapturedRejection
-from stillgood.domain.contract.contract import CheckedRow, Contract, Violation
+from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.json_rows import parse_rows
-from stillgood.domain.contract.row_check import shorten
+from stillgood.domain.contract.row_check import CheckedRow, Violation, shorten
 from stillgood.domain.errors import InvalidRows, StillgoodError
 from stillgood.domain.model.model import Model, Score
 from stillgood.steps.ports import Clock
@@ -58,9 +58,10 @@ def predict(body: bytes, serving: PredictDeps) -> Answered:
     every field of every row that breaks the contract.
     """
     raw, single = parse_rows(body, max_rows=serving.max_rows, max_bytes=serving.max_bytes)
-    model = serving.champions.current().model
-    scored = [score(model, model.contract.check(row)) for row in raw]
+    champion = serving.champions.current()
+    model, check = champion.model, champion.checker.check
     now = serving.clock()
+    scored = [score(model, check(row, now=now)) for row in raw]
     time = iso(now)
     refused = [rejection(row, time, model.version) for row, given in scored if given is None]
     if refused:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import ContractInvalid, ModelUnusable, NoChampion, ObjectNotFound, StillgoodError
 from stillgood.domain.model.model import Model
 from stillgood.domain.promotion.decision import Pointer, Release
@@ -19,10 +20,11 @@ from stillgood.storage.records import read_pointer
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """A pointer and the model it names, verified and whole. One object, so a request never mixes two versions."""
+    """A pointer and the model it names, verified and whole, with the check of its contract's rows. One object, so a request never mixes two versions."""
 
     pointer: Pointer
     model: Model
+    checker: RowChecker
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +144,9 @@ class ChampionSource:
             and known.pointer.model_sha256 == pointer.model_sha256
             and known.pointer.version == pointer.version
         ):
-            return Champion(pointer, known.model), stored.etag
-        return Champion(pointer, load_model(self._store, pointer)), stored.etag
+            return Champion(pointer, known.model, known.checker), stored.etag
+        model = load_model(self._store, pointer)
+        return Champion(pointer, model, RowChecker(model.contract)), stored.etag
 
 
 def load_model(store: ObjectStore, release: Release) -> Model:

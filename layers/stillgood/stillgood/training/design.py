@@ -38,7 +38,7 @@ def design(frame: Frame) -> tuple[Column, ...]:
     for feature in frame.contract.features:
         values = frame.columns[feature.name]
         center, scale = 0.0, 1.0
-        if feature.kind != "categorical":
+        if not feature.categorical:
             center, scale = _spread(feature.name, np.asarray(values[~np.isnan(values)], dtype=np.float64))
         width = max(len(feature.levels), 1)
         column = Column(feature.name, start, feature.levels, center, scale, start + width if feature.nullable else None)

@@ -121,7 +121,7 @@ def _together(
 ) -> tuple[dict[str, Column], npt.NDArray[np.int8], npt.NDArray[np.object_], npt.NDArray[np.datetime64], Ints]:
     """The rows of all parts, and ``origin`` int64[n, 2] of each: its part, and its position there."""
     none: dict[str, npt.NDArray[Any]] = {
-        one.name: np.empty(0, np.int32 if one.kind == "categorical" else np.float64) for one in contract.features
+        one.name: np.empty(0, np.int32 if one.categorical else np.float64) for one in contract.features
     }
     columns = {name: np.concatenate([empty, *(part.columns[name] for part in parts)]) for name, empty in none.items()}
     target = np.concatenate([np.empty(0, np.int8), *(part.target for part in parts)])

@@ -14,7 +14,7 @@ import pandas as pd
 
 from stillgood.domain.contract.contract import Contract, Feature
 from stillgood.domain.contract.frame import NULL, UNSEEN
-from stillgood.domain.contract.row_check import Violation, read_text, shorten
+from stillgood.domain.contract.row_check import FieldChecker, Violation, shorten
 from stillgood.training.tables import Refused
 
 type Bools = npt.NDArray[np.bool_]
@@ -22,7 +22,7 @@ type Ints = npt.NDArray[np.int64]
 
 _DATE = re.compile(r"(?:^|/)(?:dt=)?(\d{4}-\d{2}-\d{2})/")
 _UNDATED = np.datetime64("1970-01-01", "us")
-_ID_LENGTH = 256  # as Contract.check cuts them, so that both name an entity alike
+_ID_LENGTH = 256  # as RowChecker cuts them, so that both name an entity alike
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +55,14 @@ class _Coded:
         codes, uniques = pd.factorize(table[name].to_numpy(dtype=object))
         return cls(np.asarray(codes, dtype=np.int64), [str(one) for one in uniques])
 
+    def by_time(self, times: npt.NDArray[np.datetime64]) -> "tuple[_Coded, list[datetime]]":
+        """Coded by text and time together, and the time (aware) of each code."""
+        time_codes, moments = pd.factorize(times)
+        pairs, at = np.unique(self.codes * len(moments) + time_codes, return_inverse=True)
+        texts = [self.texts[pair // len(moments)] for pair in pairs.tolist()]
+        aware = [moment.replace(tzinfo=UTC) for moment in moments.astype("datetime64[us]").tolist()]
+        return _Coded(at.astype(np.int64), texts), [aware[pair % len(moments)] for pair in pairs.tolist()]
+
     def rows(self, wanted: Sequence[int]) -> Bools:
         """bool[n]: the rows whose code is ``wanted``."""
         flags = np.zeros(len(self.texts), dtype=bool)
@@ -74,18 +82,23 @@ class _Problems:
             for at in np.flatnonzero(column.rows(list(broken))).tolist():
                 self.found.setdefault(at, []).append(broken[int(column.codes[at])])
 
+    def extend(self, others: "_Problems") -> None:
+        for at, violations in others.found.items():
+            self.found.setdefault(at, []).extend(violations)
+
 
 def validate_columns(
     contract: Contract, source: str, table: pd.DataFrame, latest: datetime | None
 ) -> tuple[Part, list[Refused], Counter[str]]:
     """The rows that obey, those that do not, and how many of the former were repaired by which rule.
 
-    ``table`` as from ``read_table``; no row may be dated after ``latest`` (aware). The same as ``Contract.check(text=True)`` of each row.
+    ``table`` as from ``read_table``; no row may be dated after ``latest`` (aware). The same as ``RowChecker.check(text=True)`` of each row.
     """
-    problems, mended = _Problems(), dict[str, Bools]()
-    columns = {one.name: _feature(one, _Coded.of(table, one.name), problems, mended) for one in contract.features}
+    problems, misdated, mended = _Problems(), _Problems(), dict[str, Bools]()
+    times = _times(contract, source, table, latest, misdated)
+    columns = {one.name: _feature(one, table, times, problems, mended) for one in contract.features}
     target = _target(contract, _Coded.of(table, contract.target.name), problems)
-    times = _times(contract, source, table, latest, problems)
+    problems.extend(misdated)
     at = sorted(problems.found)
     refused = [
         Refused(source, int(table.index[row]), tuple(problems.found[row]), raw)
@@ -107,26 +120,36 @@ def raw_rows(contract: Contract, table: pd.DataFrame, at: Sequence[int]) -> list
     return [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
 
 
-def _feature(feature: Feature, column: _Coded, problems: _Problems, mended: dict[str, Bools]) -> npt.NDArray[Any]:
+def _feature(
+    feature: Feature,
+    table: pd.DataFrame,
+    times: npt.NDArray[np.datetime64],
+    problems: _Problems,
+    mended: dict[str, Bools],
+) -> npt.NDArray[Any]:
     """A column of a Frame; what stands for broken values there does not matter."""
-    categorical = feature.kind == "categorical"
+    column, moments = _Coded.of(table, feature.name), None
+    if feature.derive == "days_before":  # the same date is another number of days at another time
+        column, moments = column.by_time(times)
+    checker = FieldChecker(feature)
+    categorical = feature.categorical
     level: dict[object, int] = {name: code for code, name in enumerate(feature.levels)}
     values: list[float] = []
     broken: dict[int, Violation] = {}
-    repaired: list[int] = []
+    repaired: dict[str, list[int]] = {}
     for code, text in enumerate(column.texts):
-        value, violation, was_mended = read_text(feature, text)
+        value, violation, rule = checker.read_text(text, moments[code] if moments else None)
         if violation is not None:
             broken[code] = violation
-        if was_mended:
-            repaired.append(code)
+        if rule is not None:
+            repaired.setdefault(rule, []).append(code)
         if categorical:
             values.append(NULL if value is None else level.get(value, UNSEEN))
         else:
             values.append(np.nan if value is None else float(value))
     problems.add(column, broken)
-    if repaired:
-        mended[f"{feature.name}: if_missing"] = column.rows(repaired)
+    for rule, codes in repaired.items():
+        mended[f"{feature.name}: {rule}"] = column.rows(codes)
     return np.asarray(values, dtype=np.int32 if categorical else np.float64)[column.codes]
 
 
@@ -183,7 +206,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _ids(contract: Contract, table: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Entity ids as ``Contract.check`` reads them; a row without one is named by its content."""
+    """Entity ids as ``RowChecker`` reads them; a row without one is named by its content."""
     ids = np.full(len(table), "", dtype=object)
     if contract.id_column is not None and contract.id_column in table.columns:
         given = _Coded.of(table, contract.id_column)

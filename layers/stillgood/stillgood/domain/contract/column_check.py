@@ -1,4 +1,4 @@
-"""The contract's check, a column at a time. What is plainly fine is accepted here; a row with anything else goes to ``Contract.check``.
+"""The contract's check, a column at a time. What is plainly fine is accepted here; a row with anything else goes to ``RowChecker.check``.
 
 So there is one set of rules: this only remembers what the contract said of a value before, and compares plain numbers with their bounds.
 """
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from types import NoneType
-from typing import Literal
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from stillgood.domain.contract.chunk import MISSING, Chunk
-from stillgood.domain.contract.contract import CheckedRow, Contract, Feature
+from stillgood.domain.contract.contract import Contract, Extra, Feature
 from stillgood.domain.contract.frame import NULL, UNSEEN, Column, Frame
+from stillgood.domain.contract.row_check import CheckedRow, RowChecker
 from stillgood.domain.contract.source_text import Convert, SourceText
 from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 
@@ -38,16 +38,17 @@ class CheckedChunk:
 
 
 class ColumnCheck:
-    """Checks chunk after chunk of one input. ``text``: values are CSV text. ``extra`` as for ``Contract.check``."""
+    """Checks chunk after chunk of one input. ``text``: values are CSV text. ``extra`` as for ``RowChecker.check``."""
 
-    def __init__(self, contract: Contract, *, text: bool, extra: Literal["refuse", "ignore"]) -> None:
+    def __init__(self, contract: Contract, *, text: bool, extra: Extra) -> None:
         self._contract, self._text, self._extra = contract, text, extra
         self._source = SourceText(contract) if text else None
+        self._checker, self._columns = RowChecker(contract), contract.columns
         self._alone = {
-            one.name: replace(contract, features=(one,), slices=(), id_column=None, time_column=None)
+            one.name: RowChecker(replace(contract, features=(one,), slices=(), id_column=None, time_column=None))
             for one in contract.features
         }
-        self._label = replace(contract, features=(), slices=())
+        self._label = RowChecker(replace(contract, features=(), slices=()))
         self._memos: dict[str, dict[type, Memo]] = {one.name: {} for one in contract.features}
         self._codes = {
             one.name: {level: float(code) for code, level in enumerate(one.levels)} for one in contract.features
@@ -76,7 +77,7 @@ class ColumnCheck:
     def row(self, chunk: Chunk, index: int) -> CheckedRow:
         """The contract's own word on one row."""
         raw = chunk.row(index)
-        return self._contract.check(self._source.row(raw) if self._source else raw, text=self._text, extra=self._extra)
+        return self._checker.check(self._source.row(raw) if self._source else raw, text=self._text, extra=self._extra)
 
     def entity_ids(self, chunk: Chunk, rows: Sequence[int]) -> list[str | None]:
         """The ids of some rows, as the contract reads them."""
@@ -97,7 +98,7 @@ class ColumnCheck:
 
     def _misspelt(self, chunk: Chunk) -> NDArray[np.bool_]:
         """bool[n]: whether a row has a name that the contract does not know."""
-        known, n = self._contract.columns, len(chunk.numbers)
+        known, n = self._columns, len(chunk.numbers)
         if chunk.columns is not None:
             return np.full(n, not known.issuperset(chunk.columns))
         return np.fromiter((not known.issuperset(row) for row in chunk.rows), np.bool_, n)
@@ -147,7 +148,7 @@ class ColumnCheck:
         return result
 
     def _coded(self, feature: Feature, value: float | str | None) -> float:
-        if feature.kind == "categorical":
+        if feature.categorical:
             return float(NULL) if value is None else self._codes[feature.name].get(str(value), float(UNSEEN))
         return nan if value is None else float(value)
 
@@ -207,6 +208,6 @@ def _parsed(raw: Sequence[str]) -> Floats | None:
 
 
 def _typed(feature: Feature, read: Floats) -> Column:
-    if feature.kind != "categorical":
+    if not feature.categorical:
         return read
     return np.where(np.isinf(read), NULL, read).astype(np.int32)

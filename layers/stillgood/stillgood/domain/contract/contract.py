@@ -8,24 +8,9 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from sys import float_info
 from typing import Any, Literal
 
-from stillgood.domain.contract.row_check import LONGEST, CheckedRow, Repair, Violation, check
 from stillgood.domain.formats import FORMER_WORD
-
-__all__ = [
-    "CheckedRow",
-    "Contract",
-    "Costs",
-    "Feature",
-    "Floors",
-    "MonitoringRules",
-    "Repair",
-    "Target",
-    "TrainingRules",
-    "Violation",
-]
 
 FORMAT, FORMAT_VERSION = "stillgood.contract", 1
 
@@ -87,20 +72,6 @@ class Feature:
     aliases: Mapping[str, str] = field(default_factory=dict, hash=False, metadata=_LATER)
     monotone: Monotone | None = field(default=None, metadata=_LATER)
     derive: Derive | None = field(default=None, metadata=_LATER)
-    level_set: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
-    plain_levels: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
-    low: float = field(init=False, repr=False, compare=False, default=-float_info.max)
-    high: float = field(init=False, repr=False, compare=False, default=float_info.max)
-
-    def __post_init__(self) -> None:
-        """What ``check`` looks up for every row: levels as sets, all and those taken as they are, and bounds that are numbers even where none is set."""
-        object.__setattr__(self, "level_set", frozenset(self.levels))
-        plain = (level for level in self.levels if level.isascii() and len(level) <= LONGEST)
-        object.__setattr__(self, "plain_levels", frozenset(plain))
-        if self.minimum is not None:
-            object.__setattr__(self, "low", self.minimum)
-        if self.maximum is not None:
-            object.__setattr__(self, "high", self.maximum)
 
     @property
     def categorical(self) -> bool:
@@ -260,22 +231,13 @@ class Contract:
     actions: Actions | None = field(default=None, metadata=_LATER)
     extra: Extra = field(default="refuse", metadata=_LATER)
     capture: CaptureRule = field(default="best_effort", metadata=_LATER)
-    columns: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
 
-    def __post_init__(self) -> None:
+    @property
+    def columns(self) -> frozenset[str]:
+        """Every column that a row may have."""
         exempt = self.actions.exempt if self.actions else None
         named = (self.id_column, self.time_column, self.target.name, exempt)
-        object.__setattr__(self, "columns", frozenset([*(one.name for one in self.features), *filter(None, named)]))
-
-    def check(
-        self, raw: Mapping[str, object], *, text: bool = False, extra: Literal["refuse", "ignore"] = "refuse"
-    ) -> CheckedRow:
-        """Check one row: every field at once; never raises.
-
-        ``text``: the values are CSV text (trimmed, blank is missing, 1/0/true/false/yes/no are booleans, decimals are numbers);
-        otherwise JSON, strict about types. ``extra``: what an unknown field is. The id, time and target columns are always allowed.
-        """
-        return check(self, raw, text=text, extra=extra)
+        return frozenset([*(feature.name for feature in self.features), *filter(None, named)])
 
     def feature(self, name: str) -> Feature:
         """Raises KeyError."""

@@ -32,7 +32,7 @@ class Frame:
         columns: dict[str, Column] = {}
         for feature in contract.features:
             name = feature.name
-            if feature.kind == "categorical":
+            if feature.categorical:
                 codes: dict[FeatureValue, int] = {level: code for code, level in enumerate(feature.levels)}
                 codes[None] = NULL
                 columns[name] = np.fromiter((codes.get(row[name], UNSEEN) for row in listed), np.int32, len(listed))
@@ -61,7 +61,7 @@ class Frame:
             n, given = int(raw["rows"]), raw["columns"]
             columns: dict[str, Column] = {}
             for feature in contract.features:
-                categorical = feature.kind == "categorical"
+                categorical = feature.categorical
                 column: Column = (
                     np.array(given[feature.name], dtype=np.int32)
                     if categorical

@@ -1,27 +1,29 @@
 """The rules for one row: every field is checked, every violation named, every repair recorded.
 
 Two modes share the rules and differ in how a value is read. JSON is strict about types; text (CSV) is parsed first.
-This runs for each prediction, so the loop stays flat.
+This runs for each prediction: ``RowChecker`` compiles a contract once, and its loop stays flat.
 """
 
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from datetime import UTC, datetime
+from sys import float_info
 
-if TYPE_CHECKING:
-    from stillgood.domain.contract.contract import Contract, Feature, FeatureValue
+from stillgood.domain.contract.contract import CALENDAR_LEVELS, Contract, Extra, Feature, FeatureValue
 
 TRUE, FALSE = frozenset(("1", "true", "yes", "1.0")), frozenset(("0", "false", "no", "0.0"))
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DAY_SECONDS = 86_400.0
 _SHOWN = 80
 LONGEST = 256  # characters of an unseen level that is accepted
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """``rule`` is a stable short name: required, type, finite, range, whole, level, length, unknown."""
+    """``rule`` is a stable short name: required, type, finite, range, whole, level, length, time, unknown."""
 
     field: str
     rule: str
@@ -43,7 +45,7 @@ class Repair:
 class CheckedRow:
     """One row after the check. ``values`` holds every feature when there are no violations; None is null."""
 
-    values: "dict[str, FeatureValue]"
+    values: dict[str, FeatureValue]
     repairs: tuple[Repair, ...]
     violations: tuple[Violation, ...]
     entity_id: str | None
@@ -56,77 +58,197 @@ class _BrokenError(Exception):
         self.rule, self.message = rule, message
 
 
-def check(
-    contract: "Contract", raw: Mapping[str, object], *, text: bool, extra: Literal["refuse", "ignore"]
-) -> CheckedRow:
-    """See ``Contract.check``."""
-    values: dict[str, FeatureValue] = {}
-    repairs: list[Repair] = []
-    violations: list[Violation] = []
-    for feature in contract.features:
-        name = feature.name
-        given = raw.get(name)
-        if text and isinstance(given, str):
-            given = given.strip() or None
-        if given is None:
-            if feature.if_missing is not None:
-                value = _constant(feature)
-                values[name] = value
-                repairs.append(Repair(name, "if_missing", None, value))
-            elif feature.nullable:
-                values[name] = None
-            else:
-                violations.append(Violation(name, "required", None, f"{name} is required."))
-            continue
-        # The commonest cases, a known level and a number within its bounds, are decided here: calling out for every field
-        # would be half of a check's time.
-        if isinstance(given, str):
-            if given in feature.plain_levels:
-                values[name] = given
+class RowChecker:
+    """The check of one contract's rows, compiled: keep it beside the model, and build it once."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.columns = contract.columns
+        self.fields = tuple(FieldChecker(feature) for feature in contract.features)
+        self._loop = [
+            (field.name, field, field.plain_levels, field.kind == "boolean", field.whole, field.low, field.high)
+            for field in self.fields
+        ]
+        self._dated = any(feature.derive == "days_before" for feature in contract.features)
+
+    def check(
+        self, raw: Mapping[str, object], *, text: bool = False, extra: Extra | None = None, now: datetime | None = None
+    ) -> CheckedRow:
+        """Check one row: every field at once; never raises.
+
+        ``text``: the values are CSV text (trimmed, blank is missing, 1/0/true/false/yes/no are booleans, decimals are numbers);
+        otherwise JSON, strict about types. ``extra``: what an unknown field is, None for what the contract says. The id, time and
+        target columns are always allowed. ``now`` (aware) is the time of a row that says none; only dates need it.
+        """
+        values: dict[str, FeatureValue] = {}
+        repairs: list[Repair] = []
+        violations: list[Violation] = []
+        time = self._time(raw, now) if self._dated else None
+        for name, field, plain_levels, boolean, whole, low, high in self._loop:
+            given = raw.get(name)
+            if text and isinstance(given, str):
+                given = given.strip() or None
+            if given is None:
+                if field.constant is not None:
+                    values[name] = field.constant
+                    repairs.append(Repair(name, "if_missing", None, field.constant))
+                elif field.nullable:
+                    values[name] = None
+                else:
+                    violations.append(field.missing())
                 continue
-        elif feature.kind == "boolean":
-            if given is True or given is False:
+            # The commonest cases, a known level and a number within its bounds, are decided here: calling out for every
+            # field would be half of a check's time.
+            if isinstance(given, str):
+                if given in plain_levels:
+                    values[name] = given
+                    continue
+                if given in field.aliases:
+                    level = field.aliases[given]
+                    values[name] = level
+                    repairs.append(Repair(name, "alias", None if field.pii else given, level))
+                    continue
+            elif boolean:
+                if given is True or given is False:
+                    values[name] = float(given)
+                    continue
+            elif (
+                isinstance(given, float | int)
+                and not isinstance(given, bool)
+                and low <= given <= high
+                and (not whole or given.is_integer())
+            ):
                 values[name] = float(given)
                 continue
-        elif (
-            isinstance(given, float | int)
-            and not isinstance(given, bool)
-            and feature.low <= given <= feature.high
-            and (feature.kind == "numeric" or (feature.kind == "integer" and given.is_integer()))
-        ):
-            values[name] = float(given)
-            continue
+            try:
+                values[name] = field.value(given, text, time)
+            except _BrokenError as broken:
+                violations.append(field.violation(given, broken))
+        if (extra or self.contract.extra) == "refuse" and not raw.keys() <= self.columns:
+            for name in raw:
+                if name not in self.columns:
+                    known = shorten(name)
+                    violations.append(
+                        Violation(str(known), "unknown", None, f"{known} is not in the contract; check its spelling.")
+                    )
+        return CheckedRow(
+            values,
+            tuple(repairs),
+            tuple(violations),
+            _label(raw, self.contract.id_column),
+            _label(raw, self.contract.time_column),
+        )
+
+    def _time(self, raw: Mapping[str, object], now: datetime | None) -> datetime | None:
+        """When the row is true, None when that cannot be read."""
+        given = raw.get(self.contract.time_column or "")
+        if given is None or given == "":
+            return now
         try:
-            values[name] = _value(feature, given, text)
+            return _utc(datetime.fromisoformat(given.strip())) if isinstance(given, str) else None
+        except (ValueError, OverflowError):
+            return None
+
+
+class FieldChecker:
+    """One feature's rules. ``low`` and ``high`` are numbers even where no bound is set; of a category nothing lies between them."""
+
+    __slots__ = (
+        "aliases", "constant", "derive", "feature", "high", "kind", "level_set", "low", "name", "nullable", "pii",
+        "plain_levels", "whole",
+    )  # fmt: skip
+
+    def __init__(self, feature: Feature) -> None:
+        self.feature, self.name, self.kind, self.derive = feature, feature.name, feature.kind, feature.derive
+        self.nullable, self.pii, self.aliases = feature.nullable, feature.pii, feature.aliases
+        self.level_set = frozenset(feature.levels)
+        self.plain_levels = frozenset(level for level in feature.levels if level.isascii() and len(level) <= LONGEST)
+        self.whole = feature.kind == "integer"
+        number = not (feature.categorical or feature.kind == "boolean")
+        self.low = feature.minimum if feature.minimum is not None else -float_info.max if number else math.inf
+        self.high = feature.maximum if feature.maximum is not None else float_info.max if number else -math.inf
+        self.constant: FeatureValue = feature.if_missing
+        if self.constant is not None and not feature.categorical:
+            self.constant = float(self.constant)
+
+    def read_text(self, given: str, time: datetime | None = None) -> tuple[FeatureValue, Violation | None, str | None]:
+        """One CSV value: (value, violation, the rule of its repair). For column-wise readers, which ask once per distinct text.
+
+        The same rules as ``RowChecker.check(text=True)``, because it is the same code. ``time``: the row's, for dates.
+        """
+        given = given.strip()
+        if not given:
+            if self.constant is not None:
+                return self.constant, None, "if_missing"
+            return None, None if self.nullable else self.missing(), None
+        if given in self.aliases:
+            return self.aliases[given], None, "alias"
+        try:
+            return self.value(given, True, time), None, None
         except _BrokenError as broken:
-            violations.append(_violation(feature, given, broken))
-    if extra == "refuse" and not raw.keys() <= contract.columns:
-        for name in raw:
-            if name not in contract.columns:
-                known = shorten(name)
-                violations.append(
-                    Violation(str(known), "unknown", None, f"{known} is not in the contract; check its spelling.")
-                )
-    return CheckedRow(
-        values, tuple(repairs), tuple(violations), _label(raw, contract.id_column), _label(raw, contract.time_column)
-    )
+            return None, self.violation(given, broken), None
+
+    def missing(self) -> Violation:
+        return Violation(self.name, "required", None, f"{self.name} is required.")
+
+    def violation(self, given: object, broken: "_BrokenError") -> Violation:
+        shown = None if self.pii else shorten(given)
+        message = f"{self.name} {broken.message}" + ("." if self.pii else f", not {shown!r}.")
+        return Violation(self.name, broken.rule, shown, message)
+
+    def value(self, given: object, text: bool, time: datetime | None) -> FeatureValue:
+        """Raises _BrokenError."""
+        if self.kind == "categorical":
+            return self._level(given)
+        if self.kind == "boolean":
+            return _truth(given, text)
+        if self.kind == "date":
+            return self._date(given, text, time)
+        return self._within(_number(given, text))
+
+    def _within(self, number: float) -> float:
+        if self.whole and not number.is_integer():
+            raise _BrokenError("whole", "must be a whole number")
+        if not self.low <= number <= self.high:
+            raise _BrokenError("range", _range(self.feature.minimum, self.feature.maximum))
+        return number
+
+    def _level(self, given: object) -> str:
+        if not isinstance(given, str):
+            raise _BrokenError("type", "must be a text")
+        if given not in self.level_set and self.feature.unseen == "refuse":
+            levels = self.feature.levels
+            shown = ", ".join(levels[:12]) + (", ..." if len(levels) > 12 else "")
+            raise _BrokenError("level", f"must be one of {shown}")
+        if len(given) > LONGEST:
+            raise _BrokenError("length", f"must be at most {LONGEST} characters long")
+        return _utf8(given)
+
+    def _date(self, given: object, text: bool, time: datetime | None) -> FeatureValue:
+        """What is derived of a date; what was derived before (days, or a level) is taken as it is, so that captured rows can be read."""
+        if not isinstance(given, str) or not _DATE.match(given):
+            try:
+                return self._level(given) if self.derive in CALENDAR_LEVELS else self._within(_number(given, text))
+            except _BrokenError as broken:
+                if broken.rule == "range":
+                    raise
+                raise _BrokenError("type", "must be an ISO 8601 date such as 2026-11-23") from None
+        try:
+            moment = datetime.fromisoformat(given)
+        except ValueError:
+            raise _BrokenError("type", "must be an ISO 8601 date such as 2026-11-23") from None
+        if self.derive == "month":
+            return str(moment.month)
+        if self.derive == "weekday":
+            return CALENDAR_LEVELS["weekday"][moment.weekday()]
+        if time is None:
+            raise _BrokenError("time", "is counted from the row's time, which is missing or no ISO 8601 time")
+        return self._within((time - _utc(moment)).total_seconds() / _DAY_SECONDS)
 
 
-def read_text(feature: "Feature", given: str) -> "tuple[FeatureValue, Violation | None, bool]":
-    """One CSV value of one feature: (value, violation, repaired). For column-wise readers, which ask once per distinct text.
-
-    The same rules as ``Contract.check(text=True)``, because it is the same code.
-    """
-    given = given.strip()
-    if not given:
-        if feature.if_missing is not None:
-            return _constant(feature), None, True
-        missing = Violation(feature.name, "required", None, f"{feature.name} is required.")
-        return None, None if feature.nullable else missing, False
-    try:
-        return _value(feature, given, True), None, False
-    except _BrokenError as broken:
-        return None, _violation(feature, given, broken), False
+def _utc(moment: datetime) -> datetime:
+    """Aware; a time without an offset is taken to be UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def shorten(value: object) -> object:
@@ -145,12 +267,6 @@ def shorten(value: object) -> object:
     return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
 
 
-def _violation(feature: "Feature", given: object, broken: _BrokenError) -> Violation:
-    shown = None if feature.pii else shorten(given)
-    message = f"{feature.name} {broken.message}" + ("." if feature.pii else f", not {shown!r}.")
-    return Violation(feature.name, broken.rule, shown, message)
-
-
 def _label(raw: Mapping[str, object], column: str | None) -> str | None:
     given = raw.get(column) if column else None
     if isinstance(given, float) and given.is_integer():
@@ -165,39 +281,10 @@ def _utf8(given: str) -> str:
     return given if given.isascii() else given.encode("utf-8", "backslashreplace").decode()
 
 
-def _constant(feature: "Feature") -> "FeatureValue":
-    return feature.if_missing if feature.kind == "categorical" else float(feature.if_missing)  # type: ignore[arg-type]
-
-
-def _value(feature: "Feature", given: object, text: bool) -> "FeatureValue":
-    if feature.kind == "categorical":
-        return _level(feature, given)
-    if feature.kind == "boolean":
-        return _truth(given, text)
-    number = _number(given, text)
-    if feature.kind == "integer" and not number.is_integer():
-        raise _BrokenError("whole", "must be a whole number")
-    low, high = feature.minimum, feature.maximum
-    if (low is not None and number < low) or (high is not None and number > high):
-        raise _BrokenError("range", _range(low, high))
-    return number
-
-
 def _range(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return f"must be at most {high:g}" if low is None else f"must be at least {low:g}"
     return f"must be within {low:g} and {high:g}"
-
-
-def _level(feature: "Feature", given: object) -> str:
-    if not isinstance(given, str):
-        raise _BrokenError("type", "must be a text")
-    if given not in feature.level_set and feature.unseen == "refuse":
-        shown = ", ".join(feature.levels[:12]) + (", ..." if len(feature.levels) > 12 else "")
-        raise _BrokenError("level", f"must be one of {shown}")
-    if len(given) > LONGEST:
-        raise _BrokenError("length", f"must be at most {LONGEST} characters long")
-    return _utf8(given)
 
 
 def _truth(given: object, text: bool) -> float:

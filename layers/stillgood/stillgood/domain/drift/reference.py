@@ -203,7 +203,7 @@ def watched(contract: Contract) -> tuple[Feature, ...]:
 
 def is_category(feature: Feature) -> bool:
     """Whether the feature is compared as a category. A boolean is one, of two levels: the test of two shares is the sharper one."""
-    return feature.kind in ("categorical", "boolean")
+    return feature.categorical or feature.kind == "boolean"
 
 
 def levels_of(feature: Feature) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ def segments(frame: Frame) -> dict[str, NDArray[np.bool_]]:
     masks: dict[str, NDArray[np.bool_]] = {}
     for name in frame.contract.slices:
         feature, column = frame.contract.feature(name), frame.columns[name]
-        values = enumerate(feature.levels) if feature.kind == "categorical" else ((1, "yes"), (0, "no"))
+        values = enumerate(feature.levels) if feature.categorical else ((1, "yes"), (0, "no"))
         for code, value in values:
             masks[f"{name} = {value}"] = np.asarray(column == code, dtype=np.bool_)
     return masks

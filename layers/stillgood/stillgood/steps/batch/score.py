@@ -12,7 +12,7 @@ import orjson
 
 from stillgood.domain.contract.chunk import Chunk
 from stillgood.domain.contract.column_check import ColumnCheck
-from stillgood.domain.contract.contract import Violation
+from stillgood.domain.contract.row_check import Violation
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import Floats, logits
 from stillgood.steps.predict import answer, score

@@ -17,6 +17,7 @@ from typing import Any
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.labels import FIELDS, read_labels
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, ObjectExists
 from stillgood.storage.keys import DATA_PREFIX, INCOMING_PREFIX, QUARANTINE_PREFIX
 from stillgood.storage.objects import ObjectStore
@@ -119,8 +120,9 @@ def _mended(data: bytes) -> tuple[list[str], list[dict[str, str | None]]]:
 def _wrong(rows: list[dict[str, str | None]], contract: Contract) -> list[dict[str, Any]]:
     outcomes = (contract.target.positive, contract.target.negative)
     wrong: list[dict[str, Any]] = []
+    checker = RowChecker(contract)
     for number, row in enumerate(rows, 1):
-        violations = contract.check(row, text=True, extra="ignore").violations
+        violations = checker.check(row, text=True, extra="ignore").violations
         wrong += [{"row": number, "field": one.field, "message": one.message} for one in violations]
         if row.get(contract.target.name) not in outcomes:
             message = f"{contract.target.name} must be {' or '.join(outcomes)}."

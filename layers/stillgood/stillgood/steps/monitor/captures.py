@@ -111,9 +111,7 @@ class CaptureReader:
         # the slice be decoded again, by the decoder that takes any.
         self._known_levels = self._decoder(known=True)
         self._any_level = self._decoder(known=False)
-        self._codes = {
-            feature.name: _Codes(feature.levels) for feature in self._features if feature.kind == "categorical"
-        }
+        self._codes = {feature.name: _Codes(feature.levels) for feature in self._features if feature.categorical}
 
     def read(self, objects: Iterable[bytes]) -> Profile:
         """The profile of all lines in ``objects``, each one object's bytes."""
@@ -127,7 +125,7 @@ class CaptureReader:
 
     def _decoder(self, *, known: bool) -> "msgspec.json.Decoder[Any]":
         def kind(feature: Any) -> Any:
-            if feature.kind != "categorical":
+            if not feature.categorical:
                 return float | None
             return Literal[feature.levels] | None if known and feature.unseen == "refuse" else str | None
 

@@ -289,7 +289,7 @@ def _csv(contract: Contract, rows: Iterable[tuple[Predicted, bool]]) -> bytes:
 
 
 def _text(value: float | str | None) -> str:
-    """As ``Contract.check(text=True)`` reads it back: whole numbers without a point."""
+    """As ``RowChecker.check(text=True)`` reads it back: whole numbers without a point."""
     if value is None or isinstance(value, str):
         return value or ""
     return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)

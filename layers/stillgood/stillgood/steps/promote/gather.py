@@ -82,10 +82,10 @@ def _read(store: ObjectStore, version: str, name: str, role: str, inputs: dict[s
 
 def _scored(model: Model, frame: Frame) -> HoldoutScores:
     """Scores by a model whose contract may be older than the frame's: terms look levels up by name."""
-    given = {feature.name: feature.kind == "categorical" for feature in frame.contract.features}
+    given = {feature.name: feature.categorical for feature in frame.contract.features}
     for feature in model.contract.features:
         # A level's code would pass for a number without this.
-        if given.get(feature.name) is not (feature.kind == "categorical"):
+        if given.get(feature.name) is not feature.categorical:
             raise ModelUnusable(
                 f"{model.version} reads {feature.name!r} as {feature.kind}, which the candidate's holdout does not hold; the contracts are too far apart to compare."
             )

@@ -386,7 +386,7 @@ def test_a_row_of_the_future_neither_names_the_version_nor_ages_all_others(store
 
 
 def test_without_a_contract_it_says_how_to_get_one():
-    with pytest.raises(InvalidEvent, match=r"no contract.json in the bucket. Draft one with"):
+    with pytest.raises(InvalidEvent, match=r"no contract.json in the store. Draft one with"):
         train(EVENT, working(MemoryObjectStore()))
 
 

@@ -17,7 +17,14 @@ from botocore.exceptions import (
 )
 
 from stillgood.aws.retries import RetryPolicy, TransientError
-from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
+from stillgood.domain.errors import (
+    InvalidEvent,
+    NoBucket,
+    ObjectExists,
+    ObjectNotFound,
+    PreconditionFailed,
+    StoreUnavailable,
+)
 from stillgood.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWriter, Stored, checked_key
 
 if TYPE_CHECKING:
@@ -139,7 +146,7 @@ class Boto3ObjectStore:
     def _refused(self, key: str, error: ClientError, creating: bool) -> Exception:
         code, status = error.response.get("Error", {}).get("Code", ""), _status(error)
         if code == "NoSuchBucket":
-            return StoreUnavailable(f"There is no bucket {self._bucket}; set STILLGOOD_BUCKET.", key=key)
+            return NoBucket(f"There is no bucket {self._bucket}; set STILLGOOD_BUCKET.", key=key)
         if code == "NoSuchUpload":
             return StoreUnavailable(f"The upload of {key} was removed before it was complete; write it again.", key=key)
         if status == 412:

@@ -21,7 +21,7 @@ from obstore.store import S3Store
 
 from stillgood.aws import credentials as container_credentials
 from stillgood.aws.retries import RetryPolicy, TransientError
-from stillgood.domain.errors import ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
+from stillgood.domain.errors import NoBucket, ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from stillgood.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWriter, Stored, checked_key
 
 _CODE = re.compile(r"Code>([A-Za-z0-9.]{1,64})</Code>")
@@ -173,7 +173,7 @@ class ObstoreObjectStore:
         # obstore has no status of its own; its messages carry S3's error document.
         text = _short(error)
         if "NoSuchBucket" in text:
-            return StoreUnavailable(f"There is no bucket {self._bucket}; set STILLGOOD_BUCKET.", key=key)
+            return NoBucket(f"There is no bucket {self._bucket}; set STILLGOOD_BUCKET.", key=key)
         if isinstance(error, (NotFoundError, FileNotFoundError)):
             return ObjectNotFound(f"{key} does not exist.", key=key)
         if "409 Conflict" in text:

@@ -20,6 +20,7 @@ StillgoodError
     ├── ObjectExists       create-only key is taken
     ├── PreconditionFailed the object changed under a compare-and-swap
     └── StoreUnavailable   time-out, throttling or outage; worth a retry
+        └── NoBucket       the bucket does not exist
 """
 
 from collections.abc import Mapping, Sequence
@@ -130,3 +131,7 @@ class PreconditionFailed(StorageError):
 
 class StoreUnavailable(StorageError):
     slug, title = "store-unavailable", "The object store does not answer"
+
+
+class NoBucket(StoreUnavailable):
+    slug, title = "no-bucket", "There is no such bucket"

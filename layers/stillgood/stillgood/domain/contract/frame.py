@@ -46,6 +46,19 @@ class Frame:
         n = len(next(iter(columns.values())))
         return Frame(self.contract, n, columns)
 
+    def values(self, row: int) -> dict[str, FeatureValue]:
+        """One row as a scorer of single rows reads it: None for null; an unseen level is a text that no level is."""
+        values: dict[str, FeatureValue] = {}
+        for feature in self.contract.features:
+            value = self.columns[feature.name][row].item()
+            if feature.kind == "categorical":
+                values[feature.name] = (
+                    None if value == NULL else "(unseen)" if value == UNSEEN else feature.levels[value]
+                )
+            else:
+                values[feature.name] = None if value != value else value
+        return values
+
     def to_dict(self) -> dict[str, Any]:
         """JSON columns: null for NaN, codes as they are. The contract is not repeated."""
         columns: dict[str, list[Any]] = {}

@@ -11,12 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from stillgood.domain.contract.contract import Contract
-from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.reference import build_reference
 from stillgood.domain.errors import (
     InvalidEvent,
-    ModelUnusable,
     ObjectExists,
     ObjectNotFound,
     TooFewRows,
@@ -26,7 +23,8 @@ from stillgood.steps.train.publish import candidate
 from stillgood.steps.train.recalibrate import recalibrate, recalibrated
 from stillgood.storage.artifacts import is_whole, publish
 from stillgood.storage.codec import decode_any, encode
-from stillgood.storage.keys import CONTRACT_KEY, DATA_PREFIX, REFUSED_ROWS_PREFIX, TRAINING_PREFIX
+from stillgood.storage.contract import contract_in_force
+from stillgood.storage.keys import DATA_PREFIX, REFUSED_ROWS_PREFIX, TRAINING_PREFIX
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import iso
 from stillgood.training.fit import Fitted, fit, version_of
@@ -133,19 +131,6 @@ def _fit(ingested: Ingested, parts: Split, version: str, seed: int) -> Fitted:
         data_sha256=ingested.sha256,
         seed=seed,
     )
-
-
-def contract_in_force(store: ObjectStore) -> Contract:
-    """The contract in force. Raises InvalidEvent when there is none, ContractInvalid when it breaks a rule."""
-    try:
-        raw = decode_any(store.get(CONTRACT_KEY).data, what=CONTRACT_KEY)
-    except ObjectNotFound as error:
-        raise InvalidEvent(
-            f"There is no {CONTRACT_KEY} in the bucket. Draft one with `python -m stillgood contract draft` and upload it."
-        ) from error
-    except ModelUnusable as error:
-        raise InvalidEvent(error.detail) from error
-    return read_contract(raw)
 
 
 def _labelled(store: ObjectStore) -> Iterator[tuple[str, bytes]]:

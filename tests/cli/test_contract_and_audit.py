@@ -1,4 +1,4 @@
-"""``python -m stillgood``: drafting and checking contracts, auditing a bucket; each with its exit status."""
+"""Drafting and checking contracts, auditing a bucket, mending its refused rows; each with its exit status."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto import mock_aws
-from stillgood.__main__ import main
+from stillgood.cli.main import main
 from stillgood.domain.contract.draft import draft
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.row_check import RowChecker
@@ -56,8 +56,8 @@ def test_draft_then_check_from_the_command_line(tmp_path: Path, capsys: pytest.C
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["contract", "check", str(tmp_path / "missing.json")]) == 1
-    assert "cannot read it" in capsys.readouterr().err
+    assert main(["contract", "check", str(tmp_path / "missing.json")]) == 2
+    assert "Cannot read or write" in capsys.readouterr().err
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps({"format": "stillgood.contract", "format_version": 1}))
     assert main(["contract", "check", str(bad)]) == 1

@@ -1,0 +1,47 @@
+"""at: which version served at a moment, and by which decision."""
+
+import argparse
+from datetime import UTC, datetime
+
+from stillgood.cli.console import LOOK, Answer, WrongCall, estimate, paragraph
+from stillgood.cli.main import add_verb
+from stillgood.cli.place import add_place, find_place
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
+    parser = add_verb(commands, "at", run, help=about, examples=["at 2026-05-03T10:00 --bucket my-models"])
+    parser.add_argument("time", help="ISO 8601; UTC unless it has an offset")
+    add_place(parser)
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    from stillgood.storage.registry import Registry
+    from stillgood.storage.windows import utc
+
+    try:
+        moment = datetime.fromisoformat(arguments.time)
+    except ValueError as error:
+        raise WrongCall(f"{arguments.time!r} is not a time such as 2026-05-03T10:00.") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    place = find_place(arguments)
+    found = None
+    for decision in Registry(place.store).decisions():
+        if utc(decision.at) > moment:
+            break
+        if decision.pointer_after is not None:
+            found = decision
+    if found is None or found.pointer_after is None:
+        return Answer(f"nothing served at {moment.isoformat()}", {"at": moment.isoformat(), "serving": None}, LOOK)
+    pointer = found.pointer_after
+    lines = [
+        f"{pointer.version} served at {moment.isoformat()}: generation {pointer.generation}, since {pointer.promoted_at}"
+    ]
+    lines.append(f"  decision {found.n}")
+    for reason in found.reasons:
+        lines += paragraph(reason, first="- ")
+    lines.append(
+        f"  promised: ROC-AUC {estimate(pointer.metrics.get('roc_auc'))}, recall {estimate(pointer.metrics.get('recall'))}"
+    )
+    return Answer(
+        "\n".join(lines), {"at": moment.isoformat(), "serving": pointer.to_dict(), "decision": found.to_dict()}
+    )

@@ -1,0 +1,106 @@
+"""predict: score a file with the champion."""
+
+import argparse
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from stillgood.cli.console import LOOK, Answer, Counter, shown, table
+from stillgood.cli.main import add_verb
+from stillgood.cli.place import add_place, find_place
+
+_LISTED = 10
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
+    parser = add_verb(
+        commands,
+        "predict",
+        run,
+        help=about,
+        examples=[
+            "predict today.csv --store ./customers.stillgood --out predictions.jsonl",
+            "predict today.csv --bucket my-models --json",
+        ],
+    )
+    parser.add_argument(
+        "rows", type=Path, metavar="FILE", help=".csv, .jsonl or .parquet; columns of the contract, no outcome needed"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write every answer here, one JSON object a line")
+    parser.add_argument(
+        "--no-capture", action="store_true", help="keep no record: monitor will not know of these predictions"
+    )
+    add_place(parser)
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    from stillgood.cli.files import is_text, rows
+    from stillgood.steps.score_rows import score_rows
+
+    place = find_place(arguments)
+    serving = place.steps.serving(capture=not arguments.no_capture)
+    champion = serving.champions.current()
+    version = champion.pointer.version
+    shown_rows: list[dict[str, Any]] = []
+    refused: list[dict[str, Any]] = []
+    total = flagged = 0
+    counter = Counter("rows scored")
+    with arguments.out.open("w", encoding="utf-8") if arguments.out else nullcontext(None) as out:
+        for one in score_rows(rows(arguments.rows, champion.model.contract), serving, text=is_text(arguments.rows)):
+            total += 1
+            counter.at(total)
+            line: dict[str, Any] = {"row": one.number}
+            if one.answer is None:
+                line["violations"] = list(one.violations)
+                refused.append(line)
+            else:
+                line |= one.answer
+                flagged += bool(one.answer["decision"])
+                if (arguments.json and not out) or len(shown_rows) < _LISTED:
+                    shown_rows.append(line)
+            if out:
+                out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    counter.end()
+    scored = total - len(refused)
+    data = {
+        "model_version": version,
+        "rows": total,
+        "scored": scored,
+        "flagged": flagged,
+        "refused": refused,
+        "predictions": shown_rows,
+        "captured": not arguments.no_capture,
+    }
+    lines = [f"{scored} of {total} rows scored by {version}: {flagged} flagged"]
+    lines += table(
+        [
+            [
+                one["row"],
+                one["entity_id"] or "",
+                f"{one['probability']:.3f}",
+                "yes" if one["decision"] else "no",
+                _reasons(one),
+            ]
+            for one in shown_rows[:_LISTED]
+        ],
+        head=["row", "id", "probability", "flagged", "mostly because"],
+    )
+    if scored > _LISTED:
+        lines.append(
+            f"  and {scored - _LISTED} more"
+            + (f" in {arguments.out}" if arguments.out else "; --out FILE keeps them all")
+        )
+    for bad in refused[:_LISTED]:
+        lines += [f"  row {bad['row']} refused: {one['message']}" for one in bad["violations"][:3]]
+    if arguments.no_capture:
+        print("not captured: monitor will not know of these predictions", file=sys.stderr)
+    return Answer("\n".join(lines), data, LOOK if refused else 0)
+
+
+def _reasons(one: dict[str, Any], most: int = 2) -> str:
+    return ", ".join(
+        f"{reason['feature']} {shown(reason['value'])} ({reason['contribution']:+.2f})"
+        for reason in one["reasons"][:most]
+    )

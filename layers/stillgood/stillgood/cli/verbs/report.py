@@ -1,0 +1,89 @@
+"""report: one window's report as text."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from stillgood.cli.console import Answer, WrongCall, estimate, paragraph, table
+from stillgood.cli.main import add_verb
+from stillgood.cli.place import add_place, find_place
+
+_LISTED = 12
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
+    parser = add_verb(
+        commands,
+        "report",
+        run,
+        help=about,
+        examples=[
+            "report --store ./customers.stillgood",
+            "report --window 20261123T000000Z_20261124T000000Z --bucket my-models",
+        ],
+    )
+    parser.add_argument("--window", metavar="ID", help="the newest by default")
+    parser.add_argument("--text", action="store_true", help="as text, which is the default")
+    add_place(parser)
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    from stillgood.storage.windows import Window, read_report, reports
+
+    place = find_place(arguments)
+    if arguments.window is not None:
+        window = Window.from_id(arguments.window)
+    else:
+        found = list(reports(place.store))
+        if not found:
+            raise WrongCall("No window was judged yet; `stillgood monitor` judges the one that ends now.")
+        window = found[-1]
+    report = read_report(place.store, window)
+    if report is None:
+        raise WrongCall(f"Window {window.id} was not judged; `stillgood status` lists the newest.")
+    return Answer("\n".join(lines(report)), report)
+
+
+def lines(report: Mapping[str, Any]) -> list[str]:
+    """A report in some twenty lines, what matters first."""
+    span, decision = report["window"], report["decision"]
+    text = [f"{span['start']} to {span['end']}: {decision['action']}"]
+    for reason in decision["reasons"]:
+        text += paragraph(str(reason), first="- ")
+    text.append(
+        f"  champion {report['champion']['version']}, {report['rows']} predictions, {report['contract']['refused']} refused rows"
+    )
+    for one in report["contract"]["violations"][:5]:
+        text.append(f"    {one['rows']} rows: {one['field']}: {one['rule']}")
+    realised, expected = report.get("realised_performance"), report.get("estimated_performance")
+    if realised:
+        metrics = realised["metrics"]
+        text.append(
+            f"  realised  ROC-AUC {estimate(metrics['roc_auc'])}, recall {estimate(metrics['recall'])}, {metrics['rows']} labelled rows"
+        )
+    if expected:
+        known = ", ".join(
+            f"{name} {expected[key]:.3f}"
+            for name, key in (("ROC-AUC", "roc_auc"), ("recall", "recall"), ("precision", "precision"))
+            if isinstance(expected.get(key), float)
+        )
+        text.append(f"  estimated without labels  {known}")
+    drift = report.get("drift") or {}
+    checks = sorted(drift.get("checks", ()), key=lambda one: (not one["drifted"], -one["effect"]))[:_LISTED]
+    if checks:
+        text += table(
+            [
+                [
+                    one["subject"],
+                    one["test"],
+                    f"{one['effect']:.3f}",
+                    f"{one['p_adjusted']:.2g}",
+                    "drifted" if one["drifted"] else "",
+                ]
+                for one in checks
+            ],
+            head=["feature", "test", "effect", "adjusted p", ""],
+        )
+    for change in decision.get("would_change", []):
+        text += paragraph(f"would change it: {change}", first="> ")
+    return text

@@ -5,6 +5,7 @@ from typing import Any
 
 from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
+from stillgood.pages.writer import write_model
 from stillgood.steps.train.train import train
 from stillgood.wiring.train import training
 
@@ -24,6 +25,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
             raise
         if result["result"] == "trained":
             metrics.count("ModelsTrained")
+        logs.attempt("the page was not written", write_model, deps.store, result["version"])
         told = {**result, "model_version": result["version"]}
         logs.log(logging.INFO, f"{result['result']}: {result['version']}", **told)
     return result

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from traceback import extract_tb
@@ -114,3 +114,11 @@ def _struck(line: str) -> str:
         if len(value) >= _LEAST_SECRET and value in line:
             line = line.replace(value, f"[{name}]")
     return line
+
+
+def attempt[**P](message: str, action: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call ``action``; when it fails, log ``message`` as a warning and go on. For what a step can do without, such as a page."""
+    try:
+        action(*args, **kwargs)
+    except Exception as error:
+        log(logging.WARNING, message, error=error)

@@ -30,6 +30,9 @@ REFUSED_ROWS_PREFIX = "quarantine/train/"
 BATCH_PREFIX = "batch/"
 OUTPUT_PREFIX = "batch/output/"
 JOBS_PREFIX = "batch/output/jobs/"
+PAGES_PREFIX = "pages/"
+OVERVIEW_KEY = "pages/overview.json"
+INDEX_PAGE = "pages/index.html"
 
 # The files of a version, below models/<version>/.
 MODEL, METRICS, REFERENCE, HOLDOUT, CARD = "model.json", "metrics.json", "reference.json", "holdout.json", "card.md"
@@ -140,6 +143,8 @@ PLACES = (
         "create-only",
         "rows and predictions",
     ),
+    Place(OVERVIEW_KEY, "each window's and decision's figures for the overview", "monitor, promote", "replaced"),
+    Place(f"{PAGES_PREFIX}<name>.html", "pages for people, written from the documents", "all but predict", "replaced"),
     Place(f"{JOBS_PREFIX}<name>-<hash>/", "the plan and the report of a batch job", "batch", "create-only"),
 )
 
@@ -214,6 +219,21 @@ def hour_key(hour: datetime) -> str:
     """The key of the captures of the clock hour around ``hour`` (aware) as one object."""
     start = aware(hour).replace(minute=0, second=0, microsecond=0)
     return f"{HOURS_PREFIX}{start:{BASIC_TIME}}.jsonl"
+
+
+def window_page_key(window_id: str) -> str:
+    """The key of a window's page, by ``Window.id``."""
+    return f"{PAGES_PREFIX}windows/{window_id}.html"
+
+
+def decision_page_key(n: int) -> str:
+    """The key of the page of decision ``n``."""
+    return f"{PAGES_PREFIX}decisions/{n:08d}.html"
+
+
+def model_page_key(version: str) -> str:
+    """The key of a version's page."""
+    return f"{PAGES_PREFIX}models/{checked_version(version)}.html"
 
 
 def taken_key(key: str, etag: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from stillgood.domain.contract.contract import Costs
 from stillgood.domain.drift.performance import expected_value
 from stillgood.domain.drift.profile import Profile, Reference
+from stillgood.domain.drift.summary import distributions, score_summary
 from stillgood.domain.model.net_value import value_report
 from stillgood.domain.policy.evidence import Evidence, PolicyDecision
 from stillgood.domain.policy.state import MonitorState
@@ -54,6 +55,8 @@ def build_report(
             ],
         },
         "drift": evidence.drift.to_dict() if evidence.drift else None,
+        "distributions": distributions(reference, window),
+        "scores": score_summary(reference, window.scores),
         "estimated_performance": evidence.estimated.to_dict() if evidence.estimated else None,
         "realised_performance": evidence.realised.to_dict() if evidence.realised else None,
         "value": _value(evidence, window, costs),

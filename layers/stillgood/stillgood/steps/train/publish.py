@@ -9,6 +9,7 @@ import numpy as np
 from stillgood.domain.drift.reference import Reference
 from stillgood.domain.errors import OneClassOnly, TooFewRows
 from stillgood.domain.model.card import card
+from stillgood.domain.model.curves import calibration_table, threshold_table
 from stillgood.domain.model.evaluation import Metrics, evaluate
 from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.domain.promotion.holdout import Holdout
@@ -49,6 +50,7 @@ def candidate(
     holdout = Holdout(ingested.frame.take(parts.holdout), ingested.target[parts.holdout])
     held = _judge(fitted, holdout)
     counts = ingested.counts()
+    unseen, outcomes = probabilities(model, fitted.oof_logits), ingested.target[parts.train]
     data = encode(model.to_dict())
     files = {
         MODEL: data,
@@ -65,6 +67,8 @@ def candidate(
         "threshold": model.threshold,
         "out_of_fold": fitted.oof_metrics.to_dict(),
         "fold_roc_auc": list(fitted.fold_auc),
+        "thresholds": threshold_table(unseen, outcomes),
+        "calibration": calibration_table(unseen, outcomes),
         "holdout": held.to_dict() if held else None,
         "rows": {**counts, "train": len(parts.train), "holdout": len(parts.holdout)},
         "quarantine": quarantine,

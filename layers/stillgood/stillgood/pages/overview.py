@@ -1,0 +1,278 @@
+"""The life of the model over all windows on one page, the worst state first, and links to every other page."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import htpy as h
+
+from stillgood.pages import charts
+from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
+
+FORMAT = "stillgood.overview"
+MAX_WINDOWS = 400
+MAX_FEATURES = 25
+LISTED = 40  # newest windows and decisions in the tables; pages of older ones stay where they are
+COLUMNS = 40
+FIGURES = (("ROC-AUC", "roc_auc"), ("Recall", "recall"), ("Precision", "precision"))
+
+
+def window_row(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What the overview keeps of a window's report: figures only, no row and no level."""
+    scores, labels = report.get("scores") or {}, report.get("labels") or {}
+    realised = report.get("realised_performance") or {}
+    metrics = realised.get("metrics") or realised
+    estimated = report.get("estimated_performance") or {}
+    checks = (report.get("drift") or {}).get("checks") or ()
+    main = [check for check in checks if check["test"] in ("ks", "chi_square")]
+    positives, rows = metrics.get("positives"), metrics.get("rows")
+    return {
+        "id": report["window"]["id"],
+        "start": report["window"]["start"],
+        "end": report["window"]["end"],
+        "version": report["champion"]["version"],
+        "action": report["decision"]["action"],
+        "reasons": list(report["decision"]["reasons"])[:3],
+        "standing": [
+            item["message"] if isinstance(item, Mapping) else str(item) for item in report.get("standing") or ()
+        ],
+        "rows": report.get("rows"),
+        "refused": report["contract"].get("refused"),
+        "coverage": labels.get("coverage"),
+        "flagged_share": scores.get("flagged_share"),
+        "mean_probability": scores.get("mean_probability"),
+        "positive_share": positives / rows if positives is not None and rows else None,
+        "estimated": {key: estimated.get(key) for _, key in FIGURES},
+        "realised": {key: metrics.get(key) for _, key in FIGURES},
+        "drift": {check["subject"]: check["effect"] for check in main},
+        "drifted": sorted({check["subject"] for check in main if check["drifted"]}),
+    }
+
+
+def decision_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the overview keeps of a decision."""
+    after = record.get("pointer_after") or {}
+    return {
+        "n": record["n"],
+        "at": record["at"],
+        "action": record["action"],
+        "candidate": record["candidate"],
+        "version": after.get("version"),
+        "reason": record["reasons"][0] if record["reasons"] else "",
+    }
+
+
+def empty() -> dict[str, Any]:
+    """The overview before the first window."""
+    return {"format": FORMAT, "format_version": 1, "windows": [], "decisions": [], "floors": {}}
+
+
+def with_window(history: Mapping[str, Any], report: Mapping[str, Any], floors: Mapping[str, float]) -> dict[str, Any]:
+    """``history`` with this window once, in order of time, the newest MAX_WINDOWS kept."""
+    row = window_row(report)
+    others = [other for other in history["windows"] if other["id"] != row["id"]]
+    windows = sorted([*others, row], key=lambda one: str(one["end"]))[-MAX_WINDOWS:]
+    return {**history, "windows": windows, "floors": dict(floors)}
+
+
+def with_decision(history: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """``history`` with this decision once, in order, the newest MAX_WINDOWS kept."""
+    row = decision_row(record)
+    others = [other for other in history["decisions"] if other["n"] != row["n"]]
+    return {**history, "decisions": sorted([*others, row], key=lambda one: int(one["n"]))[-MAX_WINDOWS:]}
+
+
+def overview_page(history: Mapping[str, Any]) -> bytes:
+    """``history`` as ``pages/overview.json`` holds it."""
+    windows: Sequence[Mapping[str, Any]] = history["windows"]
+    decisions: Sequence[Mapping[str, Any]] = history["decisions"]
+    last = windows[-1] if windows else None
+    serving = next((d["version"] for d in reversed(decisions) if d["version"]), last["version"] if last else None)
+    since = next((d["at"] for d in reversed(decisions) if d["version"]), None)
+    return page(
+        "Is the model still good?",
+        h.p(class_="soft")[
+            "Serving: ",
+            h.a(href=f"models/{serving}.html")[h.code[serving]] if serving else "no model yet",
+            [" since ", moment(since)] if since else None,
+        ],
+        _states(last),
+        _latest(last),
+        h.h2["Figures over time"],
+        h.p(class_="soft")[
+            "Triangles are decisions: hover for the reason, follow for the page. Dashed red: the contract's floor."
+        ],
+        _times(windows, decisions, history.get("floors") or {}),
+        h.h2["What moved: drift effect per feature and window"],
+        _drift(windows),
+        h.h2["Decisions"],
+        _decisions(decisions),
+        h.h2["Windows"],
+        _windows(windows),
+    )
+
+
+def _states(last: Mapping[str, Any] | None) -> Node:
+    if last is None:
+        return state("No window was judged yet.", "look")
+    bad = [state(message, "act") for message in last.get("standing") or ()]
+    word = f"Last window, to {last['end'][:16].replace('T', ' ')} UTC: {last['action']}. "
+    level = "well" if last["action"] == "nothing" and not bad else "look" if last["action"] != "alert" else "act"
+    return [*bad, state([word, "; ".join(last["reasons"])], level)]
+
+
+def _latest(last: Mapping[str, Any] | None) -> Node:
+    if last is None:
+        return None
+    realised = last["realised"]
+    return cards(
+        [
+            ("rows judged", number(last["rows"], 0)),
+            ("rows refused", number(last["refused"], 0)),
+            ("ROC-AUC realised", number(_value(realised.get("roc_auc")))),
+            ("recall realised", number(_value(realised.get("recall")))),
+            ("flagged", share(last["flagged_share"])),
+            ("labels known", share(last["coverage"])),
+        ]
+    )
+
+
+def _times(
+    windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]], floors: Mapping[str, float]
+) -> Node:
+    if not windows:
+        return h.p["Nothing yet."]
+    x = [_seconds(window["end"]) for window in windows]
+    names = (f"{windows[0]['end'][:10]}", f"{windows[-1]['end'][:10]}")
+    marks = [
+        charts.Mark(
+            _seconds(d["at"]),
+            f"{d['action']} {d['candidate']}: {d['reason']}",
+            f"decisions/{d['n']:08d}.html",
+        )
+        for d in decisions
+        if x[0] <= _seconds(d["at"]) <= x[-1] + (x[-1] - x[0]) / 10 + 1
+    ]
+    bands = _bands(windows, x)
+    plots = []
+    for name, key in FIGURES:
+        realised = [window["realised"].get(key) for window in windows]
+        series = [
+            charts.Series(
+                "realised",
+                x,
+                [_value(value) for value in realised],
+                [value.get("low") if isinstance(value, Mapping) else None for value in realised],
+                [value.get("high") if isinstance(value, Mapping) else None for value in realised],
+            ),
+            charts.Series("estimated without labels", x, [_value(window["estimated"].get(key)) for window in windows]),
+        ]
+        plots.append((name, series, floors.get(key)))
+    plots.append(
+        (
+            "Flagged, mean probability, positives",
+            [
+                charts.Series("flagged", x, [window["flagged_share"] for window in windows]),
+                charts.Series("mean probability", x, [window["mean_probability"] for window in windows]),
+                charts.Series("positives", x, [window["positive_share"] for window in windows]),
+            ],
+            None,
+        )
+    )
+    return [
+        h.figure(class_="wide")[
+            h.figcaption[name],
+            charts.lines(
+                series,
+                f"{name} over {len(windows)} windows",
+                x_names=names,
+                width=900,
+                marks=marks,
+                bands=bands,
+                floor=floor,
+                y_range=(0.5, 1.0) if name == "ROC-AUC" else (0.0, 1.0),
+            ),
+        ]
+        for name, series, floor in plots
+    ]
+
+
+def _bands(windows: Sequence[Mapping[str, Any]], x: Sequence[float]) -> list[tuple[float, float, str]]:
+    bands: list[tuple[float, float, str]] = []
+    for window, at in zip(windows, x, strict=True):
+        if bands and bands[-1][2] == window["version"]:
+            bands[-1] = (bands[-1][0], at, bands[-1][2])
+        else:
+            bands.append((bands[-1][1] if bands else at, at, window["version"]))
+    return bands
+
+
+def _drift(windows: Sequence[Mapping[str, Any]]) -> Node:
+    peak: dict[str, float] = {}
+    for window in windows:
+        for name, effect in window["drift"].items():
+            peak[name] = max(peak.get(name, 0.0), effect)
+    names = sorted(peak, key=lambda name: (-peak[name], name))[:MAX_FEATURES]
+    if not names:
+        return h.p["No window was compared yet."]
+    shown = windows[-COLUMNS:]
+    return h.figure(class_="wide")[
+        charts.heatmap(
+            names,
+            [window["end"][:10] for window in shown],
+            [[window["drift"].get(name) for window in shown] for name in names],
+            "Drift effect by feature and window",
+        ),
+        folded(
+            "Table",
+            table(
+                ["feature", *(window["end"][:10] for window in shown[-12:])],
+                [[name, *(number(window["drift"].get(name)) for window in shown[-12:])] for name in names],
+            ),
+        ),
+    ]
+
+
+def _decisions(decisions: Sequence[Mapping[str, Any]]) -> Node:
+    return table(
+        ["decision", "when", "what", "version", "why"],
+        [
+            [
+                h.a(href=f"decisions/{d['n']:08d}.html")[str(d["n"])],
+                moment(d["at"]),
+                d["action"],
+                h.a(href=f"models/{d['candidate']}.html")[str(d["candidate"])] if d["candidate"] else "",
+                d["reason"],
+            ]
+            for d in decisions[: -LISTED - 1 : -1]
+        ],
+    )
+
+
+def _windows(windows: Sequence[Mapping[str, Any]]) -> Node:
+    return table(
+        ["window to", "action", "rows", "refused", "labels", "ROC-AUC", "recall", "flagged", "drifted"],
+        [
+            [
+                h.a(href=f"windows/{w['id']}.html")[moment(w["end"])],
+                w["action"],
+                number(w["rows"], 0),
+                number(w["refused"], 0),
+                share(w["coverage"]),
+                estimate(w["realised"].get("roc_auc")),
+                estimate(w["realised"].get("recall")),
+                share(w["flagged_share"]),
+                ", ".join(w["drifted"][:5]) + (" …" if len(w["drifted"]) > 5 else ""),
+            ]
+            for w in windows[: -LISTED - 1 : -1]
+        ],
+    )
+
+
+def _value(value: Any) -> float | None:
+    found = value.get("value") if isinstance(value, Mapping) else value
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

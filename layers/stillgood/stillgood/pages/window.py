@@ -1,0 +1,199 @@
+"""The page of one window: what monitor saw, what it decided, and what would have changed its mind. Written from the report alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import htpy as h
+
+from stillgood.pages import charts
+from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
+from stillgood.storage.keys import report_key
+
+OVERVIEW = "../index.html"
+LEVELS = {
+    "nothing": "well",
+    "alert": "act",
+    "retrain": "look",
+    "recalibrate": "look",
+    "rollback": "act",
+    "move": "look",
+}
+
+
+def window_page(report: Mapping[str, Any]) -> bytes:
+    """``report`` as ``monitoring/reports/<window>.json`` holds it; parts that an older one lacks are left out."""
+    decision, window = report["decision"], report["window"]
+    drift = report.get("drift") or {}
+    checks: Sequence[Mapping[str, Any]] = drift.get("checks", ())
+    return page(
+        f"Window to {window['end'][:16].replace('T', ' ')} UTC",
+        h.p(class_="soft")[
+            moment(window["start"]),
+            " to ",
+            moment(window["end"]),
+            ", served by ",
+            h.a(href=f"../models/{report['champion']['version']}.html")[h.code[report["champion"]["version"]]],
+        ],
+        state(
+            [h.strong[decision["action"]], ": ", "; ".join(decision["reasons"])], LEVELS.get(decision["action"], "look")
+        ),
+        _standing(report),
+        cards(_figures(report)),
+        h.h2["What was decided, and why"],
+        h.ul[[h.li[reason] for reason in decision["reasons"]]],
+        _would_change(decision),
+        h.h2["How good it is"],
+        _performance(report),
+        h.h2["Scores"],
+        _scores(report),
+        h.h2["Features, most moved first"],
+        charts.key(),
+        h.div(class_="grid")[[_feature(name, part, checks) for name, part in _sorted(report, checks)]],
+        h.h2["Every test"],
+        folded(f"{len(checks)} tests, with p-values", _tests(checks)),
+        h.h2["Rows that were refused"],
+        _refused(report),
+        h.p(class_="soft")[
+            "From ",
+            h.code[report_key(window["id"])],
+            ", made ",
+            moment(report["made_at"]),
+            ".",
+        ],
+        crumbs=[("Overview", OVERVIEW)],
+    )
+
+
+def _standing(report: Mapping[str, Any]) -> Node:
+    standing = report.get("standing") or ()
+    return [state(item["message"] if isinstance(item, Mapping) else str(item), "act") for item in standing]
+
+
+def _figures(report: Mapping[str, Any]) -> list[tuple[str, Node]]:
+    scores = report.get("scores") or {}
+    labels = report.get("labels") or {}
+    return [
+        ("rows judged", number(report.get("rows"), 0)),
+        ("rows refused", number(report["contract"].get("refused"), 0)),
+        ("flagged", share(scores.get("flagged_share"))),
+        ("mean probability", share(scores.get("mean_probability"))),
+        ("features that drifted", share((report.get("drift") or {}).get("share"))),
+        ("labels known", share(labels.get("coverage"))),
+    ]
+
+
+def _would_change(decision: Mapping[str, Any]) -> Node:
+    if not decision.get("would_change"):
+        return None
+    return [h.h3["What would have changed it"], h.ul[[h.li[text] for text in decision["would_change"]]]]
+
+
+def _performance(report: Mapping[str, Any]) -> Node:
+    estimated, realised = report.get("estimated_performance") or {}, report.get("realised_performance") or {}
+    metrics = realised.get("metrics") or realised
+    rows = [
+        [name, number(estimated.get(key)), estimate(metrics.get(key))]
+        for name, key in (("ROC-AUC", "roc_auc"), ("recall", "recall"), ("precision", "precision"))
+    ]
+    return [
+        table(["figure", "estimated, without labels", "realised, from labels"], rows),
+        estimated.get("caveat") and h.p(class_="soft")[f"The estimate {estimated['caveat']}."],
+    ]
+
+
+def _scores(report: Mapping[str, Any]) -> Node:
+    scores = report.get("scores")
+    if not scores:
+        return h.p["No scores were stored."]
+    part = scores["score"]
+    edges = [i / 20 for i in range(21)]
+    counted = scores["probabilities"]
+    return h.div(class_="grid")[
+        h.figure[
+            h.figcaption["Score of the champion"],
+            charts.histogram(part["edges"], part["reference"], part["window"], "Scores, reference and window"),
+            _table_of_bins(part),
+        ],
+        h.figure[
+            h.figcaption["Calibrated probability of this window"],
+            charts.histogram(edges, [0] * 20, counted, "Calibrated probabilities of the window"),
+            folded(
+                "Table",
+                table(
+                    ["from", "to", "rows"],
+                    [
+                        [number(a, 2), number(b, 2), number(n, 0)]
+                        for a, b, n in zip(edges, edges[1:], counted, strict=False)
+                    ],
+                ),
+            ),
+        ],
+    ]
+
+
+def _sorted(report: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    effects = {check["subject"]: check["effect"] for check in checks if check["test"] in ("ks", "chi_square")}
+    found = (report.get("distributions") or {}).items()
+    return sorted(found, key=lambda item: (-effects.get(item[0], 0.0), item[0]))
+
+
+def _feature(name: str, part: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]) -> Node:
+    own = [check for check in checks if check["subject"] == name]
+    main = next((check for check in own if check["test"] in ("ks", "chi_square")), None)
+    drifted = [check for check in own if check["drifted"]]
+    verdict = "; ".join(check["reason"] for check in drifted) if drifted else "as in the reference"
+    distances = ", ".join(
+        f"{title} {number(part[key])}"
+        for title, key in (("PSI", "psi"), ("Jensen-Shannon", "jensen_shannon"), ("Wasserstein", "wasserstein"))
+        if key in part
+    )
+    label = f"{name}: {verdict}"
+    plot = (
+        charts.histogram(part["edges"], part["reference"], part["window"], label)
+        if part["kind"] == "numeric"
+        else charts.bars(part["levels"], part["reference"], part["window"], label)
+    )
+    return h.figure[
+        h.h3[name],
+        h.p(class_="no" if drifted else "ok")[("✗ " if drifted else "✓ ") + verdict],
+        plot,
+        h.figcaption[
+            main and f"effect {number(main['effect'])}, adjusted p {main['p_adjusted']:.2g}; ",
+            distances,
+            f"; missing {part['reference_missing']:,} → {part['window_missing']:,}",
+            part.get("unseen") and f"; unseen {part['unseen']:,}",
+            part.get("below") and f"; below the reference {part['below']:,}",
+            part.get("above") and f"; above it {part['above']:,}",
+        ],
+        _table_of_bins(part),
+    ]
+
+
+def _table_of_bins(part: Mapping[str, Any]) -> Node:
+    if part["kind"] == "numeric":
+        names = [f"{number(a, 4)} to {number(b, 4)}" for a, b in zip(part["edges"], part["edges"][1:], strict=False)]
+    else:
+        names = list(part["levels"])
+    rows = [[n, f"{a:,}", f"{b:,}"] for n, a, b in zip(names, part["reference"], part["window"], strict=True)]
+    return folded("Table", table(["values", "reference rows", "window rows"], rows))
+
+
+def _tests(checks: Sequence[Mapping[str, Any]]) -> Node:
+    ordered = sorted(checks, key=lambda check: (not check["drifted"], -check["effect"]))
+    return table(
+        ["subject", "test", "effect", "p", "adjusted p", "verdict"],
+        [
+            [c["subject"], c["test"], number(c["effect"]), f"{c['p']:.2g}", f"{c['p_adjusted']:.2g}", c["reason"]]
+            for c in ordered
+        ],
+    )
+
+
+def _refused(report: Mapping[str, Any]) -> Node:
+    contract = report["contract"]
+    if not contract.get("violations"):
+        return h.p["No row broke the contract."]
+    return table(
+        ["field", "rule", "rows", "share"],
+        [[v["field"], v["rule"], f"{v['rows']:,}", share(v["share"])] for v in contract["violations"]],
+    )

@@ -1,0 +1,119 @@
+"""Writes the pages of what a step made, from the stored documents alone, so that any page can be made again later."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stillgood.domain.errors import ObjectNotFound, StillgoodError
+from stillgood.domain.model.curves import calibration_table, threshold_table
+from stillgood.domain.model.vectorised import logits, probabilities
+from stillgood.domain.promotion.decision import Decision
+from stillgood.domain.promotion.holdout import Holdout
+from stillgood.pages import overview
+from stillgood.pages.decision import decision_page
+from stillgood.pages.model import model_page
+from stillgood.pages.window import window_page
+from stillgood.storage.champion import read_model
+from stillgood.storage.codec import decode, decode_any, encode
+from stillgood.storage.keys import (
+    CONTRACT_KEY,
+    INDEX_PAGE,
+    METRICS,
+    MODEL,
+    OVERVIEW_KEY,
+    artifact_key,
+    decision_page_key,
+    model_page_key,
+    window_page_key,
+)
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.registry import Registry
+from stillgood.storage.windows import Window, read_report, reports
+
+
+def write_window(store: ObjectStore, window_id: str) -> str:
+    """The page of a judged window, and the overview with it. Returns the page's key. Raises ObjectNotFound without a report."""
+    report = read_report(store, Window.from_id(window_id))
+    if report is None:
+        raise ObjectNotFound(f"Window {window_id} was not judged yet, so there is no page of it.")
+    store.put(window_page_key(window_id), window_page(report))
+    _write_overview(store, overview.with_window(_history(store), report, _floors(store)))
+    return window_page_key(window_id)
+
+
+def write_decision(store: ObjectStore, n: int) -> str:
+    """The page of decision ``n``, and the overview with it. Returns the page's key. Raises ObjectNotFound, ModelUnusable."""
+    decision = Registry(store).decision(n)
+    store.put(decision_page_key(n), decision_page(decision.to_dict(), curves(store, decision)))
+    _write_overview(store, overview.with_decision(_history(store), decision.to_dict()))
+    return decision_page_key(n)
+
+
+def write_model(store: ObjectStore, version: str) -> str:
+    """The page of a version. Returns its key. Raises ObjectNotFound, ModelUnusable."""
+    model, metrics = (
+        decode_any(store.get(artifact_key(version, name)).data, what=artifact_key(version, name))
+        for name in (MODEL, METRICS)
+    )
+    store.put(model_page_key(version), model_page(model, metrics))
+    return model_page_key(version)
+
+
+def write_all(store: ObjectStore) -> list[str]:
+    """Every page anew: after an upgrade, or when pages were lost."""
+    store.put(OVERVIEW_KEY, encode(overview.empty()))
+    decisions = list(Registry(store).decisions())
+    written = [write_decision(store, decision.n) for decision in decisions]
+    written += [
+        write_model(store, version) for version in sorted({d.candidate for d in decisions if d.candidate is not None})
+    ]
+    return written + [write_window(store, window.id) for window in reports(store)]
+
+
+def curves(store: ObjectStore, decision: Decision) -> dict[str, Any]:
+    """Both models' curves on the rows that the decision was made on; empty where there are none (a rollback), or one is gone."""
+    inputs = decision.inputs
+    if "candidate" not in inputs or "holdout" not in inputs:
+        return {}
+    try:
+        models = {
+            role: read_model(store.get(inputs[role]["key"]).data, inputs[role]["key"], _version(inputs[role]["key"]))
+            for role in ("candidate", "champion")
+            if role in inputs
+        }
+        key = inputs["holdout"]["key"]
+        raw = decode(store.get(key).data, format="stillgood.holdout", what=key)
+        holdout = Holdout.from_dict(models["candidate"].contract, raw)
+        found = {}
+        for role, model in models.items():
+            probability = probabilities(model, logits(model, holdout.frame))
+            found[role] = {
+                "thresholds": threshold_table(probability, holdout.target),
+                "calibration": calibration_table(probability, holdout.target),
+            }
+    except (StillgoodError, KeyError, TypeError, ValueError, IndexError):
+        return {}  # an input is gone, damaged, or of another contract; the record alone still makes a page
+    return found
+
+
+def _version(key: str) -> str:
+    return key.split("/")[1]
+
+
+def _history(store: ObjectStore) -> Mapping[str, Any]:
+    try:
+        return decode(store.get(OVERVIEW_KEY).data, format=overview.FORMAT, what=OVERVIEW_KEY)
+    except StillgoodError:
+        return overview.empty()
+
+
+def _write_overview(store: ObjectStore, history: Mapping[str, Any]) -> None:
+    store.put(OVERVIEW_KEY, encode(history))
+    store.put(INDEX_PAGE, overview.overview_page(history))
+
+
+def _floors(store: ObjectStore) -> dict[str, float]:
+    try:
+        floors = decode_any(store.get(CONTRACT_KEY).data, what=CONTRACT_KEY).get("floors") or {}
+    except StillgoodError:
+        return {}
+    return {name: float(value) for name, value in floors.items() if isinstance(value, int | float)}

@@ -28,8 +28,12 @@ setup: $(SYNCED)  ## install everything into .venv/
 demo: $(SYNCED)  ## tell the whole story on an embedded cloud, in under three minutes
 	@$(RUN) -m local demo
 
-up: $(SYNCED)  ## keep the embedded cloud running, with the schedule firing by itself
-	@$(RUN) -m local up
+# make up DATA=customers.csv TARGET=churn POSITIVE=Yes [ID=customer_id] [TIME=signed_at] | DATA=... CONTRACT=contract.json | EMPTY=1
+UP = $(if $(DATA),--data "$(DATA)") $(if $(CONTRACT),--contract "$(CONTRACT)") $(if $(TARGET),--target "$(TARGET)") \
+  $(if $(POSITIVE),--positive "$(POSITIVE)") $(if $(ID),--id "$(ID)") $(if $(TIME),--time "$(TIME)") $(if $(EMPTY),--empty)
+
+up: $(SYNCED)  ## keep the embedded cloud running (DATA=rows.csv TARGET=column POSITIVE=value: with your own data; EMPTY=1: without)
+	@$(RUN) -m local up $(UP)
 
 down: $(SYNCED)  ## stop it; what is stored stays
 	@$(RUN) -m local down

@@ -2,6 +2,10 @@
 
 import argparse
 import sys
+from pathlib import Path
+
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+from stillgood.domain.errors import StillgoodError
 
 from local.cloud import CloudError
 
@@ -10,10 +14,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description="The embedded cloud.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="tell the whole story on a fresh embedded cloud")
-    commands.add_parser("up", help="keep the embedded cloud running, with the schedule firing by itself")
+    up = commands.add_parser("up", help="keep the embedded cloud running, with the schedule firing by itself")
+    up.add_argument("--data", type=Path, help="labelled rows in place of Telco")
+    up.add_argument("--contract", type=Path, help="their contract; drafted by --target and --positive otherwise")
+    for option in ("--target", "--positive", "--id", "--time"):
+        up.add_argument(option)
+    up.add_argument("--empty", action="store_true", help="without any data")
     commands.add_parser("down", help="stop it; what is stored stays")
     commands.add_parser("mlflow", help="open the training runs in MLflow's UI")
-    command = parser.parse_args().command
+    arguments = parser.parse_args()
+    command = arguments.command
     try:
         # Each command imports what it needs: `down` must work when little else does.
         if command == "demo":
@@ -23,7 +33,15 @@ def main() -> int:
         elif command == "up":
             from local import up as keep
 
-            keep.up()
+            keep.up(
+                data=arguments.data,
+                contract=arguments.contract,
+                target=arguments.target,
+                positive=arguments.positive,
+                id_column=arguments.id,
+                time_column=arguments.time,
+                empty=arguments.empty,
+            )
         elif command == "down":
             from local import up as keep
 
@@ -32,8 +50,14 @@ def main() -> int:
             from local import tracking
 
             tracking.serve()
-    except CloudError as error:
+    except (CloudError, StillgoodError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (EndpointConnectionError, ConnectionClosedError) as error:
+        print(
+            f"error: the embedded cloud ended meanwhile ({error}); `make up` starts it again with everything it held",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         return 130

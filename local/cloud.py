@@ -129,7 +129,7 @@ def start(home: Path) -> Cloud:
         for leftover in (home / "s3").rglob("*.tmp"):
             leftover.unlink()
         for attempt in range(3):
-            port = free_port(_last_port(home) if attempt == 0 else 0)
+            port = free_port(last_port(home) if attempt == 0 else 0)
             cloud = _spawn(home, port)
             if _answers(cloud):
                 return cloud
@@ -221,7 +221,8 @@ def free_port(wanted: int) -> int:
     return free_port(0)
 
 
-def _last_port(home: Path) -> int:
+def last_port(home: Path) -> int:
+    """The port on which the emulator of ``home`` ran last; 0 before the first time."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         return int(json.loads((home / "cloud.json").read_text())["port"])
     return 0

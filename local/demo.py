@@ -139,7 +139,7 @@ def first_model(story: Story, csv: str, rows: int) -> None:
     screen = story.screen
     screen.step("Train the first model, and let the gate judge it")
     day = f"{datetime.now(UTC) - timedelta(days=90):%Y-%m-%d}"
-    keep.seed(story.stack, f"data/{day}/customers.csv", csv)
+    keep.seed(story.stack, f"data/{day}/customers.csv", csv.encode(), datasets.contract_text("telco"))
     screen.say(f"{rows} real customers with their outcome -> data/{day}/customers.csv")
     decision = keep.train_first(story.stack)
     tell_candidate(story, decision)

@@ -3,16 +3,23 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from stillgood.cli.drafting import draft_file
+from stillgood.cli.files import rows
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.reader import read_contract
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.promotion.decision import Decision
+from stillgood.storage.champion import load_model
 from stillgood.storage.registry import Registry
 
 from local import customers, datasets, tracking
-from local.cloud import LOCAL, CloudError, stop
-from local.deploy import Stack, bring_up
+from local.cloud import LOCAL, CloudError, last_port, stop
+from local.deploy import BUCKET, Stack, bring_up
 
 CLOUD = LOCAL / "cloud"
 DEMO = LOCAL / "demo"
@@ -26,26 +33,158 @@ PARAMETERS = {
 }
 
 
-def up() -> None:
-    """Start, deploy, and see to it that a model serves. All of it is idempotent."""
-    stack = bring_up(CLOUD, PARAMETERS | {"MlflowTrackingUri": tracking.uri()})
+@dataclass(frozen=True, slots=True)
+class OwnData:
+    """One's own labelled rows in place of Telco, and the contract that they keep, as JSON text."""
+
+    rows: Path
+    contract: str
+
+    @property
+    def name(self) -> str:
+        """The contract's name."""
+        return str(json.loads(self.contract)["name"])
+
+
+def up(
+    *,
+    data: Path | None = None,
+    contract: Path | None = None,
+    target: str | None = None,
+    positive: str | None = None,
+    id_column: str | None = None,
+    time_column: str | None = None,
+    empty: bool = False,
+    home: Path = CLOUD,
+) -> None:
+    """Start, deploy, and see to it that a model serves. All of it is idempotent.
+
+    ``data``: one's own labelled rows in place of Telco, with their ``contract``, or one drafted by ``target`` and ``positive``.
+    ``empty``: no rows at all. What the cloud held for another contract is kept aside. Raises CloudError; StillgoodError from the draft.
+    """
+    own = _own(data, contract, target, positive, id_column, time_column) if data is not None else None
+    _make_room(home, own, empty)
+    before = last_port(home)
+    stack = bring_up(home, PARAMETERS | {"MlflowTrackingUri": tracking.uri()})
     print(f"The embedded cloud runs on 127.0.0.1:{stack.cloud.port} (pid {stack.cloud.pid}); `make down` stops it.")
+    if before not in (0, stack.cloud.port):
+        print(f"Port {before}, where it ran before, is in use by another process; it was left alone.")
     registry = Registry(stack.store)
-    if registry.pointer() is None:
-        first, _ = customers.split(datasets.telco())
-        day = f"{datetime.now(UTC):%Y-%m-%d}"
-        seed(stack, f"data/{day}/customers.csv", first.to_csv(index=False))
-        print(f"There is no champion yet: training on {len(first)} Telco customers ...")
-        train_first(stack)
+    if registry.pointer() is None and not empty:
+        _first_model(stack, own)
     pointer = registry.pointer()
     if pointer is None:
-        raise CloudError("the first model was not promoted; the newest object under registry/decisions/ says why")
+        _how_to_begin(stack)
+        return
     print(f"Champion: {pointer.version}, generation {pointer.generation}.")
-    _, others = customers.split(datasets.telco())
-    where_to_look(stack, customers.as_requests(others.iloc[:1], datasets.contract("telco"))[0])
+    where_to_look(stack, _customer(stack, own))
     print(
-        f"  schedule   monitor runs {PARAMETERS['MonitorSchedule']}; reports appear under {CLOUD}/s3/.../monitoring/reports/"
+        f"  schedule   monitor runs {PARAMETERS['MonitorSchedule']}; reports appear under {shown(stack.files)}/monitoring/reports/"
     )
+
+
+def _own(
+    data: Path,
+    contract: Path | None,
+    target: str | None,
+    positive: str | None,
+    id_column: str | None,
+    time_column: str | None,
+) -> OwnData:
+    """Raises CloudError for a call that names too little, ContractInvalid."""
+    if not data.is_file():
+        raise CloudError(f"there is no file {data}; check the spelling, or the folder you are in")
+    if contract is not None:
+        text = contract.read_text(encoding="utf-8")
+        read_contract(json.loads(text))
+        return OwnData(data, text)
+    if not target or not positive:
+        raise CloudError(
+            "name the outcome column and its value too: make up DATA=customers.csv TARGET=churn POSITIVE=Yes (or CONTRACT=contract.json)"
+        )
+    drafted = draft_file(
+        data, target=target, positive=positive, id_column=id_column, time_column=time_column, name=None
+    )
+    print(f"Drafted a contract for {drafted.rows} rows of {data.name}:")
+    for note in drafted.notes:
+        print(f"  - {note}")
+    return OwnData(data, json.dumps(drafted.contract, indent=1, ensure_ascii=False))
+
+
+def _make_room(home: Path, own: OwnData | None, empty: bool) -> None:
+    """Keep aside what the cloud held for another contract: one's own rows would be refused by it for ever."""
+    held = home / "s3/000000000000" / BUCKET / "contract.json"
+    if not held.is_file() or (own is None and not empty):
+        return
+    text = held.read_text(encoding="utf-8")
+    if own is not None and json.loads(text) == json.loads(own.contract):
+        return
+    stop(home)
+    name = "".join(one if one.isalnum() else "-" for one in str(json.loads(text).get("name", "before")))[:40]
+    aside = home.with_name(f"{home.name}-{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+    home.rename(aside)
+    print(f"What the embedded cloud held ({name}) is kept in {shown(aside)}.")
+
+
+def _first_model(stack: Stack, own: OwnData | None) -> None:
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    if own is None and any(stack.store.list("contract.json")):  # of an earlier call: nothing to bring
+        print("There is no champion yet: training on the rows that are there ...")
+    elif own is None:
+        first, _ = customers.split(datasets.telco())
+        seed(stack, f"data/{day}/customers.csv", first.to_csv(index=False).encode(), datasets.contract_text("telco"))
+        print(f"There is no champion yet: training on {len(first)} Telco customers ...")
+    else:
+        seed(stack, f"data/{day}/{own.rows.name}", own.rows.read_bytes(), own.contract)
+        print(f"There is no champion yet: training on {own.rows.name} ...")
+    decision = train_first(stack)
+    print(f"The gate: {decision.action} {decision.candidate}")
+    for reason in decision.reasons:
+        print(f"  - {reason}")
+
+
+def _how_to_begin(stack: Stack) -> None:
+    files = shown(stack.files)
+    print("Nothing serves yet; predict answers 503 until a model is promoted.")
+    print("  a contract   stillgood contract draft customers.csv --target churn --positive Yes > contract.json")
+    print("               stillgood contract apply contract.json")
+    print("  a model      stillgood train customers.csv")
+    print("  why not      stillgood decisions")
+    print(f"  API          {stack.api_url}")
+    print(f"  files        {files}/")
+
+
+def _customer(stack: Stack, own: OwnData | None) -> dict[str, Any]:
+    """A row for the curl that is printed: of the data if there are any at hand, else the contract's own example."""
+    pointer = Registry(stack.store).pointer()
+    assert pointer is not None
+    contract = load_model(stack.store, pointer).contract
+    if contract.name == datasets.contract("telco").name and own is None:
+        _, others = customers.split(datasets.telco())
+        return customers.as_requests(others.iloc[:1], contract)[0]
+    if own is None:
+        return contract.example()
+    raw = next(rows(own.rows, contract))
+    return {name: raw[name] for name in (contract.id_column,) if name and name in raw} | _as_json(contract, raw)
+
+
+def _as_json(contract: Contract, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of text as a client would post it; the contract's example where it breaks a rule."""
+    checked = RowChecker(contract).check(raw, text=True, extra="ignore")
+    if checked.violations:
+        return contract.example()
+    made: dict[str, Any] = {}
+    for feature in contract.features:
+        value = checked.values[feature.name]
+        if feature.kind == "boolean" and value is not None:
+            made[feature.name] = value == 1
+        elif feature.kind == "integer" and isinstance(value, float):
+            made[feature.name] = int(value)
+        elif feature.kind == "date":
+            made[feature.name] = raw[feature.name]
+        else:
+            made[feature.name] = value
+    return made
 
 
 def down() -> None:
@@ -54,10 +193,10 @@ def down() -> None:
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 
 
-def seed(stack: Stack, key: str, csv: str) -> None:
-    """Put the Telco contract and one file of labelled rows."""
-    stack.store.put("contract.json", datasets.contract_text("telco").encode())
-    stack.store.put(key, csv.encode())
+def seed(stack: Stack, key: str, data: bytes, contract: str) -> None:
+    """Put a contract and one file of labelled rows."""
+    stack.store.put("contract.json", contract.encode())
+    stack.store.put(key, data)
 
 
 def train_first(stack: Stack) -> Decision:

@@ -1,6 +1,7 @@
 """up: start the embedded cloud, with one's own data."""
 
 import argparse
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -59,6 +60,10 @@ class _CloudFailed(StillgoodError):
 
 def embedded() -> ModuleType:
     """``local/up.py`` of the repository, which is no part of the package. Raises WrongCall outside of it."""
+    for root in (Path.cwd(), *Path.cwd().parents):
+        if (root / "local/up.py").is_file() and (root / "template.yaml").is_file() and str(root) not in sys.path:
+            sys.path.insert(0, str(root))
+            break
     try:
         from local import up
     except ImportError as error:

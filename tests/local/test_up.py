@@ -1,0 +1,72 @@
+"""``make up`` with one's own rows in place of Telco, or with none: on a cloud of the test's own, with the command line beside it."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from stillgood.cli.main import main
+
+from local import cloud, datasets, up
+
+OWN = {"target": "churn", "positive": "yes", "id_column": "customer_id"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory):
+    root = tmp_path_factory.mktemp("up")
+    datasets.mlc_churn().iloc[:1500].to_csv(root / "calls.csv", index=False)
+    yield root
+    cloud.stop(root / ".local/cloud")
+
+
+def test_an_empty_cloud_then_ones_own_rows_then_a_kill(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    home = place / ".local/cloud"
+
+    up.up(empty=True, home=home)
+    assert "Nothing serves yet" in capsys.readouterr().out
+    assert main(["status"]) == 2
+    assert "There is no contract" in capsys.readouterr().out
+
+    up.up(data=place / "calls.csv", home=home, **OWN)
+    said = capsys.readouterr().out
+    assert "Drafted a contract for 1500 rows of calls.csv" in said
+    assert "The gate: promote" in said
+    customer = json.loads((home / "customer.json").read_text())
+    assert customer["customer_id"] == "M00001"
+    assert main(["predict", "calls.csv", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["scored"] == 1500
+    assert main(["status"]) == 0
+    assert "embedded cloud on 127.0.0.1" in capsys.readouterr().out
+
+    up.up(home=home)  # the rows that are there stay: no Telco in their place
+    assert "Champion: " in capsys.readouterr().out
+    assert list(home.parent.glob("cloud-*")) == []
+
+    running = cloud.running(home)
+    assert running is not None
+    os.kill(running.pid, signal.SIGKILL)
+    os.waitpid(running.pid, 0)
+    assert main(["status"]) == 3
+    assert "`make up` starts it again with everything it held" in capsys.readouterr().err
+
+    up.up(empty=True, home=home)
+    assert "What the embedded cloud held (calls) is kept in" in capsys.readouterr().out
+    assert len(list(home.parent.glob("cloud-calls-*"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"data": Path("nowhere.csv")}, "there is no file nowhere.csv"),
+        ({"data": Path(__file__)}, "name the outcome column"),
+    ],
+)
+def test_a_call_that_names_too_little_starts_nothing(words, message: str, tmp_path: Path) -> None:
+    with pytest.raises(cloud.CloudError, match=message):
+        up.up(home=tmp_path / "cloud", **words)
+    assert not (tmp_path / "cloud").exists()

@@ -40,8 +40,8 @@ KEEP = ("numpy/testing", "numpy/_core/tests", "sklearn/utils/tests")
 # SAM publishes a new version of predict, which its alias then names, when the function's own code changes, and does not look at
 # the layer: so the library's hash is part of each package.
 STAMP = "library.sha256"
-# The command line, and fakes for tests and simulations; no Lambda imports them.
-NOT_IN_THE_LAYER = ("cli", "testing")
+# The command line, the simulation, and fakes; no Lambda imports them.
+NOT_IN_THE_LAYER = ("cli", "simulation", "testing")
 DEVELOPMENT_FILES = (".pyi", ".h", ".hpp", ".pxd", ".pyx", ".c", ".cpp", ".a", ".f90", ".tp")
 
 

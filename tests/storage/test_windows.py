@@ -12,6 +12,7 @@ from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import (
     Window,
+    busy_hours,
     captures,
     hour_window,
     hours,
@@ -191,3 +192,19 @@ def test_of_two_writers_of_the_state_one_wins(store: ObjectStore) -> None:
     store.put(STATE_KEY, b"[]")
     with pytest.raises(ModelUnusable):
         read_state(store)
+
+
+def test_a_long_window_is_searched_for_the_hours_that_hold_captures() -> None:
+    store, start = MemoryObjectStore(), datetime(2026, 1, 1, tzinfo=UTC)
+    for hours_later in (-1, 0, 30, 31, 500, 900):
+        moment = start + timedelta(hours=hours_later, minutes=59)
+        store.put(capture_key(moment, "a"), b"{}\n")
+        store.put(capture_key(moment, "b"), b"{}\n")
+    store.put("capture/dt=2026-01-03/hour=07/../readme".replace("/../", "/"), b"no capture, but in its hour")
+    window = Window(start, start + timedelta(days=30))
+
+    busy = busy_hours(store, window)
+
+    assert [(hour - start) / timedelta(hours=1) for hour in busy] == [0, 30, 31, 55, 500]
+    assert sum(info.key.endswith(".jsonl") for info in captures(store, window)) == 8
+    assert len(busy_hours(store, Window(start, start + timedelta(days=1)))) == 24

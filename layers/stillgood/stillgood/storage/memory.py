@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ class MemoryObjectStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._objects: dict[str, tuple[Stored, datetime]] = {}
+        # Sorted: code points order as UTF-8 bytes do. A listing costs what it lists, however much else is there.
+        self._keys: list[str] = []
 
     def get(self, key: str) -> Stored:
         with self._lock:
@@ -45,16 +48,18 @@ class MemoryObjectStore:
 
     def delete(self, key: str) -> None:
         with self._lock:
-            self._objects.pop(checked_key(key), None)
+            if self._objects.pop(checked_key(key), None) is not None:
+                del self._keys[bisect_left(self._keys, key)]
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         with self._lock:
-            found = [
-                ObjectInfo(key, len(stored.data), stored.etag, modified)
-                for key, (stored, modified) in self._objects.items()
-                if key.startswith(prefix) and key.encode() > start_after.encode()
-            ]
-        yield from sorted(found, key=lambda info: info.key.encode())
+            place = max(bisect_left(self._keys, prefix), bisect_right(self._keys, start_after))
+            found = []
+            while place < len(self._keys) and (key := self._keys[place]).startswith(prefix):
+                stored, modified = self._objects[key]
+                found.append(ObjectInfo(key, len(stored.data), stored.etag, modified))
+                place += 1
+        yield from found
 
     def stream(self, key: str) -> Iterator[bytes]:
         first = self.get(key)
@@ -79,7 +84,9 @@ class MemoryObjectStore:
     def _write(self, key: str, data: bytes) -> str:
         # S3's own ETag for a single put, so that A -> B -> A repeats it here too.
         etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
-        self._objects[checked_key(key)] = (Stored(bytes(data), etag), self._clock())
+        if checked_key(key) not in self._objects:
+            insort(self._keys, key)
+        self._objects[key] = (Stored(bytes(data), etag), self._clock())
         return etag
 
 

@@ -9,10 +9,21 @@ from typing import Any
 
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound
 from stillgood.storage.codec import decode_any, encode
-from stillgood.storage.keys import BASIC_TIME, REPORTS_PREFIX, STATE_KEY, aware, capture_prefix, report_key, summary_key
+from stillgood.storage.keys import (
+    BASIC_TIME,
+    CAPTURE_PREFIX,
+    REPORTS_PREFIX,
+    STATE_KEY,
+    aware,
+    capture_prefix,
+    report_key,
+    summary_key,
+)
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 
 _HOUR = timedelta(hours=1)
+_SEARCHED_HOURS = 72  # a longer window is searched for the hours that hold captures
+_CAPTURED = re.compile(rf"{CAPTURE_PREFIX}dt=(\d{{4}}-\d\d-\d\d)/hour=(\d\d)/")
 _WINDOW_ID = re.compile(r"(\d{8}T\d{6}Z)_(\d{8}T\d{6}Z)")
 
 
@@ -104,9 +115,32 @@ def hour_window(hour: datetime) -> Window:
     return Window(_hour(hour), _hour(hour) + _HOUR)
 
 
+def busy_hours(store: ObjectStore, window: Window) -> tuple[datetime, ...]:
+    """The hours of ``window`` to look for captures in.
+
+    All of them for a window of days; of a longer one those that hold any, by one listing for each: a year of monthly batches has
+    8,760 hours and twelve that matter.
+    """
+    touched = hours(window)
+    if len(touched) <= _SEARCHED_HOURS:
+        return touched
+    found = []
+    after = f"{capture_prefix(touched[0])[:-1]}"  # without its slash it sorts before the hour's keys
+    while (info := next(store.list(CAPTURE_PREFIX, after), None)) is not None:
+        if (match := _CAPTURED.match(info.key)) is None:
+            after = info.key
+            continue
+        hour = datetime.strptime("".join(match.groups()), "%Y-%m-%d%H").replace(tzinfo=UTC)
+        if hour > touched[-1]:
+            break
+        found.append(hour)
+        after = f"{capture_prefix(hour)}~"  # after every key of the hour, which begin with digits
+    return tuple(found)
+
+
 def captures(store: ObjectStore, window: Window) -> Iterator[ObjectInfo]:
     """The capture objects of every hour that ``window`` touches, in order of time; their records must be filtered by ``time in window``."""
-    for hour in hours(window):
+    for hour in busy_hours(store, window):
         yield from store.list(capture_prefix(hour))
 
 

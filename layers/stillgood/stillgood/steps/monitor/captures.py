@@ -25,7 +25,7 @@ from stillgood.domain.drift.reference import Reference, watched
 from stillgood.domain.statistics.repeats import EntitySample
 from stillgood.steps.monitor.hours import WORKERS, CapturedHours, ahead
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.windows import Window, hour_window, hours, read_summary, summarised, write_summary
+from stillgood.storage.windows import Window, busy_hours, hour_window, read_summary, summarised, write_summary
 
 _SUMMARY_BYTES = 256 << 10  # about what an hour's profile takes in memory
 _SLICE_BYTES = 1 << 19  # decoded at once: fits a processor's cache, which halves the time of 8 MiB
@@ -74,7 +74,9 @@ def profile_window(
     """
     reader = CaptureReader(contract, reference)
     total = Profile.empty(reference)
-    touched = hours(window)
+    touched = busy_hours(store, window)
+    if not touched:
+        return total
     known = takewhile(lambda hour: hour <= touched[-1], summarised(store, reference.version, touched[0]))
     counted = {hour for hour in known if _covers(window, hour)}
     with ThreadPoolExecutor(WORKERS) as pool:

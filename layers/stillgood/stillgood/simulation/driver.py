@@ -1,0 +1,293 @@
+"""Drives the real steps through a world in virtual time: predict, labels, monitor, train, promote, each as its Lambda would be called.
+
+Nothing of the loop is imitated. Rows go through ``predict`` and are captured, labels through the labels step, and what monitor and
+train invoke is called when they have returned. What differs from a deployment: calls arrive at once and in order, requests are as
+large as the world makes them, and a step that fails is not tried again.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillgood.aws.capture import Capture
+from stillgood.domain.errors import InvalidRows, StillgoodError
+from stillgood.domain.model.evaluation import roc_auc
+from stillgood.domain.model.vectorised import logits
+from stillgood.domain.policy.evidence import Policy
+from stillgood.domain.promotion.decision import Proposal, Release
+from stillgood.simulation.clock import VirtualClock
+from stillgood.simulation.policies import COMPARED
+from stillgood.simulation.world import Feedback, Request, Truth, World, utc64
+from stillgood.steps.labels.ingest import ingest_labels
+from stillgood.steps.monitor.monitor import MonitorDeps, monitor
+from stillgood.steps.predict import PredictDeps, predict
+from stillgood.steps.promote.promote import PromoteDeps, promote
+from stillgood.steps.promote.rollback import roll_back
+from stillgood.steps.train.train import TrainDeps, train
+from stillgood.storage.artifacts import read_artifact
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.codec import decode_any, encode, sha256
+from stillgood.storage.keys import CONTRACT_KEY, DATA_PREFIX, METRICS, MODEL, REFERENCE, artifact_key
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.registry import LogHead, Registry
+from stillgood.storage.windows import Window, iso, read_report
+from stillgood.testing.fakes import FakeInvoker
+from stillgood.training.tracking import Tracking
+
+_SETTLE_SECONDS = 60.0
+_UNLIMITED = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a step did in a window: ``step`` is train or promote, ``result`` its own word ("trained", "promoted", "refused",
+    "rolled back", "failed")."""
+
+    step: str
+    result: str
+    version: str | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowResult:
+    """One window under one policy. ``y``, ``probability`` and ``flagged`` have an entry for each of the n rows that were sent;
+    ``refused`` bool[n] marks those that broke the contract, whose other entries mean nothing. ``truth``: the champion's ROC-AUC
+    and recall on rows nobody learns from, with the model that served at the window's end *before* it was decided."""
+
+    at: int
+    window: Window
+    champion: str
+    y: NDArray[np.int8]
+    probability: NDArray[np.float64]
+    flagged: NDArray[np.bool_]
+    refused: NDArray[np.bool_]
+    truth_roc_auc: float | None
+    truth_recall: float | None
+    report: Mapping[str, Any] | None
+    events: tuple[Event, ...]
+    error: str | None = None
+
+    @property
+    def action(self) -> str:
+        return "none" if self.report is None else str(self.report["decision"]["action"])
+
+    def did(self, result: str) -> bool:
+        return any(event.result == result for event in self.events)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Labels on their way: what was said of which prediction, and when it is sent."""
+
+    prediction_id: list[NDArray[np.object_]] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
+
+    def add(self, ids: NDArray[np.object_], feedback: Feedback) -> None:
+        keep = ~np.isnat(feedback.known) & (ids[feedback.row] != "")
+        found = feedback.take(np.flatnonzero(keep))
+        self.prediction_id.append(ids[found.row])
+        self.feedback.append(found)
+
+    def due(self, now: np.datetime64) -> Iterator[tuple[str, bool, np.datetime64]]:
+        """What is sent by ``now``, in order of time; it waits no longer."""
+        for place, (ids, found) in enumerate(zip(self.prediction_id, self.feedback, strict=True)):
+            ready = found.known <= now
+            for index in np.flatnonzero(ready).tolist():
+                yield str(ids[index]), bool(found.positive[index]), found.event[index]
+            if ready.any():
+                self.prediction_id[place], self.feedback[place] = ids[~ready], found.take(np.flatnonzero(~ready))
+        kept = [place for place, found in enumerate(self.feedback) if len(found.row)]
+        self.prediction_id = [self.prediction_id[place] for place in kept]
+        self.feedback = [self.feedback[place] for place in kept]
+
+
+class Driver:
+    """One world under one policy. ``policy`` is one of ``COMPARED``, or a Policy of its own with the guarded gate.
+
+    ``watches`` False leaves monitor out, where the policy does nothing anyway; ``seed`` is train's.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        policy: str | Policy,
+        *,
+        store: ObjectStore | None = None,
+        watches: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.world = world
+        self.policy = COMPARED[policy] if isinstance(policy, str) else policy
+        self.clock = VirtualClock(world.spans[0].start - timedelta(hours=1))
+        self.store = MemoryObjectStore(self.clock) if store is None else store
+        self.invoker = FakeInvoker()
+        self._ids = 0
+        self._watches = watches
+        self._waiting = Waiting()
+        self._scored: dict[tuple[str, str], tuple[float, float]] = {}
+        champions = ChampionSource(self.store, self.clock, ttl_seconds=0)
+        self._predict = PredictDeps(champions, Capture(self.store), self.clock, self._new_id, _UNLIMITED, _UNLIMITED)
+        self._monitor = MonitorDeps(
+            self.store,
+            self.invoker,
+            self.clock,
+            self.clock.sleep,
+            self.policy,
+            settle_seconds=_SETTLE_SECONDS,
+        )
+        self._train = TrainDeps(self.store, self.invoker, self.clock, Tracking(None, ""), seed=seed)
+        gate = "simple" if self.policy.name == "simple" else "guarded"
+        self._promote = PromoteDeps(self.store, self.clock, gate)
+        self.first: tuple[Event, ...] = ()
+
+    def run(self) -> Iterator[WindowResult]:
+        """Window after window; the first model is learnt before the first."""
+        self.begin()
+        for at in range(len(self.world.spans)):
+            yield self.step(at)
+
+    def begin(self) -> None:
+        """Learn the first model. A gate that refuses it (a floor that it does not reach) is heard, and overruled: there is no
+        history without a champion. Raises what train raises when there is nothing to learn from."""
+        self.store.put(CONTRACT_KEY, encode(self.world.contract.to_dict()))
+        day = self.clock() - timedelta(days=1)
+        self.store.put(f"{DATA_PREFIX}{day:%Y-%m-%d}/first.csv", self.world.first())
+        told = train({"request_id": "first", "reason": "the first model"}, self._train)
+        self.invoker.events.clear()
+        answer = promote({"action": "promote", "candidate": told["version"], "request_id": "first"}, self._promote)
+        events = [Event("promote", answer["result"], answer["candidate"], tuple(answer["reasons"]))]
+        if answer["result"] != "promoted":
+            events.append(self._put_in_force(told["version"], "first, overruled"))
+        self.first = tuple(events)
+
+    def step(self, at: int) -> WindowResult:
+        """Play window ``at``, the one after the last that was played."""
+        world, window = self.world, self.world.spans[at]
+        self.clock.advance(window.start)
+        champion = self._predict.champions.current().pointer.version
+        requests = world.requests(at)
+        n = sum(len(one.rows) for one in requests)
+        ids = np.full(n, "", dtype=object)
+        probability, flagged = np.full(n, np.nan), np.zeros(n, dtype=bool)
+        for request in requests:
+            self.clock.advance(request.time)
+            self._ask(request, ids, probability, flagged)
+        y = world.outcomes(at, flagged)
+        self._waiting.add(ids, world.feedback(at, flagged, y))
+        self.clock.advance(window.end)
+        truth = self._judge(world.truth(at))
+        report, events, error = None, [], None
+        if self._watches:
+            self._send_labels(window)
+            self.clock.advance(window.end + timedelta(seconds=_SETTLE_SECONDS))
+            try:
+                hours = (window.end - window.start) / timedelta(hours=1)
+                monitor({"scheduled_time": iso(window.end)}, replace(self._monitor, window_hours=hours))
+                report = read_report(self.store, window)
+            except StillgoodError as failed:
+                error = f"{type(failed).__name__}: {failed.detail}"
+            events = list(self._effects())
+        refused = np.equal(ids, "")
+        return WindowResult(
+            at, window, champion, y, probability, flagged, refused, *truth, report, tuple(events), error
+        )
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return f"p{self._ids:09d}"
+
+    def _ask(
+        self, request: Request, ids: NDArray[np.object_], probability: NDArray[np.float64], flagged: NDArray[np.bool_]
+    ) -> None:
+        try:
+            answered: Any = predict(request.body, self._predict).body["predictions"]
+        except InvalidRows as refused:  # one bad row refuses its whole request; the others are sent again without it
+            bad = {violation["row"] for violation in refused.violations}
+            rows = [(place, row) for number, (place, row) in enumerate(zip(request.rows, json.loads(request.body), strict=True)) if number not in bad]  # fmt: skip
+            if rows:
+                body = json.dumps([row for _, row in rows]).encode()
+                self._ask(Request(request.time, body, np.array([place for place, _ in rows])), ids, probability, flagged)  # fmt: skip
+            return
+        ids[request.rows] = [one["prediction_id"] for one in answered]
+        probability[request.rows] = [one["probability"] for one in answered]
+        flagged[request.rows] = [one["decision"] for one in answered]
+
+    def _judge(self, truth: Truth | None) -> tuple[float | None, float | None]:
+        if truth is None:
+            return None, None
+        champion = self._predict.champions.current()
+        key = (champion.pointer.version, truth.name)
+        if key not in self._scored:
+            values = logits(champion.model, truth.frame)
+            flagged = values >= champion.model.threshold_logit
+            self._scored[key] = (roc_auc(values, truth.y), float(flagged[truth.y == 1].mean()))
+        return self._scored[key]
+
+    def _send_labels(self, window: Window) -> None:
+        target = self.world.contract.target
+        rows = [
+            {
+                "prediction_id": identity,
+                "label": target.positive if positive else target.negative,
+                "event_time": f"{event}Z",
+            }
+            for identity, positive, event in self._waiting.due(utc64(window.end))
+        ]
+        if rows:
+            ingest_labels(self.store, rows, target)
+
+    def _effects(self) -> Iterator[Event]:
+        """Call what was invoked, and what that invokes."""
+        while self.invoker.events:
+            step, event = self.invoker.events.pop(0)
+            try:
+                if step == "train":
+                    told = train(event, self._train)
+                    yield Event("train", told["result"], told["version"], (str(told["why"] or event.get("reason")),))
+                elif event["action"] == "rollback":
+                    told = roll_back(event, self._promote)
+                    yield Event("promote", told["result"], told["new_version"], tuple(told["reasons"]))
+                elif self.policy.name == "always":
+                    yield self._put_in_force(event["candidate"], event["request_id"])
+                else:
+                    told = promote(event, self._promote)
+                    yield Event("promote", told["result"], told["candidate"], tuple(told["reasons"]))
+            except StillgoodError as failed:
+                yield Event(step, "failed", event.get("candidate"), (f"{type(failed).__name__}: {failed.detail}",))
+
+    def _put_in_force(self, version: str, request_id: str) -> Event:
+        """What no gate does: the candidate serves, whatever it is."""
+        model = sha256(read_artifact(self.store, version, MODEL))
+        metrics = decode_any(read_artifact(self.store, version, METRICS), what=METRICS)
+        release = Release(
+            version,
+            artifact_key(version, MODEL),
+            model,
+            artifact_key(version, REFERENCE),
+            metrics["holdout"] or metrics["out_of_fold"],
+            metrics["threshold"],
+        )
+
+        def propose(head: LogHead) -> Proposal:
+            serving = head.pointer.version if head.pointer else None
+            figures = {"asked": {"action": "promote", "version": version}, "serving": serving, "gate": "none"}
+            return Proposal(
+                at=iso(self.clock()),
+                action="promote",
+                request_id=request_id,
+                candidate=version,
+                reasons=("put in force without a gate",),
+                figures=figures,
+                inputs={},
+                release=release,
+            )
+
+        Registry(self.store).decide(request_id, propose)
+        return Event("promote", "promoted", version, ("put in force without a gate",))

@@ -56,7 +56,8 @@ class Clients:
     def __init__(self, api: Api, rows: Sequence[Any]) -> None:
         self._api = api
         one = itertools.cycle(rows)
-        self._requests = itertools.cycle([lambda: next(one), lambda: [next(one) for _ in range(LIST_ROWS)]])
+        kinds: list[Callable[[], Any]] = [lambda: next(one), lambda: [next(one) for _ in range(LIST_ROWS)]]
+        self._requests = itertools.cycle(kinds)
         self._next, self._ended = threading.Lock(), threading.Event()
         self.gate = threading.Lock()
         self._inside = threading.Semaphore(CLIENTS)

@@ -31,7 +31,7 @@ def lines(number: int) -> bytes:
     rows = customers(DISTINCT * ROWS).iloc[number * ROWS : (number + 1) * ROWS].to_dict("records")
     out = []
     for place, row in enumerate(rows):
-        checked = RowChecker(model.contract).check(row, text=True)
+        checked = RowChecker(model.contract).check({str(name): value for name, value in row.items()}, text=True)
         given = model.score(checked.values)
         out.append(orjson.dumps(record(model, checked, given, f"{number}-{place}", "2026-11-21T00:00:00Z")))
     return b"\n".join(out) + b"\n"

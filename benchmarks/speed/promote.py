@@ -74,8 +74,10 @@ def candidate(size: int) -> dict[str, bytes]:
     )
     model = encode(replace(serving, version=CANDIDATE, terms=terms).to_dict())
     people = customers(size)
-    values = [RowChecker(serving.contract).check(row, text=True).values for row in people.to_dict("records")]
-    target = (people["churn"] == "Yes").to_numpy(np.int8)
+    checker = RowChecker(serving.contract)
+    rows = ({str(name): value for name, value in row.items()} for row in people.to_dict("records"))
+    values = [checker.check(row, text=True).values for row in rows]
+    target = (people["churn"] == "Yes").to_numpy().astype(np.int8)
     files = {
         MODEL: model,
         METRICS: encode({"format": "stillgood.metrics", "format_version": 1, "model_sha256": sha256(model)}),

@@ -15,8 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.speed.packages import CONTESTANTS, built, vendored
-from benchmarks.speed.world import telco, typed
-from local.datasets import contract
+from benchmarks.speed.world import typed
+from local.datasets import contract, telco
 
 TUTORIAL = ("boto3", "joblib", "pandas", "scikit-learn")
 PYFUNC = ("mlflow-skinny", "pandas", "scikit-learn")

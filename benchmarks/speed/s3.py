@@ -108,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         prefix, after = query.get("prefix", ""), query.get("continuation-token") or query.get("start-after", "")
         with LOCK:
             start = max(bisect_right(KEYS, after), bisect_right(KEYS, prefix) - (prefix in OBJECTS))
-            page = []
+            page: list[tuple[str, int, str]] = []
             for key in KEYS[start:]:
                 if not key.startswith(prefix) or len(page) > MOST:
                     break

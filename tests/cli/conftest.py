@@ -25,7 +25,7 @@ def today(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Customers that the model has not seen, without their outcome; the third row breaks the contract."""
     path = tmp_path_factory.mktemp("files") / "today.csv"
     rows = datasets.telco().iloc[ROWS : ROWS + 300].drop(columns="churn")
-    rows.iloc[2, rows.columns.get_loc("contract")] = "Three year"
+    rows.loc[rows.index[2], "contract"] = "Three year"
     rows.to_csv(path, index=False)
     return path
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
-from stillgood.pages.writer import write_window
+from stillgood.pages.writer import write_pages
 from stillgood.steps.monitor.monitor import monitor, request_id
 from stillgood.wiring.monitor import monitoring
 
@@ -36,8 +36,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
             logs.bind(correlation_id=correlation, model_version=champion)
         if result["result"] in STARTED:
             metrics.count(STARTED[result["result"]])
-        if result.get("report") is not None:
-            logs.attempt("the page was not written", write_window, deps.store, result["window"])
+        logs.attempt("the pages were not written", write_pages, deps.store, result)
         level = logging.WARNING if result["result"] in ("alert", "recalibrate") else logging.INFO
         logs.log(level, f"window judged: {result['result']}", **result)
     return result

@@ -6,7 +6,7 @@ from typing import Any
 from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
 from stillgood.domain.errors import InvalidEvent
-from stillgood.pages.writer import write_decision
+from stillgood.pages.writer import write_pages
 from stillgood.steps.promote.promote import promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.wiring.promote import deciding
@@ -32,7 +32,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
             logs.log(logging.ERROR, "nothing was decided", error=error)
             raise
         metrics.count(COUNTS[result["result"]])
-        logs.attempt("the page was not written", write_decision, deps.store, result["decision"])
+        logs.attempt("the pages were not written", write_pages, deps.store, result)
         told = {**result, "model_version": result["new_version"]}
         logs.log(logging.INFO, f"decision {result['decision']}: {result['result']}", **told)
     return result

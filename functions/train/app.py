@@ -5,7 +5,7 @@ from typing import Any
 
 from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
-from stillgood.pages.writer import write_model
+from stillgood.pages.writer import write_pages
 from stillgood.steps.train.train import train
 from stillgood.wiring.train import training
 
@@ -25,7 +25,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
             raise
         if result["result"] == "trained":
             metrics.count("ModelsTrained")
-        logs.attempt("the page was not written", write_model, deps.store, result["version"])
+        logs.attempt("the pages were not written", write_pages, deps.store, result)
         told = {**result, "model_version": result["version"]}
         logs.log(logging.INFO, f"{result['result']}: {result['version']}", **told)
     return result

@@ -209,3 +209,11 @@ def test_the_module_is_the_command(store: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["says"] == "well"
+
+
+def test_every_page_is_written_into_a_folder(run: Run, tmp_path: Path) -> None:
+    status, said, _ = run("report", "--pages", str(tmp_path / "pages"))
+    assert status == 0
+    assert "index.html" in said
+    assert b"Is the model still good?" in (tmp_path / "pages/index.html").read_bytes()
+    assert list((tmp_path / "pages/decisions").glob("*.html"))

@@ -34,7 +34,7 @@ VERBS = {
     "status": "what serves, and is anything wrong?",
     "decisions": "what was decided, and why",
     "at": "what served at a moment",
-    "report": "a window's report",
+    "report": "a window's report, or all pages to look at",
     "labels": "take outcomes in",
     "quarantine": "find refused rows, and take them in mended",
     "audit": "verify the decision log",

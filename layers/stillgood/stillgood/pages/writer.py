@@ -30,43 +30,57 @@ from stillgood.storage.registry import Registry
 from stillgood.storage.windows import Window, read_report, reports
 
 
-def write_window(store: ObjectStore, window_id: str) -> str:
+def write_pages(store: ObjectStore, answer: Mapping[str, Any]) -> None:
+    """The pages of what a step answered: a judged window, a decision, or a version. Raises ObjectNotFound, ModelUnusable."""
+    if answer.get("report") is not None:
+        write_window(store, str(answer["window"]))
+    elif answer.get("decision") is not None:
+        write_decision(store, int(answer["decision"]))
+    elif answer.get("step") == "train":
+        write_model(store, str(answer["version"]))
+
+
+def write_window(store: ObjectStore, window_id: str, into: ObjectStore | None = None) -> str:
     """The page of a judged window, and the overview with it. Returns the page's key. Raises ObjectNotFound without a report."""
     report = read_report(store, Window.from_id(window_id))
     if report is None:
         raise ObjectNotFound(f"Window {window_id} was not judged yet, so there is no page of it.")
-    store.put(window_page_key(window_id), window_page(report))
-    _write_overview(store, overview.with_window(_history(store), report, _floors(store)))
+    into = store if into is None else into
+    into.put(window_page_key(window_id), window_page(report))
+    _write_overview(into, overview.with_window(_history(into), report, _floors(store)))
     return window_page_key(window_id)
 
 
-def write_decision(store: ObjectStore, n: int) -> str:
+def write_decision(store: ObjectStore, n: int, into: ObjectStore | None = None) -> str:
     """The page of decision ``n``, and the overview with it. Returns the page's key. Raises ObjectNotFound, ModelUnusable."""
     decision = Registry(store).decision(n)
-    store.put(decision_page_key(n), decision_page(decision.to_dict(), curves(store, decision)))
-    _write_overview(store, overview.with_decision(_history(store), decision.to_dict()))
+    into = store if into is None else into
+    into.put(decision_page_key(n), decision_page(decision.to_dict(), curves(store, decision)))
+    _write_overview(into, overview.with_decision(_history(into), decision.to_dict()))
     return decision_page_key(n)
 
 
-def write_model(store: ObjectStore, version: str) -> str:
+def write_model(store: ObjectStore, version: str, into: ObjectStore | None = None) -> str:
     """The page of a version. Returns its key. Raises ObjectNotFound, ModelUnusable."""
     model, metrics = (
         decode_any(store.get(artifact_key(version, name)).data, what=artifact_key(version, name))
         for name in (MODEL, METRICS)
     )
-    store.put(model_page_key(version), model_page(model, metrics))
+    (store if into is None else into).put(model_page_key(version), model_page(model, metrics))
     return model_page_key(version)
 
 
-def write_all(store: ObjectStore) -> list[str]:
-    """Every page anew: after an upgrade, or when pages were lost."""
-    store.put(OVERVIEW_KEY, encode(overview.empty()))
+def write_all(store: ObjectStore, into: ObjectStore | None = None) -> list[str]:
+    """Every page anew, from ``store`` into ``into`` (by default the same): after an upgrade, or to look at them elsewhere."""
+    into = store if into is None else into
+    into.put(OVERVIEW_KEY, encode(overview.empty()))
     decisions = list(Registry(store).decisions())
-    written = [write_decision(store, decision.n) for decision in decisions]
+    written = [write_decision(store, decision.n, into) for decision in decisions]
     written += [
-        write_model(store, version) for version in sorted({d.candidate for d in decisions if d.candidate is not None})
+        write_model(store, version, into)
+        for version in sorted({d.candidate for d in decisions if d.candidate is not None})
     ]
-    return written + [write_window(store, window.id) for window in reports(store)]
+    return written + [write_window(store, window.id, into) for window in reports(store)]
 
 
 def curves(store: ObjectStore, decision: Decision) -> dict[str, Any]:

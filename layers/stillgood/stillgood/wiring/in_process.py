@@ -7,10 +7,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from stillgood.domain.errors import StillgoodError
 from stillgood.storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -56,11 +58,15 @@ class InProcess:
 
         Raises what the steps raise: the answers of the steps before are then in the store.
         """
+        from stillgood.pages.writer import write_pages
+
         queue = Queue(deque([(step, dict(event))]))
         answers = []
         while queue.events:
             name, given = queue.events.popleft()
-            answers.append(self._step(name, given, queue, window_hours))
+            answers.append(answer := self._step(name, given, queue, window_hours))
+            with suppress(StillgoodError):  # a page can be made again; what the step did stands
+                write_pages(self.store, answer)
         return answers
 
     def serving(self, *, capture: bool = True) -> "PredictDeps":

@@ -1,12 +1,16 @@
-"""report: one window's report as text."""
+"""report: one window's report as text, or every page in a folder."""
 
 import argparse
+import tempfile
+import webbrowser
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from stillgood.cli.console import Answer, WrongCall, estimate, paragraph, table
+from stillgood.cli.console import Answer, WrongCall, estimate, paragraph, progress, table
 from stillgood.cli.main import add_verb
-from stillgood.cli.place import add_place, find_place
+from stillgood.cli.place import Place, add_place, find_place
+from stillgood.storage.keys import INDEX_PAGE, PAGES_PREFIX
 
 _LISTED = 12
 
@@ -19,10 +23,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         help=about,
         examples=[
             "report --store ./customers.stillgood",
+            "report --pages ./pages --open --store ./customers.stillgood",
             "report --window 20261123T000000Z_20261124T000000Z --bucket my-models",
         ],
     )
     parser.add_argument("--window", metavar="ID", help="the newest by default")
+    parser.add_argument("--pages", metavar="DIR", type=Path, help="write every page into a folder, index.html first")
+    parser.add_argument("--open", action="store_true", help="open the overview in the browser")
     parser.add_argument("--text", action="store_true", help="as text, which is the default")
     add_place(parser)
 
@@ -31,6 +38,8 @@ def run(arguments: argparse.Namespace) -> Answer:
     from stillgood.storage.windows import Window, read_report, reports
 
     place = find_place(arguments)
+    if arguments.pages is not None or arguments.open:
+        return _pages(place, arguments.pages or Path(tempfile.mkdtemp(prefix="stillgood-pages-")), arguments.open)
     if arguments.window is not None:
         window = Window.from_id(arguments.window)
     else:
@@ -42,6 +51,24 @@ def run(arguments: argparse.Namespace) -> Answer:
     if report is None:
         raise WrongCall(f"Window {window.id} was not judged; `stillgood status` lists the newest.")
     return Answer("\n".join(lines(report)), report)
+
+
+def _pages(place: Place, folder: Path, show: bool) -> Answer:
+    """Every page of a place, made anew from its documents."""
+    from stillgood.pages.writer import write_all
+    from stillgood.storage.memory import MemoryObjectStore
+
+    made = MemoryObjectStore()
+    with progress("writing pages"):
+        written = write_all(place.store, made)
+    for info in made.list(PAGES_PREFIX):
+        target = folder / info.key.removeprefix(PAGES_PREFIX)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(made.get(info.key).data)
+    index = folder / INDEX_PAGE.removeprefix(PAGES_PREFIX)
+    if show:
+        webbrowser.open(index.resolve().as_uri())
+    return Answer(f"{len(written)} pages and the overview: {index}", {"index": str(index), "pages": len(written)})
 
 
 def lines(report: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -65,6 +66,30 @@ class Boto3ObjectStore:
     def delete(self, key: str) -> None:
         checked_key(key)
         self._run(key, lambda: self._client.delete_object(Bucket=self._bucket, Key=key))
+
+    def purge(self, key: str) -> int:
+        """Remove every version of ``key`` but the present one, and what marks a deletion; returns how many. Needs the right to.
+
+        Raises StoreUnavailable.
+        """
+        checked_key(key)
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key)
+        found = self._run(
+            key,
+            lambda: [
+                one
+                for page in pages
+                for one in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+                if one["Key"] == key
+            ],
+        )
+        # A deleted object's newest is the mark; without older versions it hides nothing, so it goes too.
+        kept = [one for one in found if one["IsLatest"] and "ETag" in one]
+        for one in found:
+            if one not in kept:
+                version = one["VersionId"]
+                self._run(key, partial(self._client.delete_object, Bucket=self._bucket, Key=key, VersionId=version))
+        return len(found) - len(kept)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         where = {"StartAfter": start_after} if start_after else {}

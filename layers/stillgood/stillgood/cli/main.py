@@ -38,6 +38,7 @@ VERBS = {
     "labels": "take outcomes in",
     "quarantine": "find refused rows, and take them in mended",
     "audit": "verify the decision log",
+    "forget": "remove one entity from every stored row",
     "up": "start the embedded cloud with your own data",
     "down": "stop the embedded cloud",
 }

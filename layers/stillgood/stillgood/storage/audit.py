@@ -10,9 +10,10 @@ from typing import Literal
 
 from stillgood.domain.errors import ModelUnusable, ObjectNotFound
 from stillgood.domain.promotion.decision import Decision
-from stillgood.storage.codec import sha256
+from stillgood.storage.codec import decode_any, sha256
 from stillgood.storage.keys import (
     DECISIONS_PREFIX,
+    FORGOTTEN_PREFIX,
     POINTER_KEY,
     REQUESTS_PREFIX,
     decision_key,
@@ -108,6 +109,7 @@ def _numbers(store: ObjectStore) -> list[int]:
 def check_inputs(store: ObjectStore, decision: Decision) -> tuple[Problem, ...]:
     """Whether every object that a decision was made from is still there, byte for byte: then it can be replayed."""
     problems = []
+    forgotten = replaced_by_forgetting(store)
     for name, source in decision.inputs.items():
         if not isinstance(source, dict) or "key" not in source or "sha256" not in source:
             continue  # a figure, not an object
@@ -116,9 +118,28 @@ def check_inputs(store: ObjectStore, decision: Decision) -> tuple[Problem, ...]:
         except ObjectNotFound:
             problems.append(Problem("input", source["key"], f"{name} of {decision_key(decision.n)} is gone."))
             continue
-        if found != source["sha256"]:
+        if found != source["sha256"] and (source["key"], source["sha256"], found) not in forgotten:
             problems.append(Problem("input", source["key"], f"{name} of {decision_key(decision.n)} has changed since."))
     return tuple(problems)
+
+
+def replaced_by_forgetting(store: ObjectStore) -> set[tuple[str, str, str]]:
+    """(key, sha256 before, sha256 after) of every object that lost rows of a forgotten entity, also over several forgettings."""
+    steps: dict[tuple[str, str], set[str]] = {}
+    for info in store.list(FORGOTTEN_PREFIX):
+        for one in decode_any(store.get(info.key).data, what=info.key).get("replaced", ()):
+            steps.setdefault((one["key"], one["before"]), set()).add(one["after"])
+    found = {(key, before, after) for (key, before), those in steps.items() for after in those}
+    while True:
+        longer = {
+            (key, before, last)
+            for key, before, after in found
+            for last in steps.get((key, after), ())
+            if (key, before, last) not in found
+        }
+        if not longer:
+            return found
+        found |= longer
 
 
 def _read_index(store: ObjectStore, problems: list[Problem]) -> dict[int, IndexEntry]:

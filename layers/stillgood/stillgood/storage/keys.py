@@ -16,6 +16,7 @@ POINTER_KEY = "registry/production_metrics.json"
 DECISIONS_PREFIX = "registry/decisions/"
 REQUESTS_PREFIX = "registry/requests/"
 CAPTURE_PREFIX = "capture/"
+LABELS_PREFIX = "labels/"
 LEDGER_PREFIX = "labels/dt="
 INCOMING_PREFIX = "labels/incoming/"
 TAKEN_PREFIX = "labels/taken/"
@@ -25,6 +26,7 @@ SUMMARIES_PREFIX = "monitoring/summaries/"
 HOURS_PREFIX = "monitoring/hours/"
 STATE_KEY = "monitoring/state.json"
 QUARANTINE_PREFIX = "quarantine/"
+FORGOTTEN_PREFIX = "forgotten/"
 REFUSED_LABELS_PREFIX = "quarantine/labels/"
 REFUSED_ROWS_PREFIX = "quarantine/train/"
 BATCH_PREFIX = "batch/"
@@ -134,6 +136,12 @@ PLACES = (
         "train",
         "create-only",
         "rows and outcomes",
+    ),
+    Place(
+        f"{FORGOTTEN_PREFIX}<date>-<hash>.json",
+        "that rows were forgotten, how many and by which models they had been read; not whose",
+        "a person",
+        "create-only",
     ),
     Place(f"{BATCH_PREFIX}<name>", "files to be scored", "a person", "by users", "rows"),
     Place(

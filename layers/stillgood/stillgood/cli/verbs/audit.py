@@ -38,9 +38,13 @@ def run(arguments: argparse.Namespace) -> Answer:
         lines.append(f"{same} of {len(replayed)} decisions replayed to the same bytes")
     data = {
         "problems": [{"kind": one.kind, "key": one.key, "detail": one.detail} for one in problems],
-        "replayed": [{"n": one.n, "same": one.same, "detail": one.detail} for one in replayed],
+        "replayed": [
+            {"n": one.n, "same": one.same, "detail": one.detail, "forgotten": one.forgotten} for one in replayed
+        ],
     }
-    return Answer("\n".join(lines), data, LOOK if problems or not all(one.same for one in replayed) else 0)
+    return Answer(
+        "\n".join(lines), data, LOOK if problems or not all(one.same or one.forgotten for one in replayed) else 0
+    )
 
 
 def _replayed(word: str) -> str:

@@ -13,25 +13,34 @@ from stillgood.domain.contract.frame import Frame
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Holdout:
-    """``target`` int8[n] is 1 where the outcome is the positive one; rows are in the order of ``frame``."""
+    """``target`` int8[n] is 1 where the outcome is the positive one; rows are in the order of ``frame``.
+
+    ``entities`` uint64[n] are the hashes of the ids, by which one can be forgotten; None in a version of before they were kept.
+    """
 
     frame: Frame
     target: npt.NDArray[np.int8]
+    entities: npt.NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
         if self.target.shape != (self.frame.n,):
             raise ValueError(f"a holdout has one outcome a row, got {self.target.shape} for {self.frame.n} rows")
         if not np.isin(self.target, (0, 1)).all():
             raise ValueError("the outcomes of a holdout are 0 or 1")
+        if self.entities is not None and self.entities.shape != self.target.shape:
+            raise ValueError(f"a holdout has one entity a row, got {self.entities.shape} for {self.frame.n} rows")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able. Holds rows and nothing of the model, so the same rows are the same bytes: the gate counts attempts by their hash."""
-        return {
+        raw: dict[str, Any] = {
             "format": "stillgood.holdout",
             "format_version": 1,
             "frame": self.frame.to_dict(),
             "target": self.target.tolist(),
         }
+        if self.entities is not None:
+            raw["entities"] = [f"{one:016x}" for one in self.entities.tolist()]
+        return raw
 
     @classmethod
     def from_dict(cls, contract: Contract, raw: Mapping[str, Any]) -> Self:
@@ -39,4 +48,6 @@ class Holdout:
         target = np.array(raw["target"])
         if target.dtype.kind != "i" or not np.isin(target, (0, 1)).all():  # a cast would turn .9 into 0
             raise ValueError("the outcomes of a holdout are 0 or 1")
-        return cls(Frame.from_dict(contract, raw["frame"]), target.astype(np.int8))
+        entities = raw.get("entities")
+        hashes = None if entities is None else np.array([int(one, 16) for one in entities], dtype=np.uint64)
+        return cls(Frame.from_dict(contract, raw["frame"]), target.astype(np.int8), hashes)

@@ -12,7 +12,7 @@ from stillgood.domain.formats import FORMER_RULES, in_current_words
 from stillgood.domain.promotion.decision import Decision
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
-from stillgood.storage.audit import check_inputs
+from stillgood.storage.audit import check_inputs, replaced_by_forgetting
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.keys import DECISIONS_PREFIX, POINTER_KEY, REGISTRY_PREFIX, decision_key, request_key
 from stillgood.storage.memory import MemoryObjectStore
@@ -26,11 +26,15 @@ _ASKED_BECAUSE = "Asked because: "
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of decision ``n``: ``same`` bytes or not, and ``detail``, why not."""
+    """What came of decision ``n``: ``same`` bytes or not, and ``detail``, why not.
+
+    ``forgotten``: its holdout lost rows of a forgotten entity since, so it cannot come out the same, and nothing is wrong.
+    """
 
     n: int
     same: bool
     detail: str
+    forgotten: bool = False
 
 
 class _Past(MemoryObjectStore):
@@ -79,9 +83,18 @@ def _again(store: ObjectStore, past: _Past, n: int, record: bytes) -> Replayed:
     if made == record or made == encode(in_current_words(decode_any(record))):
         return Replayed(n, True, "the same bytes")
     changed = [problem.detail for problem in check_inputs(store, decision)]
+    if not changed and _has_lost_rows(store, decision):
+        return Replayed(n, False, "rows that it was decided on were forgotten since", forgotten=True)
     again = read_decision(made, decision_key(n)).to_dict()
     parts = [name for name, value in decision.to_dict().items() if again[name] != value]
     return Replayed(n, False, f"differs in {', '.join(parts) or 'layout'}" + "".join(f"; {one}" for one in changed))
+
+
+def _has_lost_rows(store: ObjectStore, decision: Decision) -> bool:
+    replaced = {(key, before) for key, before, _ in replaced_by_forgetting(store)}
+    return any(
+        (one.get("key"), one.get("sha256")) in replaced for one in decision.inputs.values() if isinstance(one, dict)
+    )
 
 
 def _decide(decision: Decision, past: _Past) -> None:

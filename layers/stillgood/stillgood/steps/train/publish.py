@@ -47,7 +47,9 @@ def candidate(
     ``parts.train`` are the rows that were fitted on; ``reference`` is what monitoring will compare with.
     """
     model, contract = fitted.model, fitted.model.contract
-    holdout = Holdout(ingested.frame.take(parts.holdout), ingested.target[parts.holdout])
+    holdout = Holdout(
+        ingested.frame.take(parts.holdout), ingested.target[parts.holdout], ingested.hashes[parts.holdout]
+    )
     held = _judge(fitted, holdout)
     counts = ingested.counts()
     unseen, outcomes = probabilities(model, fitted.oof_logits), ingested.target[parts.train]

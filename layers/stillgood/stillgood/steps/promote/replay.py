@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from stillgood.domain.errors import StillgoodError
 from stillgood.domain.formats import FORMER_RULES, in_current_words
 from stillgood.domain.promotion.decision import Decision
+from stillgood.steps.promote.agreement import TOLERANCE, agrees
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.audit import check_inputs, replaced_by_forgetting
@@ -82,6 +83,10 @@ def _again(store: ObjectStore, past: _Past, n: int, record: bytes) -> Replayed:
         return Replayed(n, False, f"cannot be replayed: {said}")
     if made == record or made == encode(in_current_words(decode_any(record))):
         return Replayed(n, True, "the same bytes")
+    if agrees(in_current_words(decode_any(record)), decode_any(made)):
+        return Replayed(
+            n, True, f"the same decision, its figures to {TOLERANCE:g} (another processor rounds otherwise)"
+        )
     changed = [problem.detail for problem in check_inputs(store, decision)]
     if not changed and _has_lost_rows(store, decision):
         return Replayed(n, False, "rows that it was decided on were forgotten since", forgotten=True)

@@ -1,0 +1,108 @@
+"""A log written on one processor replays on another: only the rounding of figures may differ, and a forgery still shows."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stillgood.steps.promote.agreement import agrees
+from stillgood.steps.promote.promote import PromoteDeps, promote
+from stillgood.steps.promote.replay import replay
+from stillgood.storage.audit import verify
+from stillgood.storage.codec import encode
+from stillgood.storage.folder import FolderObjectStore
+from stillgood.storage.keys import decision_key
+from stillgood.storage.memory import MemoryObjectStore
+
+from tests.conftest import ROOT
+from tests.faults import story
+
+# What a deployed Lambda sets, what an older processor lacks, other OpenBLAS kernels, and more threads.
+PROCESSORS = [
+    {"NPY_DISABLE_CPU_FEATURES": "X86_V4"},
+    {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4"},
+    {},
+    {"OPENBLAS_CORETYPE": "Haswell"},
+    {"OPENBLAS_CORETYPE": "SkylakeX"},
+    {"OPENBLAS_CORETYPE": "Nehalem", "OMP_NUM_THREADS": "2"},
+]
+WRITE = """
+import sys
+from pathlib import Path
+from stillgood.steps.promote.promote import PromoteDeps, promote
+from stillgood.steps.promote.rollback import roll_back
+from stillgood.storage.folder import FolderObjectStore
+import story
+store = FolderObjectStore(Path(sys.argv[1]))
+story.write(store)
+deps = PromoteDeps(store, lambda: story.NOW)
+promote(story.REFUSE, deps)
+promote(story.PROMOTE, deps)
+roll_back(story.ROLLBACK, deps)
+"""
+
+
+def written(folder, processor):
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("NPY_", "OPENBLAS_", "OMP_"))
+    }
+    environment |= processor | {"PYTHONPATH": str(ROOT / "tests" / "faults")}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", WRITE, str(folder)], cwd=ROOT, env=environment, check=True)
+
+
+@pytest.mark.parametrize(
+    "processor", PROCESSORS, ids=lambda one: " ".join(f"{k}={v}" for k, v in one.items()) or "as it is"
+)
+def test_a_log_of_any_processor_replays_here(tmp_path, processor):
+    written(tmp_path, processor)
+    store = FolderObjectStore(tmp_path)
+    assert verify(store) == ()
+    assert [(one.n, one.same) for one in replay(store)] == [(n, True) for n in range(1, 6)]
+
+
+@pytest.fixture
+def store():
+    store = MemoryObjectStore()
+    story.write(store)
+    promote(story.PROMOTE, PromoteDeps(store, lambda: story.NOW))
+    return store
+
+
+def test_a_figure_forged_in_its_last_digit_breaks_the_chain(store):
+    record = json.loads(store.get(decision_key(2)).data)
+    record["figures"]["candidate"]["roc_auc"]["value"] += 1e-14
+    store.put(decision_key(2), encode(record))
+    assert any(problem.key == decision_key(2) or "00000002" in problem.detail for problem in verify(store))
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda record: record["figures"]["candidate"]["roc_auc"].update(value=0.99),
+        lambda record: record.update(action="refuse", pointer_after=None),
+        lambda record: record.update(candidate="v3"),
+        lambda record: record["figures"]["candidate"].update(flagged=record["figures"]["candidate"]["flagged"] + 1),
+        lambda record: record["reasons"].__setitem__(0, record["reasons"][0].replace("0.", "0.9", 1)),
+    ],
+)
+def test_a_forgery_does_not_replay(store, forge):
+    record = json.loads(store.get(decision_key(3)).data)
+    forge(record)
+    store.put(decision_key(3), encode(record))
+    (one,) = replay(store, [3])
+    assert not one.same
+
+
+@given(st.floats(0.001, 1), st.floats(-1e-3, 1e-3))
+def test_figures_agree_to_the_tolerance_and_no_further(value, apart):
+    other = value + apart
+    assert agrees({"x": value}, {"x": other}) == (abs(value - other) <= 1e-9 * max(1, abs(value), abs(other)))
+
+
+@given(st.integers(0, 10**6), st.integers(1, 9))
+def test_counts_agree_exactly(count, more):
+    assert not agrees({"rows": count}, {"rows": count + more})
+    assert not agrees(f"{count} rows were refused", f"{count + more} rows were refused")

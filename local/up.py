@@ -26,6 +26,7 @@ DEMO = LOCAL / "demo"
 CHAIN_SECONDS = 120.0
 
 PARAMETERS = {
+    "ApiAuth": "none",  # on loopback nobody signs requests
     "MonitorSchedule": "rate(5 minutes)",
     "WindowHours": "1",
     "SettleSeconds": "1",

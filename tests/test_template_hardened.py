@@ -73,9 +73,9 @@ def routes(resources: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, {"NONE"}),
+        ({}, {"AWS_IAM"}),
         ({"Stage": "prod"}, {"AWS_IAM"}),
-        ({"ApiAuth": "iam"}, {"AWS_IAM"}),
+        ({"ApiAuth": "none"}, {"NONE"}),
         ({"Stage": "prod", "ApiAuth": "jwt", "JwtIssuer": "https://issuer", "JwtAudience": "us"}, {"JWT"}),
     ],
 )
@@ -91,6 +91,33 @@ def test_a_production_api_cannot_be_left_open(template: dict[str, Any]) -> None:
     rule = template["Rules"]["ProdIsNotOpen"]
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
     assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ApiAuth"}, "none"]}]}
+
+
+def test_an_open_api_is_said_by_a_standing_alarm_and_an_output(template: dict[str, Any]) -> None:
+    alarm = resolved(template, ApiAuth="none")["ApiIsOpenAlarm"]["Properties"]
+    # It is never measured, and what is missing counts as breaching: the alarm stands until the API is closed.
+    assert (alarm["TreatMissingData"], alarm["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
+    assert "ApiIsOpenAlarm" not in resolved(template)
+    assert template["Outputs"]["ApiIsOpen"]["Condition"] == "AuthNone"
+
+
+def test_each_route_asks_a_token_for_its_own_right(template: dict[str, Any]) -> None:
+    given = {"ApiAuth": "jwt", "JwtIssuer": "https://issuer", "JwtAudience": "us"}
+    wanted = {
+        resource["Properties"]["RouteKey"]: resource["Properties"]["AuthorizationScopes"]
+        for resource in resolved(template, **given).values()
+        if resource["Type"] == "AWS::ApiGatewayV2::Route"
+    }
+    assert wanted["POST /predict"] == ["predict"]
+    assert wanted["POST /labels"] == ["labels:write"]
+    assert wanted["GET /status"] == ["operate"]
+    assert all(wanted.values())
+
+
+def test_production_cannot_be_deployed_without_somebody_to_tell(template: dict[str, Any]) -> None:
+    rule = template["Rules"]["ProdTellsSomebody"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}]}
 
 
 def test_browsers_of_other_origins_are_kept_out_unless_named(template: dict[str, Any]) -> None:

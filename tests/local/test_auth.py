@@ -26,6 +26,14 @@ pytestmark = pytest.mark.deployed
 AUDIENCE, KEY_ID = "stillgood-clients", "key-1"
 ROUTES = [("POST", "/predict"), ("POST", "/labels"), ("GET", "/model")]
 
+SCOPES = ("predict", "labels:write", "operate")
+RIGHTS = {
+    ("POST", "/predict"): {"predict"},
+    ("POST", "/labels"): {"labels:write"},
+    ("GET", "/status"): {"operate"},
+    ("GET", "/model"): {"predict", "operate"},
+}
+
 type Claims = dict[str, Any]
 
 
@@ -58,7 +66,14 @@ class Issuer:
 
     def claims(self) -> Claims:
         now = int(time.time())
-        return {"iss": self.url, "aud": AUDIENCE, "sub": "client", "iat": now - 10, "exp": now + 600}
+        return {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "client",
+            "iat": now - 10,
+            "exp": now + 600,
+            "scope": " ".join(SCOPES),
+        }
 
     def sign(self, claims: Claims, algorithm: str = "RS256") -> str:
         header = {"alg": algorithm, "typ": "JWT", "kid": KEY_ID}
@@ -136,3 +151,12 @@ def test_without_a_valid_token_nothing_is_reached(
     }
     assert {why: call(method, path, token) for why, token in refused.items()} == dict.fromkeys(refused, 401)
     count("authorisation: tokens refused", len(refused))
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize(("method", "path"), RIGHTS)
+def test_a_token_reaches_only_what_its_scope_allows(
+    method: str, path: str, scope: str, call: Any, issuer: Issuer
+) -> None:
+    status = call(method, path, issuer.sign(issuer.claims() | {"scope": scope}))
+    assert (status == 403) == (scope not in RIGHTS[method, path])

@@ -55,13 +55,14 @@ def test_it_finds_the_optimum_of_the_balanced_penalised_likelihood():
     x, kind = frame.columns["x"], frame.columns["kind"]
     matrix = np.column_stack([(x - x.mean()) / x.std(), kind == 0, kind == 1, np.ones(N)])
     weight = np.where(target == 1, N / (2 * target.sum()), N / (2 * (N - target.sum())))
+    c = model.training["settings"]["inverse_regularisation"]
 
     def loss(beta):
         z = matrix @ beta
-        return (weight * (np.logaddexp(0, z) - target * z)).sum() + 0.5 * (beta[:3] ** 2).sum()
+        return (weight * (np.logaddexp(0, z) - target * z)).sum() + 0.5 / c * (beta[:3] ** 2).sum()
 
     def slope(beta):
-        return matrix.T @ (weight * (expit(matrix @ beta) - target)) + np.append(beta[:3], 0)
+        return matrix.T @ (weight * (expit(matrix @ beta) - target)) + np.append(beta[:3], 0) / c
 
     best = minimize(loss, np.zeros(4), jac=slope, method="BFGS", options={"gtol": 1e-9}).x
     reading, category = model.terms

@@ -51,8 +51,10 @@ class Answered:
     model_version: str
 
 
-def predict(body: bytes, serving: PredictDeps) -> Answered:
+def predict(body: bytes, serving: PredictDeps, *, split_pairs: bool = False) -> Answered:
     """Answer one request. Every row is checked before any is answered, and one model answers them all.
+
+    ``split_pairs``: the reasons are of single features only (see ``answer``).
 
     Raises MalformedRequest, RequestTooLarge, NoChampion, StoreUnavailable, ModelUnusable, and InvalidRows, which names
     every field of every row that breaks the contract.
@@ -71,7 +73,7 @@ def predict(body: bytes, serving: PredictDeps) -> Answered:
     for row, given in scored:
         assert given is not None
         prediction_id = serving.new_id()
-        answers.append(answer(model, row, given, prediction_id))
+        answers.append(answer(model, row, given, prediction_id, split_pairs=split_pairs))
         records.append(record(model, row, given, prediction_id, time))
     if records:
         serving.capture.write(records, now, prediction_id)
@@ -114,7 +116,7 @@ def score(model: Model, row: CheckedRow) -> tuple[CheckedRow, Score | None]:
         return row, given
     sizes = [
         (abs(added) if isfinite(added) else inf, term.name)
-        for term, added in zip(model.terms, given.contributions, strict=True)
+        for term, added in zip(model.terms, given.contributions, strict=False)  # a pair's share is always finite
     ]
     _, name = max(sizes)
     return replace(row, violations=(overflow(model, name, row.values[name]),)), None
@@ -126,13 +128,23 @@ def overflow(model: Model, name: str, value: float | str | None) -> Violation:
     return Violation(name, "overflow", shown, f"{name} is too large to be scored.")
 
 
-def answer(model: Model, row: CheckedRow, given: Score, prediction_id: str) -> dict[str, Any]:
+def answer(
+    model: Model, row: CheckedRow, given: Score, prediction_id: str, *, split_pairs: bool = False
+) -> dict[str, Any]:
     """What the caller gets for one row.
 
-    ``baseline`` plus the contributions, added up in the contract's order of features, is ``logit`` to the last bit;
-    ``reasons`` lists the contributions by size, largest first.
+    ``baseline`` plus the contributions, added up in the contract's order of features, then pairs, is ``logit`` to the last bit;
+    ``reasons`` lists the contributions by size, largest first. A pair that acts is a reason of its own ("tenure x contract"),
+    or, with ``split_pairs``, half of its share goes to either feature.
     """
     values, added = list(row.values.items()), given.contributions
+    if model.pairs:
+        from stillgood.domain.model.pairs import split_evenly, values_of
+
+        if split_pairs:
+            added = split_evenly([name for name, _ in values], model.pairs, added)
+        else:
+            values += [(pair.name, values_of(pair, row.values)) for pair in model.pairs]
     sizes = list(map(abs, added))
     by_size = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
     body: dict[str, Any] = {

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import ContractInvalid, ModelUnusable, NoChampion, ObjectNotFound, StillgoodError
-from stillgood.domain.model.model import Model
+from stillgood.domain.model.model import FORMATS, Model
 from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.storage.codec import decode, sha256
 from stillgood.storage.keys import POINTER_KEY
@@ -169,7 +169,7 @@ def load_verified(store: ObjectStore, version: str, key: str, promoted: str) -> 
 
 def read_model(data: bytes, what: str, version: str) -> Model:
     """The model in the bytes of a model.json. Raises ModelUnusable when they do not hold a model of that version."""
-    raw = decode(data, format="stillgood.model", what=what)
+    raw = decode(data, format=FORMATS, what=what)
     try:
         model = Model.from_dict(raw)
     except ModelUnusable:

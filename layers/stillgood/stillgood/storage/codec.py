@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from stillgood.domain.errors import ModelUnusable
@@ -25,21 +25,25 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def decode(data: bytes, *, format: str, versions: Collection[int] = (1,), what: str = "The object") -> dict[str, Any]:
-    """The JSON object in ``data`` if it says ``"format": format`` and a ``format_version`` among ``versions``.
+def decode(
+    data: bytes, *, format: str | Sequence[str], versions: Collection[int] = (1,), what: str = "The object"
+) -> dict[str, Any]:
+    """The JSON object in ``data`` if it says ``"format": format``, or one of several, and a ``format_version`` among ``versions``.
 
     ``what`` names the object in the message, usually its key. Raises ModelUnusable for anything else: truncated, not JSON, NaN inside,
     nested too deep, another format, a future version.
     """
     value = decode_any(data, what=what)
     value["format"] = current_format(value.get("format"))
-    if value["format"] != format:
-        raise ModelUnusable(f"{what} is not of format {format!r} but {str(value['format'])[:80]!r}.")
+    formats = (format,) if isinstance(format, str) else format
+    if value["format"] not in formats:
+        wanted = " or ".join(repr(one) for one in formats)
+        raise ModelUnusable(f"{what} is not of format {wanted} but {str(value['format'])[:80]!r}.")
     version = value.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version not in versions:
         known = ", ".join(str(known) for known in sorted(versions))
         raise ModelUnusable(
-            f"{what} has format_version {str(version)[:20]} of {format}; this code reads {known}. Deploy the code that wrote it, or an older version of it."
+            f"{what} has format_version {str(version)[:20]} of {value['format']}; this code reads {known}. Deploy the code that wrote it, or an older version of it."
         )
     return value
 

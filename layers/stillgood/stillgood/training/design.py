@@ -8,7 +8,11 @@ from scipy import sparse
 
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import ContractInvalid
-from stillgood.domain.model.model import CategoricalTerm, NumericTerm, Term
+from stillgood.domain.model.model import CategoricalTerm, CurveTerm, NumericTerm, Term
+
+# Knots inside the range of a number that may bend, at quantiles; fewer different values than this stay a straight line.
+KNOTS = 3
+MIN_VALUES = 8
 
 type Floats = npt.NDArray[np.float64]
 
@@ -102,3 +106,52 @@ def terms_of(
         terms.append(CategoricalTerm(column.name, centred, null - mean, -mean))
         baseline += mean
     return tuple(terms), baseline
+
+
+def knots(frame: Frame) -> dict[str, Floats]:
+    """Where the line of a number may bend: least value, up to ``KNOTS`` quantiles, largest value; numbers that may not are left out."""
+    found = {}
+    for feature in frame.contract.features:
+        column = frame.columns[feature.name]
+        if feature.kind in ("categorical", "boolean"):
+            continue
+        present = np.asarray(column[~np.isnan(column)], dtype=np.float64)
+        if len(np.unique(present)) < MIN_VALUES:
+            continue
+        at = np.quantile(present, np.linspace(0, 1, KNOTS + 2), method="closest_observation")
+        if len(at := np.unique(at)) > 2:
+            found[feature.name] = at
+    return found
+
+
+def hinges(frame: Frame, columns: tuple[Column, ...], bends: dict[str, Floats]) -> Floats:
+    """float64[n, inner knots]: max(x - knot, 0) / scale, 0 for null; beside the straight columns these make a broken line."""
+    parts = [
+        np.nan_to_num(np.maximum(frame.columns[column.name][:, None] - bends[column.name][1:-1], 0.0) / column.scale)
+        for column in columns
+        if column.name in bends
+    ]
+    return np.hstack(parts) if parts else np.empty((frame.n, 0))
+
+
+def curves(
+    frame: Frame, columns: tuple[Column, ...], bends: dict[str, Floats], slopes: Floats, terms: tuple[Term, ...]
+) -> tuple[tuple[Term, ...], float]:
+    """``terms`` with the straight ones of ``bends`` bent by ``slopes`` float64[inner knots] and centred on the training rows;
+    and what that takes out of them, for the baseline."""
+    bent: list[Term] = []
+    start, moved = 0, 0.0
+    for column, term in zip(columns, terms, strict=True):
+        if column.name not in bends or not isinstance(term, NumericTerm):
+            bent.append(term)
+            continue
+        at = bends[column.name]
+        own = slopes[start : start + len(at) - 2]
+        start += len(own)
+        shares = term.weight * ((at - column.center) / column.scale)
+        shares += (np.maximum(at[:, None] - at[1:-1], 0.0) / column.scale) @ own
+        values = frame.columns[column.name]
+        mean = float(np.where(np.isnan(values), term.missing, np.interp(values, at, shares)).mean())
+        bent.append(CurveTerm(term.name, tuple(at.tolist()), tuple((shares - mean).tolist()), term.missing - mean))
+        moved += mean
+    return tuple(bent), moved

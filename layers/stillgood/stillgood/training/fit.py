@@ -1,16 +1,16 @@
-"""Fit the model: sparse balanced logistic regression, its threshold and calibration on out-of-fold logits, and the artifact.
+"""Fit the model: of the family that the contract names or evidence chooses, its threshold and calibration on out-of-fold logits.
 
 The same rows, contract and seed give the same bytes, and a version's name is derived from them.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency, without types
@@ -19,14 +19,16 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import NotEnoughData, OneClassOnly
 from stillgood.domain.model.evaluation import Metrics, evaluate, roc_auc, threshold_for_contract
-from stillgood.domain.model.model import Calibration, Model
+from stillgood.domain.model.model import Calibration, Family, Model
 from stillgood.domain.model.vectorised import scores
-from stillgood.training.design import design, encode, terms_of
+from stillgood.training.families.auto import Comparison, choose
+from stillgood.training.families.logistic import Logistic
+from stillgood.training.families.stability import Stability, stability
 
 FOLDS = 5
 LIBRARIES = ("numpy", "scikit-learn", "scipy")
 # Raise it when the fit changes, so that a version never names two models.
-RECIPE = 3
+RECIPE = 4
 # In logits: what is left of features without any effect is rounding.
 _NO_SPREAD = 1e-9
 _SAY_NOTHING = "The features say nothing about the outcome: out of fold, higher scores are not more often positive. Check the target column, or add features."
@@ -36,12 +38,17 @@ type Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """``oof_logits`` float64[n]: each row's logit by a model that had not seen it; ``fold_auc``: one per fold."""
+    """``oof_logits`` float64[n]: each row's logit by a model that had not seen it; ``fold_auc``: one per fold.
+
+    ``comparison`` is there when evidence chose the family; ``stability`` by family, for each that was fitted.
+    """
 
     model: Model
     oof_logits: Floats
     oof_metrics: Metrics
     fold_auc: tuple[float, ...]
+    comparison: Comparison | None = None
+    stability: Mapping[Family, Stability] = field(default_factory=dict)
 
     @property
     def oof_scores(self) -> Floats:
@@ -82,34 +89,41 @@ def fit(
     outcome, ContractInvalid when a number's values have no finite spread.
     """
     contract = frame.contract
-    columns = design(frame)
-    matrix = encode(frame, columns)
-    if _all_alike(matrix, len(columns)):
+    straight = Logistic(frame, target, seed)
+    if straight.says_nothing:
         raise NotEnoughData(_SAY_NOTHING)
     # The order in which threads add their sums up depends on how many there are, and the bytes must not.
     with threadpool_limits(1):
-        oof, fold_auc = _out_of_fold(matrix, target, folds(target, entities, seed), contract, seed)
+        split = folds(target, entities, seed)
+        choice = choose(straight, split)
+        oof = choice.found.logits
         calibration = calibrate(oof, target)
-        weights, intercept = _logistic(matrix, target, contract, seed)
+        learned = choice.learner.learn(np.arange(frame.n), choice.found.settings)
+        steady = {
+            learner.name: stability(learner, frame, target, found.settings, seed)
+            for learner, found in ((choice.learner, choice.found), *choice.others)
+        }
     threshold = threshold_for_contract(oof, target, contract)
-    terms, baseline = terms_of(frame, columns, weights, intercept)
     model = Model(
         version=version,
         contract=contract,
-        terms=terms,
-        baseline=baseline,
+        terms=learned.terms,
+        baseline=learned.baseline,
         threshold_logit=threshold,
         calibration=calibration,
-        training={"rows": frame.n, "data_sha256": data_sha256, "seed": seed, "libraries": _libraries()},
+        training={
+            "rows": frame.n,
+            "data_sha256": data_sha256,
+            "seed": seed,
+            "libraries": _libraries(),
+            "settings": dict(learned.settings),
+        },
+        family=learned.family,
+        pairs=learned.pairs,
     )
-    probabilities = scores(calibration.slope * oof + calibration.intercept)
-    return Fitted(model, oof, evaluate(oof, probabilities, target, threshold), fold_auc)
-
-
-def _all_alike(matrix: sparse.csr_array, features: int) -> bool:
-    """Whether every row is the same; the solver would start at its optimum, and warn of not getting any further."""
-    parts = matrix.indices.reshape(-1, features), matrix.data.reshape(-1, features)
-    return all(bool((part == part[0]).all()) for part in parts)
+    metrics = evaluate(oof, scores(calibration.slope * oof + calibration.intercept), target, threshold)
+    fold_auc = tuple(roc_auc(oof[test], target[test]) for _, test in split)
+    return Fitted(model, oof, metrics, fold_auc, choice.comparison, steady)
 
 
 def folds(
@@ -134,37 +148,6 @@ def folds(
         fold[in_order[test]] = number
     of_row = fold[inverse]
     return [(np.flatnonzero(of_row != number), np.flatnonzero(of_row == number)) for number in range(FOLDS)]
-
-
-def _logistic(
-    matrix: sparse.csr_array, target: npt.NDArray[np.int8], contract: Contract, seed: int
-) -> tuple[Floats, float]:
-    """Weights float64[width] and intercept of the balanced logistic regression; see docs/decisions/0005 for the solver."""
-    estimator = LogisticRegression(
-        class_weight="balanced",
-        C=contract.training.inverse_regularisation,
-        solver="newton-cholesky",
-        tol=1e-8,
-        max_iter=100,
-        random_state=seed,
-    )
-    estimator.fit(matrix, target)
-    return estimator.coef_[0], float(estimator.intercept_[0])
-
-
-def _out_of_fold(
-    matrix: sparse.csr_array,
-    target: npt.NDArray[np.int8],
-    split: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
-    contract: Contract,
-    seed: int,
-) -> tuple[Floats, tuple[float, ...]]:
-    logits, aucs = np.empty(len(target)), []
-    for train, test in split:
-        weights, intercept = _logistic(matrix[train], target[train], contract, seed)
-        logits[test] = matrix[test] @ weights + intercept
-        aucs.append(roc_auc(logits[test], target[test]))
-    return logits, tuple(aucs)
 
 
 def calibrate(logits: Floats, target: npt.NDArray[np.int8]) -> Calibration:

@@ -1,24 +1,33 @@
 """The model card: what a person should know before trusting a version (Mitchell et al., 2019, "Model Cards for Model Reporting")."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillgood.domain.model.evaluation import Metrics
-from stillgood.domain.model.model import CategoricalTerm, Model
+from stillgood.domain.model.model import CurveTerm, Model
+from stillgood.domain.model.shapes import strongest
 
 _STRONGEST = 10
+_KINDS = {
+    "logistic": "Balanced logistic regression",
+    "boosted": "Boosted shapes of single features and of pairs on a balanced logistic regression",
+}
 
 
-def card(model: Model, oof: Metrics, holdout: Metrics | None, ingested: Mapping[str, Any]) -> str:
-    """Markdown. ``ingested`` counts what became of the rows. Holds no row and no clock, so the same version has the same card."""
+def card(
+    model: Model, oof: Metrics, holdout: Metrics | None, ingested: Mapping[str, Any], evidence: Sequence[str] = ()
+) -> str:
+    """Markdown. ``ingested`` counts what became of the rows; ``evidence``: sentences on the choice of the family and the
+    stability of reasons. Holds no row and no clock, so the same version has the same card."""
     contract = model.contract
     return "\n".join(
         [
             f"# {contract.name} {model.version}",
             "",
             f"Predicts `{contract.target.name} = {contract.target.positive}` from {len(contract.features)} features. "
-            "Balanced logistic regression, Platt-calibrated.",
+            f"{_KINDS[model.family]}, Platt-calibrated.",
             *_recalibrated(model),
+            *evidence,
             "",
             "## Figures (95% intervals)",
             f"| | {'newest rows' if _recalibrated(model) else 'out of fold'} | holdout |",
@@ -29,7 +38,7 @@ def card(model: Model, oof: Metrics, holdout: Metrics | None, ingested: Mapping[
             f"A row is flagged from probability {model.threshold:.4f}: {_rule(model)}",
             "",
             "## What weighs most (logits)",
-            *[f"- {line}" for line in _strongest(model)],
+            *[f"- {line}" for line in strongest(model)],
             "",
             "## Rows",
             f"{ingested['accepted']} accepted, {ingested['refused_rows']} refused "
@@ -38,7 +47,7 @@ def card(model: Model, oof: Metrics, holdout: Metrics | None, ingested: Mapping[
             f"{_listed(model.training['libraries'])}.",
             "",
             "## Limits",
-            "A linear model: effects add up on the logit, interactions are not seen. Probabilities hold for rows like the training rows; "
+            f"{_limits(model)} Probabilities hold for rows like the training rows; "
             "the drift report of each window says whether rows still are. Weights describe association, not cause.",
             "",
         ]
@@ -67,16 +76,15 @@ def _rule(model: Model) -> str:
     return f"the highest precision with an out-of-fold recall of at least {model.contract.floors.recall:g}."
 
 
-def _strongest(model: Model) -> list[str]:
-    spans = []
-    for term in model.terms:
-        if isinstance(term, CategoricalTerm):
-            low, high = min(term.weights, key=term.weights.__getitem__), max(term.weights, key=term.weights.__getitem__)
-            span = term.weights[high] - term.weights[low]
-            spans.append((span, f"{term.name}: {span:.2f} between {low} and {high}"))
-        else:
-            spans.append((abs(term.weight), f"{term.name}: {term.weight:+.2f} per {term.scale:.4g}"))
-    return [line for _, line in sorted(spans, key=lambda one: (-one[0], one[1]))[:_STRONGEST]]
+def _limits(model: Model) -> str:
+    if model.family == "boosted":
+        return (
+            "Effects add up on the logit, of single features and of the pairs listed; of three features together nothing is seen. "
+            "Beyond the range of the training rows every effect is constant."
+        )
+    if any(isinstance(term, CurveTerm) for term in model.terms):
+        return "Effects add up on the logit, interactions are not seen. Broken lines are constant beyond the training range."
+    return "A linear model: effects add up on the logit, interactions are not seen."
 
 
 def _listed(counts: Mapping[str, Any]) -> str:

@@ -1,20 +1,30 @@
 """The model artifact and its scorer: pure Python, so that predict needs no NumPy and a cold start stays short.
 
-A model is a sum of one term per feature. What a term adds is that feature's reason code, so the reasons are exact by construction:
-``logit = baseline + c1 + c2 + ...``, added left to right in the contract's order (docs/decisions/0004).
+A model is a sum of one term per feature and, of the boosted family, of one per pair of features that act together
+(docs/decisions/0022). What a term adds is its reason, so the reasons are exact by construction:
+``logit = baseline + c1 + c2 + ...``, added left to right: features in the contract's order, then pairs (docs/decisions/0004).
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ContractInvalid, ModelUnusable
 from stillgood.domain.formats import current_format
 
+if TYPE_CHECKING:  # read only where there are pairs: a logistic model's cold start does without
+    from stillgood.domain.model.pairs import PairTerm, StepTerm
+
 FORMAT, FORMAT_VERSION = "stillgood.model", 1
+PAIRS_FORMAT = "stillgood.pairs"
+FORMATS = (FORMAT, PAIRS_FORMAT)
+
+type Family = Literal["logistic", "boosted"]
 
 
 def sigmoid(x: float) -> float:
@@ -54,6 +64,36 @@ class NumericTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class CurveTerm:
+    """A number's share in logits along a broken line: ``shares[i]`` at ``knots[i]``, straight between, constant beyond both ends.
+
+    ``knots`` ascend strictly, at least two; ``missing`` is the share of null.
+    """
+
+    name: str
+    knots: tuple[float, ...]
+    shares: tuple[float, ...]
+    missing: float = 0.0
+
+    def contribution(self, value: float | str | None) -> float:
+        if value is None:
+            return self.missing
+        x = min(max(value, self.knots[0]), self.knots[-1])
+        left = min(bisect_right(self.knots, x), len(self.knots) - 1) - 1
+        start, end = self.knots[left], self.knots[left + 1]
+        return self.shares[left] + (self.shares[left + 1] - self.shares[left]) * ((x - start) / (end - start))  # type: ignore[operator]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "kind": "curve",
+            "knots": list(self.knots),
+            "shares": list(self.shares),
+            "missing": self.missing,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class CategoricalTerm:
     """A weight in logits per level, against the average row; ``missing`` for null, ``unseen`` for any other level."""
 
@@ -75,7 +115,7 @@ class CategoricalTerm:
         }
 
 
-type Term = NumericTerm | CategoricalTerm
+type Term = NumericTerm | CurveTerm | CategoricalTerm | StepTerm
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +147,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """``terms`` in the contract's order of features. ``training`` says what it was learnt from."""
+    """``terms`` in the contract's order of features, then ``pairs``. ``training`` says what it was learnt from."""
 
     version: str
     contract: Contract
@@ -116,16 +156,25 @@ class Model:
     threshold_logit: float
     calibration: Calibration
     training: Mapping[str, Any] = field(default_factory=dict)
+    family: Family = "logistic"
+    pairs: "tuple[PairTerm, ...]" = ()
     threshold: float = field(init=False, default=0.5)
+    names: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
         if [term.name for term in self.terms] != [feature.name for feature in self.contract.features]:
             raise ValueError("the terms are not the contract's features in their order")
+        known = {term.name for term in self.terms}
+        if any(axis.feature not in known for pair in self.pairs for axis in (pair.first, pair.second)):
+            raise ValueError("a pair reads what is no feature of the contract")
+        object.__setattr__(self, "names", tuple([part.name for part in (*self.terms, *self.pairs)]))
         object.__setattr__(self, "threshold", self.calibration.probability(self.threshold_logit))
 
     def score(self, values: Mapping[str, float | str | None]) -> Score:
         """Score one checked row. Raises KeyError when a feature is not in ``values``."""
         contributions = tuple([term.contribution(values[term.name]) for term in self.terms])
+        if self.pairs:
+            contributions += tuple([pair.contribution(values) for pair in self.pairs])
         logit = self.baseline
         for contribution in contributions:  # not sum(), which rounds otherwise than the columns' scorer
             logit += contribution
@@ -141,8 +190,9 @@ class Model:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        pairs = {"pairs": [pair.to_dict() for pair in self.pairs]} if self.family == "boosted" else {}
         return {
-            "format": FORMAT,
+            "format": PAIRS_FORMAT if self.family == "boosted" else FORMAT,
             "format_version": FORMAT_VERSION,
             "version": self.version,
             "contract": self.contract.to_dict(),
@@ -151,13 +201,14 @@ class Model:
             "threshold_logit": self.threshold_logit,
             "calibration": {"slope": self.calibration.slope, "intercept": self.calibration.intercept},
             "training": dict(self.training),
+            **pairs,
         }
 
     @classmethod
     def from_dict(cls, raw: object) -> "Model":
         """Raises ModelUnusable for anything that is not a whole model of this format."""
-        if not isinstance(raw, Mapping) or current_format(raw.get("format")) != FORMAT:
-            raise ModelUnusable(f'Not a model: "format" must be "{FORMAT}".')
+        if not isinstance(raw, Mapping) or current_format(raw.get("format")) not in FORMATS:
+            raise ModelUnusable(f'Not a model: "format" must be "{FORMAT}" or "{PAIRS_FORMAT}".')
         if raw.get("format_version") != FORMAT_VERSION:
             raise ModelUnusable(
                 f"The model is of format version {str(raw.get('format_version'))[:20]}; this library reads {FORMAT_VERSION}. Deploy the library that wrote it, or train again."
@@ -174,6 +225,8 @@ class Model:
                 threshold_logit=_finite(raw["threshold_logit"]),
                 calibration=calibration,
                 training=dict(raw["training"]),
+                family="logistic" if current_format(raw["format"]) == FORMAT else "boosted",
+                pairs=_pairs(raw["pairs"]) if current_format(raw["format"]) == PAIRS_FORMAT else (),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ContractInvalid) as error:
             raise ModelUnusable(
@@ -192,7 +245,22 @@ def _term(raw: Mapping[str, Any]) -> Term:
     if raw["kind"] == "categorical":
         weights = {str(level): _finite(weight) for level, weight in raw["weights"].items()}
         return CategoricalTerm(str(raw["name"]), weights, _finite(raw["missing"]), _finite(raw["unseen"]))
+    if raw["kind"] == "curve":
+        knots, shares = (tuple([_finite(one) for one in raw[name]]) for name in ("knots", "shares"))
+        if len(knots) < 2 or len(shares) != len(knots) or any(a >= b for a, b in pairwise(knots)):
+            raise ValueError(f"the knots of {raw['name']} do not ascend, or have no share each")
+        return CurveTerm(str(raw["name"]), knots, shares, _finite(raw["missing"]))
+    if raw["kind"] == "steps":
+        from stillgood.domain.model.pairs import step_term
+
+        return step_term(raw, _finite)
     raise ValueError(f"unknown kind of term {raw['kind']!r}")
+
+
+def _pairs(raw: Any) -> "tuple[PairTerm, ...]":
+    from stillgood.domain.model.pairs import pair_term
+
+    return tuple([pair_term(one, _finite) for one in raw])
 
 
 def _finite(value: object) -> float:

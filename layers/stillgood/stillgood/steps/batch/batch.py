@@ -10,7 +10,7 @@ from stillgood.domain.contract.column_check import ColumnCheck
 from stillgood.domain.contract.contract import Contract, Extra
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed, TableUnreadable
 from stillgood.domain.model.model import Model
-from stillgood.steps.batch.score import Scorer
+from stillgood.steps.batch.score import Reasons, Scorer
 from stillgood.steps.ports import Clock
 from stillgood.storage.champion import ChampionSource, load_verified
 from stillgood.storage.codec import decode_any, encode
@@ -51,7 +51,7 @@ def batch(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     return done if done is not None else _run(info, model, reasons, output, deps)
 
 
-def output_of(key: str, etag: str, version: str, reasons: bool) -> str:
+def output_of(key: str, etag: str, version: str, reasons: Reasons) -> str:
     """Where the output of scoring an object goes: the same object under the same model is the same work, whoever asks and how often."""
     return checked_key(
         f"{OUTPUT_PREFIX}{key.rpartition('/')[2].rpartition('.')[0]}-{_job(key, etag, version, reasons)}/{version}"
@@ -67,7 +67,7 @@ def read_summary(store: ObjectStore, output: str) -> dict[str, Any] | None:
     return {**summary, "repeated": True}
 
 
-def _job(key: str, etag: str, version: str, reasons: bool) -> str:
+def _job(key: str, etag: str, version: str, reasons: Reasons) -> str:
     named = {"input": key, "etag": etag, "model": version, "reasons": reasons}
     return hashlib.sha256(encode(named)).hexdigest()[:16]
 
@@ -84,7 +84,7 @@ def _model(event: Mapping[str, Any], deps: BatchDeps) -> Model:
     return load_verified(deps.store, named["version"], artifact_key(named["version"], MODEL), named["sha256"])
 
 
-def _run(info: ObjectInfo, model: Model, reasons: bool, output: str, deps: BatchDeps) -> dict[str, Any]:
+def _run(info: ObjectInfo, model: Model, reasons: Reasons, output: str, deps: BatchDeps) -> dict[str, Any]:
     job = _job(info.key, info.etag, model.version, reasons)
     started, store = deps.clock(), deps.store
     data = HashingReader(store.stream(info.key))
@@ -129,7 +129,7 @@ def _run(info: ObjectInfo, model: Model, reasons: bool, output: str, deps: Batch
     return {**summary, "repeated": False}
 
 
-def _asked(event: Mapping[str, Any]) -> tuple[str, bool]:
+def _asked(event: Mapping[str, Any]) -> tuple[str, Reasons]:
     """The key and whether reasons are wanted. Raises InvalidEvent."""
     key: object = event.get("input")
     reasons: object = event.get("reasons", False)
@@ -141,7 +141,7 @@ def _asked(event: Mapping[str, Any]) -> tuple[str, bool]:
             key = event["detail"]["object"]["key"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidEvent(f"The event is not one of S3 about one object ({type(error).__name__}).") from error
-    if not isinstance(key, str) or not isinstance(reasons, bool):
+    if not isinstance(key, str):
         raise InvalidEvent(
             'batch takes {"input": "batch/input/customers.csv"}, and "reasons": true for the reasons of each row.'
         )
@@ -151,7 +151,18 @@ def _asked(event: Mapping[str, Any]) -> tuple[str, bool]:
         )
     if not is_table(key):
         raise InvalidEvent(f"The input is one of {', '.join(FORMATS)}; {key[-80:]!r} is not.")
-    return key, reasons
+    return key, checked_reasons(reasons)
+
+
+def checked_reasons(value: object) -> Reasons:
+    """What ``"reasons"`` of an event asks for. Raises InvalidEvent."""
+    if value == "features":
+        return "features"
+    if not isinstance(value, bool):
+        raise InvalidEvent(
+            '"reasons" is true or false, or "features": a pair of features is then split evenly between the two.'
+        )
+    return value
 
 
 def _input(store: ObjectStore, key: str) -> ObjectInfo:

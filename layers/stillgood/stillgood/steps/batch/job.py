@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillgood.domain.errors import InvalidEvent, ObjectExists
-from stillgood.steps.batch.batch import FORMATS, BatchDeps, output_of, read_summary
+from stillgood.steps.batch.batch import FORMATS, BatchDeps, checked_reasons, output_of, read_summary
+from stillgood.steps.batch.score import Reasons
 from stillgood.storage.codec import decode, encode
 from stillgood.storage.keys import BATCH_PREFIX, JOBS_PREFIX, OUTPUT_PREFIX
 from stillgood.storage.objects import checked_key
@@ -109,9 +110,9 @@ def report(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     return {**document, "report": f"{folder}/report.json", "failures": failed[:20]}
 
 
-def _asked(event: Mapping[str, Any]) -> tuple[str, bool]:
-    prefix, reasons = event.get("prefix"), event.get("reasons", False)
-    if not isinstance(prefix, str) or not isinstance(reasons, bool):
+def _asked(event: Mapping[str, Any]) -> tuple[str, Reasons]:
+    prefix, reasons = event.get("prefix"), checked_reasons(event.get("reasons", False))
+    if not isinstance(prefix, str):
         raise InvalidEvent(
             'A batch job takes {"prefix": "batch/input/2026-11/"}, and "reasons": true for the reasons of each row.'
         )

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import exp
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -16,6 +16,8 @@ from stillgood.domain.contract.row_check import Violation
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import Floats, logits
 from stillgood.steps.predict import answer, score
+
+type Reasons = bool | Literal["features"]
 
 _TRUTHS = np.array([b"false", b"true"], np.object_)
 
@@ -42,10 +44,11 @@ class Totals:
 class Scorer:
     """Scores one input with one model.
 
-    ``job`` names the work: row ``n`` is prediction ``<job>-<n>`` however often it is done. ``reasons`` adds all that the API answers.
+    ``job`` names the work: row ``n`` is prediction ``<job>-<n>`` however often it is done. ``reasons`` adds all that the API answers;
+    "features" splits a pair's share evenly between its two.
     """
 
-    def __init__(self, model: Model, job: str, check: ColumnCheck, *, reasons: bool) -> None:
+    def __init__(self, model: Model, job: str, check: ColumnCheck, *, reasons: Reasons) -> None:
         self._model, self._job, self._check, self._reasons = model, job, check, reasons
         self.totals = Totals()
 
@@ -104,7 +107,13 @@ class Scorer:
         for index in predicted:
             number = chunk.numbers[index]
             row = self._check.row(chunk, index)
-            given = answer(self._model, row, self._model.score(row.values), f"{self._job}-{number}")
+            given = answer(
+                self._model,
+                row,
+                self._model.score(row.values),
+                f"{self._job}-{number}",
+                split_pairs=self._reasons == "features",
+            )
             lines.append(orjson.dumps({"row": number, **given}, option=orjson.OPT_APPEND_NEWLINE))
         return b"".join(lines)
 

@@ -58,7 +58,7 @@ def candidate(
         MODEL: data,
         REFERENCE: encode(reference.to_dict()),
         HOLDOUT: encode(holdout.to_dict()),
-        CARD: card(model, fitted.oof_metrics, held, counts).encode(),
+        CARD: card(model, fitted.oof_metrics, held, counts, _evidence(fitted)).encode(),
     }
     metrics: dict[str, Any] = {
         "format": "stillgood.metrics",
@@ -67,6 +67,10 @@ def candidate(
         "model_sha256": sha256(data),
         "trained_at": trained_at,
         "threshold": model.threshold,
+        "family": model.family,
+        "comparison": fitted.comparison.to_dict() if fitted.comparison else None,
+        "stability": {name: steady.to_dict() for name, steady in fitted.stability.items()},
+        "settings": dict(model.training.get("settings", {})),
         "out_of_fold": fitted.oof_metrics.to_dict(),
         "fold_roc_auc": list(fitted.fold_auc),
         "thresholds": threshold_table(unseen, outcomes),
@@ -92,6 +96,17 @@ def candidate(
     return Candidate({**files, METRICS: encode({**metrics, "tracking": told})}, figures, told)
 
 
+def _evidence(fitted: Fitted) -> list[str]:
+    """Why this family, and how steady its reasons are, in sentences."""
+    lines = [] if fitted.comparison is None else [f"Family {fitted.comparison.chosen}: {fitted.comparison.why}."]
+    for name, steady in fitted.stability.items():
+        lines.append(
+            f"Between two refits of the {name} family on resampled rows, reasons move by {steady.movement:.0%} of their size;"
+            f" the first reason stays the same for {steady.first_reason_stays:.0%} of the rows."
+        )
+    return lines
+
+
 def _judge(fitted: Fitted, holdout: Holdout) -> Metrics | None:
     """None when the holdout has too few rows, or one outcome only; promote then says what is missing."""
     values = logits(fitted.model, holdout.frame)
@@ -112,11 +127,13 @@ def _figures(fitted: Fitted, held: Metrics | None) -> dict[str, float]:
 
 def _parameters(ingested: Ingested, parts: Split, fitted: Fitted) -> dict[str, Any]:
     model, contract = fitted.model, fitted.model.contract
+    settings = model.training.get("settings", {"inverse_regularisation": contract.training.inverse_regularisation})
     return {
-        "model": "LogisticRegression",
+        "model": "LogisticRegression" if model.family == "logistic" else "BoostedPairs",
+        "family": model.family,
         "recalibrates": model.training.get("recalibrates", ""),
         "class_weight": "balanced",
-        "C": contract.training.inverse_regularisation,
+        **{"C" if name == "inverse_regularisation" else name: one for name, one in settings.items()},
         "seed": model.training["seed"],
         "threshold": model.threshold,
         "train_rows": len(parts.train),

@@ -1,0 +1,1 @@
+"""Model families: how each learns, and how evidence chooses between them."""

@@ -1,0 +1,136 @@
+"""Balanced logistic regression, its penalty chosen: the largest whose out-of-fold loss is within one standard error of the best
+(L. Breiman et al. (1984), "Classification and regression trees", the 1 SE rule), and whose ROC-AUC is within .002.
+
+Collinear columns cancel under a weak penalty, so that reasons move from one refit to the next although no prediction does.
+Numbers may bend at quantiles, a broken line in place of a straight one (docs/decisions/0022).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from stillgood.domain.contract.frame import Frame
+from stillgood.domain.model.model import Family
+from stillgood.domain.statistics.delong import roc_auc
+from stillgood.training.design import curves, design, encode, hinges, knots, terms_of
+from stillgood.training.families.parts import Floats, Folds, Learned, OutOfFold, Positions, Targets, balanced, log_loss
+
+# Inverse penalties that are tried, as parts of the contract's: half a decade apart, the weakest first.
+PATH = tuple(10 ** (-half / 2) for half in range(5))
+MAX_AUC_LOSS = 0.002  # a loss that hardly rises can hide a ranking that falls (rain at Bellevue: by .018)
+CHOSEN_ON = 20_000  # rows are enough to choose a penalty
+C, BENT = "inverse_regularisation", "bent"
+
+type Matrix = sparse.csr_array | npt.NDArray[np.float64]
+
+
+class Logistic:
+    """The logistic family on ``frame`` and ``target`` int8[n]. Raises ContractInvalid when a number has no finite spread.
+
+    ``bent``: numbers may bend. A feature that the contract holds to be monotone stays straight, with a weight of that sign.
+    """
+
+    name: Family = "logistic"
+
+    def __init__(self, frame: Frame, target: Targets, seed: int, *, bent: bool = False) -> None:
+        self.frame, self.target, self.seed = frame, target, seed
+        self.columns = design(frame)
+        signs = {feature.name: feature.monotone for feature in frame.contract.features}
+        self.bends = {name: at for name, at in knots(frame).items() if not signs[name]} if bent else {}
+        straight = encode(frame, self.columns)
+        self.width = straight.shape[1]
+        self.matrix: Matrix = straight
+        if self.bends:
+            bent_columns = hinges(frame, self.columns, self.bends)
+            stored, wide = len(self.columns) + bent_columns.shape[1], self.width + bent_columns.shape[1]
+            # Per row, BLAS multiplies some thirty pairs of columns in the time of one pair of stored sparse values.
+            if wide**2 < 30 * stored**2:
+                self.matrix = np.hstack([straight.toarray(), bent_columns])
+            else:
+                self.matrix = sparse.csr_array(sparse.hstack([straight, sparse.csr_array(bent_columns)]))
+        self._signs = {
+            column.start: 1.0 if signs[column.name] == "increasing" else -1.0
+            for column in self.columns
+            if signs[column.name]
+        }
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether every row is the same; the solver would start at its optimum, and warn of not getting any further."""
+        matrix = encode(self.frame, self.columns)
+        parts = matrix.indices.reshape(-1, len(self.columns)), matrix.data.reshape(-1, len(self.columns))
+        return all(bool((part == part[0]).all()) for part in parts)
+
+    def weights(self, rows: Positions, inverse_regularisation: float) -> tuple[Floats, float]:
+        """Weights float64[width] and intercept; docs/decisions/0005 has the solver. Monotone features keep their sign."""
+        return self._path(rows, (inverse_regularisation,))[0]
+
+    def _path(self, rows: Positions, penalties: tuple[float, ...]) -> list[tuple[Floats, float]]:
+        """The weights of each inverse penalty, each fit starting from the one before."""
+        matrix, target = self.matrix[rows], self.target[rows]
+        estimator = LogisticRegression(
+            class_weight="balanced",
+            solver="newton-cholesky",
+            tol=1e-8,
+            max_iter=100,
+            random_state=self.seed,
+            warm_start=True,
+        )
+        found = []
+        for inverse in penalties:
+            estimator.set_params(C=inverse).fit(matrix, target)
+            kept = np.ones(self.matrix.shape[1])
+            # A weight of the wrong sign becomes 0 and the others are fitted again, until none is wrong: few rounds, if any.
+            while wrong := [at for at, sign in self._signs.items() if sign * estimator.coef_[0, at] < 0]:
+                kept[wrong] = 0.0
+                estimator.fit(_scaled(matrix, kept), target)
+                estimator.coef_ = estimator.coef_ * kept
+            found.append((estimator.coef_[0].copy(), float(estimator.intercept_[0])))
+        return found
+
+    def out_of_fold(self, folds: Folds) -> OutOfFold:
+        """Choose the penalty, on at most ``CHOSEN_ON`` rows: those of the folds, thinned out evenly."""
+        step = -(-self.frame.n // CHOSEN_ON)
+        thinned = [(train[::step], test[::step]) for train, test in folds]
+        weakest = self.frame.contract.training.inverse_regularisation
+        penalties = tuple(weakest * part for part in PATH)
+        scored = self._scored(thinned, penalties)
+        rows = np.sort(np.concatenate([test for _, test in thinned]))
+        weight = balanced(self.target)
+        losses = [
+            np.array([(weight * log_loss(logits, self.target))[test].mean() for _, test in thinned])
+            for logits in scored
+        ]
+        aucs = [roc_auc(logits[rows], self.target[rows]) for logits in scored]
+        best = min(range(len(losses)), key=lambda one: float(losses[one].mean()))
+        bound = float(losses[best].mean() + losses[best].std(ddof=1) / np.sqrt(len(folds)))
+        chosen = max(
+            one
+            for one in range(best, len(losses))
+            if losses[one].mean() <= bound and aucs[one] >= aucs[best] - MAX_AUC_LOSS
+        )
+        logits = scored[chosen] if step == 1 else self._scored(folds, (penalties[chosen],))[0]
+        return OutOfFold(logits, {C: penalties[chosen], **({BENT: sorted(self.bends)} if self.bends else {})})
+
+    def _scored(self, folds: Folds, penalties: tuple[float, ...]) -> list[Floats]:
+        """Logits float64[n] of the test rows for each penalty; 0 for rows in no fold."""
+        logits = [np.zeros(self.frame.n) for _ in penalties]
+        for train, test in folds:
+            for values, (weights, intercept) in zip(logits, self._path(train, penalties), strict=True):
+                values[test] = self.matrix[test] @ weights + intercept
+        return logits
+
+    def learn(self, rows: Positions, settings: Mapping[str, Any]) -> Learned:
+        weights, intercept = self.weights(rows, settings[C])
+        frame = self.frame.take(rows)
+        terms, baseline = terms_of(frame, self.columns, weights[: self.width], intercept)
+        bent, moved = curves(frame, self.columns, self.bends, weights[self.width :], terms)
+        return Learned("logistic", bent, (), baseline + moved, dict(settings))
+
+
+def _scaled(matrix: Matrix, by: Floats) -> Matrix:
+    return sparse.csr_array(matrix @ sparse.diags_array(by)) if sparse.issparse(matrix) else matrix * by

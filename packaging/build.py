@@ -41,7 +41,7 @@ KEEP = ("numpy/testing", "numpy/_core/tests", "sklearn/utils/tests")
 # the layer: so the library's hash is part of each package.
 STAMP = "library.sha256"
 # The command line, the simulation, and fakes; no Lambda imports them.
-NOT_IN_THE_LAYER = ("cli", "simulation", "testing")
+NOT_IN_THE_LAYER = ("cli", "notebook.py", "simulation", "testing")
 DEVELOPMENT_FILES = (".pyi", ".h", ".hpp", ".pxd", ".pyx", ".c", ".cpp", ".a", ".f90", ".tp")
 
 

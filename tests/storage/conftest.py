@@ -15,6 +15,7 @@ from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.keys import MODEL, REFERENCE, artifact_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
+from stillgood.storage.overlay import OverlayObjectStore
 
 _numbers = itertools.count(1)
 
@@ -41,11 +42,14 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
 
 
-@pytest.fixture(params=["memory", "folder", "boto3", "obstore"])
+@pytest.fixture(params=["memory", "overlay", "folder", "boto3", "obstore"])
 def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
-    """One empty bucket, in each of the four stores."""
+    """One empty bucket, in each of the stores."""
     if request.param == "memory":
         yield MemoryObjectStore()
+        return
+    if request.param == "overlay":
+        yield OverlayObjectStore(MemoryObjectStore())
         return
     if request.param == "folder":
         yield FolderObjectStore(request.getfixturevalue("tmp_path") / "store")

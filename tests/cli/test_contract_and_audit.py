@@ -23,24 +23,28 @@ COLUMNS = {
 
 @pytest.mark.parametrize("name", datasets.LOADERS)
 def test_a_draft_accepts_every_row_it_was_drafted_from(name: str) -> None:
-    rows = datasets.LOADERS[name]().iloc[:8000].to_dict("records")
+    table = datasets.LOADERS[name]().iloc[:8000]
+    rows = table.to_dict("records")
     shipped = datasets.contract(name)
-    made = draft(rows, target=shipped.target.name, positive=shipped.target.positive, **COLUMNS[name])
+    columns = {str(column): table[column].astype(str).tolist() for column in table.columns}
+    made, _ = draft(columns, target=shipped.target.name, positive=shipped.target.positive, **COLUMNS[name])
     contract = read_contract(made)
-    assert [row for row in rows if RowChecker(contract).check(row, text=True).violations] == []
-    assert {one.name for one in contract.features} == {one.name for one in shipped.features}
+    checker = RowChecker(contract)
+    assert [row for row in rows if checker.check(row, text=True, extra="ignore").violations] == []
+    varied = {one.name for one in shipped.features if len(set(columns[one.name])) > 1}
+    assert {one.name for one in contract.features} == varied
 
 
 def test_a_draft_says_what_stands_in_its_way() -> None:
-    rows = [{"x": f"t{number}", "y": "no" if number % 2 else "yes"} for number in range(500)]
-    with pytest.raises(ContractInvalid, match="x has 500 different texts"):
+    rows = {"x": [f"t{number // 2}" for number in range(500)], "y": ["no", "yes"] * 250}
+    with pytest.raises(ContractInvalid, match="x: it has 250 different texts"):
         draft(rows, target="y", positive="yes")
     with pytest.raises(ContractInvalid, match="no column 'z'"):
         draft(rows, target="z", positive="yes")
     with pytest.raises(ContractInvalid, match="two values"):
         draft(rows, target="y", positive="maybe")
     with pytest.raises(ContractInvalid, match="no rows"):
-        draft([], target="y", positive="yes")
+        draft({"y": []}, target="y", positive="yes")
 
 
 def test_draft_then_check_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

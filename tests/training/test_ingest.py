@@ -135,7 +135,10 @@ def test_every_row_is_accepted_dropped_as_a_duplicate_or_refused_and_none_is_los
     dropped = ingested.repaired["(row): duplicate dropped"]
     assert ingested.frame.n + dropped + len(ingested.refused) == len(placed)
     assert len({(one.source, one.row) for one in ingested.refused}) == len(ingested.refused)
-    assert len(set(zip(ingested.ids.tolist(), ingested.times.tolist(), strict=True))) == ingested.frame.n
+    # Rows without an id may look alike; the others are one a customer and time.
+    places = zip(ingested.ids.tolist(), ingested.times.tolist(), strict=True)
+    named = [place for place in places if not place[0].startswith("row:")]
+    assert len(set(named)) == len(named)
 
 
 def test_too_few_rows_says_how_many_there_are_and_what_was_refused_most(shop, rows_as_csv):

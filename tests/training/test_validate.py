@@ -4,14 +4,14 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stillgood.domain.contract.chunk import Chunk
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.row_check import RowChecker
-from stillgood.training.validate import validate_columns
+from stillgood.training.validate import LabelledCheck
 
 from tests.training.conftest import HEADER, ROW, SHOP
 
@@ -20,7 +20,11 @@ KEY = "data/dt=2026-11-02/shop.csv"
 
 
 def judged(rows, contract=CONTRACT, key=KEY, latest=None):
-    return validate_columns(contract, key, pd.DataFrame(rows, index=range(1, len(rows) + 1), dtype=object), latest)
+    check = LabelledCheck(contract, key, text=True, latest=latest)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: [row[name] for row in rows] for name in names}
+    part = check(Chunk(list(range(1, len(rows) + 1)), columns=columns))
+    return part, check.refused, check.repaired
 
 
 def row(**given):
@@ -56,12 +60,12 @@ def test_every_row_is_accepted_repaired_or_refused_exactly_as_a_single_row_would
 
     checked = [RowChecker(CONTRACT).check(one, text=True, extra="ignore") for one in given_rows]
     good = [number for number, one in enumerate(checked) if not one.violations]
-    assert part.table.index.tolist() == [number + 1 for number in good]
+    assert part.numbers.tolist() == [number + 1 for number in good]
     expected = Frame.from_values(CONTRACT, [checked[number].values for number in good])
     for name, column in expected.columns.items():
         np.testing.assert_array_equal(part.columns[name], column)
         assert part.columns[name].dtype == column.dtype
-    assert part.ids.tolist() == [checked[number].entity_id for number in good]
+    assert part.ids == [checked[number].entity_id for number in good]
     assert [(one.row, one.violations) for one in refused] == [
         (number + 1, one.violations) for number, one in enumerate(checked) if one.violations
     ]
@@ -96,6 +100,7 @@ def test_a_refused_row_names_all_its_fields_at_once_and_is_kept_without_personal
         {
             "source": KEY,
             "row": 2,
+            "line": None,
             "violations": [
                 {"field": "age", "rule": "range", "value": "-3", "message": "age must be within 0 and 120, not '-3'."},
                 {
@@ -146,7 +151,7 @@ def test_a_row_from_the_future_is_refused_since_it_would_be_the_newest_for_good(
     part, refused, _ = judged(
         [row(), row(seen_at="2206-11-01"), row(seen_at="2026-11-02T01:00:00+01:00")], latest=latest
     )
-    assert part.table.index.tolist() == [1, 3]
+    assert part.numbers.tolist() == [1, 3]
     assert refused[0].violations[0].message == "seen_at 2206-11-01T00:00:00.000000 lies in the future."
 
 
@@ -173,7 +178,7 @@ def test_a_folder_of_the_future_refuses_its_rows_by_the_date():
 
 def test_a_row_without_an_id_is_named_by_its_content():
     part, _, _ = judged([row(customer=""), row(customer=" "), row(customer="", age="31"), row(customer=" c9 ")])
-    first, second, third, fourth = part.ids.tolist()
+    first, second, third, fourth = part.ids
     assert first == second
     assert first.startswith("row:")
     assert third not in (first, fourth)
@@ -183,14 +188,14 @@ def test_a_row_without_an_id_is_named_by_its_content():
 def test_an_id_is_cut_as_a_prediction_cuts_it_so_that_both_name_the_customer_alike():
     long = "é" * 300
     part, _, _ = judged([row(customer=long)])
-    assert part.ids.tolist() == [RowChecker(CONTRACT).check({"customer": long}).entity_id] == ["é" * 256]
+    assert part.ids == [RowChecker(CONTRACT).check({"customer": long}).entity_id] == ["é" * 256]
 
 
 def test_a_hundred_thousand_different_mistakes_are_found_in_one_pass():
-    rows_of_mistakes = pd.DataFrame(
-        {**dict.fromkeys(HEADER, "1"), "age": [f"old {n}" for n in range(100_000)]}, dtype=object
-    )
-    _, refused, _ = validate_columns(CONTRACT, KEY, rows_of_mistakes, None)
+    columns = {name: ["1"] * 100_000 for name in HEADER} | {"age": [f"old {n}" for n in range(100_000)]}
+    check = LabelledCheck(CONTRACT, KEY, text=True, latest=None)
+    check(Chunk(list(range(1, 100_001)), columns=columns))
+    refused = check.refused
     assert len(refused) == 100_000
     assert refused[-1].violations[0].value == "old 99999"
 

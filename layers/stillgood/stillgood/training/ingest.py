@@ -1,29 +1,34 @@
-"""From labelled CSV objects under ``data/`` to columns: every row ends accepted, repaired by a stated rule, or refused with a reason.
+"""From labelled objects under ``data/`` to columns: every row ends accepted, repaired by a stated rule, or refused with a reason.
 
-``tables.py`` reads them, ``validate_columns.py`` holds them against the contract; here they come together, each row once and in canonical order.
+``storage/tables`` reads them in chunks, ``validate.py`` holds them against the contract; here they come together, each row once and in
+canonical order. Memory is that of the columns: no text of a row is kept.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Column, Frame
 from stillgood.domain.contract.row_check import Violation
-from stillgood.domain.errors import OneClassOnly, TooFewRows
-from stillgood.training.tables import Refused, read_table
-from stillgood.training.validate import Bools, Ints, Part, raw_rows, validate_columns
+from stillgood.domain.errors import OneClassOnly, TableUnreadable, TooFewRows
+from stillgood.storage.tables.opening import open_for
+from stillgood.training.distinct import distinct
+from stillgood.training.refused import Refused
+from stillgood.training.validate import LabelledCheck, Part
 
-__all__ = ["Ingested", "Refused", "ingest", "require_enough"]
+__all__ = ["Ingested", "Refused", "ingest", "needed_columns", "require_enough"]
 
 DUPLICATE = "(row): duplicate dropped"
+ABSENT = "column absent"
+type Ints = npt.NDArray[np.int64]
+type Data = bytes | Callable[[], Iterable[bytes]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,40 +63,51 @@ class Ingested:
         }
 
 
-def ingest(contract: Contract, objects: Iterable[tuple[str, bytes]], *, latest: datetime | None = None) -> Ingested:
-    """Read labelled CSV objects (key, bytes). No row may be dated after ``latest`` (aware). Never raises for what they hold."""
-    parts: list[Part] = []
+def needed_columns(contract: Contract) -> list[str]:
+    """What a file of labelled rows must have. A feature that may be blank may be absent, too, since older rows lack newer columns; it is counted."""
+    needed = [one.name for one in contract.features if not one.nullable and one.if_missing is None]
+    return [*needed, contract.target.name, *filter(None, (contract.id_column, contract.time_column))]
+
+
+def ingest(contract: Contract, objects: Iterable[tuple[str, Data]], *, latest: datetime | None = None) -> Ingested:
+    """Read labelled objects (key, and its bytes or how to stream them). No row may be dated after ``latest`` (aware).
+
+    Never raises for what they hold.
+    """
+    sources: list[tuple[str, Data]] = []
+    parts: list[list[Part]] = []
     refused: list[Refused] = []
     repaired: Counter[str] = Counter()
-    count = 0
     for key, data in objects:
-        count += 1
-        table, unreadable = read_table(key, data, contract)
-        refused += unreadable
-        if len(table):
-            part, broken, mended = validate_columns(contract, key, table, latest)
-            refused += broken
-            repaired += mended
-            parts.append(part)
+        sources.append((key, data))
+        read, check = _read(contract, key, data, latest)
+        parts.append(read)
+        refused += check.refused
+        repaired += check.repaired
     columns, target, ids, times, origin = _together(contract, parts)
-    kept, dropped, contradicting = _distinct(contract, columns, target, ids, times)
-    refused += _conflicts(contract, parts, origin[contradicting])
+    del parts
+    hashes = np.fromiter(map(_hash, ids), np.uint64, len(ids))
+    unnamed = np.fromiter((one.startswith("row:") for one in ids), np.bool_, len(ids))
+    kept, dropped, contradicting = distinct(
+        [*columns.values(), target], hashes, unnamed, times, origin[:, 0], dated=contract.time_column is not None
+    )
+    refused += _conflicts(contract, sources, origin[contradicting], latest)
     repaired += Counter({DUPLICATE: dropped})
-    hashes = np.fromiter((_hash(one) for one in ids[kept]), np.uint64, int(kept.sum()))
-    order = np.lexsort((hashes, times[kept]))
-    index = np.flatnonzero(kept)[order]
+    index = np.flatnonzero(kept)
+    index = index[np.lexsort((hashes[index], times[index]))]
     frame = Frame(contract, len(index), {name: column[index] for name, column in columns.items()})
+    del columns
     refused.sort(key=lambda one: (one.source, one.row or 0))
     return Ingested(
         frame=frame,
         target=target[index],
         ids=ids[index],
         times=times[index],
-        hashes=hashes[order],
+        hashes=hashes[index],
         repaired=repaired,
         refused=tuple(refused),
-        objects=count,
-        sha256=_digest(frame, target[index], times[index], hashes[order]),
+        objects=len(sources),
+        sha256=_digest(frame, target[index], times[index], hashes[index]),
     )
 
 
@@ -116,57 +132,68 @@ def require_enough(ingested: Ingested, kept: str | None = None) -> None:
         )
 
 
+def _read(contract: Contract, key: str, data: Data, latest: datetime | None) -> tuple[list[Part], LabelledCheck]:
+    """The rows of one object. An object that turns out unreadable midway is refused whole: what is left of it is not what was sent."""
+    text = True
+    try:
+        table = open_for(contract, key, _pieces(data), needed=needed_columns(contract))
+        text = table.text
+        check = LabelledCheck(contract, key, text=text, latest=latest)
+        parts = [check(chunk) for chunk in table.chunks]
+    except TableUnreadable as error:
+        check = LabelledCheck(contract, key, text=text, latest=latest)
+        check.refused.append(Refused.whole(key, error.rule, error.detail))
+        return [], check
+    if table.names is not None:
+        for feature in contract.features:
+            if feature.name not in table.names:
+                check.repaired[f"{feature.name}: {ABSENT}"] = sum(map(len, parts))
+    return parts, check
+
+
+def _pieces(data: Data) -> Iterable[bytes]:
+    return [data] if isinstance(data, bytes) else data()
+
+
 def _together(
-    contract: Contract, parts: list[Part]
+    contract: Contract, parts: Sequence[Sequence[Part]]
 ) -> tuple[dict[str, Column], npt.NDArray[np.int8], npt.NDArray[np.object_], npt.NDArray[np.datetime64], Ints]:
-    """The rows of all parts, and ``origin`` int64[n, 2] of each: its part, and its position there."""
+    """The rows of all parts, and ``origin`` int64[n, 2] of each: its object, and its row there."""
+    listed = [part for of_object in parts for part in of_object]
     none: dict[str, npt.NDArray[Any]] = {
         one.name: np.empty(0, np.int32 if one.categorical else np.float64) for one in contract.features
     }
-    columns = {name: np.concatenate([empty, *(part.columns[name] for part in parts)]) for name, empty in none.items()}
-    target = np.concatenate([np.empty(0, np.int8), *(part.target for part in parts)])
-    ids = np.concatenate([np.empty(0, object), *(part.ids for part in parts)])
-    times = np.concatenate([np.empty(0, "datetime64[us]"), *(part.times for part in parts)])
-    places = [np.column_stack([np.full(len(part), i), np.arange(len(part))]) for i, part in enumerate(parts)]
+    columns = {name: np.concatenate([empty, *(part.columns[name] for part in listed)]) for name, empty in none.items()}
+    target = np.concatenate([np.empty(0, np.int8), *(part.target for part in listed)])
+    times = np.concatenate([np.empty(0, "datetime64[us]"), *(part.times for part in listed)])
+    ids = np.array([one for part in listed for one in part.ids], dtype=object)
+    places = [
+        np.column_stack([np.full(len(part), i), part.numbers])
+        for i, of_object in enumerate(parts)
+        for part in of_object
+    ]
     return columns, target, ids, times, np.concatenate([np.empty((0, 2), np.int64), *places])
 
 
-def _distinct(
-    contract: Contract,
-    columns: Mapping[str, Column],
-    target: npt.NDArray[np.int8],
-    ids: npt.NDArray[np.object_],
-    times: npt.NDArray[np.datetime64],
-) -> tuple[Bools, int, Ints]:
-    """Which rows stay (bool[n]), how many were there before, and where rows contradict each other: same id and time, other values.
-
-    Without a time column an upload's date is no event time, so a row that returns unchanged is the same row, not news. The oldest
-    copy stays. Of rows that contradict each other none does: nothing says which one is right.
-    """
-    content = pd.DataFrame({**columns, "(target)": target, "(id)": ids})
-    if contract.time_column is not None:
-        content["(time)"] = times
-    oldest_first = np.argsort(times, kind="stable")
-    again = np.zeros(len(target), dtype=bool)
-    again[oldest_first] = content.iloc[oldest_first].duplicated().to_numpy()
-    kept = ~again
-    place = pd.DataFrame({"id": ids, "time": times})[kept]
-    contradicting = np.flatnonzero(kept)[place.duplicated(keep=False).to_numpy()]
-    kept[contradicting] = False
-    return kept, int(again.sum()), contradicting
-
-
-def _conflicts(contract: Contract, parts: list[Part], origin: Ints) -> list[Refused]:
-    field = contract.id_column or "(row)"
+def _conflicts(
+    contract: Contract, sources: Sequence[tuple[str, Data]], origin: Ints, latest: datetime | None
+) -> list[Refused]:
+    """Rows that contradict each other, as they stood: their objects are read again for it."""
     message = (
         f"Another row has the same {contract.id_column or 'content'} and time, but other values; keep the right one."
     )
+    violation = Violation(contract.id_column or "(row)", "conflict", None, message)
     refused = []
-    for i, part in enumerate(parts):
-        at = origin[origin[:, 0] == i, 1].tolist()
-        for position, raw in zip(at, raw_rows(contract, part.table, at), strict=True):
-            row = int(part.table.index[position])
-            refused.append(Refused(part.source, row, (Violation(field, "conflict", None, message),), raw))
+    for place in sorted(set(origin[:, 0].tolist())):
+        key, data = sources[place]
+        rows = set(origin[origin[:, 0] == place, 1].tolist())
+        table = open_for(contract, key, _pieces(data), needed=needed_columns(contract))
+        check = LabelledCheck(contract, key, text=table.text, latest=latest)
+        for chunk in table.chunks:
+            for index, number in enumerate(chunk.numbers):
+                if number in rows:
+                    line = chunk.lines[index] if chunk.lines else None
+                    refused.append(Refused(key, number, (violation,), check.raw(chunk, index), line))
     return refused
 
 

@@ -1,219 +1,217 @@
-"""Columns of text judged by the contract. A column's distinct texts are judged once each, by the very code that checks a single row."""
+"""Labelled rows judged by the contract, chunk by chunk: features as everywhere, and the outcome, the time and the id that only training needs."""
 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from stillgood.domain.contract.contract import Contract, Feature
-from stillgood.domain.contract.frame import NULL, UNSEEN
-from stillgood.domain.contract.row_check import FieldChecker, Violation, shorten
-from stillgood.training.tables import Refused
+from stillgood.domain.contract.chunk import MISSING, Chunk
+from stillgood.domain.contract.column_check import ColumnCheck
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Column
+from stillgood.domain.contract.outcome import read_outcome
+from stillgood.domain.contract.row_check import Violation, shorten
+from stillgood.domain.contract.source_text import Convert, SourceText
+from stillgood.domain.contract.text_columns import DictionaryColumn
+from stillgood.training.refused import Refused
 
-type Bools = npt.NDArray[np.bool_]
-type Ints = npt.NDArray[np.int64]
-
-_DATE = re.compile(r"(?:^|/)(?:dt=)?(\d{4}-\d{2}-\d{2})/")
+_DAY = re.compile(
+    r"(?:^|/)(?:(?:dt|date|day)=)?(\d{4})-?(\d{2})-?(\d{2})/|(?:^|/)(\d{4})/(\d{2})/(\d{2})/|(?:^|/)year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})/"
+)
 _UNDATED = np.datetime64("1970-01-01", "us")
-_ID_LENGTH = 256  # as RowChecker cuts them, so that both name an entity alike
+_MAX_REMEMBERED = 50_000  # different times or outcomes, so that memory stays flat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """The rows of one object that obey the contract: as columns (see Frame), and as the text that stood there."""
+    """Rows that obey the contract, as columns (see Frame). ``numbers`` int64[n] are their places in the object, from 1."""
 
-    source: str
-    columns: Mapping[str, npt.NDArray[Any]]
+    columns: Mapping[str, Column]
     target: npt.NDArray[np.int8]
-    ids: npt.NDArray[np.object_]
+    ids: list[str]
     times: npt.NDArray[np.datetime64]
-    table: pd.DataFrame
+    numbers: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.target)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Coded:
-    """A column of text as ``codes`` int64[n], indices into its distinct ``texts``."""
+class LabelledCheck:
+    """Judges the chunks of one object. ``text``: values are CSV text; no row may be dated after ``latest`` (aware).
 
-    codes: Ints
-    texts: list[str]
-
-    @classmethod
-    def of(cls, table: pd.DataFrame, name: str) -> "_Coded":
-        """An absent column reads as blank, as a field that a row lacks does."""
-        if name not in table.columns:
-            return cls(np.zeros(len(table), dtype=np.int64), [""])
-        codes, uniques = pd.factorize(table[name].to_numpy(dtype=object))
-        return cls(np.asarray(codes, dtype=np.int64), [str(one) for one in uniques])
-
-    def by_time(self, times: npt.NDArray[np.datetime64]) -> "tuple[_Coded, list[datetime]]":
-        """Coded by text and time together, and the time (aware) of each code."""
-        time_codes, moments = pd.factorize(times)
-        pairs, at = np.unique(self.codes * len(moments) + time_codes, return_inverse=True)
-        texts = [self.texts[pair // len(moments)] for pair in pairs.tolist()]
-        aware = [moment.replace(tzinfo=UTC) for moment in moments.astype("datetime64[us]").tolist()]
-        return _Coded(at.astype(np.int64), texts), [aware[pair % len(moments)] for pair in pairs.tolist()]
-
-    def rows(self, wanted: Sequence[int]) -> Bools:
-        """bool[n]: the rows whose code is ``wanted``."""
-        flags = np.zeros(len(self.texts), dtype=bool)
-        flags[list(wanted)] = True
-        return np.asarray(flags[self.codes])
-
-
-class _Problems:
-    """What is wrong with which row of a table, in the order in which it was found."""
-
-    def __init__(self) -> None:
-        self.found: dict[int, list[Violation]] = {}
-
-    def add(self, column: _Coded, broken: Mapping[int, Violation]) -> None:
-        """``broken``: a violation by code."""
-        if broken:
-            for at in np.flatnonzero(column.rows(list(broken))).tolist():
-                self.found.setdefault(at, []).append(broken[int(column.codes[at])])
-
-    def extend(self, others: "_Problems") -> None:
-        for at, violations in others.found.items():
-            self.found.setdefault(at, []).extend(violations)
-
-
-def validate_columns(
-    contract: Contract, source: str, table: pd.DataFrame, latest: datetime | None
-) -> tuple[Part, list[Refused], Counter[str]]:
-    """The rows that obey, those that do not, and how many of the former were repaired by which rule.
-
-    ``table`` as from ``read_table``; no row may be dated after ``latest`` (aware). The same as ``RowChecker.check(text=True)`` of each row.
+    ``repaired`` counts accepted rows by the rule that mended them, ``refused`` lists the others.
     """
-    problems, misdated, mended = _Problems(), _Problems(), dict[str, Bools]()
-    times = _times(contract, source, table, latest, misdated)
-    columns = {one.name: _feature(one, table, times, problems, mended) for one in contract.features}
-    target = _target(contract, _Coded.of(table, contract.target.name), problems)
-    problems.extend(misdated)
-    at = sorted(problems.found)
-    refused = [
-        Refused(source, int(table.index[row]), tuple(problems.found[row]), raw)
-        for row, raw in zip(at, raw_rows(contract, table, at), strict=True)
-    ]
-    good = np.ones(len(table), dtype=bool)
-    good[at] = False
-    repaired = Counter({rule: count for rule, rows in mended.items() if (count := int((rows & good).sum()))})
-    if at:
-        columns, table = {name: column[good] for name, column in columns.items()}, table[good]
-    return Part(source, columns, target[good], _ids(contract, table), times[good], table), refused, repaired
 
+    def __init__(self, contract: Contract, source: str, *, text: bool, latest: datetime | None) -> None:
+        self.refused: list[Refused] = []
+        self.repaired: Counter[str] = Counter()
+        self._contract, self._source = contract, source
+        self._default = partition_time(source)
+        now = None if self._default == _UNDATED else self._default.astype(datetime).replace(tzinfo=UTC)
+        self._check = ColumnCheck(contract, text=text, extra="ignore", now=now)
+        self._texts = SourceText(contract) if text else None
+        self._limit = None if latest is None else np.datetime64(_utc(latest), "us")
+        self._personal = {one.name for one in contract.features if one.pii}
+        self._outcomes: dict[object, tuple[int, Violation | None]] = {}
+        self._moments: dict[object, tuple[np.datetime64, Violation | None]] = {}
 
-def raw_rows(contract: Contract, table: pd.DataFrame, at: Sequence[int]) -> list[dict[str, str]]:
-    """The texts of the rows at positions ``at``, without personal data."""
-    personal = {one.name for one in contract.features if one.pii}
-    names = [name for name in table.columns if name not in personal]
-    listed = [table[name].to_numpy(dtype=object)[list(at)].tolist() for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
-
-
-def _feature(
-    feature: Feature,
-    table: pd.DataFrame,
-    times: npt.NDArray[np.datetime64],
-    problems: _Problems,
-    mended: dict[str, Bools],
-) -> npt.NDArray[Any]:
-    """A column of a Frame; what stands for broken values there does not matter."""
-    column, moments = _Coded.of(table, feature.name), None
-    if feature.derive == "days_before":  # the same date is another number of days at another time
-        column, moments = column.by_time(times)
-    checker = FieldChecker(feature)
-    categorical = feature.categorical
-    level: dict[object, int] = {name: code for code, name in enumerate(feature.levels)}
-    values: list[float] = []
-    broken: dict[int, Violation] = {}
-    repaired: dict[str, list[int]] = {}
-    for code, text in enumerate(column.texts):
-        value, violation, rule = checker.read_text(text, moments[code] if moments else None)
-        if violation is not None:
-            broken[code] = violation
-        if rule is not None:
-            repaired.setdefault(rule, []).append(code)
-        if categorical:
-            values.append(NULL if value is None else level.get(value, UNSEEN))
+    def __call__(self, chunk: Chunk) -> Part:
+        """The rows of ``chunk`` that can be learnt from."""
+        checked = self._check(chunk)
+        broken = {index: list(row.violations) for index, row in checked.by_row.items() if row.violations}
+        n, contract = len(chunk.numbers), self._contract
+        target = self._judge(chunk.column(contract.target.name), self._outcome, self._outcomes, np.int8, broken)
+        if contract.time_column is None:
+            times = np.full(n, self._default)
+            if n and (late := self._moment(None)[1]) is not None:
+                for index in range(n):
+                    broken.setdefault(index, []).append(late)
         else:
-            values.append(np.nan if value is None else float(value))
-    problems.add(column, broken)
-    for rule, codes in repaired.items():
-        mended[f"{feature.name}: {rule}"] = column.rows(codes)
-    return np.asarray(values, dtype=np.int32 if categorical else np.float64)[column.codes]
+            column = chunk.column(contract.time_column)
+            times = self._judge(column, self._moment, self._moments, "datetime64[us]", broken)
+        self._refuse(chunk, broken)
+        for index, row in checked.by_row.items():
+            if index not in broken:
+                self.repaired.update(f"{one.field}: {one.rule}" for one in row.repairs)
+        at = checked.accepted
+        columns = checked.frame.columns
+        if len(broken) + len(at) > n:  # features that are fine, with an outcome or a time that is not
+            kept = [place for place, index in enumerate(at) if index not in broken]
+            columns, at = checked.frame.take(kept).columns, [at[place] for place in kept]
+        ids = self._ids(chunk, at)
+        return Part(columns, target[at], ids, times[at], np.asarray(chunk.numbers, np.int64)[at])
 
+    def raw(self, chunk: Chunk, index: int) -> dict[str, object]:
+        """What stood in the contract's columns, without personal data."""
+        row, contract = chunk.row(index), self._contract
+        return {name: value for name, value in row.items() if name in contract.columns and name not in self._personal}
 
-def _target(contract: Contract, column: _Coded, problems: _Problems) -> npt.NDArray[np.int8]:
-    name, positive, negative = contract.target.name, contract.target.positive, contract.target.negative
-    outcomes = [{positive: 1, negative: 0}.get(text.strip(), -1) for text in column.texts]
-    broken = {}
-    for code, text in enumerate(column.texts):
-        if outcomes[code] < 0:
-            given = shorten(text.strip()) if text.strip() else None
-            message = f"{name} must be {positive} or {negative}" + (f", not {given!r}." if given else "; it is blank.")
-            broken[code] = Violation(name, "level" if given else "required", given, message)
-    problems.add(column, broken)
-    return np.asarray(outcomes, dtype=np.int8)[column.codes]
+    def _refuse(self, chunk: Chunk, broken: Mapping[int, list[Violation]]) -> None:
+        lines = chunk.lines
+        refused = [
+            Refused(
+                self._source,
+                chunk.numbers[index],
+                tuple(violations),
+                self.raw(chunk, index),
+                lines[index] if lines else None,
+            )
+            for index, violations in broken.items()
+        ]
+        for row in chunk.unreadable:
+            place = f"line {row.line}" if row.line is not None else f"row {row.number}"
+            found = Violation("(row)", row.rule, None, f"{self._source} {place}: {row.message}")
+            refused.append(Refused(self._source, row.number, (found,), None, row.line))
+        self.refused += sorted(refused, key=lambda one: one.row or 0)
 
+    def _judge(
+        self,
+        column: Sequence[object],
+        judge: Callable[[object], tuple[Any, Violation | None]],
+        memo: dict[object, tuple[Any, Violation | None]],
+        kind: Any,
+        broken: dict[int, list[Violation]],
+    ) -> npt.NDArray[Any]:
+        """The judged values of a column; violations go to ``broken`` by position."""
+        if isinstance(column, DictionaryColumn):
+            judged = [judge(value) for value in column.values]
+            values = np.array([value for value, _ in judged], kind)[column.codes]
+            if any(violation for _, violation in judged):
+                for index, code in enumerate(column.codes.tolist()):
+                    if (violation := judged[code][1]) is not None:
+                        broken.setdefault(index, []).append(violation)
+            return values
+        values = np.empty(len(column), kind)
+        for index, value in enumerate(column):
+            key = value if type(value) is str else (type(value), repr(value))
+            if (found := memo.get(key)) is None:
+                if len(memo) >= _MAX_REMEMBERED:
+                    memo.clear()
+                found = memo[key] = judge(value)
+            values[index] = found[0]
+            if found[1] is not None:
+                broken.setdefault(index, []).append(found[1])
+        return values
 
-def _times(
-    contract: Contract, source: str, table: pd.DataFrame, latest: datetime | None, problems: _Problems
-) -> npt.NDArray[np.datetime64]:
-    """datetime64[us][n] in UTC: the time column; where it is blank or the contract has none, the date in the object's key, else 1970."""
-    name = contract.time_column
-    column = _Coded.of(table, name or "")
-    default = _partition(source)
-    values = np.full(len(column.texts), default)
-    limit = None if latest is None else np.datetime64(_utc(latest), "us")
-    broken = {}
-    for code, text in enumerate(column.texts):
-        if text.strip():
+    def _read(self, name: str, value: object) -> object:
+        """``value`` as ``source`` says; None for nothing."""
+        if isinstance(value, str):
+            convert: Convert | None = self._texts.column(name) if self._texts else None
+            return (convert(value) if convert else value).strip() or None
+        return None if value is MISSING else value
+
+    def _outcome(self, value: object) -> tuple[int, Violation | None]:
+        target = self._contract.target
+        given = self._read(target.name, value)
+        outcome = read_outcome(target, given)
+        if outcome is not None:
+            return int(outcome), None
+        shown = shorten(given)
+        message = f"{target.name} must be {target.positive} or {target.negative}"
+        message += f", not {shown!r}." if given is not None else "; it is blank."
+        return 0, Violation(target.name, "level" if given is not None else "required", shown, message)
+
+    def _moment(self, value: object) -> tuple[np.datetime64, Violation | None]:
+        """The time column's; where it is blank or the contract has none, the date in the object's key, else 1970."""
+        name = self._contract.time_column
+        given = self._read(name, value) if name else None
+        moment = self._default
+        if given is not None:
             try:
-                values[code] = np.datetime64(_utc(datetime.fromisoformat(text.strip())), "us")
+                if not isinstance(given, str):
+                    raise ValueError("a time is a text")
+                moment = np.datetime64(_utc(datetime.fromisoformat(given)), "us")
             except (ValueError, OverflowError):
-                message = f"{name} must be an ISO 8601 time such as 2026-11-23T17:00:00Z, not {shorten(text)!r}."
-                broken[code] = Violation(str(name), "time", shorten(text), message)
-                continue
+                message = f"{name} must be an ISO 8601 time such as 2026-11-23T17:00:00Z, not {shorten(given)!r}."
+                return moment, Violation(str(name), "time", shorten(given), message)
         # One year mistyped would else be "the newest row" for good, and leave every other row too old to learn from.
-        if limit is not None and values[code] > limit:
-            field = name if name and text.strip() else "(date)"
-            broken[code] = Violation(field, "future", str(values[code]), f"{field} {values[code]} lies in the future.")
-    problems.add(column, broken)
-    return np.asarray(values[column.codes])
+        if self._limit is not None and moment > self._limit:
+            field = name if name and given is not None else "(date)"
+            return moment, Violation(field, "future", str(moment), f"{field} {moment} lies in the future.")
+        return moment, None
+
+    def _ids(self, chunk: Chunk, at: Sequence[int]) -> list[str]:
+        """Entity ids as RowChecker reads them; a row without one is named by its content."""
+        ids = self._check.entity_ids(chunk, at)
+        if all(ids):
+            return ids  # type: ignore[return-value]  # none is None
+        contract = self._contract
+        names = [one.name for one in contract.features if chunk.columns is None or one.name in chunk.columns]
+        columns = [chunk.column(name) for name in [*names, contract.target.name]]
+        return [
+            found
+            or "row:" + hashlib.sha256(repr(tuple(_text(column[i]) for column in columns)).encode()).hexdigest()[:32]
+            for found, i in zip(ids, at, strict=True)
+        ]
 
 
-def _partition(source: str) -> np.datetime64:
-    found = _DATE.search(source)
-    try:
-        return np.datetime64(found[1], "us") if found else _UNDATED
-    except ValueError:  # such as the 31st of February
-        return _UNDATED
+def partition_time(key: str) -> np.datetime64:
+    """Midnight of the day in an object's key, whatever the layout of its folders; 1970 where there is none.
+
+    >>> [str(partition_time(f"data/{day}/a.csv"))[:10] for day in ("2026-11-01", "dt=2026-11-01", "20261101", "2026/11/01")]
+    ['2026-11-01', '2026-11-01', '2026-11-01', '2026-11-01']
+    >>> str(partition_time("data/year=2026/month=11/day=1/a.csv"))[:10], str(partition_time("data/a.csv"))[:4]
+    ('2026-11-01', '1970')
+    """
+    for found in _DAY.finditer(key):
+        year, month, day = (part for part in found.groups() if part is not None)
+        try:
+            return np.datetime64(datetime(int(year), int(month), int(day)), "us")  # noqa: DTZ001  # UTC by convention
+        except ValueError:  # such as the 31st of February
+            continue
+    return _UNDATED
+
+
+def _text(value: object) -> object:
+    return "" if value is MISSING else value
 
 
 def _utc(moment: datetime) -> datetime:
     """Naive, in UTC; a time without an offset is taken to be UTC."""
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def _ids(contract: Contract, table: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Entity ids as ``RowChecker`` reads them; a row without one is named by its content."""
-    ids = np.full(len(table), "", dtype=object)
-    if contract.id_column is not None and contract.id_column in table.columns:
-        given = _Coded.of(table, contract.id_column)
-        ids = np.array([text[:_ID_LENGTH].strip() for text in given.texts], dtype=object)[given.codes]
-    blank = np.flatnonzero(ids == "")
-    if len(blank):
-        names = [one.name for one in contract.features if one.name in table.columns]
-        rows = table.iloc[blank][[*names, contract.target.name]].itertuples(index=False, name=None)
-        ids[blank] = ["row:" + hashlib.sha256(repr(row).encode()).hexdigest()[:32] for row in rows]
-    return ids

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillgood.cli.console import LOOK, Answer, paragraph, progress
+from stillgood.cli.console import LOOK, Answer, WrongCall, paragraph, progress
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import add_place, find_place
 
@@ -32,6 +32,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
     drafting.add_argument("--id", help="the column that names the entity")
     drafting.add_argument("--time", help="the column that says when the row was true")
     drafting.add_argument("--name", default=None, help="the contract's name; the file's by default")
+    drafting.add_argument("--keep", action="append", default=[], help="keep a column that gives the outcome away")
     checking = add_verb(
         inner,
         "check",
@@ -73,56 +74,42 @@ def draft(arguments: argparse.Namespace) -> Answer:
         id_column=arguments.id,
         time_column=arguments.time,
         name=arguments.name,
+        keep=arguments.keep,
     )
     for note in made.notes:
-        print("\n".join(paragraph(note, first="- ")), file=sys.stderr)
+        print("\n".join(paragraph(str(note), first="- ")), file=sys.stderr)
     text = json.dumps(made.contract, indent=1, ensure_ascii=False)
-    return Answer(text, {"contract": made.contract, "notes": list(made.notes), "rows": made.rows})
+    return Answer(
+        text, {"contract": made.contract, "notes": [note.to_dict() for note in made.notes], "rows": made.rows}
+    )
 
 
 def check(arguments: argparse.Namespace) -> Answer:
-    from stillgood.cli.files import table
-    from stillgood.domain.contract.column_check import ColumnCheck
-
     contract = contract_of(arguments.contract)
     lines = [f"{contract.name} {contract.version}: {len(contract.features)} features, sha256 {contract.sha256}"]
-    listed: list[dict[str, Any]] = []
-    good = total = 0
-    if arguments.rows is not None:
-        opened = table(arguments.rows, contract)
-        checker = ColumnCheck(contract, text=opened.text, extra="ignore")
-        lines += [note.message for note in opened.notes]
-        with progress(f"checking {arguments.rows.name}"):
-            for chunk in opened.chunks:
-                listed += [
-                    {"row": bad.number, "field": "(row)", "rule": bad.rule, "message": bad.message}
-                    for bad in chunk.unreadable
-                ]
-                total += len(chunk.unreadable) + len(chunk.numbers)
-                for index, number in enumerate(chunk.numbers):
-                    violations = checker.row(chunk, index).violations
-                    good += not violations
-                    listed += [
-                        {"row": number, "field": one.field, "rule": one.rule, "message": one.message}
-                        for one in violations
-                    ]
-        lines += [f"row {one['row']}: {one['message']}" for one in listed[:_LISTED]]
-        if len(listed) > _LISTED:
-            lines.append(f"and {len(listed) - _LISTED} more places")
-        lines.append(f"{good} of {total} rows keep the contract")
-    data = {
-        "name": contract.name,
-        "version": contract.version,
-        "sha256": contract.sha256,
-        "rows": total,
-        "good": good,
-        "violations": listed,
-    }
-    return Answer("\n".join(lines), data, LOOK if listed else 0)
+    data: dict[str, Any] = {"name": contract.name, "version": contract.version, "sha256": contract.sha256}
+    if arguments.rows is None:
+        return Answer("\n".join(lines), data)
+    from stillgood.training.drafting import check_file
+
+    if not arguments.rows.is_file():
+        raise WrongCall(f"There is no file {arguments.rows}; check the spelling, or the folder you are in.")
+    with progress(f"checking {arguments.rows.name}"):
+        report = check_file(arguments.rows, contract)
+    lines += report.notes
+    for finding in report.findings[:_LISTED]:
+        lines += paragraph(str(finding), first="- ")
+    if len(report.findings) > _LISTED:
+        lines.append(f"and {len(report.findings) - _LISTED} more rules are broken")
+    if report.problem is not None:
+        lines.append(report.problem)
+    else:
+        lines += [f"{count} rows mended by {rule}" for rule, count in report.repaired.items()]
+        lines.append(f"{report.accepted} of {report.rows} rows keep the contract")
+    return Answer("\n".join(lines), data | report.to_dict(), LOOK if report.refused or report.problem else 0)
 
 
 def diff(arguments: argparse.Namespace) -> Answer:
-    from stillgood.cli.console import WrongCall
     from stillgood.domain.contract.changes import changes
 
     new = contract_of(arguments.files[-1])

@@ -12,7 +12,7 @@ from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place
 
 if TYPE_CHECKING:
-    from stillgood.cli.drafting import Drafted
+    from stillgood.training.drafting import DraftedFile
 
 _SAMPLE = 5
 _REASONS = 3
@@ -34,6 +34,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
     parser.add_argument("--positive", required=True, help="its value that is predicted")
     parser.add_argument("--id", help="the column that names the entity")
     parser.add_argument("--time", help="the column that says when the row was true")
+    parser.add_argument("--keep", action="append", default=[], help="keep a column that gives the outcome away")
     parser.add_argument(
         "--store", type=Path, metavar="DIR", help="where everything goes; ./<name>.stillgood by default"
     )
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> Answer:
             id_column=arguments.id,
             time_column=arguments.time,
             name=None,
+            keep=arguments.keep,
         )
     root: Path = arguments.store or Path(f"{path.stem}.stillgood")
     contract = _contract_text(drafted)
@@ -76,7 +78,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     data = {
         "store": str(root),
         "contract": drafted.contract,
-        "notes": list(drafted.notes),
+        "notes": [note.to_dict() for note in drafted.notes],
         **trained.data,
         "serving": pointer.version if pointer else None,
         "sample": sample,
@@ -84,7 +86,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     return Answer("\n".join(lines), data, 0 if pointer else LOOK)
 
 
-def _contract_text(drafted: "Drafted") -> bytes:
+def _contract_text(drafted: "DraftedFile") -> bytes:
     import json
 
     return (json.dumps(drafted.contract, indent=1, ensure_ascii=False) + "\n").encode()
@@ -100,7 +102,7 @@ def _check_free(root: Path, contract: bytes) -> None:
         )
 
 
-def _drafted(drafted: "Drafted", path: Path) -> list[str]:
+def _drafted(drafted: "DraftedFile", path: Path) -> list[str]:
     contract = drafted.contract
     kinds: dict[str, list[str]] = {}
     for feature in contract["features"]:
@@ -115,7 +117,7 @@ def _drafted(drafted: "Drafted", path: Path) -> list[str]:
     if drafted.notes:
         lines += ["", "   What a person should look at"]
         for note in drafted.notes:
-            lines += paragraph(note, first="- ", indent=3)
+            lines += paragraph(str(note), first="- ", indent=3)
     return [*lines, ""]
 
 

@@ -6,6 +6,7 @@ So there is one set of rules: this only remembers what the contract said of a va
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from math import nan
 from types import NoneType
 
@@ -38,10 +39,10 @@ class CheckedChunk:
 
 
 class ColumnCheck:
-    """Checks chunk after chunk of one input. ``text``: values are CSV text. ``extra`` as for ``RowChecker.check``."""
+    """Checks chunk after chunk of one input. ``text``: values are CSV text. ``extra`` and ``now`` as for ``RowChecker.check``."""
 
-    def __init__(self, contract: Contract, *, text: bool, extra: Extra) -> None:
-        self._contract, self._text, self._extra = contract, text, extra
+    def __init__(self, contract: Contract, *, text: bool, extra: Extra, now: datetime | None = None) -> None:
+        self._contract, self._text, self._extra, self._now = contract, text, extra, now
         self._source = SourceText(contract) if text else None
         self._checker, self._columns = RowChecker(contract), contract.columns
         self._alone = {
@@ -77,7 +78,8 @@ class ColumnCheck:
     def row(self, chunk: Chunk, index: int) -> CheckedRow:
         """The contract's own word on one row."""
         raw = chunk.row(index)
-        return self._checker.check(self._source.row(raw) if self._source else raw, text=self._text, extra=self._extra)
+        raw = self._source.row(raw) if self._source else raw
+        return self._checker.check(raw, text=self._text, extra=self._extra, now=self._now)
 
     def entity_ids(self, chunk: Chunk, rows: Sequence[int]) -> list[str | None]:
         """The ids of some rows, as the contract reads them."""

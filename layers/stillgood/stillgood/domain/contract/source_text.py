@@ -95,17 +95,26 @@ class SourceText:
         stripped = text.strip()
         if not stripped or stripped.casefold() in self._missing:
             return ""
-        try:
-            if self._source.date_format:
-                moment = datetime.strptime(stripped, self._source.date_format)  # noqa: DTZ007  # the zone follows
-            else:
-                moment = datetime.fromisoformat(stripped)
-        except ValueError:
+        moment = _moment(stripped, self._source.date_format)
+        if moment is None:
             return text if self._source.date_format is None else f"{text} (dateFormat is {self._source.date_format})"
         try:
             return (moment if moment.tzinfo else moment.replace(tzinfo=self._zone)).astimezone(UTC).isoformat()
         except OverflowError:
             return text
+
+
+def _moment(text: str, form: str | None) -> datetime | None:
+    """A date in ``form``, or in ISO 8601, which is never anything else."""
+    try:
+        if form is not None:
+            return datetime.strptime(text, form)  # noqa: DTZ007  # the zone follows
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text) if form is None or text[4:5] == "-" else None
+    except ValueError:
+        return None
 
 
 def plain_number(text: str, source: Source) -> str:

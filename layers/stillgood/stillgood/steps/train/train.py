@@ -4,9 +4,10 @@ Asked to recalibrate, it keeps the champion's weights and fits calibration and t
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,6 @@ from stillgood.storage.windows import iso
 from stillgood.training.fit import Fitted, fit, version_of
 from stillgood.training.ingest import Ingested, ingest, require_enough
 from stillgood.training.split import Split, split
-from stillgood.training.tables import SUFFIX
 from stillgood.training.tracking import Tracking
 
 RECALIBRATE = "recalibrate"
@@ -133,10 +133,10 @@ def _fit(ingested: Ingested, parts: Split, version: str, seed: int) -> Fitted:
     )
 
 
-def _labelled(store: ObjectStore) -> Iterator[tuple[str, bytes]]:
+def _labelled(store: ObjectStore) -> Iterator[tuple[str, Callable[[], Iterator[bytes]]]]:
     for info in store.list(DATA_PREFIX):
-        # What is not CSV is refused by name, and need not be read for that.
-        yield info.key, store.get(info.key).data if info.key.endswith(SUFFIX) else b""
+        if info.size or not info.key.endswith("/"):  # consoles make an empty object stand for a folder
+            yield info.key, partial(store.stream, info.key)
 
 
 def _quarantine(store: ObjectStore, ingested: Ingested, key: str) -> str | None:

@@ -1,0 +1,285 @@
+"""Contracts and files: a first contract from a file as it is, and a file held against everything that training asks of it."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stillgood.domain.contract.chunk import MISSING
+from stillgood.domain.contract.contract import Contract, Source
+from stillgood.domain.contract.dialect import delimiter_of, encoding_of
+from stillgood.domain.contract.draft import DraftNote, draft
+from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
+from stillgood.domain.errors import TableUnreadable
+from stillgood.storage.tables.bytes_in import as_utf8, unpacked
+from stillgood.storage.tables.opening import DELIMITED, open_for, open_table
+from stillgood.training.ingest import needed_columns
+from stillgood.training.refused import Refused
+from stillgood.training.validate import LabelledCheck
+
+MAX_DRAFTED_ROWS = 200_000  # more rows hardly change a draft, and would not fit into memory
+MAX_REFUSED_LINES = 20  # lines a finding names
+_PIECE = 512 * 1024
+_HEAD = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DraftedFile:
+    """``contract`` as JSON data; ``notes``: what was seen and decided; ``rows`` of the file that were looked at."""
+
+    contract: dict[str, Any]
+    notes: list[DraftNote]
+    rows: int
+
+
+def draft_file(
+    path: Path,
+    target: str,
+    positive: str | None = None,
+    *,
+    id_column: str | None = None,
+    time_column: str | None = None,
+    name: str | None = None,
+    keep: Collection[str] = (),
+) -> DraftedFile:
+    """A contract for the rows of ``path``, as JSON data, and what was seen and decided on the way.
+
+    Raises ContractInvalid where no contract can be drafted, TableUnreadable where the file cannot be read.
+    """
+    notes: list[DraftNote] = []
+    encoding, delimiter = _dialect(path, notes)
+    table = open_table(path.name, _bytes(path), source=Source(delimiter=delimiter, encoding=encoding))
+    columns: dict[str, list[str]] = {one: [] for one in table.names or ()}
+    rows, unreadable = 0, []
+    for chunk in table.chunks:
+        unreadable += chunk.unreadable
+        size = len(chunk.numbers)
+        if table.names is None:
+            for one in dict.fromkeys(key for row in (chunk.rows or [chunk.columns or {}]) for key in row):
+                columns.setdefault(one, [""] * rows)
+        for one, texts in columns.items():
+            texts += _texts(chunk.column(one), size)
+        rows += size
+        if rows >= MAX_DRAFTED_ROWS:
+            notes.append(DraftNote("", f"the file has more than {rows:,} rows", "the first of them were looked at"))
+            table.close()
+            break
+    # A name that stands twice is noted by the table; the others' notes are the draft's own.
+    notes += [DraftNote(note.column, note.message.rstrip("."), "the rest is read") for note in table.notes]
+    for row in unreadable[:MAX_REFUSED_LINES]:
+        place = f"line {row.line}" if row.line is not None else f"row {row.number}"
+        notes.append(
+            DraftNote(
+                "", f"{place} cannot be read: {row.message.rstrip('.')}", "it is left out, and training refuses it"
+            )
+        )
+    contract, more = draft(
+        columns,
+        target=target,
+        positive=positive,
+        id_column=id_column,
+        time_column=time_column,
+        name=name or path.name.partition(".")[0] or "draft",
+        keep=keep,
+        delimiter=None if delimiter == _standard(path) else delimiter,
+        encoding=encoding,
+    )
+    return DraftedFile(contract, [*notes, *more], rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that rows break: how many, an example ``value`` (None where it is personal), the lines of the first, and what mends it."""
+
+    column: str
+    rule: str
+    rows: int
+    value: object
+    lines: tuple[int, ...]
+    message: str
+    mend: str
+
+    def __str__(self) -> str:
+        lines = ", ".join(map(str, self.lines[:5])) + (", ..." if self.rows > 5 else "")
+        return f"{self.rows} rows (line {lines}): {self.message} {self.mend}".rstrip()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "column": self.column,
+            "rule": self.rule,
+            "rows": self.rows,
+            "value": self.value,
+            "lines": list(self.lines),
+            "message": self.message,
+            "mend": self.mend,
+        }
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """What training would do with a file: ``rows`` = ``accepted`` + ``refused``. ``problem``: why it is refused whole."""
+
+    rows: int = 0
+    accepted: int = 0
+    positives: int = 0
+    problem: str | None = None
+    findings: list[Finding] = field(default_factory=list)
+    repaired: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def refused(self) -> int:
+        return self.rows - self.accepted
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "accepted": self.accepted,
+            "refused": self.refused,
+            "positives": self.positives,
+            "problem": self.problem,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "repaired": self.repaired,
+            "notes": self.notes,
+        }
+
+
+def check_file(path: Path, contract: Contract, *, latest: datetime | None = None) -> CheckReport:
+    """Hold a file of labelled rows against everything that training does with it, but for duplicates, in blocks.
+
+    ``latest`` (aware): no row may be dated later; now, if None.
+    """
+    report = CheckReport()
+    found: dict[tuple[str, str], _Found] = {}
+    try:
+        table = open_for(contract, path.name, _bytes(path), needed=needed_columns(contract))
+        check = LabelledCheck(contract, path.name, text=table.text, latest=latest or datetime.now(UTC))
+        for chunk in table.chunks:
+            part = check(chunk)
+            report.rows += len(chunk.numbers) + len(chunk.unreadable)
+            report.accepted += len(part)
+            report.positives += int(part.target.sum())
+            for refused in check.refused:
+                _count(found, refused)
+            check.refused.clear()
+    except TableUnreadable as error:
+        report.problem = f"{path.name}: {error.detail}"
+        report.accepted = report.positives = 0
+        return report
+    if table.names is not None:
+        for feature in contract.features:
+            if feature.name not in table.names:
+                report.notes.append(
+                    f"The column {feature.name} is absent: training reads blanks and counts them, batch refuses the file."
+                )
+    report.notes += [note.message for note in table.notes]
+    report.repaired = dict(sorted(check.repaired.items()))
+    report.findings = [
+        one.finding(contract, *key) for key, one in sorted(found.items(), key=lambda item: -item[1].rows)
+    ]
+    return report
+
+
+@dataclass(slots=True)
+class _Found:
+    rows: int = 0
+    value: object = None
+    message: str = ""
+    lines: list[int] = field(default_factory=list)
+    values: Counter[str] = field(default_factory=Counter)
+
+    def finding(self, contract: Contract, column: str, rule: str) -> Finding:
+        return Finding(
+            column,
+            rule,
+            self.rows,
+            self.value,
+            tuple(self.lines),
+            self.message,
+            _mend(contract, column, rule, self.values),
+        )
+
+
+def _count(found: dict[tuple[str, str], _Found], refused: Refused) -> None:
+    for violation in refused.violations:
+        one = found.setdefault(
+            (violation.field, violation.rule), _Found(value=violation.value, message=violation.message)
+        )
+        one.rows += 1
+        if len(one.lines) < MAX_REFUSED_LINES and (place := refused.line or refused.row) is not None:
+            one.lines.append(place)
+        if len(one.values) < 1_000 and violation.value is not None:
+            one.values[str(violation.value)] += 1
+
+
+def _mend(contract: Contract, column: str, rule: str, values: Counter[str]) -> str:
+    """What makes such rows obey: in the file, or in the contract."""
+    common = ", ".join(repr(value) for value, _ in values.most_common(3))
+    features = {feature.name: feature for feature in contract.features}
+    if column == contract.target.name:
+        return "Rows without an outcome cannot be learnt from; mend the outcome, or take the rows out."
+    if rule == "required":
+        return f"Fill it in, or let {column} be blank: nullable true, or if_missing."
+    if rule == "level":
+        return f"Add {common} to the levels of {column}, name it in aliases, or accept others: unseen accept."
+    if rule == "range":
+        return f"If {common} is right, widen minimum or maximum of {column}."
+    if rule in ("type", "finite", "whole") and column in features and features[column].kind in ("numeric", "integer"):
+        return f"If {common} means nothing, add it to source.missingValues; signs of numbers are source.decimalChar, groupChar and bareNumber."
+    if rule == "type" and column in features and features[column].kind == "boolean":
+        return f"If {common} is a truth value, add it to source.trueValues or falseValues."
+    if rule in ("time", "type"):
+        return "Write ISO 8601, or name the format in source.dateFormat."
+    if rule == "future":
+        return "A row dated later than today would be the newest for good."
+    return "Mend the row."
+
+
+def _dialect(path: Path, notes: list[DraftNote]) -> tuple[str | None, str | None]:
+    """The encoding, None for UTF-8, and the delimiter, None for a format without one."""
+    if (standard := _standard(path)) is None:
+        return None, None
+    encoding = encoding_of(unpacked(_bytes(path)))
+    if encoding is not None:
+        notes.append(
+            DraftNote("", f"the file is not UTF-8 but {encoding}", f'it is read so (source.encoding "{encoding}")')
+        )
+    head = b""
+    for piece in as_utf8(_bytes(path), encoding):
+        head += piece
+        if len(head) >= _HEAD:
+            break
+    delimiter = delimiter_of(head[:_HEAD].decode(errors="replace").removeprefix("\ufeff"), standard)
+    if delimiter != standard:
+        notes.append(DraftNote("", f"the cells are delimited by {delimiter!r}", "it is read so (source.delimiter)"))
+    return encoding, delimiter
+
+
+def _standard(path: Path) -> str | None:
+    lower = path.name.lower().removesuffix(".gz")
+    return next((mark for suffix, mark in DELIMITED.items() if lower.endswith(suffix)), None)
+
+
+def _bytes(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def _texts(column: Any, size: int) -> list[str]:
+    """A column's values as the texts that CSV would have for them."""
+    if isinstance(column, DictionaryColumn | StringBuffer):
+        return column.texts()
+    return [value if isinstance(value, str) else _text(value) for value in column] if size else []
+
+
+def _text(value: object) -> str:
+    if value is None or value is MISSING:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return "" if value != value else repr(value)
+    return str(value)

@@ -70,7 +70,7 @@ def draft(
 
     with _as_file(rows, name) as path:
         made = draft_file(path, target=target, positive=positive, id_column=id, time_column=time, name=name)
-    return Drafted(made.contract, tuple(made.notes))
+    return Drafted(made.contract, tuple(map(str, made.notes)))
 
 
 def train(

@@ -19,11 +19,14 @@ class Frame:
     """``n`` rows. Numeric, integer and boolean columns are float64[n] with NaN for null;
 
     categorical ones int32[n], an index into the feature's levels, -1 for null, -2 for an unseen level.
+    ``other``: columns of the data that the contract does not name, as text, "" for blank; for a model of another contract. None where
+    they were not kept.
     """
 
     contract: Contract
     n: int
     columns: Mapping[str, Column]
+    other: Mapping[str, Sequence[str]] | None = None
 
     @classmethod
     def from_values(cls, contract: Contract, rows: Iterable[Mapping[str, FeatureValue]]) -> "Frame":
@@ -44,14 +47,17 @@ class Frame:
         """The rows at ``index`` (positions or a boolean mask)."""
         columns: dict[str, Column] = {name: column[index] for name, column in self.columns.items()}
         n = len(next(iter(columns.values())))
-        return Frame(self.contract, n, columns)
+        if self.other is None:
+            return Frame(self.contract, n, columns)
+        places = np.arange(self.n)[index].tolist()
+        return Frame(self.contract, n, columns, {name: [one[i] for i in places] for name, one in self.other.items()})
 
     def values(self, row: int) -> dict[str, FeatureValue]:
         """One row as a scorer of single rows reads it: None for null; an unseen level is a text that no level is."""
         values: dict[str, FeatureValue] = {}
         for feature in self.contract.features:
             value = self.columns[feature.name][row].item()
-            if feature.kind == "categorical":
+            if feature.categorical:
                 values[feature.name] = (
                     None if value == NULL else "(unseen)" if value == UNSEEN else feature.levels[value]
                 )
@@ -65,7 +71,8 @@ class Frame:
         for name, column in self.columns.items():
             values = column.tolist()
             columns[name] = values if column.dtype == np.int32 else [None if v != v else v for v in values]
-        return {"rows": self.n, "columns": columns}
+        kept = {} if self.other is None else {"other": {name: list(one) for name, one in self.other.items()}}
+        return {"rows": self.n, "columns": columns, **kept}
 
     @classmethod
     def from_dict(cls, contract: Contract, raw: Mapping[str, Any]) -> "Frame":
@@ -87,9 +94,14 @@ class Frame:
                 if not categorical and np.isinf(column).any():
                     raise ValueError(f"{feature.name} is not finite")
                 columns[feature.name] = column
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            other = raw.get("other")
+            if other is not None:
+                other = {str(name): [str(one) for one in texts] for name, texts in other.items()}
+                if any(len(texts) != n for texts in other.values()):
+                    raise ValueError("another column has not one text a row")
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ModelUnusable(f"The stored rows are malformed ({type(error).__name__}: {error}).") from error
-        return cls(contract, n, columns)
+        return cls(contract, n, columns, other)
 
 
 def concat(frames: Sequence[Frame]) -> Frame:

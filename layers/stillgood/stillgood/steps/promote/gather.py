@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reread import read_as
 from stillgood.domain.errors import ModelUnusable, UnknownVersion
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.slices import segments
@@ -81,13 +82,7 @@ def _read(store: ObjectStore, version: str, name: str, role: str, inputs: dict[s
 
 
 def _scored(model: Model, frame: Frame) -> HoldoutScores:
-    """Scores by a model whose contract may be older than the frame's: terms look levels up by name."""
-    given = {feature.name: feature.categorical for feature in frame.contract.features}
-    for feature in model.contract.features:
-        # A level's code would pass for a number without this.
-        if given.get(feature.name) is not feature.categorical:
-            raise ModelUnusable(
-                f"{model.version} reads {feature.name!r} as {feature.kind}, which the candidate's holdout does not hold; the contracts are too far apart to compare."
-            )
-    values = logits(model, frame)
+    """Scores by a model whose contract may be another than the frame's: it reads its own columns of the same rows."""
+    own = read_as(model.contract, frame, model.version)
+    values = logits(model, own)
     return HoldoutScores(model.version, values, probabilities(model, values), model.threshold_logit)

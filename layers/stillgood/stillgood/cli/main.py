@@ -24,6 +24,7 @@ from stillgood.domain.errors import (
 
 VERBS = {
     "try": "a first model from a labelled file, in one go, on a plain folder",
+    "rehearse": "play your own dated history through the whole loop, policy by policy",
     "contract": "draft, check, compare or put in force a feature contract",
     "train": "learn from the labelled rows, and let the gate judge",
     "predict": "score a file with the champion",

@@ -167,6 +167,13 @@ class Driver:
             events.append(self._put_in_force(told["version"], "first, overruled"))
         self.first = tuple(events)
 
+    @property
+    def promised(self) -> Mapping[str, Any]:
+        """The champion's ROC-AUC as it was measured before it served: value, low, high; empty where nothing was."""
+        pointer = Registry(self.store).pointer()
+        promised = pointer.metrics.get("roc_auc") if pointer else None
+        return promised if isinstance(promised, Mapping) else {}
+
     def step(self, at: int) -> WindowResult:
         """Play window ``at``, the one after the last that was played."""
         world, window = self.world, self.world.spans[at]

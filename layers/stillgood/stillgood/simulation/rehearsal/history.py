@@ -1,0 +1,267 @@
+"""A table becomes a world, or a sentence about what is wrong with it. Everything is checked before anything is played."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.draft import draft
+from stillgood.domain.contract.reader import read_contract
+from stillgood.simulation.rehearsal.plan import HistoryInvalid, Plan
+from stillgood.simulation.world import Ints, Times
+from stillgood.simulation.worlds.history import History, LabelFeed
+from stillgood.storage.windows import Window, iso
+
+MIN_LAST_SHARE = 0.5  # of a window's length that the last rows must reach into, for it to count
+_SECOND, _DAY = np.timedelta64(1, "s"), np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chronicle:
+    """A history that can be played. ``notes`` are sentences for people; ``first_rows`` is how many the first model learns from."""
+
+    world: History
+    contract: Contract
+    first_rows: int
+    rows: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstDraft:
+    """Instead of a contract: draft one from the first windows only, as somebody would have who began then."""
+
+    target: str
+    positive: str
+    id_column: str | None = None
+    time_column: str | None = None
+
+
+def chronicle(table: pd.DataFrame, contract: Contract | FirstDraft, plan: Plan, *, now: datetime) -> Chronicle:
+    """``table``: the rows with columns as the contract names them, text or numbers; ``now`` (aware): no row may be later.
+
+    Raises HistoryInvalid, and ContractInvalid where a draft cannot be made.
+    """
+    target = contract.target if isinstance(contract, FirstDraft) else contract.target.name
+    _check_columns(table, contract, target, plan)
+    notes: list[str] = []
+    times = _times(table, contract.time_column, plan)
+    if plan.sort and len(times):
+        order = np.argsort(times, kind="stable")
+        table, times = table.iloc[order].reset_index(drop=True), times[order]
+    _check_order(times, contract.time_column, now)
+    table = table.reset_index(drop=True)
+    spans, edges = _windows(table, times, plan, notes)
+    times = _placed(table, times, spans, edges) if contract.time_column is None else times
+    outcome = table[target].astype(object).map(lambda value: "" if pd.isna(value) else str(value).strip())
+    _check_outcomes(outcome.to_numpy(), edges, plan, target)
+    if isinstance(contract, FirstDraft):
+        contract = _drafted(table.iloc[: edges[plan.first]], contract, plan)
+    labelled = outcome.isin([contract.target.positive, contract.target.negative]).to_numpy()
+    if not labelled.all():
+        notes.append(f"{int((~labelled).sum()):,} rows have no outcome: they are predicted, and never labelled.")
+    y = np.where(labelled, outcome.eq(contract.target.positive), -1).astype(np.int8)
+    known = _known(table, times, labelled, plan)
+    _check_identities(table, times, contract)
+    columns = [name for name in table.columns if name in contract.columns]
+    world = History(
+        contract,
+        table[columns],
+        times,
+        known,
+        y,
+        spans[plan.first :],
+        feed=LabelFeed(plan.label_coverage, "flagged" if plan.label_flagged_only else "all", seed=plan.seed),
+        slices=plan.slices,
+    )
+    first = int(edges[plan.first])
+    both = Counter(y[:first].tolist())
+    if not both[0] or not both[1]:
+        only = contract.target.negative if both[0] else contract.target.positive
+        raise HistoryInvalid(
+            f"All {both[0] + both[1]:,} outcomes of the first {plan.first} windows are {only!r}; a first model needs both. Give it more windows (first)."
+        )
+    for at, (low, high) in enumerate(zip(edges[plan.first : -1], edges[plan.first + 1 :], strict=True)):
+        classes = set(y[low:high].tolist()) - {-1}
+        if len(classes) < 2:
+            what = "no outcome" if not classes else "one outcome only"
+            notes.append(f"Window {at + 1} ({iso(world.spans[at].start)[:10]}) holds {what}: it has no ROC-AUC.")
+    return Chronicle(world, contract, first, len(table), tuple(notes))
+
+
+def _check_columns(table: pd.DataFrame, contract: Contract | FirstDraft, target: str, plan: Plan) -> None:
+    if not len(table):
+        raise HistoryInvalid("The table has no rows.")
+    has = ", ".join(map(str, table.columns[:12]))
+    for what, name in (("label time", plan.label_time), ("window", plan.window_column), ("outcome", target)):
+        if name is not None and name not in table.columns:
+            raise HistoryInvalid(f"There is no {what} column {name!r}; the table has {has}.")
+    if contract.time_column is None and plan.window_column is None:
+        raise HistoryInvalid(
+            "Nothing says when a row was true: name the contract's time column, or a column of windows (window_column)."
+        )
+    if contract.time_column is not None and contract.time_column not in table.columns:
+        raise HistoryInvalid(f"There is no time column {contract.time_column!r}; the table has {has}.")
+    if isinstance(contract, Contract) and (
+        missing := [feature.name for feature in contract.features if feature.name not in table.columns]
+    ):
+        raise HistoryInvalid(
+            f"The contract {contract.name!r} is of another table: it names {', '.join(missing[:5])}, which is not there. The table has {has}."
+        )
+
+
+def _times(table: pd.DataFrame, column: str | None, plan: Plan) -> Times:
+    if column is None:
+        return np.empty(0, dtype="datetime64[us]")
+    return _moments(table[column], f"time column {column!r}")
+
+
+def _moments(column: "pd.Series[Any]", what: str) -> Times:
+    """datetime64[us][n] in UTC; times without an offset are UTC. Raises HistoryInvalid with the first that is none."""
+    found = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+    if found.isna().any():
+        place = int(np.flatnonzero(found.isna().to_numpy())[0])
+        raise HistoryInvalid(
+            f"Row {place + 1} of the {what} holds {str(column.iloc[place])[:40]!r}, which is no time such as 2026-01-31 or 2026-01-31T09:00:00Z."
+        )
+    return np.asarray(found.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
+
+
+def _check_order(times: Times, column: str | None, now: datetime) -> None:
+    if not len(times):
+        return
+    back = np.flatnonzero(times[1:] < times[:-1])
+    if len(back):
+        place = int(back[0]) + 1
+        raise HistoryInvalid(
+            f"Rows are not in the order of time: row {place + 1} ({times[place]}Z) comes after row {place} ({times[place - 1]}Z). Sort the table by {column!r}, or ask for it (sort)."
+        )
+    if (latest := times[-1]) > np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us"):
+        late = int((times > np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us")).sum())
+        raise HistoryInvalid(
+            f"{late:,} rows are dated in the future, the last {latest}Z. Is {column!r} when a row was true?"
+        )
+
+
+def _windows(table: pd.DataFrame, times: Times, plan: Plan, notes: list[str]) -> tuple[tuple[Window, ...], Ints]:
+    """The windows, and int64[windows + 1] the places in the table at which each begins. Raises HistoryInvalid."""
+    spans, edges = _named(table, times, plan) if plan.window_column else _dated(times, plan, notes)
+    if len(spans) <= plan.first:
+        raise HistoryInvalid(
+            f"The history makes {len(spans)} window{'s' * (len(spans) != 1)}, and the first model learns from {plan.first}: none is left to rehearse. Make windows shorter, or 'first' smaller."
+        )
+    return spans, edges
+
+
+def _dated(times: Times, plan: Plan, notes: list[str]) -> tuple[tuple[Window, ...], Ints]:
+    start = times[0].astype("datetime64[D]").astype("datetime64[us]")
+    length = np.timedelta64(round(plan.window_days * 86_400), "s")
+    count = int((times[-1] - start) // length) + 1
+    if count > 1 and (times[-1] - start) % length < MIN_LAST_SHARE * length:
+        count -= 1
+        left = int((times >= start + count * length).sum())
+        notes.append(f"The last {left:,} rows make less than half a window and are left out.")
+    bounds = start + np.arange(count + 1) * length
+    return _spans(bounds), np.searchsorted(times, bounds)
+
+
+def _named(table: pd.DataFrame, times: Times, plan: Plan) -> tuple[tuple[Window, ...], Ints]:
+    column = table[plan.window_column].astype(str).to_numpy()
+    edges = np.concatenate([[0], np.flatnonzero(column[1:] != column[:-1]) + 1, [len(column)]])
+    names = column[edges[:-1]]
+    if len(set(names)) < len(names):
+        again = next(name for name, times_seen in Counter(names.tolist()).items() if times_seen > 1)
+        raise HistoryInvalid(
+            f"Rows of window {again!r} do not stand together in {plan.window_column!r}; sort the table by it."
+        )
+    length = np.timedelta64(round(plan.window_days * 86_400), "s")
+    if len(times):
+        starts = times[edges[:-1]].astype("datetime64[s]").astype("datetime64[us]")
+        if (meet := np.flatnonzero(starts[1:] <= times[edges[1:-1] - 1])).size:
+            place = int(meet[0])
+            raise HistoryInvalid(
+                f"Windows {names[place]!r} and {names[place + 1]!r} overlap in time: the second begins at {starts[place + 1]}Z, when the first is not over."
+            )
+        usual = np.median(np.diff(starts)).astype("timedelta64[us]") if len(starts) > 1 else length
+        usual = usual.astype("timedelta64[s]").astype("timedelta64[us]")
+        bounds = np.concatenate([starts, [max(starts[-1] + usual, times[-1].astype("datetime64[s]") + _SECOND)]])
+    else:
+        bounds = np.datetime64("2000-01-01", "us") + np.arange(len(names) + 1) * length
+    return _spans(bounds), np.asarray(edges, dtype=np.int64)
+
+
+def _spans(bounds: Times) -> tuple[Window, ...]:
+    moments = [moment.astype("datetime64[us]").item().replace(tzinfo=UTC) for moment in bounds]
+    return tuple(Window(low, high) for low, high in pairwise(moments))
+
+
+def _placed(table: pd.DataFrame, times: Times, spans: tuple[Window, ...], edges: Ints) -> Times:
+    """Times for rows that have none: spread evenly over their window."""
+    found = np.empty(len(table), dtype="datetime64[us]")
+    for span, low, high in zip(spans, edges[:-1], edges[1:], strict=True):
+        step = (span.end - span.start) / max(high - low, 1)
+        start = np.datetime64(span.start.replace(tzinfo=None), "us")
+        found[low:high] = start + np.arange(high - low) * np.timedelta64(step // timedelta(microseconds=1), "us")
+    return found
+
+
+def _check_outcomes(outcome: NDArray[np.object_], edges: Ints, plan: Plan, target: str) -> None:
+    empty = [number + 1 for number in range(plan.first) if not (outcome[edges[number] : edges[number + 1]] != "").any()]
+    if empty:
+        raise HistoryInvalid(
+            f"{target!r} is blank in all rows of window {empty[0]}: the outcome was not recorded yet. Begin the history later."
+        )
+
+
+def _known(table: pd.DataFrame, times: Times, labelled: NDArray[np.bool_], plan: Plan) -> Times:
+    if plan.label_time is None:
+        known = times + np.timedelta64(round(plan.label_delay_days * 86_400), "s")
+    else:
+        column = table[plan.label_time]
+        blank = column.isna().to_numpy() | (column.astype(str).str.strip() == "").to_numpy()
+        known = np.full(len(table), np.datetime64("NaT", "us"))
+        known[~blank] = _moments(column[~blank], f"label time column {plan.label_time!r}")
+        early = ~np.isnat(known) & (known < times)
+        if early.any():
+            place = int(np.flatnonzero(early)[0])
+            raise HistoryInvalid(
+                f"{int(early.sum()):,} outcomes were known before their row, the first in row {place + 1} ({known[place]}Z before {times[place]}Z). Is {plan.label_time!r} when the outcome became known?"
+            )
+    known[~labelled] = np.datetime64("NaT", "us")
+    return known
+
+
+def _check_identities(table: pd.DataFrame, times: Times, contract: Contract) -> None:
+    if contract.id_column is None or contract.id_column not in table.columns:
+        return
+    twice = pd.DataFrame({"id": table[contract.id_column].astype(str), "time": times}).duplicated(keep=False).to_numpy()
+    if twice.any():
+        place = int(np.flatnonzero(twice)[0])
+        raise HistoryInvalid(
+            f"{int(twice.sum()):,} rows share {contract.id_column!r} and time with another, the first row {place + 1} ({str(table[contract.id_column].iloc[place])[:40]!r}). Keep one of each."
+        )
+
+
+def _drafted(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> Contract:
+    left_out = {plan.label_time, plan.window_column} - {wanted.time_column}
+    table = first[[name for name in first.columns if name not in left_out]]
+    rows: list[Mapping[str, str]] = [
+        {str(name): value for name, value in row.items()}
+        for row in table.astype(object).map(lambda value: "" if pd.isna(value) else str(value)).to_dict("records")
+    ]
+    raw = draft(
+        [row for row in rows if row[wanted.target].strip()],
+        target=wanted.target,
+        positive=wanted.positive,
+        id_column=wanted.id_column,
+        time_column=wanted.time_column,
+        name="rehearsal",
+    )
+    return read_contract(raw)

@@ -1,0 +1,133 @@
+"""Plays the policies over one history, each in a process of its own, and keeps what is finished."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency, without types
+
+from stillgood.domain.policy.evidence import Policy
+from stillgood.simulation.driver import Driver
+from stillgood.simulation.rehearsal.alarms import lost
+from stillgood.simulation.rehearsal.figures import summary, window_row
+from stillgood.simulation.world import World
+from stillgood.storage.objects import ObjectStore
+
+type Told = Callable[[str, int, int], None]
+_TICK_SECONDS = 0.2
+_queue: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where finished policies are kept: ``folder`` is of one history, contract and plan, so that a later call finds its own only."""
+
+    folder: Path
+
+    def read(self, policy: str) -> dict[str, Any] | None:
+        """The finished play of ``policy``; None if there is none, or none that can be read."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / f"{policy}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found
+
+    def write(self, policy: str, played: Mapping[str, Any]) -> None:
+        """Whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f".{policy}.{os.getpid()}"
+        draft.write_text(json.dumps(played), encoding="utf-8")
+        draft.replace(self.folder / f"{policy}.json")
+
+
+def kept_under(folder: Path, *parts: bytes) -> Kept:
+    """The corner of ``folder`` that belongs to these bytes: history, contract, plan, version of the library."""
+    digest = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+    return Kept(folder / digest[:16])
+
+
+def play(
+    world: World, policy: str | Policy, *, store: ObjectStore | None = None, told: Callable[[int], None] | None = None
+) -> dict[str, Any]:
+    """One policy over all windows: ``summary`` of ``figures.py``, ``windows``, and what became of the first model. JSON-able."""
+    driver = Driver(world, policy, store=store)
+    driver.begin()
+    rows = []
+    for at in range(len(world.spans)):
+        promised = driver.promised
+        result = driver.step(at)
+        rows.append({**window_row(result, world.contract), "lost": lost(result, promised)})
+        if told is not None:
+            told(at + 1)
+    first = [
+        {"result": event.result, "version": event.version, "reasons": list(event.reasons)} for event in driver.first
+    ]
+    return {**summary(rows), "first_model": first, "windows": rows}
+
+
+def play_all(
+    world: World, policies: tuple[str, ...], *, kept: Kept | None = None, told: Told | None = None, workers: int = 2
+) -> dict[str, dict[str, Any]]:
+    """Each of ``policies``, those that are kept from an earlier call without being played again. ``told(policy, windows, of)``."""
+    found = {name: played for name in policies if kept is not None and (played := kept.read(name)) is not None}
+    left = [name for name in policies if name not in found]
+    for name, played in _played(world, left, told, min(workers, len(left))):
+        found[name] = played
+        if kept is not None:
+            kept.write(name, played)
+    return {name: found[name] for name in policies}
+
+
+def _played(world: World, names: list[str], told: Told | None, workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    total = len(world.spans)
+    if workers < 2:
+        for name in names:
+            with threadpool_limits(1):
+                yield name, play(world, name, told=None if told is None else _for(told, name, total))
+        return
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    with ProcessPoolExecutor(workers, context, _remember, (queue,)) as pool:
+        running = {pool.submit(_one, world, name): name for name in names}
+        try:
+            yield from _finished(running, queue, told, total)
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()  # a policy that is half played is of no use to anybody
+            raise
+
+
+def _finished(
+    running: dict["Future[dict[str, Any]]", str], queue: Any, told: Told | None, total: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    while running:
+        done, _ = wait(running, timeout=_TICK_SECONDS, return_when="FIRST_COMPLETED")
+        with suppress(Empty):
+            while True:
+                name, at = queue.get_nowait()
+                if told is not None:
+                    told(name, at, total)
+        for future in done:
+            yield running.pop(future), future.result()
+
+
+def _for(told: Told, name: str, total: int) -> Callable[[int], None]:
+    return lambda at: told(name, at, total)
+
+
+def _remember(queue: Any) -> None:
+    global _queue
+    _queue = queue
+
+
+def _one(world: World, name: str) -> dict[str, Any]:
+    with threadpool_limits(1):
+        return play(world, name, told=lambda at: _queue.put((name, at)))

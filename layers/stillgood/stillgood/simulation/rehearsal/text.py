@@ -1,0 +1,143 @@
+"""A rehearsal at the terminal: policies side by side with sparklines, what was decided, and whether alarms were worth it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stillgood.simulation.rehearsal.figures import METRICS
+
+_BARS = "▁▂▃▄▅▆▇█"
+_NAMES = {
+    "roc_auc": "ROC-AUC",
+    "recall": "recall",
+    "precision": "precision",
+    "flagged_share": "flagged",
+    "brier": "Brier",
+    "value": "value",
+}
+_COUNTS = (
+    ("promotions", "promoted"),
+    ("retrains", "retrained"),
+    ("alerts", "alerts"),
+    ("days_under_floor", "days under floor"),
+    ("refused", "rows refused"),
+)
+_DECISIONS, _SIGNALS = 12, 8  # shown of each; --json holds them all
+
+
+def sparkline(values: Sequence[float | None], low: float | None = None, high: float | None = None) -> str:
+    """One character a value, higher for more; a gap for None. ``low`` and ``high`` set the scale, so that lines can be compared.
+
+    >>> sparkline([0.0, 0.5, None, 1.0])
+    '▁▅ █'
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return " " * len(values)
+    low, high = min(known) if low is None else low, max(known) if high is None else high
+    span = high - low
+    return "".join(" " if value is None else _BARS[_level(value - low, span)] for value in values)
+
+
+def _level(above: float, span: float) -> int:
+    return 3 if span <= 0 else min(int(above / span * len(_BARS)), len(_BARS) - 1)
+
+
+def lines(document: Mapping[str, Any]) -> list[str]:
+    """The whole document, in lines of text."""
+    history = document["history"]
+    found = [
+        f"{history['rows']:,} rows, {history['windows']} windows from {history['start'][:10]} to {history['end'][:10]}; "
+        f"the first model learnt from the {history['first_rows']:,} rows before",
+        *(f"  note: {note}" for note in history["notes"]),
+    ]
+    played = document["policies"]
+    if any(one["result"] != "promoted" for one in next(iter(played.values()))["first_model"]):
+        refused = next(iter(played.values()))["first_model"][0]
+        found.append("  note: the gate would have refused the first model: " + " ".join(refused["reasons"]))
+    return [*found, "", *_table(played), "", *_said(document), "", *_decided(played), "", *_alarms(document["alarms"])]
+
+
+def _table(played: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    aucs = {name: [row["roc_auc"] for row in one["windows"]] for name, one in played.items()}
+    known = [value for values in aucs.values() for value in values if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    metrics = [name for name in METRICS if any(one[name] is not None for one in played.values())]
+    head = ["", *(_NAMES[name] for name in metrics), *(label for _, label in _COUNTS), "ROC-AUC by window"]
+    body = [
+        [
+            name,
+            *(_figure(metric, one[metric]) for metric in metrics),
+            *(f"{one[key]:,.0f}" for key, _ in _COUNTS),
+            sparkline(aucs[name], low, high),
+        ]
+        for name, one in played.items()
+    ]
+    widths = [max(len(row[place]) for row in [head, *body]) for place in range(len(head))]
+    rows = []
+    for row in [head, *body]:
+        cells = [cell.ljust(width) if place in (0, len(head) - 1) else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        rows.append(("  " + "  ".join(cells)).rstrip())
+    return rows
+
+
+def _figure(metric: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if metric == "value" else f"{value:.3f}"
+
+
+def _said(document: Mapping[str, Any]) -> list[str]:
+    """Differences in ROC-AUC that the data show, and those that they do not."""
+    found = []
+    for one in document["differences"]:
+        if one["metric"] != "roc_auc":
+            continue
+        better, worse, low, high = one["a"], one["b"], one["low"], one["high"]
+        if one["difference"] < 0:
+            better, worse = worse, better
+            low, high = (None, None) if low is None else (-high, -low)
+        gap = f"{abs(one['difference']):.4f} ROC-AUC"
+        if low is None:
+            found.append(f"  {better} is {gap} above {worse}; {one['windows']} windows are too few to say more")
+        elif one["shown"]:
+            found.append(f"  {better} is better than {worse} by {gap} ({low:.4f} to {high:.4f})")
+        else:
+            found.append(f"  {better} and {worse} cannot be told apart: {gap} ({low:+.4f} to {high:+.4f})")
+    return ["What the windows say (paired over windows, 95%)", *(found or ["  nothing: one policy was played"])]
+
+
+def _decided(played: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    name = "guarded" if "guarded" in played else list(played)[-1]
+    made = [(row["start"][:10], decision) for row in played[name]["windows"] for decision in row["decisions"]]
+    found = [f"What {name} decided"]
+    for day, decision in made[-_DECISIONS:]:
+        reason = decision["reasons"][0] if decision["reasons"] else ""
+        found.append(f"  {day}  {decision['step']}: {decision['result']}. {reason[:110]}")
+    if not made:
+        found.append("  nothing had to be decided")
+    elif len(made) > _DECISIONS:
+        found.insert(1, f"  the last {_DECISIONS} of {len(made)}; --json holds them all")
+    return found
+
+
+def _alarms(alarms: Mapping[str, Any]) -> list[str]:
+    """Signals with what followed them; the base rate beside them, since a signal that is always on announces everything."""
+    signals = alarms["signals"]
+    total = next(one for one in signals if one["signal"] == "any")
+    found = [
+        f"Were the alarms worth it? (policy {alarms['policy']}: {total['losses']} windows with a demonstrable loss of ROC-AUC)"
+    ]
+    for one in [row for row in signals if row["signal"] != "any"][:_SIGNALS]:
+        paid = f"{one['paid']} of {one['alarms']} followed by a loss within {alarms['horizon_windows']} windows"
+        before = "" if one["windows_before"] is None else f", {one['windows_before']:.1f} windows before"
+        found.append(f"  {one['signal']}: {paid}; announced {one['announced']} of {one['losses']} losses{before}")
+    if total["base_rate"] is not None:
+        found.append(f"  without looking at anything: {total['base_rate']:.0%} of all windows are followed by a loss")
+    if never := [one["signal"] for one in signals if one["never_paid"] and one["signal"] != "any"]:
+        found.append(f"  never paid: {', '.join(never)}. {SILENCE}")
+    if len(signals) == 1:
+        found.append("  there were none")
+    return found
+
+
+SILENCE = "A feature is not watched if it is not in the contract; guarded already retrains for what drift does, not for drift."

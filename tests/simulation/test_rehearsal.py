@@ -1,0 +1,247 @@
+"""A rehearsal plays somebody's rows through the real loop: figures, differences, alarms, and what a bad history gets."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from stillgood.cli.main import main
+from stillgood.domain.model.evaluation import roc_auc
+from stillgood.simulation.rehearsal import play
+from stillgood.simulation.rehearsal.alarms import worth
+from stillgood.simulation.rehearsal.figures import block_interval
+from stillgood.simulation.rehearsal.history import FirstDraft, chronicle
+from stillgood.simulation.rehearsal.plan import HistoryInvalid, Plan
+from stillgood.simulation.rehearsal.rehearse import Rehearsal, rehearse
+from stillgood.simulation.rehearsal.text import lines, sparkline
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PLAN = Plan(window_days=7, label_delay_days=1, first=3, policies=("never", "always"))
+SCHEMA = json.loads((Path(__file__).parents[2] / "contracts/rehearsal.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def rehearsal(table: pd.DataFrame, raw_contract: dict[str, Any]) -> Rehearsal:
+    return rehearse(table, raw_contract, PLAN, now=NOW, workers=1)
+
+
+def test_the_document_keeps_its_schema(rehearsal: Rehearsal) -> None:
+    jsonschema.validate(json.loads(json.dumps(rehearsal.document)), SCHEMA)
+
+
+def test_every_row_after_the_first_windows_is_played_once(rehearsal: Rehearsal) -> None:
+    history = rehearsal.document["history"]
+
+    assert (history["rows"], history["first_rows"], history["windows"]) == (4200, 900, 11)
+    assert rehearsal.windows.groupby("policy")["rows"].sum().to_dict() == {"always": 3300, "never": 3300}
+
+
+def test_always_learns_the_rule_that_changed_and_never_does_not(rehearsal: Rehearsal) -> None:
+    aucs = rehearsal.windows.pivot(index="window", columns="policy", values="roc_auc")
+
+    assert (aucs["never"].iloc[3:] < 0.6).all()
+    assert aucs["always"].iloc[-1] > 0.8
+    assert rehearsal.policies.loc["always", "promotions"] == 11
+    assert rehearsal.policies.loc["never", "promotions"] == 0
+    assert rehearsal.decisions["result"].eq("promoted").any()
+
+
+def test_a_window_s_figures_are_those_of_its_rows(table: pd.DataFrame, raw_contract: dict[str, Any]) -> None:
+    from stillgood.simulation.driver import Driver
+
+    driver = Driver(chronicle(table, _read(raw_contract), PLAN, now=NOW).world, "never")
+    driver.begin()
+    result = driver.step(0)
+    rows = table.iloc[900:1200]
+    y = (rows["left"] == "yes").to_numpy()
+
+    row = play.window_row(result, driver.world.contract)
+
+    assert (result.y == y).all()
+    assert row["roc_auc"] == roc_auc(result.probability, y)
+    assert row["recall"] == pytest.approx((result.flagged & y).sum() / y.sum())
+    assert row["brier"] == pytest.approx(np.mean((result.probability - y) ** 2))
+
+
+def test_two_workers_find_what_one_does(
+    table: pd.DataFrame, raw_contract: dict[str, Any], rehearsal: Rehearsal
+) -> None:
+    heard: list[tuple[str, int, int]] = []
+    other = rehearse(table, raw_contract, PLAN, now=NOW, workers=2, told=lambda *told: heard.append(told))
+
+    assert other.document == rehearsal.document
+    assert {(name, of) for name, _, of in heard} <= {("never", 11), ("always", 11)}
+
+
+def test_what_is_finished_is_not_played_again(
+    table: pd.DataFrame, raw_contract: dict[str, Any], rehearsal: Rehearsal, tmp_path: Path
+) -> None:
+    def interrupted(policy: str, windows: int, of: int) -> None:
+        if policy == "always" and windows == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rehearse(table, raw_contract, PLAN, now=NOW, folder=tmp_path, told=interrupted, workers=1)
+    heard: list[str] = []
+    again = rehearse(
+        table, raw_contract, PLAN, now=NOW, folder=tmp_path, told=lambda name, *_: heard.append(name), workers=1
+    )
+
+    assert set(heard) == {"always"}
+    assert again.document == rehearsal.document
+    rehearse(table.iloc[:-1], raw_contract, Plan(**{**PLAN.to_dict(), "policies": ("never",)}), now=NOW, folder=tmp_path, told=lambda name, *_: heard.append(name), workers=1)  # fmt: skip
+    assert heard[-1] == "never"  # another history is another rehearsal
+
+
+def test_labels_of_flagged_rows_only_reach_the_loop_and_not_the_figures(
+    table: pd.DataFrame, raw_contract: dict[str, Any]
+) -> None:
+    plan = Plan(window_days=7, label_delay_days=1, first=3, policies=("guarded",), label_flagged_only=True)
+    found = rehearse(table, raw_contract, plan, now=NOW, workers=1)
+
+    assert (found.windows["labelled"] == 300).all()
+    jsonschema.validate(json.loads(json.dumps(found.document)), SCHEMA)
+
+
+def test_rows_that_a_first_draft_would_have_refused_are_counted(table: pd.DataFrame) -> None:
+    changed = table.copy()
+    changed.loc[1800:1829, "kind"] = "c"  # a level that nobody knew in the first weeks
+    wanted = FirstDraft("left", "yes", "row", "at")
+    plan = Plan(window_days=7, label_delay_days=1, policies=("never",))
+    found = rehearse(changed, wanted, plan, now=NOW, workers=1)
+
+    assert found.windows["refused"].tolist() == [0, 0, 0, 30, *[0] * 7]
+
+
+def test_windows_may_be_named_by_a_column_and_rows_need_no_time(
+    table: pd.DataFrame, raw_contract: dict[str, Any]
+) -> None:
+    named = table.assign(month=[f"m{place // 300}" for place in range(len(table))]).drop(columns="at")
+    raw = {**raw_contract, "time": None}
+    found = chronicle(named, _read(raw), Plan(window_column="month", window_days=7), now=NOW)
+
+    assert [len(found.world.rows(at)) for at in range(11)] == [300] * 11
+
+
+def test_the_text_says_what_the_windows_show(rehearsal: Rehearsal) -> None:
+    text = "\n".join(lines(rehearsal.document))
+
+    assert "always is better than never by" in text
+    assert "Were the alarms worth it?" in text
+    assert sparkline([0.0, 1.0]) in ("▁█",)
+
+
+def test_alarms_are_counted_against_losses() -> None:
+    windows = [
+        {"signals": ["x"], "lost": False},
+        {"signals": [], "lost": False},
+        {"signals": [], "lost": True},
+        {"signals": ["y"], "lost": False},
+        {"signals": ["y"], "lost": None},
+        {"signals": ["y"], "lost": False},
+    ]
+    found = {row["signal"]: row for row in worth(windows)}
+
+    assert (found["x"]["precision"], found["x"]["recall"], found["x"]["windows_before"]) == (1.0, 1.0, 2.0)
+    assert (found["y"]["paid"], found["y"]["never_paid"]) == (0, True)
+    assert found["any"]["base_rate"] == 0.5
+
+
+def test_equal_policies_are_not_told_apart_and_the_interval_covers() -> None:
+    random = np.random.default_rng(3)
+    covered = sum(low <= 0.1 <= high for low, high in (block_interval(random.normal(0.1, 1, 60)) for _ in range(100)))
+
+    assert 84 <= covered <= 100
+
+
+BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], dict[str, Any], str]] = {
+    "rows out of order": (lambda t: t.iloc[::-1], {}, "not in the order of time: row 2"),
+    "a time that is none": (lambda t: _with(t, 5, "at", "soon"), {}, "Row 6 of the time column 'at' holds 'soon'"),
+    "times to come": (lambda t: t.assign(at=t["at"].str.replace("2025", "2035")), {}, "dated in the future"),
+    "one window": (lambda t: t.iloc[:300], {"first": 1}, "makes 1 window, and"),
+    "one class at first": (lambda t: t.assign(left=["no"] * 900 + t["left"].tolist()[900:]), {}, "are 'no'"),
+    "no outcome at first": (lambda t: t.assign(left=[""] * 300 + t["left"].tolist()[300:]), {}, "blank in all rows of window 1"),
+    "a label before its row": (lambda t: t.assign(known=t["at"].shift(1, fill_value="2025-01-06")), {"label_time": "known"}, "known before their row"),
+    "an id twice": (lambda t: pd.concat([t.iloc[:10], t.iloc[9:]]), {}, "2 rows share 'row' and time"),
+    "another table": (lambda t: t.rename(columns={"x": "u"}), {}, "is of another table: it names x"),
+    "no time column": (lambda t: t.drop(columns="at"), {}, "no time column 'at'"),
+    "no rows": (lambda t: t.iloc[:0], {}, "has no rows"),
+    "no such window column": (lambda t: t, {"window_column": "month"}, "no window column 'month'"),
+    "windows apart": (lambda t: t.assign(month=["a", "b"] * 2100), {"window_column": "month"}, "do not stand together"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_history_gets_a_sentence_and_nothing_is_written(
+    what: str, table: pd.DataFrame, raw_contract: dict[str, Any], tmp_path: Path
+) -> None:
+    spoil, plan, message = BAD[what]
+    wanted = Plan(**{"window_days": 7, "label_delay_days": 1, **plan})
+
+    with pytest.raises(HistoryInvalid) as raised:
+        rehearse(spoil(table.copy()), raw_contract, wanted, now=NOW, folder=tmp_path / "kept")
+
+    assert message in raised.value.detail
+    assert not (tmp_path / "kept").exists()
+
+
+def test_unsorted_rows_can_be_sorted(table: pd.DataFrame, raw_contract: dict[str, Any]) -> None:
+    plan = Plan(window_days=7, label_delay_days=1, sort=True)
+
+    assert chronicle(table.iloc[::-1], _read(raw_contract), plan, now=NOW).rows == 4200
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"first": 0}, {"policies": ("best",)}, {"label_coverage": 0.0}, {"window_days": 0.0}]
+)
+def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(HistoryInvalid):
+        Plan(**wrong)
+
+
+def test_the_command_writes_figures_to_standard_output_and_nothing_else(
+    table: pd.DataFrame,
+    raw_contract: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table.to_csv("history.csv", index=False)
+    Path("c.json").write_text(json.dumps(raw_contract), encoding="utf-8")
+    words = [
+        "rehearse",
+        "history.csv",
+        "--contract",
+        "c.json",
+        "--window",
+        "1w",
+        "--label-delay",
+        "24h",
+        "--policies",
+        "never",
+    ]
+
+    assert main([*words, "--json", "-"]) == 0
+    jsonschema.validate(json.loads(capsys.readouterr().out), SCHEMA)
+    assert main([*words, "--json", "figures.json"]) == 0
+    assert "ROC-AUC by window" in capsys.readouterr().out
+    assert list(json.loads(Path("figures.json").read_text())["policies"]) == ["never"]
+    assert main(["rehearse", "history.csv"]) == 2
+    assert "--draft-from-first" in capsys.readouterr().err
+
+
+def _with(table: pd.DataFrame, row: int, column: str, value: str) -> pd.DataFrame:
+    table.loc[row, column] = value
+    return table
+
+
+def _read(raw: dict[str, Any]) -> Any:
+    from stillgood.domain.contract.reader import read_contract
+
+    return read_contract(raw)

@@ -1,7 +1,6 @@
 """A table becomes a world, or a sentence about what is wrong with it. Everything is checked before anything is played."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -251,13 +250,14 @@ def _check_identities(table: pd.DataFrame, times: Times, contract: Contract) -> 
 
 def _drafted(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> Contract:
     left_out = {plan.label_time, plan.window_column} - {wanted.time_column}
-    table = first[[name for name in first.columns if name not in left_out]]
-    rows: list[Mapping[str, str]] = [
-        {str(name): value for name, value in row.items()}
-        for row in table.astype(object).map(lambda value: "" if pd.isna(value) else str(value)).to_dict("records")
-    ]
-    raw = draft(
-        [row for row in rows if row[wanted.target].strip()],
+    labelled = first[~first[wanted.target].isna() & (first[wanted.target].astype(str).str.strip() != "")]
+    columns = {
+        str(name): ["" if pd.isna(value) else str(value) for value in labelled[name]]
+        for name in labelled.columns
+        if name not in left_out
+    }
+    raw, _ = draft(
+        columns,
         target=wanted.target,
         positive=wanted.positive,
         id_column=wanted.id_column,

@@ -63,7 +63,7 @@ def draft_file(
             texts += _texts(chunk.column(one), size)
         rows += size
         if rows >= MAX_DRAFTED_ROWS:
-            notes.append(DraftNote("", f"the file has more than {rows:,} rows", "the first of them were looked at"))
+            notes.append(DraftNote("", f"the file has {rows:,} rows and more", "the first {rows:,} were looked at"))
             table.close()
             break
     # A name that stands twice is noted by the table; the others' notes are the draft's own.

@@ -47,7 +47,7 @@ def read_batch(store: ObjectStore, key: str) -> list[Label]:
 
 
 def incoming(store: ObjectStore) -> Iterator[ObjectInfo]:
-    """Label files that somebody uploaded and that were not taken in yet."""
+    """Files that somebody uploaded and that were not taken in yet, of whatever name: what is no file of labels is refused by name."""
     for info in store.list(INCOMING_PREFIX):
         if info.key.endswith((".csv", ".jsonl")) and not any(store.list(taken_key(info.key, info.etag))):
             yield info

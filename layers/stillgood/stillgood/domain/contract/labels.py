@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stillgood.domain.contract.contract import Target
+from stillgood.domain.contract.outcome import read_outcome
 from stillgood.domain.contract.row_check import shorten
 
 _LONGEST_ID = 256
@@ -68,12 +69,13 @@ def _read(raw: Mapping[str, Any], target: Target) -> Label | tuple[str, str]:
             f"Give prediction_id or entity_id, one of them, a text of 1 to {_LONGEST_ID} characters.",
         )
     label = raw.get("label")
-    if label not in (target.positive, target.negative) or not isinstance(label, str):
+    outcome = read_outcome(target, label) if isinstance(label, str | int | float) else None
+    if outcome is None:
         return "label", f"label must be {target.positive!r} or {target.negative!r}, not {shorten(label)!r}."
     time = _time(raw.get("event_time"))
     if time is None:
         return "event_time", "event_time must be an ISO 8601 time with an offset, such as 2026-11-23T17:00:00Z."
-    return Label(time, prediction, entity, label)
+    return Label(time, prediction, entity, target.positive if outcome else target.negative)
 
 
 def _id(value: object) -> str | None:

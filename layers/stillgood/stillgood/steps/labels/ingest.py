@@ -1,15 +1,13 @@
 """labels: ingest_labels ground truth in, from POST /labels or from uploaded files. Joining it with predictions is monitor's (``outcomes.py``)."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stillgood.domain.contract.contract import Target
-from stillgood.domain.contract.json_rows import parse_json, parse_rows
+from stillgood.domain.contract.json_rows import parse_rows
 from stillgood.domain.contract.labels import RefusedLabel, read_labels
-from stillgood.domain.errors import InvalidRows, MalformedRequest
+from stillgood.domain.errors import InvalidRows
 from stillgood.steps.ports import Clock
 from stillgood.storage.labels import append, incoming, mark_taken, quarantine
 from stillgood.storage.objects import ObjectStore
@@ -54,9 +52,11 @@ def post_labels(body: bytes, store: ObjectStore, target: Target, *, max_rows: in
 
 def ingest_label_files(store: ObjectStore, target: Target, clock: Clock) -> dict[str, int]:
     """Take in every new file under ``labels/incoming/`` (.csv with a header, or .jsonl). Returns counts."""
+    from stillgood.steps.labels.files import label_rows  # with NumPy, for which predict, which posts labels, must not wait
+
     totals = {"files": 0, "accepted": 0, "refused": 0}
     for info in incoming(store):
-        rows, broken = _rows(info.key, store.get(info.key).data)
+        rows, broken = label_rows(info.key, store.stream(info.key))
         taken = ingest_labels(store, rows, target)
         quarantine(store, broken)
         counts = {"accepted": taken.accepted, "refused": len(taken.refused) + len(broken)}
@@ -65,36 +65,3 @@ def ingest_label_files(store: ObjectStore, target: Target, clock: Clock) -> dict
         for name, count in counts.items():
             totals[name] += count
     return totals
-
-
-def _rows(key: str, data: bytes) -> tuple[list[Mapping[str, Any]], list[RefusedLabel]]:
-    """The rows of an uploaded file, and the lines that are none."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return [], [RefusedLabel(0, "(file)", f"{key} is not UTF-8 (byte {error.start}).", {})]
-    rows: list[Mapping[str, Any]] = []
-    broken: list[RefusedLabel] = []
-    if key.endswith(".csv"):
-        try:
-            for number, row in enumerate(csv.DictReader(io.StringIO(text, newline=""))):
-                if None in row or None in row.values():
-                    broken.append(RefusedLabel(number, "(row)", f"{key} row {number} does not fit the header.", {}))
-                else:
-                    rows.append({name.strip(): value.strip() or None for name, value in row.items()})
-        except csv.Error as error:
-            broken.append(RefusedLabel(len(rows), "(file)", f"{key} cannot be read as CSV further ({error}).", {}))
-        return rows, broken
-    for number, line in enumerate(text.splitlines()):
-        if not line.strip():
-            continue
-        try:
-            value = parse_json(line, f"{key} line {number + 1}")
-        except MalformedRequest as error:
-            broken.append(RefusedLabel(number, "(line)", error.detail, {"line": line[:200]}))
-            continue
-        if isinstance(value, dict):
-            rows.append(value)
-        else:
-            broken.append(RefusedLabel(number, "(line)", f"{key} line {number + 1} is not a JSON object.", {}))
-    return rows, broken

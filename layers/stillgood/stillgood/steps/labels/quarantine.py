@@ -13,14 +13,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import Any
 
-from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.contract import Contract, Source
+from stillgood.domain.contract.dialect import delimiter_of, encoding_of
 from stillgood.domain.contract.labels import FIELDS, read_labels
+from stillgood.domain.contract.outcome import read_outcome
 from stillgood.domain.contract.row_check import RowChecker
-from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, ObjectExists
+from stillgood.domain.contract.source_text import SourceText
+from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, ObjectExists, TableUnreadable
 from stillgood.storage.keys import DATA_PREFIX, INCOMING_PREFIX, QUARANTINE_PREFIX
 from stillgood.storage.objects import ObjectStore
+from stillgood.storage.tables.bytes_in import as_utf8
+from stillgood.storage.tables.opening import open_table
 
 REASON = "(refused because)"  # a column of the exported file, left out of what is taken in
 _RUNS = re.compile(r"'*[=+\-@\t\r]")
@@ -67,7 +73,7 @@ def reingest(store: ObjectStore, data: bytes, contract: Contract, today: date) -
     The key is the content, so the same file twice is taken in once. All rows are right, or nothing is taken in.
     Raises InvalidRows, which names every row that is still wrong, and MalformedRequest for what is no CSV in UTF-8.
     """
-    names, rows = _mended(data)
+    names, rows = _mended(data, contract)
     if set(names) <= set(FIELDS):
         _, refused = read_labels(rows, contract.target)
         wrong = [{"row": one.row + 1, "field": one.field, "message": one.message} for one in refused]
@@ -76,7 +82,8 @@ def reingest(store: ObjectStore, data: bytes, contract: Contract, today: date) -
         wrong = _wrong(rows, contract)
         folder = f"{DATA_PREFIX}{today:%Y-%m-%d}/"
     if wrong or not rows:
-        raise InvalidRows(f"{len(wrong)} of {len(rows)} rows are still wrong; nothing was taken in.", wrong[:_LISTED])
+        count = len({one["row"] for one in wrong})
+        raise InvalidRows(f"{count} of {len(rows)} rows are still wrong; nothing was taken in.", wrong[:_LISTED])
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, names)
     table.writeheader()
@@ -104,28 +111,39 @@ def unescape_formula(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _RUNS.match(cell) else cell
 
 
-def _mended(data: bytes) -> tuple[list[str], list[dict[str, str | None]]]:
+def _mended(data: bytes, contract: Contract) -> tuple[list[str], list[dict[str, str | None]]]:
+    """The file's names and rows, as the contract's ``source`` reads them. A spreadsheet may have changed delimiter and encoding."""
+    encoding = encoding_of([data])
     try:
-        header, *body = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-    except (UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise MalformedRequest(f"The file is not CSV with a header, in UTF-8: {str(error)[:200]}.") from None
-    header = [unescape_formula(name.strip()) for name in header]
-    names = [name for name in header if name != REASON]
-    if len(set(header)) != len(header) or any(len(cells) not in (0, len(header)) for cells in body):
-        raise MalformedRequest("Some rows do not fit the header, or the header names a column twice.")
-    rows = [dict(zip(header, map(unescape_formula, cells), strict=True)) for cells in body if cells]
-    return names, [{name: row[name] or None for name in names} for row in rows]
+        head = b"".join(islice(as_utf8([data], encoding), 1))[:65536].decode(errors="replace")
+        source = Source(delimiter=delimiter_of(head), encoding=encoding)
+        table = open_table("mended.csv", [data], source=source)
+        chunks = list(table.chunks)
+    except TableUnreadable as error:
+        raise MalformedRequest(f"The file is not CSV with a header: {error.detail}") from None
+    broken = [row for chunk in chunks for row in chunk.unreadable]
+    twice = [note for note in table.notes if note.kind == "twice"]
+    if broken or twice:
+        why = f"line {broken[0].line}: {broken[0].message}" if broken else twice[0].message
+        raise MalformedRequest(f"Some rows do not fit the header, or the header names a column twice ({why[:300]}).")
+    convert = SourceText(contract)
+    rows = []
+    for chunk in chunks:
+        for index in range(len(chunk.numbers)):
+            plain = {unescape_formula(name): unescape_formula(str(cell)) for name, cell in chunk.row(index).items()}
+            rows.append({name: str(cell) or None for name, cell in convert.row(plain).items() if name != REASON})
+    names = [name for name in map(unescape_formula, table.names or ()) if name != REASON]
+    return names, rows
 
 
 def _wrong(rows: list[dict[str, str | None]], contract: Contract) -> list[dict[str, Any]]:
-    outcomes = (contract.target.positive, contract.target.negative)
-    wrong: list[dict[str, Any]] = []
     checker = RowChecker(contract)
+    wrong: list[dict[str, Any]] = []
     for number, row in enumerate(rows, 1):
         violations = checker.check(row, text=True, extra="ignore").violations
         wrong += [{"row": number, "field": one.field, "message": one.message} for one in violations]
-        if row.get(contract.target.name) not in outcomes:
-            message = f"{contract.target.name} must be {' or '.join(outcomes)}."
+        if read_outcome(contract.target, row.get(contract.target.name)) is None:
+            message = f"{contract.target.name} must be {contract.target.positive} or {contract.target.negative}."
             wrong.append({"row": number, "field": contract.target.name, "message": message})
     return wrong
 

@@ -43,9 +43,13 @@ def open_table(
         )
     source = source or Source()
     if lower.endswith(PARQUET):
-        from stillgood.storage.tables.parquet import (
-            read_parquet,  # 0.2 s of imports that the other formats need not wait for
-        )
+        try:
+            from stillgood.storage.tables.parquet import read_parquet  # 0.2 s that other formats need not wait for
+        except ImportError:
+            raise TableUnreadable(
+                "this function carries no reader of Parquet; send CSV or JSON Lines, or train in the container image.",
+                rule="format",
+            ) from None
 
         return read_parquet(data, wanted=wanted, chunk_rows=chunk_rows)
     text = as_utf8(data, source.encoding)

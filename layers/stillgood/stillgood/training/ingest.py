@@ -23,7 +23,7 @@ from stillgood.training.distinct import distinct
 from stillgood.training.refused import Refused
 from stillgood.training.validate import LabelledCheck, Part
 
-__all__ = ["Ingested", "Refused", "ingest", "needed_columns", "require_enough"]
+__all__ = ["Ingested", "Refused", "ingest", "needed_columns", "pieces", "require_enough"]
 
 DUPLICATE = "(row): duplicate dropped"
 ABSENT = "column absent"
@@ -37,6 +37,7 @@ class Ingested:
 
     ``target`` int8[n], 1 where the outcome is the positive one; ``times`` datetime64[us][n] in UTC; ``hashes`` uint64[n] of the ids.
     ``sha256`` is of the accepted rows. Every data row is in ``frame``, in ``refused``, or a dropped duplicate.
+    ``origin`` int64[n, 2]: the object of each row, a place in ``sources``, and its row there, from 1.
     """
 
     frame: Frame
@@ -48,6 +49,8 @@ class Ingested:
     refused: tuple[Refused, ...]
     objects: int
     sha256: str
+    origin: Ints
+    sources: Sequence[tuple[str, Data]]
 
     def counts(self) -> dict[str, Any]:
         """JSON-able: what became of objects and rows. A row that breaks several rules counts once under each of them."""
@@ -108,6 +111,8 @@ def ingest(contract: Contract, objects: Iterable[tuple[str, Data]], *, latest: d
         refused=tuple(refused),
         objects=len(sources),
         sha256=_digest(frame, target[index], times[index], hashes[index]),
+        origin=origin[index],
+        sources=sources,
     )
 
 
@@ -136,7 +141,7 @@ def _read(contract: Contract, key: str, data: Data, latest: datetime | None) -> 
     """The rows of one object. An object that turns out unreadable midway is refused whole: what is left of it is not what was sent."""
     text = True
     try:
-        table = open_for(contract, key, _pieces(data), needed=needed_columns(contract))
+        table = open_for(contract, key, pieces(data), needed=needed_columns(contract))
         text = table.text
         check = LabelledCheck(contract, key, text=text, latest=latest)
         parts = [check(chunk) for chunk in table.chunks]
@@ -151,7 +156,8 @@ def _read(contract: Contract, key: str, data: Data, latest: datetime | None) -> 
     return parts, check
 
 
-def _pieces(data: Data) -> Iterable[bytes]:
+def pieces(data: Data) -> Iterable[bytes]:
+    """The bytes of an object, as often as they are asked for."""
     return [data] if isinstance(data, bytes) else data()
 
 
@@ -187,7 +193,7 @@ def _conflicts(
     for place in sorted(set(origin[:, 0].tolist())):
         key, data = sources[place]
         rows = set(origin[origin[:, 0] == place, 1].tolist())
-        table = open_for(contract, key, _pieces(data), needed=needed_columns(contract))
+        table = open_for(contract, key, pieces(data), needed=needed_columns(contract))
         check = LabelledCheck(contract, key, text=table.text, latest=latest)
         for chunk in table.chunks:
             for index, number in enumerate(chunk.numbers):

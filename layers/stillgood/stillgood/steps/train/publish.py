@@ -17,6 +17,7 @@ from stillgood.storage.codec import encode, sha256
 from stillgood.storage.keys import CARD, HOLDOUT, METRICS, MODEL, REFERENCE
 from stillgood.training.fit import Fitted
 from stillgood.training.ingest import Ingested
+from stillgood.training.other_columns import with_other_columns
 from stillgood.training.split import Split
 from stillgood.training.tracking import Tracking, track
 
@@ -48,7 +49,7 @@ def candidate(
     """
     model, contract = fitted.model, fitted.model.contract
     holdout = Holdout(
-        ingested.frame.take(parts.holdout), ingested.target[parts.holdout], ingested.hashes[parts.holdout]
+        with_other_columns(ingested, parts.holdout), ingested.target[parts.holdout], ingested.hashes[parts.holdout]
     )
     held = _judge(fitted, holdout)
     counts = ingested.counts()

@@ -1,10 +1,13 @@
 """A model's card as a page: what it learnt from, how good it is, what weighs, and what each threshold would come to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import htpy as h
 
+from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.model.model import Model
+from stillgood.domain.model.shapes import strongest
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, json_data, moment, number, page, share, table
 
@@ -148,22 +151,8 @@ def _calibration(metrics: Mapping[str, Any]) -> Node:
 
 
 def _weights(model: Mapping[str, Any]) -> Node:
-    terms: Sequence[Mapping[str, Any]] = model.get("terms") or ()
-    found: list[tuple[float, list[Node]]] = []
-    for term in terms:
-        if "weights" in term:
-            weights = term["weights"]
-            low, high = min(weights, key=weights.get), max(weights, key=weights.get)
-            found.append(
-                (
-                    weights[high] - weights[low],
-                    [term["name"], f"{weights[high] - weights[low]:.2f}", f"between {low} and {high}"],
-                )
-            )
-        elif "weight" in term:
-            text = f"{term['weight']:+.2f} per {term['scale']:.4g}"
-            found.append((abs(term["weight"]), [term["name"], f"{abs(term['weight']):.2f}", text]))
-    found.sort(key=lambda item: -item[0])
-    if not found:
+    try:
+        lines = strongest(Model.from_dict(model), most=len(model["terms"]) + len(model.get("pairs", ())))
+    except (ModelUnusable, KeyError, TypeError):
         return h.p["The card in Markdown beside this page lists the shapes that matter."]
-    return table(["feature", "logits", "how"], [row for _, row in found])
+    return table(["feature", "logits"], [line.split(": ", 1) for line in lines])

@@ -131,7 +131,7 @@ def draft(
         "floors": {"roc_auc": 0.7, "recall": 0.8, "precision": 0.0},
         "costs": None,
         "slices": [],
-        "training": {},
+        "training": {"family": "auto"},
         "monitoring": {},
     }
     if stated := _source(signs, words, delimiter, encoding, notes):

@@ -37,7 +37,7 @@ RECALIBRATE = "recalibrate"
 # A row dated later than this after now is a mistake.
 CLOCKS_DIFFER = timedelta(days=1)
 NOTHING_NEW = "nothing new to learn from: this version has learnt from these very rows"
-RESPONSE_FIELDS = ("result", "why", "version", "request_id", "figures", "rows", "quarantine", "tracking")
+RESPONSE_FIELDS = ("result", "why", "version", "request_id", "figures", "rows", "quarantine", "tracking", "family")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[
     )
     known: dict[str, Any] = {"version": version, "rows": ingested.counts(), "quarantine": kept}
     if is_whole(deps.store, version):
-        return {**known, "result": "skipped", "why": NOTHING_NEW, "figures": None, "tracking": None}
+        return {**known, "result": "skipped", "why": NOTHING_NEW, "figures": None, "tracking": None, "family": None}
     parts = split(ingested.times, ingested.hashes, contract.training)
     if len(parts.train) == 0:
         raise TooFewRows("Every labelled row is held out or too old to learn from; upload more, or widen the contract.")
@@ -119,7 +119,13 @@ def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[
         parts, fitted, reference = recalibrate(deps.store, champion, ingested, parts, version)
     made = candidate(ingested, parts, fitted, reference, deps.tracking, quarantine=kept, trained_at=iso(deps.clock()))
     publish(deps.store, version, made.files)
-    return {**known, "result": "trained", "why": None, "figures": made.figures, "tracking": made.tracking}
+    trained = {"result": "trained", "why": None, "figures": made.figures, "tracking": made.tracking}
+    return {**known, **trained, "family": _family(fitted)}
+
+
+def _family(fitted: Fitted) -> dict[str, str | None]:
+    """The family of the candidate, and what the comparison of both said, if evidence chose."""
+    return {"name": fitted.model.family, "why": fitted.comparison.why if fitted.comparison else None}
 
 
 def _fit(ingested: Ingested, parts: Split, version: str, seed: int) -> Fitted:

@@ -53,7 +53,6 @@ def test_types_of_a_frame_do_not_matter(telco: pd.DataFrame, tmp_path: Path) -> 
         total_charges=pd.to_numeric(text["total_charges"]),
         tenure=text["tenure"].astype(float).where(text.index % 7 != 0, text["tenure"].astype(int)),
         contract=text["contract"].astype("category"),
-        partner=text["partner"] == "1",
     )
     made = stillgood.draft(text, target="churn", positive="Yes", id="customer_id").contract
     # A draft takes 0 and 1 for counts; a person corrects it.

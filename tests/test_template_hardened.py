@@ -143,7 +143,7 @@ def test_the_bucket_takes_no_plain_http_and_overwrites_nothing_blindly(template:
     # Without this, parts of a multipart upload would be refused, which carry no precondition.
     assert pointer["Condition"]["Bool"] == created["Condition"]["Bool"] == {"s3:ObjectCreationOperation": "true"}
     prefixes = [one["Fn::Sub"].removeprefix("${Bucket.Arn}/") for one in created["Resource"]]
-    assert prefixes == ["models/*", "registry/decisions/*", "monitoring/reports/*"]
+    assert prefixes == ["models/*", "registry/decisions/*", "operating_points/*", "monitoring/reports/*"]
 
 
 def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:

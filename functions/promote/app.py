@@ -7,12 +7,13 @@ from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
 from stillgood.domain.errors import InvalidEvent
 from stillgood.pages.writer import write_pages
+from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.wiring.promote import deciding
 
-ACTIONS = {"promote": promote, "rollback": roll_back}
-COUNTS = {"promoted": "Promotions", "refused": "Refusals", "rolled back": "Rollbacks"}
+ACTIONS = {"promote": promote, "rollback": roll_back, "move": move}
+COUNTS = {"promoted": "Promotions", "refused": "Refusals", "rolled back": "Rollbacks", "moved": "Moves"}
 
 
 def handler(event: object, context: object) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def test_one_object_is_answered_by_one_decision_with_its_reasons(
         "baseline": -0.3,
         "repairs": [],
         "model_version": "20261123-first",
+        "operating_point": None,
     }
     assert (answered.rows, answered.model_version) == (1, "20261123-first")
 

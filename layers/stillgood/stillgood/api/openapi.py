@@ -198,6 +198,8 @@ def _schemas(contract: Contract | None) -> dict[str, Any]:
             "items": _object({"field": text, "rule": text, "before": any_value, "after": any_value}),
         },
         "model_version": text,
+        "operating_point": nullable_text
+        | {"description": "Whose calibration and threshold decided; null: the model's own"},
     }
     violation = _object({"row": whole, "field": text, "rule": text, "value": any_value, "message": text})
     return {
@@ -225,6 +227,7 @@ def _schemas(contract: Contract | None) -> dict[str, Any]:
             {
                 "serving": flag,
                 "champion": {"type": "object"},
+                "operating_point": {"type": ["object", "null"]},
                 "capture": {"type": "object"},
                 "limits": {"type": "object"},
             }

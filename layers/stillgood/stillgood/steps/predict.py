@@ -94,6 +94,7 @@ def status(serving: PredictDeps) -> dict[str, Any]:
     return {
         "serving": champion["version"] is not None,
         "champion": {name: iso(value) if isinstance(value, datetime) else value for name, value in champion.items()},
+        "operating_point": serving.champions.point_status(),
         "capture": serving.capture.status(),
         "limits": {"max_rows": serving.max_rows, "max_bytes": serving.max_bytes},
     }
@@ -162,6 +163,7 @@ def answer(
         ],
         "repairs": [asdict(repair) for repair in row.repairs],
         "model_version": model.version,
+        "operating_point": model.operating_point,
     }
     return body
 
@@ -178,6 +180,7 @@ def record(model: Model, row: CheckedRow, given: Score, prediction_id: str, time
         decision=given.decision,
         model=model.version,
         repairs=tuple([repair.field for repair in row.repairs]),
+        point=model.operating_point,
     ).to_dict()
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import ContractInvalid, ModelUnusable, NoChampion, ObjectNotFound, StillgoodError
@@ -15,16 +16,19 @@ from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.storage.codec import decode, sha256
 from stillgood.storage.keys import POINTER_KEY
 from stillgood.storage.objects import ObjectStore, Stored
+from stillgood.storage.points import read_point_status, served
 from stillgood.storage.records import read_pointer
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """A pointer and the model it names, verified and whole, with the check of its contract's rows. One object, so a request never mixes two versions."""
+    """A pointer and the model it names, verified and whole, with the check of its contract's rows. ``model`` decides by the
+    operating point in force, ``base`` is as it was trained. One object, so a request never mixes two versions."""
 
     pointer: Pointer
     model: Model
     checker: RowChecker
+    base: Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,10 @@ class ChampionSource:
             failures=self._failures,
         )
 
+    def point_status(self) -> dict[str, Any] | None:
+        """What monitor wrote of the operating point after its newest window; one GET, for a status. None when there is nothing."""
+        return read_point_status(self._store)
+
     def _due(self) -> bool:
         if self._checked_at is None:
             return True
@@ -144,14 +152,22 @@ class ChampionSource:
             and known.pointer.model_sha256 == pointer.model_sha256
             and known.pointer.version == pointer.version
         ):
-            return Champion(pointer, known.model, known.checker), stored.etag
-        model = load_model(self._store, pointer)
-        return Champion(pointer, model, RowChecker(model.contract)), stored.etag
+            same = known.pointer.point == pointer.point
+            model = known.model if same else served(self._store, known.base, pointer.point)
+            return Champion(pointer, model, known.checker, known.base), stored.etag
+        base = load_model(self._store, pointer)
+        model = served(self._store, base, pointer.point)
+        return Champion(pointer, model, RowChecker(base.contract), base), stored.etag
 
 
 def load_model(store: ObjectStore, release: Release) -> Model:
     """The model a release or pointer names, if its bytes are the ones that were promoted. Raises ModelUnusable, StoreUnavailable."""
     return load_verified(store, release.version, release.model_key, release.model_sha256)
+
+
+def load_served(store: ObjectStore, release: Release) -> Model:
+    """The same model as it decides: under the release's operating point. Raises ModelUnusable, StoreUnavailable."""
+    return served(store, load_model(store, release), release.point)
 
 
 def load_verified(store: ObjectStore, version: str, key: str, promoted: str) -> Model:

@@ -17,6 +17,9 @@ DECISIONS_PREFIX = "registry/decisions/"
 REQUESTS_PREFIX = "registry/requests/"
 CAPTURE_PREFIX = "capture/"
 LABELS_PREFIX = "labels/"
+POINTS_PREFIX = "operating_points/"
+POINT_EVIDENCE_PREFIX = "operating_points/evidence/"
+POINT_STATUS_KEY = "monitoring/operating_point.json"
 LEDGER_PREFIX = "labels/dt="
 INCOMING_PREFIX = "labels/incoming/"
 TAKEN_PREFIX = "labels/taken/"
@@ -94,6 +97,21 @@ PLACES = (
         f"{DECISIONS_PREFIX}<n>.json", "the decision log; each record hashes the one before", "promote", "create-only"
     ),
     Place(f"{REQUESTS_PREFIX}<hash>.json", "which decision a request led to", "promote", "create-only"),
+    Place(
+        f"{POINTS_PREFIX}<id>.json",
+        "calibration and threshold, with the evidence that they were placed by",
+        "promote",
+        "create-only",
+    ),
+    Place(
+        f"{POINT_EVIDENCE_PREFIX}<sha256>.json",
+        "scores and outcomes that a move of the operating point was decided from; no ids",
+        "monitor",
+        "create-only",
+    ),
+    Place(
+        POINT_STATUS_KEY, "objective, estimate and truth of the newest window, for `GET /status`", "monitor", "replaced"
+    ),
     Place(
         f"{CAPTURE_PREFIX}dt=<date>/hour=<hour>/<time>-<id>.jsonl",
         "the prediction log: one object a request",
@@ -176,6 +194,20 @@ def artifact_key(version: str, name: str) -> str:
     'models/20261123-a1b2/model.json'
     """
     return f"{MODELS_PREFIX}{checked_version(version)}/{name}"
+
+
+def point_key(point_id: str) -> str:
+    """The key of an operating point. Ids arrive in events and pointers, so tricks with paths end here."""
+    return f"{POINTS_PREFIX}{checked_version(point_id)}.json"
+
+
+def point_evidence_key(sha256: str) -> str:
+    """The key of what a move was decided from.
+
+    >>> point_evidence_key("ab12")
+    'operating_points/evidence/ab12.json'
+    """
+    return f"{POINT_EVIDENCE_PREFIX}{checked_version(sha256)}.json"
 
 
 def decision_key(n: int) -> str:

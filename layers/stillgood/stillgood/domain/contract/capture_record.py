@@ -14,6 +14,7 @@ class CapturedPrediction:
     """One answered row. Features marked ``pii`` are left out: a hash of one of few values is no secret.
 
     ``time``: ISO 8601 in UTC ("...Z"). ``repairs``: names of the features that were blank and got ``if_missing``.
+    ``point``: id of the operating point, None for the model's own.
     """
 
     prediction_id: str
@@ -25,6 +26,7 @@ class CapturedPrediction:
     decision: bool
     model: str
     repairs: tuple[str, ...] = ()
+    point: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         line: dict[str, object] = {
@@ -40,6 +42,8 @@ class CapturedPrediction:
         }
         if self.repairs:  # most rows have none, and every byte is stored and read
             line["repairs"] = self.repairs
+        if self.point is not None:
+            line["point"] = self.point
         return line
 
 

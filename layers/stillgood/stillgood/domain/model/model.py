@@ -147,7 +147,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """``terms`` in the contract's order of features, then ``pairs``. ``training`` says what it was learnt from."""
+    """``terms`` in the contract's order of features, then ``pairs``. ``training`` says what it was learnt from.
+
+    ``operating_point``: id of the one that calibration and threshold are of, None for the model's own; it is not stored here.
+    """
 
     version: str
     contract: Contract
@@ -158,6 +161,7 @@ class Model:
     training: Mapping[str, Any] = field(default_factory=dict)
     family: Family = "logistic"
     pairs: "tuple[PairTerm, ...]" = ()
+    operating_point: str | None = None
     threshold: float = field(init=False, default=0.5)
     names: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
 

@@ -40,11 +40,13 @@ class OperatingPoint:
         """The bound on the scale of the probability, 0 to 1."""
         return self.calibration.probability(self.threshold_logit)
 
-    def applied_to(self, model: Model) -> Model:
+    def applied_to(self, model: Model, point_id: str | None = None) -> Model:
         """``model`` with this calibration and threshold: logits and reasons are the model's own. Raises ModelUnusable for another model's point."""
         if model.version != self.model_version:
             raise ModelUnusable(f"The operating point is of {self.model_version[:80]}, not of {model.version[:80]}.")
-        return replace(model, calibration=self.calibration, threshold_logit=self.threshold_logit)
+        return replace(
+            model, calibration=self.calibration, threshold_logit=self.threshold_logit, operating_point=point_id
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -4,12 +4,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
-Action = Literal["promote", "refuse", "rollback"]
+Action = Literal["promote", "refuse", "rollback", "move"]
+
+
+@dataclass(frozen=True, slots=True)
+class PointRef:
+    """Names an operating point: its ``id`` (storage/keys.py), the ``sha256`` of its bytes, and the pointer's ``generation`` when
+    it was made. A release without one serves with the model's own calibration and threshold: generation 0."""
+
+    id: str
+    sha256: str
+    generation: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"id": self.id, "sha256": self.sha256, "generation": self.generation}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "PointRef":
+        """Raises KeyError or TypeError."""
+        return cls(_text(raw["id"]), _text(raw["sha256"]), _count(raw["generation"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A version as it can be put in force. ``threshold`` is on the probability scale, ``model_sha256`` of the bytes at ``model_key``."""
+    """A version as it can be put in force. ``threshold`` is on the probability scale, ``model_sha256`` of the bytes at ``model_key``.
+
+    ``point``: the operating point that it serves with, None for the model's own.
+    """
 
     version: str
     model_key: str
@@ -17,9 +38,10 @@ class Release:
     reference_key: str
     metrics: Mapping[str, Any]
     threshold: float
+    point: PointRef | None = field(default=None, kw_only=True)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        raw = {
             "version": self.version,
             "model_key": self.model_key,
             "model_sha256": self.model_sha256,
@@ -27,6 +49,7 @@ class Release:
             "metrics": dict(self.metrics),
             "threshold": self.threshold,
         }
+        return raw if self.point is None else raw | {"point": self.point.to_dict()}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> "Release":
@@ -38,6 +61,7 @@ class Release:
             reference_key=_text(raw["reference_key"]),
             metrics=dict(raw["metrics"]),
             threshold=float(raw["threshold"]),
+            point=None if raw.get("point") is None else PointRef.from_dict(raw["point"]),
         )
 
 
@@ -45,8 +69,9 @@ class Release:
 class Pointer(Release):
     """The production contract: the release in force and how it came to be.
 
-    ``generation`` counts the changes of champion from 1: A -> B -> A is three generations, so no content ever repeats.
-    ``decision`` is the number of the record that put it in force.
+    ``generation`` counts the changes of champion or operating point from 1: A -> B -> A is three generations, so no content
+    ever repeats. ``decision`` is the number of the record that put it in force. ``promoted_at`` and ``previous`` are about the
+    model: since when it serves, and which one served before; a move of its operating point leaves both.
     """
 
     generation: int
@@ -58,7 +83,13 @@ class Pointer(Release):
     def release(self) -> Release:
         """The release alone, without how it came to be in force."""
         return Release(
-            self.version, self.model_key, self.model_sha256, self.reference_key, self.metrics, self.threshold
+            self.version,
+            self.model_key,
+            self.model_sha256,
+            self.reference_key,
+            self.metrics,
+            self.threshold,
+            point=self.point,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,6 +115,7 @@ class Pointer(Release):
             reference_key=release.reference_key,
             metrics=release.metrics,
             threshold=release.threshold,
+            point=release.point,
             generation=_count(raw["generation"]),
             decision=_count(raw["decision"]),
             promoted_at=_text(raw["promoted_at"]),
@@ -185,6 +217,9 @@ def decided(
     after = None
     if draft.release is not None:
         release = draft.release
+        # Another operating point of the same model: the model serves on.
+        moved = champion is not None and champion.version == release.version and champion.point != release.point
+        stays = champion if moved and draft.action != "promote" else None
         after = Pointer(
             version=release.version,
             model_key=release.model_key,
@@ -192,10 +227,11 @@ def decided(
             reference_key=release.reference_key,
             metrics=release.metrics,
             threshold=release.threshold,
+            point=release.point,
             generation=1 if champion is None else champion.generation + 1,
             decision=n,
-            promoted_at=draft.at,
-            previous=None if champion is None else champion.release,
+            promoted_at=draft.at if stays is None else stays.promoted_at,
+            previous=stays.previous if stays is not None else None if champion is None else champion.release,
         )
     return Decision(
         n=n,

@@ -2,20 +2,28 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_plus
+
+import numpy as np
 
 from stillgood.domain.contract.column_check import ColumnCheck
 from stillgood.domain.contract.contract import Contract, Extra
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed, TableUnreadable
 from stillgood.domain.model.model import Model
+from stillgood.domain.model.vectorised import logits
+from stillgood.domain.operating_point.decide import uncertain
+from stillgood.domain.operating_point.objective import objective_of
+from stillgood.domain.operating_point.placement import Population, place
+from stillgood.domain.promotion.decision import PointRef
 from stillgood.steps.batch.score import Reasons, Scorer
 from stillgood.steps.ports import Clock
 from stillgood.storage.champion import ChampionSource, load_verified
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.keys import BATCH_PREFIX, MODEL, OUTPUT_PREFIX, artifact_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore, checked_key
+from stillgood.storage.points import served
 from stillgood.storage.tables.opening import SUFFIXES, is_table, open_for
 from stillgood.storage.windows import iso
 
@@ -34,7 +42,8 @@ class BatchDeps:
 def batch(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     """Score ``{"input": "batch/<name>.csv", "reasons": false}``; the events of S3 and EventBridge about a new object will do, too.
 
-    ``"model": {"version": ..., "sha256": ...}`` names another model than the champion: that of the job which the object is a shard of.
+    ``"model": {"version": ..., "sha256": ...}`` names another model than the champion: that of the job which the object is a
+    shard of, with its operating point under ``point``. ``"population": "file"`` places the threshold on the file's own rows.
 
     Writes ``predictions.jsonl``, ``rejected.jsonl`` and, last, ``summary.json`` under
     ``batch/output/<name>-<job>/<model version>/``, and returns the summary. Each appears whole or not at all. The same input
@@ -46,15 +55,17 @@ def batch(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     key, reasons = _asked(event)
     info = _input(deps.store, key)
     model = _model(event, deps)
-    output = output_of(key, info.etag, model.version, reasons)
+    if _whole_file(event):
+        model = place_on_file(info, model, deps)
+    output = output_of(key, info.etag, model.version, reasons, model.operating_point)
     done = read_summary(deps.store, output)
     return done if done is not None else _run(info, model, reasons, output, deps)
 
 
-def output_of(key: str, etag: str, version: str, reasons: Reasons) -> str:
+def output_of(key: str, etag: str, version: str, reasons: Reasons, point: str | None = None) -> str:
     """Where the output of scoring an object goes: the same object under the same model is the same work, whoever asks and how often."""
     return checked_key(
-        f"{OUTPUT_PREFIX}{key.rpartition('/')[2].rpartition('.')[0]}-{_job(key, etag, version, reasons)}/{version}"
+        f"{OUTPUT_PREFIX}{key.rpartition('/')[2].rpartition('.')[0]}-{_job(key, etag, version, reasons, point)}/{version}"
     )
 
 
@@ -67,8 +78,10 @@ def read_summary(store: ObjectStore, output: str) -> dict[str, Any] | None:
     return {**summary, "repeated": True}
 
 
-def _job(key: str, etag: str, version: str, reasons: Reasons) -> str:
+def _job(key: str, etag: str, version: str, reasons: Reasons, point: str | None) -> str:
     named = {"input": key, "etag": etag, "model": version, "reasons": reasons}
+    if point is not None:
+        named["operating_point"] = point
     return hashlib.sha256(encode(named)).hexdigest()[:16]
 
 
@@ -81,11 +94,58 @@ def _model(event: Mapping[str, Any], deps: BatchDeps) -> Model:
         raise InvalidEvent(
             'The model of an event is {"version": "...", "sha256": "..."}; without it the champion scores.'
         )
-    return load_verified(deps.store, named["version"], artifact_key(named["version"], MODEL), named["sha256"])
+    model = load_verified(deps.store, named["version"], artifact_key(named["version"], MODEL), named["sha256"])
+    try:
+        ref = None if named.get("point") is None else PointRef.from_dict(named["point"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidEvent("The point of an event's model is that of a plan: its id, sha256 and generation.") from error
+    return served(deps.store, model, ref)
+
+
+def _whole_file(event: Mapping[str, Any]) -> bool:
+    """Raises InvalidEvent."""
+    population = event.get("population", "serving")
+    if population not in ("serving", "file"):
+        raise InvalidEvent("The population that the threshold is placed on is 'serving' or 'file'.")
+    return bool(population == "file")
+
+
+def place_on_file(info: ObjectInfo, model: Model, deps: BatchDeps) -> Model:
+    """``model`` with the threshold at which its contract's objective is met among the rows of this very file.
+
+    The file is read once more for it. Calibration and reasons stay. A file without a row that can be scored, an objective that
+    no threshold reaches, and a share flagged outside of the contract's bounds leave the threshold in force. Raises InvalidEvent.
+    """
+    contract = model.contract
+    try:
+        table = open_for(contract, info.key, deps.store.stream(info.key), needed=_needed(contract))
+        extra: Extra = "ignore" if table.names is not None else contract.extra
+        check = ColumnCheck(contract, text=table.text, extra=extra)
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [logits(model, check(chunk).frame) for chunk in table.chunks]
+    except TableUnreadable as error:
+        raise _refused(info.key, error) from error
+    found = np.concatenate([np.empty(0), *parts])
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return model
+    objective, wanted = objective_of(contract)
+    costs, rules = contract.costs, contract.operating_point
+    placed = place(
+        objective,
+        wanted,
+        uncertain(model.calibration),
+        Population(found, np.arange(len(found))),
+        capacity=None if costs is None or costs.capacity is None else costs.capacity / 1000,
+    )
+    if not placed.reached or not rules.min_flagged <= placed.share <= rules.max_flagged:
+        return model
+    named = hashlib.sha256(f"{info.etag} {placed.threshold!r} {model.operating_point}".encode()).hexdigest()[:16]
+    return replace(model, threshold_logit=placed.threshold, operating_point=f"file-{named}")
 
 
 def _run(info: ObjectInfo, model: Model, reasons: Reasons, output: str, deps: BatchDeps) -> dict[str, Any]:
-    job = _job(info.key, info.etag, model.version, reasons)
+    job = _job(info.key, info.etag, model.version, reasons, model.operating_point)
     started, store = deps.clock(), deps.store
     data = HashingReader(store.stream(info.key))
     try:
@@ -116,6 +176,7 @@ def _run(info: ObjectInfo, model: Model, reasons: Reasons, output: str, deps: Ba
         "output": {"predictions": f"{output}/predictions.jsonl", "rejected": f"{output}/rejected.jsonl"},
         "model_version": model.version,
         "threshold": model.threshold,
+        **({} if model.operating_point is None else {"operating_point": model.operating_point}),
         "job": job,
         **scorer.totals.to_dict(),
         **({"notes": [note.message for note in table.notes]} if table.notes else {}),

@@ -47,12 +47,16 @@ def plan(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
                 f"{info.key[-80:]!r} is not one of {', '.join(FORMATS)}; take it away, or let its name begin with '_'."
             )
     champion = deps.champions.current().pointer
-    model = {"version": champion.version, "sha256": champion.model_sha256}
+    model: dict[str, Any] = {"version": champion.version, "sha256": champion.model_sha256}
+    if champion.point is not None:
+        model["point"] = champion.point.to_dict()
     shards = [
         {
             "input": info.key,
             "etag": info.etag,
-            "output": output_of(info.key, info.etag, champion.version, reasons),
+            "output": output_of(
+                info.key, info.etag, champion.version, reasons, champion.point.id if champion.point else None
+            ),
         }
         for info in listed
     ]

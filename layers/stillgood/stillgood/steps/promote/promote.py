@@ -125,7 +125,9 @@ def outcome(decision: Decision, asked: Mapping[str, Any], new: bool) -> dict[str
     serving = decision.figures.get("serving")
     return {
         "step": "promote",
-        "result": {"promote": "promoted", "refuse": "refused", "rollback": "rolled back"}[decision.action],
+        "result": {"promote": "promoted", "refuse": "refused", "rollback": "rolled back", "move": "moved"}[
+            decision.action
+        ],
         "decision": decision.n,
         "duplicate": not new,
         "request_id": decision.request_id,

@@ -11,6 +11,7 @@ from stillgood.domain.errors import StillgoodError
 from stillgood.domain.formats import FORMER_RULES, in_current_words
 from stillgood.domain.promotion.decision import Decision
 from stillgood.steps.promote.agreement import TOLERANCE, agrees
+from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.audit import check_inputs, replaced_by_forgetting
@@ -111,7 +112,10 @@ def _decide(decision: Decision, past: _Past) -> None:
         promote({"action": "promote", "candidate": asked["version"], "request_id": decision.request_id}, deps)
     elif asked["action"] == "rollback":
         why = decision.reasons[-1].removeprefix(_ASKED_BECAUSE)
-        roll_back({"to": asked["version"], "request_id": decision.request_id, "reason": why}, deps)
+        named = {"point": asked["point"]} if "point" in asked else {}
+        roll_back({"to": asked["version"], "request_id": decision.request_id, "reason": why, **named}, deps)
+    elif asked["action"] == "move":
+        move({"evidence": asked["evidence"], "request_id": decision.request_id}, deps)
     else:
         raise ValueError(f"nobody can ask for {asked['action']!r}")
 

@@ -1,0 +1,127 @@
+"""move: put another operating point of the champion in force, decided again from the evidence that monitor stored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stillgood.domain.errors import ModelUnusable, StoreUnavailable
+from stillgood.domain.operating_point.calibration import FittedCalibration
+from stillgood.domain.operating_point.decide import PointDecision, PointInputs, decide
+from stillgood.domain.operating_point.evidence import from_dict
+from stillgood.domain.operating_point.placement import Population, estimate
+from stillgood.domain.operating_point.point import OperatingPoint
+from stillgood.domain.promotion.decision import Pointer, Proposal, Release
+from stillgood.steps.promote.promote import PromoteDeps, outcome, text
+from stillgood.storage.keys import checked_version, point_evidence_key, point_key
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.points import read_evidence, write_point
+from stillgood.storage.registry import LogHead, Registry
+from stillgood.storage.windows import iso
+
+_FIGURES = ("recall", "precision", "capacity")
+
+
+def move(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
+    """Do ``{"action": "move", "request_id": "...", "evidence": "<sha256>"}``, once per request id.
+
+    The decision is made here, from the evidence; monitor only asks for it. Evidence about another champion or operating point
+    than the ones in force is refused. Returns ``promote.outcome``. Raises InvalidEvent, UnknownVersion (not a hash),
+    StoreUnavailable, ModelUnusable (damaged registry).
+    """
+    request_id, digest = text(event, "request_id"), checked_version(text(event, "evidence"))
+    asked = {"action": "move", "evidence": digest}
+    registry = Registry(deps.store)
+    decision, new = registry.decide(request_id, lambda head: _draft(digest, request_id, asked, deps, head))
+    return outcome(decision, asked, new)
+
+
+def _draft(digest: str, request_id: str, asked: Mapping[str, Any], deps: PromoteDeps, head: LogHead) -> Proposal:
+    now, pointer = iso(deps.clock()), head.pointer
+    inputs = {"evidence": {"key": point_evidence_key(digest), "sha256": digest}}
+    figures: dict[str, Any] = {"asked": asked, "serving": pointer.version if pointer else None}
+    release, reasons = None, tuple[str, ...]()
+    try:
+        raw = read_evidence(deps.store, digest)
+        material, about = from_dict(raw), raw.get("champion", {})
+        if pointer is None or about != champion_of(pointer):
+            reasons = (
+                f"Refused: the evidence is about {_named(about)}, and {_named(champion_of(pointer) if pointer else None)} serves.",
+            )
+        else:
+            verdict = decide(material)
+            reasons = verdict.reasons
+            figures |= {"alert": verdict.alert, "window": raw.get("window"), "wanted": material.wanted}
+            if verdict.action == "move":
+                point = _point(pointer, material, verdict, digest, now)
+                release = _release(pointer, point, deps.store)
+                inputs["point"] = {"key": point_key(release.point.id), "sha256": release.point.sha256}  # type: ignore[union-attr]
+                figures |= {"estimates": dict(point.estimates), "threshold": point.threshold}
+    except StoreUnavailable:
+        raise  # an outage says nothing about the evidence: the retry decides
+    except ModelUnusable as error:
+        reasons = (f"Refused: {error.detail}",)
+    return Proposal(
+        at=now,
+        action="refuse" if release is None else "move",
+        request_id=request_id,
+        candidate=pointer.version if pointer else None,
+        reasons=reasons,
+        figures=figures,
+        inputs=inputs,
+        release=release,
+    )
+
+
+def champion_of(pointer: Release) -> dict[str, Any]:
+    """What evidence says of whom it is about: a model and its operating point, None for the model's own."""
+    return {
+        "version": pointer.version,
+        "model_sha256": pointer.model_sha256,
+        "point": None if pointer.point is None else pointer.point.id,
+    }
+
+
+def figures_at(line: FittedCalibration, population: Population, threshold: float) -> dict[str, dict[str, float]]:
+    """Recall, precision and share flagged as estimated, each value, low, high."""
+    names = dict.fromkeys(_FIGURES) | {"capacity": "share"}
+    return {names[kind] or kind: estimate(kind, line, population, threshold).interval().to_dict() for kind in _FIGURES}
+
+
+def _point(pointer: Pointer, material: PointInputs, verdict: PointDecision, digest: str, now: str) -> OperatingPoint:
+    rows = int(verdict.figures["rows"])
+    return OperatingPoint(
+        model_version=pointer.version,
+        model_sha256=pointer.model_sha256,
+        objective=material.objective.kind,
+        wanted=material.wanted,
+        calibration=verdict.line.line,
+        threshold_logit=verdict.threshold,
+        since=now,
+        covariance=verdict.line.covariance,
+        rows=verdict.line.rows,
+        estimates=figures_at(verdict.line, material.population.newest(rows), verdict.threshold),
+        evidence={
+            "sha256": digest,
+            "predictions": rows,
+            "labelled": verdict.line.rows,
+            "offset": material.correction.offset,
+        },
+    )
+
+
+def _release(pointer: Pointer, point: OperatingPoint, store: ObjectStore) -> Release:
+    return Release(
+        version=pointer.version,
+        model_key=pointer.model_key,
+        model_sha256=pointer.model_sha256,
+        reference_key=pointer.reference_key,
+        metrics=pointer.metrics,
+        threshold=point.threshold,
+        point=write_point(store, point, pointer.generation + 1),
+    )
+
+
+def _named(champion: Mapping[str, Any] | None) -> str:
+    if not champion:
+        return "nothing"
+    point = champion.get("point")
+    return f"{champion.get('version')} at {'its own operating point' if point is None else f'operating point {point}'}"

@@ -52,7 +52,8 @@ def post_labels(body: bytes, store: ObjectStore, target: Target, *, max_rows: in
 
 def ingest_label_files(store: ObjectStore, target: Target, clock: Clock) -> dict[str, int]:
     """Take in every new file under ``labels/incoming/`` (.csv with a header, or .jsonl). Returns counts."""
-    from stillgood.steps.labels.files import label_rows  # with NumPy, for which predict, which posts labels, must not wait
+    # With NumPy, for which predict, which takes posted labels in, must not wait.
+    from stillgood.steps.labels.files import label_rows
 
     totals = {"files": 0, "accepted": 0, "refused": 0}
     for info in incoming(store):

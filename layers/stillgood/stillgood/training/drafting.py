@@ -15,7 +15,7 @@ from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffe
 from stillgood.domain.errors import TableUnreadable
 from stillgood.storage.tables.bytes_in import as_utf8, unpacked
 from stillgood.storage.tables.opening import DELIMITED, open_for, open_table
-from stillgood.training.ingest import needed_columns
+from stillgood.training.ingest import ABSENT, needed_columns
 from stillgood.training.refused import Refused
 from stillgood.training.validate import LabelledCheck
 
@@ -168,12 +168,14 @@ def check_file(path: Path, contract: Contract, *, latest: datetime | None = None
         report.problem = f"{path.name}: {error.detail}"
         report.accepted = report.positives = 0
         return report
-    if table.names is not None:
-        for feature in contract.features:
-            if feature.name not in table.names:
-                report.notes.append(
-                    f"The column {feature.name} is absent: training reads blanks and counts them, batch refuses the file."
-                )
+    for feature in contract.features if table.names is not None else ():
+        if feature.name not in (table.names or ()):
+            alike = next((name for name in table.names or () if name.casefold() == feature.name.casefold()), None)
+            but = f", but there is {alike}" if alike else ""
+            report.notes.append(
+                f"The column {feature.name} is absent{but}: training reads blanks and counts them, batch refuses the file."
+            )
+            check.repaired[f"{feature.name}: {ABSENT}"] = report.accepted
     report.notes += [note.message for note in table.notes]
     report.repaired = dict(sorted(check.repaired.items()))
     report.findings = [

@@ -121,7 +121,7 @@ def _header(lines: Lines, delimiter: str, wanted: Collection[str], notes: list[T
             raise TableUnreadable("it is empty; it needs a header and rows.", rule="empty")
         at, first = lines.passed - len(lines.taken) + 1, lines.first()
         lines.taken.clear()
-        if len(cells) == 1 and len(first) == 5 and first.lower().startswith("sep=") and not notes:
+        if len(first) == 5 and first.lower().startswith("sep=") and not notes:  # as Excel writes it
             delimiter = first[4]
             notes.append(TableNote("separator", f"Line {at} names the delimiter: {delimiter!r}."))
             continue

@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-decisions bench-models bench-load bench-safety bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow docs clean
+.PHONY: help setup demo up down test bench bench-decisions bench-models bench-load bench-safety bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow docs pictures clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ audit-dependencies: $(SYNCED) | $(UV)  ## look every locked dependency up among 
 format: $(SYNCED)  ## let ruff lay out the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+pictures: $(SYNCED)  ## take README's pictures of the demo's pages (needs chromium)
+	@$(RUN) -m local.pictures
 
 docs: $(SYNCED)  ## write the generated parts of docs/
 	@$(RUN) docs/bucket_map.py

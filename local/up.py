@@ -15,6 +15,7 @@ from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.promotion.decision import Decision
 from stillgood.storage.champion import load_model
+from stillgood.storage.keys import INDEX_PAGE
 from stillgood.storage.registry import Registry
 
 from local import customers, datasets, tracking
@@ -234,18 +235,11 @@ def where_to_look(stack: Stack, customer: Mapping[str, Any]) -> None:
     body = stack.cloud.home / "customer.json"
     body.write_text(json.dumps(customer, indent=1))
     files = shown(stack.files)
-    newest = max(
-        (info.key for info in stack.store.list("monitoring/reports/")), default="monitoring/reports/ (none yet)"
-    )
-    champion = stack.store.get("registry/production_metrics.json").data
-    version = json.loads(champion)["version"]
     print("Where to look")
     print(f"  API          {stack.api_url}   (GET /status, GET /model, POST /predict)")
     print(f"  its docs     {stack.docs_url}   (in a browser, which resolves *.localhost)")
     print(f"  a prediction curl -s -H 'content-type: application/json' -d @{shown(body)} {stack.api_url}/predict")
-    print(f"  drift report {files}/{newest}")
-    print(f"  decisions    {files}/registry/decisions/")
-    print(f"  model card   {files}/models/{version}/card.md")
+    print(f"  the overview {files}/{INDEX_PAGE}   (open it: windows, decisions and models are one click away)")
     print("  MLflow       make mlflow")
 
 

@@ -8,7 +8,7 @@ import importlib.util
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from local.package import packaged
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "arn:aws:s3:::stillgood"
+BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
 ROLES = {
     "PredictFunction": ("predict/app.py", "predict", "api", "ObstoreObjectStore"),
     "BatchFunction": ("batch/app.py", "batch", "scoring", "ObstoreObjectStore"),
@@ -108,6 +109,14 @@ class Invoking:
         self.noted.invoked.append((step, event))
 
 
+class Announcing:
+    def __init__(self, noted: Noted, role: str) -> None:
+        self.noted, self.role = noted, role
+
+    def announce(self, events: Sequence[Mapping[str, Any]]) -> None:
+        self.noted.calls[self.role].add(("events:PutEvents", BUS))
+
+
 @contextmanager
 def handlers(store: MemoryObjectStore, noted: Noted) -> Iterator[dict[str, Callable[[Any], Any]]]:
     """Each role's real handler, wired as in Lambda but for its store and its way to invoke."""
@@ -136,6 +145,8 @@ def handlers(store: MemoryObjectStore, noted: Noted) -> Iterator[dict[str, Calla
             assert spec.loader is not None
             app = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(app)
+            if hasattr(app, "announcing"):
+                patch.setattr(app, "announcing", lambda role=role: Announcing(noted, role))
             found[role] = lambda event, app=app: app.handler(event, None)
         yield found
     for one in wired:
@@ -165,7 +176,10 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
         call["TrainFunction"](http("train"))
         assert call["PromoteFunction"](noted.invoked[-1][1])["result"] == "promoted"
         random = np.random.default_rng(0)
-        many = [{**customer, "tenure": int(random.integers(0, 3)), "monthly_charges": 99.0} for _ in range(400)]
+        many = [
+            {**customer, "customer_id": f"N{n}", "tenure": int(random.integers(0, 3)), "monthly_charges": 99.0}
+            for n in range(400)
+        ]
         answers = json.loads(call["PredictFunction"](http("predict", many))["body"])
         for name in ("predict_invalid", "model", "status", "labels"):
             call["PredictFunction"](http(name))

@@ -99,6 +99,12 @@ class Settings:
     promote_function: str | None = _variable(
         "STILLGOOD_PROMOTE_FUNCTION", _optional, "Name or ARN of the promote function; train needs it.", ""
     )
+    event_bus: str | None = _variable(
+        "STILLGOOD_EVENT_BUS",
+        _optional,
+        "EventBridge bus that is told of decisions, alerts and states; unset: nobody is.",
+        "",
+    )
     champion_ttl_seconds: float = _variable(
         "STILLGOOD_CHAMPION_TTL_SECONDS",
         _number(-1, 86400),

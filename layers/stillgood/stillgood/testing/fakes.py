@@ -27,3 +27,13 @@ class FakeCapture:
 
     def status(self) -> dict[str, object]:
         return {"written": len(self.written)}
+
+
+@dataclass(slots=True)
+class FakeAnnouncer:
+    """An Announcer that keeps the events."""
+
+    events: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def announce(self, events: Sequence[Mapping[str, Any]]) -> None:
+        self.events.extend(events)

@@ -29,6 +29,7 @@ class Mutant:
     k: str = ""
 
 
+CROSS = "domain/promotion/cross_fitted.py"
 POLICY, DRIFT, GATE, CHECKS = (
     "domain/policy/guarded.py",
     "domain/drift/detect.py",
@@ -41,7 +42,7 @@ MUTANTS = (
     Mutant("candidate and champion swapped where they are scored", "steps/promote/gather.py", "candidate=_scored(self.candidate, self.holdout.frame)", "candidate=_scored(self.champion or self.candidate, self.holdout.frame)", "steps/promote/test_promote.py"),
     Mutant("no significance asked", CHECKS, "passed = auc.p < alpha and", "passed = auc.difference > 0 and", "domain/promotion/test_gate.py"),
     Mutant("no correction for repeated attempts", CHECKS, "return ALPHA / ((attempts + 1) * (attempts + 2))", "return ALPHA / 2", "domain/promotion/test_gate.py"),
-    Mutant("attempts not counted", "steps/promote/gather.py", "attempts=attempts,", "attempts=0,", "steps/promote/test_promote.py"),
+    Mutant("attempts not counted", "steps/promote/gather.py", "attempts=attempts,", "attempts=0,", "steps/promote/test_promote.py steps/promote/test_cross_fitted.py"),
     Mutant("recall may be lost", CHECKS, "recall.high >= -NON_INFERIORITY_MARGIN and recall.value >= -RECALL_LIMIT,", "True,", "domain/promotion/test_gate.py"),
     Mutant("precision may be lost", CHECKS, "precision.value >= -NON_INFERIORITY_MARGIN,", "True,", "domain/promotion/test_gate.py"),
     Mutant("calibration may be lost", CHECKS, "brier.low <= BRIER_MARGIN,", "True,", "domain/promotion/test_gate.py"),
@@ -52,7 +53,24 @@ MUTANTS = (
     Mutant("NaN passes for a score", "domain/statistics/delong.py", "np.isfinite(", "np.isreal(", "domain/promotion/test_gate.py domain/model/test_evaluation.py"),
     Mutant("the champion may replace itself", GATE, "if case.candidate.version == case.champion.version:", "if False:", "domain/promotion/test_gate.py"),
     Mutant("a recalibration need not gain", CHECKS, "mends or p < alpha,", "True,", "domain/promotion/test_gate_recalibration.py"),
-    Mutant("holdout rows are learned", "training/split.py", "train = ~held", "train = held | ~held", "steps/train/test_train.py training/test_split.py"),
+    # The gate's second version.
+    Mutant("a fold model has seen its fold", "training/fit.py", "split = [(np.flatnonzero(number != fold), np.flatnonzero(number == fold))", "split = [(np.arange(len(number)), np.flatnonzero(number == fold))", "training/test_fit.py steps/train/test_train.py"),
+    Mutant("rows are scored by any fold model", "steps/promote/gather.py", "rows = fold == number", "rows = fold == (number + 1) % 5", "steps/promote/test_cross_fitted.py"),
+    Mutant("rows that the champion learnt judge it", "training/judged.py", "news = _newest(train[unseen[train]], target, rules)", "news = _newest(train, target, rules)", "training/test_judged.py"),
+    Mutant("fold models of another training", "steps/promote/gather.py", 'if inputs["folds"]["sha256"] != stated:', "if False:", "steps/promote/test_cross_fitted.py"),
+    Mutant("unseen by another champion", "steps/promote/gather.py", "if self.folds.unseen and self.folds.against == self.champion.version:", "if self.folds.unseen:", "steps/promote/test_cross_fitted.py"),
+    Mutant("a customer's rows judge one by one", CROSS, "auc = paired_clustered(case.candidate.logits, case.champion.logits, case.y, case.clusters)", "auc = paired_clustered(case.candidate.logits, case.champion.logits, case.y, np.arange(len(case.clusters)))", "domain/promotion/test_cross_fitted.py"),
+    Mutant("no significance asked of the second gate", CROSS, "auc.p < alpha and auc.difference", "auc.difference", "domain/promotion/test_cross_fitted.py"),
+    Mutant("the objective may be lost", CROSS, "at.low > -margin", "True", "domain/promotion/test_cross_fitted.py"),
+    Mutant("recall bought with precision", CROSS, "lost <= PRECISION_MARGIN or", "True or", "domain/promotion/test_cross_fitted.py"),
+    Mutant("probabilities may be spoilt", CROSS, "brier.high < BRIER_MARGIN", "True", "domain/promotion/test_cross_fitted.py"),
+    Mutant("a slice may be lost", CROSS, "found.low <= -SLICE_LIMIT or found.p_below(-SEGMENT_MARGIN) < 0.05 / len(judged)", "False", "domain/promotion/test_cross_fitted.py"),
+    Mutant("floors not held up", CROSS, "checks.append(reaches(\"Recall\", candidate.recall, case.floors.recall))", "pass", "domain/promotion/test_cross_fitted.py"),
+    Mutant("any champion has failed", CROSS, "if drop > FAILED_DROP and", "if", "domain/promotion/test_cross_fitted.py"),
+    Mutant("a failed champion is held like a good one", CROSS, "max(FAILED if failed else 0.0, alpha_of(case.attempts))", "alpha_of(case.attempts)", "domain/promotion/test_cross_fitted.py"),
+    Mutant("attempts of a tenure cost nothing", "domain/promotion/spending.py", "return FIRST if attempts < 2 else", "return FIRST if True else", "domain/promotion/test_cross_fitted.py"),
+    Mutant("a tenure begins anew at every attempt", "steps/promote/promote.py", 'return sum("alpha" in earlier.figures', 'return 0 * sum("alpha" in earlier.figures', "steps/promote/test_cross_fitted.py"),
+    Mutant("a recalibration for nothing", CROSS, "mends or p < alpha,", "True,", "domain/promotion/test_cross_fitted.py"),
     # What counts as drift.
     Mutant("no correction for many checks", DRIFT, "adjusted = holm(np.array([check.p for check in raw]))", "adjusted = np.array([check.p for check in raw])", "domain/drift/test_detect.py"),
     Mutant("no effect size", DRIFT, "drifted=significant and large and not seasonal", "drifted=significant and not seasonal", "domain/drift/test_detect.py"),

@@ -23,6 +23,7 @@ from stillgood.domain.errors import (
 from stillgood.domain.model.evaluation import Metrics, evaluate
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import logits, probabilities
+from stillgood.domain.promotion.folds import FoldModels, fold_of
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.train.train import TrainDeps, train
@@ -32,6 +33,7 @@ from stillgood.testing.fakes import FakeInvoker
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 from stillgood.training.fit import fit
 from stillgood.training.ingest import ingest
+from stillgood.training.judged import row_ids, seen_in
 from stillgood.training.split import is_holdout
 from stillgood.training.tracking import Tracking
 
@@ -110,7 +112,15 @@ def test_labelled_rows_become_a_whole_version_and_promote_is_asked_to_judge_it(s
     assert result["rows"]["accepted"] == 600
     assert keys(store, "models/") == [
         f"models/{version}/{name}"
-        for name in ("card.md", "holdout.json", "metrics.json", "model.json", "reference.json")
+        for name in (
+            "card.md",
+            "folds.json",
+            "holdout.json",
+            "learnt.json",
+            "metrics.json",
+            "model.json",
+            "reference.json",
+        )
     ]
     assert invoked.events == [("promote", {"action": "promote", "candidate": version, "request_id": "monitor:w1"})]
 
@@ -139,7 +149,8 @@ def test_the_metrics_say_how_good_on_which_rows_and_from_what(store):
         "train": metrics["out_of_fold"]["rows"],
         "holdout": metrics["holdout"]["rows"],
     }
-    assert metrics["rows"]["train"] + metrics["rows"]["holdout"] == 600
+    assert metrics["rows"]["train"] == metrics["rows"]["holdout"] == 600
+    assert metrics["folds_sha256"] == sha256(store.get(f"models/{version}/folds.json").data)
     assert (metrics["seed"], len(metrics["data_sha256"]), metrics["trained_at"]) == (0, 64, "2026-11-23T12:00:00Z")
     assert set(metrics["libraries"]) == {"numpy", "scikit-learn", "scipy"}
     assert metrics["tracking"] == {"uri": None, "run_id": None, "error": None}
@@ -149,35 +160,81 @@ def test_the_metrics_say_how_good_on_which_rows_and_from_what(store):
     assert out_of_fold.recall.value >= 0.8
 
 
-def test_the_holdout_metrics_are_the_models_on_the_stored_holdout(store):
+def test_the_holdout_metrics_are_of_models_that_had_not_seen_the_row(store):
     version = train(EVENT, working(store))["version"]
     model = Model.from_dict(read(store, version, "model.json"))
     holdout = Holdout.from_dict(model.contract, read(store, version, "holdout.json"))
-    values = logits(model, holdout.frame)
-    expected = evaluate(values, probabilities(model, values), holdout.target, model.threshold_logit)
-    assert read(store, version, "metrics.json")["holdout"] == expected.to_dict()
+    folds = FoldModels.from_dict(model.contract, read(store, version, "folds.json"))
+    values = np.empty(holdout.frame.n)
+    for fold, one in enumerate(folds.models):
+        rows = fold_of(holdout.entities) == fold
+        values[rows] = logits(one, holdout.frame.take(rows))
+    expected = evaluate(values, probabilities(model, values), holdout.target, model.threshold_logit).to_dict()
+    stated = read(store, version, "metrics.json")["holdout"]
+    assert stated["roc_auc"]["value"] == pytest.approx(expected["roc_auc"]["value"], abs=1e-9)
+    assert stated["brier"]["value"] == pytest.approx(expected["brier"]["value"], abs=1e-9)
+    assert (stated["rows"], stated["flagged"]) == (expected["rows"], expected["flagged"])
 
 
-def test_no_row_of_the_holdout_is_among_those_learnt_from(store):
+def test_no_fold_model_has_seen_a_customer_of_its_fold(store):
+    """The weights of fold k are those of a fit on the other customers' rows."""
     version = train(EVENT, working(store))["version"]
-    reference = Reference.from_dict(read(store, version, "reference.json"))
-    held = {str(x) for x in read(store, version, "holdout.json")["frame"]["columns"]["x"]}
-    learnt = {str(x) for x in reference.numeric["x"].values.tolist()}
-    assert len(held) + len(learnt) == 600
-    assert not held & learnt
-    # The same rows by their ids alone, as any later run will hold them out.
-    hashes = [int.from_bytes(hashlib.sha256(row["customer"].encode()).digest()[:8]) for row in rows()]
-    assert is_holdout(np.array(hashes, dtype=np.uint64), 0.2).sum() == len(held)
+    ingested = ingest(read_contract(CONTRACT), [("data/2026-11-01/a.csv", as_csv(rows()))])
+    folds = FoldModels.from_dict(ingested.frame.contract, read(store, version, "folds.json"))
+    for fold, one in enumerate(folds.models):
+        others = fold_of(ingested.hashes) != fold
+        alone = ingested.frame.take(others)
+        fitted = fit(
+            alone, ingested.target[others], ingested.hashes[others] * np.uint64(3), version="v", data_sha256=""
+        )
+        # Standardised by the numbers of all rows, so the penalty differs a little; a fold's outcomes would move it by far more.
+        assert logits(one, alone) == pytest.approx(logits(fitted.model, alone), abs=0.02)
+
+
+def test_every_row_is_learnt_from_and_kept_in_mind(store):
+    version = train(EVENT, working(store))["version"]
+    ingested = ingest(read_contract(CONTRACT), [("data/2026-11-01/a.csv", as_csv(rows()))])
+    known = read(store, version, "learnt.json")
+    assert known["rows"] == read(store, version, "reference.json")["rows"] == 600
+    assert seen_in(known, row_ids(ingested.times, ingested.hashes)).all()
+
+
+def test_rows_that_the_champion_has_learnt_do_not_judge_its_successor(store):
+    first = train(EVENT, working(store))["version"]
+    promote({"action": "promote", "candidate": first, "request_id": "r1"}, PromoteDeps(store, lambda: NOW))
+    store.put("data/2026-11-20/b.csv", as_csv(rows(seed=2, first=1000)))
+
+    second = train({"request_id": "monitor:w2"}, working(store))["version"]
+
+    news = {f"{float(row['x']):.6f}" for row in rows(seed=2, first=1000)}
+    judging = read(store, second, "holdout.json")["frame"]["columns"]["x"]
+    assert len(judging) == 600
+    assert {f"{x:.6f}" for x in judging} <= news
+    folds = read(store, second, "folds.json")
+    assert (folds["against"], folds["unseen"]) == (first, True)
+
+
+def test_rows_that_the_champion_of_before_held_out_judge_its_successor(store):
+    """It kept no list of what it learnt, but a fifth of the customers it never saw."""
+    first = train(EVENT, working(store))["version"]
+    promote({"action": "promote", "candidate": first, "request_id": "r1"}, PromoteDeps(store, lambda: NOW))
+    store.delete(f"models/{first}/learnt.json")
+    store.put("data/2026-10-20/b.csv", as_csv(rows(seed=2, first=1000)))
+
+    second = train({"request_id": "monitor:w2"}, working(store))["version"]
+
+    names = [row["customer"] for row in (*rows(), *rows(seed=2, first=1000))]
+    hashes = [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) for name in names]
+    held = is_holdout(np.array(hashes, dtype=np.uint64), 0.2).sum()
+    assert len(read(store, second, "holdout.json")["target"]) == held
 
 
 def test_the_reference_holds_scores_of_rows_that_the_scoring_model_had_not_seen(store):
     version = train(EVENT, working(store))["version"]
     reference = Reference.from_dict(read(store, version, "reference.json"))
     ingested = ingest(read_contract(CONTRACT), [("data/2026-11-01/a.csv", as_csv(rows()))])
-    learnt = np.flatnonzero(~is_holdout(ingested.hashes, 0.2))
-    frame, target, entities = ingested.frame.take(learnt), ingested.target[learnt], ingested.hashes[learnt]
-    fitted = fit(frame, target, entities, version=version, data_sha256=ingested.sha256)
-    assert reference.rows == len(learnt)
+    fitted = fit(ingested.frame, ingested.target, ingested.hashes, version=version, data_sha256=ingested.sha256)
+    assert reference.rows == 600
     assert reference.score.values.tolist() == np.unique(fitted.oof_scores).tolist()
 
 
@@ -233,12 +290,12 @@ def test_rows_moved_to_another_object_of_the_day_are_the_same_version_to_the_byt
     other.put("data/2026-11-01/y.csv", as_csv(shuffled[:200]))
     other.put("data/2026-11-01/z.csv", as_csv(shuffled[200:]))
     assert train(EVENT, working(other))["version"] == version
-    for name in ("model.json", "reference.json", "holdout.json"):
+    for name in ("model.json", "reference.json", "holdout.json", "folds.json", "learnt.json"):
         assert other.get(f"models/{version}/{name}") == store.get(f"models/{version}/{name}")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("at", range(1, 8))
+@pytest.mark.parametrize("at", range(1, 10))
 def test_after_a_crash_at_any_write_a_retry_ends_as_if_nothing_had_happened(store, at, when):
     store.put("data/2026-11-02/bad.csv", b"nothing,here\n1,2\n")
     expected = MemoryObjectStore()
@@ -259,16 +316,16 @@ def test_after_a_crash_at_any_write_a_retry_ends_as_if_nothing_had_happened(stor
     assert invoked.events[0][1]["candidate"] == result["version"]
 
 
-def test_there_are_seven_writes_and_the_model_is_the_last_of_its_version(store):
+def test_there_are_nine_writes_and_the_model_is_the_last_of_its_version(store):
     store.put("data/2026-11-02/bad.csv", b"nothing,here\n1,2\n")
     watched = FaultyObjectStore(store)
     train(EVENT, working(watched))
     assert [write.split("/")[0].split(" ")[1] for write in watched.writes] == [
         "quarantine",
-        *["models"] * 5,
+        *["models"] * 7,
         "training",
     ]
-    assert watched.writes[5].endswith("/model.json")
+    assert watched.writes[7].endswith("/model.json")
 
 
 def test_a_model_that_is_not_whole_is_never_handed_to_promote(store):
@@ -444,7 +501,7 @@ def test_a_run_holds_the_figures_and_files_of_the_version(store, tmp_path, monke
     assert run.data.metrics["holdout_recall"] == metrics["holdout"]["recall"]["value"]
     assert run.data.params["data_sha256"] == metrics["data_sha256"]
     assert sorted(one.path for one in client.list_artifacts(run.info.run_id)) == [
-        "card.md", "holdout.json", "metrics.json", "model.json", "reference.json",
+        "card.md", "folds.json", "holdout.json", "learnt.json", "metrics.json", "model.json", "reference.json",
     ]  # fmt: skip
     assert list((tmp_path / "cwd").iterdir()) == []
 

@@ -41,6 +41,7 @@ INDEX_PAGE = "pages/index.html"
 
 # The files of a version, below models/<version>/.
 MODEL, METRICS, REFERENCE, HOLDOUT, CARD = "model.json", "metrics.json", "reference.json", "holdout.json", "card.md"
+FOLDS, LEARNT = "folds.json", "learnt.json"
 
 BASIC_TIME = "%Y%m%dT%H%M%SZ"
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -90,6 +91,19 @@ PLACES = (
         "train",
         "create-only",
         "rows and outcomes",
+    ),
+    Place(
+        f"{MODELS_PREFIX}<version>/{FOLDS}",
+        "five models, each fitted without a fifth of the customers, that score the holdout in the version's place",
+        "train",
+        "create-only",
+    ),
+    Place(
+        f"{MODELS_PREFIX}<version>/{LEARNT}",
+        "which rows the version was fitted on, so that a later one is judged on others",
+        "train",
+        "create-only",
+        "hashes of ids",
     ),
     Place(f"{MODELS_PREFIX}<version>/{CARD}", "the model card", "train", "create-only"),
     Place(POINTER_KEY, "the champion pointer and its metrics", "promote", "compare-and-swap"),

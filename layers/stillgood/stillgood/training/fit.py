@@ -6,13 +6,12 @@ The same rows, contract and seed give the same bytes, and a version's name is de
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency, without types
 
 from stillgood.domain.contract.contract import Contract
@@ -21,14 +20,14 @@ from stillgood.domain.errors import NotEnoughData, OneClassOnly
 from stillgood.domain.model.evaluation import Metrics, evaluate, roc_auc, threshold_for_contract
 from stillgood.domain.model.model import Calibration, Family, Model
 from stillgood.domain.model.vectorised import scores
+from stillgood.domain.promotion.folds import FOLDS, fold_of
 from stillgood.training.families.auto import Comparison, choose
 from stillgood.training.families.logistic import Logistic
 from stillgood.training.families.stability import Stability, stability
 
-FOLDS = 5
 LIBRARIES = ("numpy", "scikit-learn", "scipy")
 # Raise it when the fit changes, so that a version never names two models.
-RECIPE = 4
+RECIPE = 5
 # In logits: what is left of features without any effect is rounding.
 _NO_SPREAD = 1e-9
 _SAY_NOTHING = "The features say nothing about the outcome: out of fold, higher scores are not more often positive. Check the target column, or add features."
@@ -38,9 +37,10 @@ type Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """``oof_logits`` float64[n]: each row's logit by a model that had not seen it; ``fold_auc``: one per fold.
+    """``oof_logits`` float64[n]: each row's logit by a model that had not seen it; ``fold_auc``: one per fold that has both outcomes.
 
     ``comparison`` is there when evidence chose the family; ``stability`` by family, for each that was fitted.
+    ``fold_models``: ``model`` with the terms that were learnt without fold k, which score its rows out of fold.
     """
 
     model: Model
@@ -49,6 +49,7 @@ class Fitted:
     fold_auc: tuple[float, ...]
     comparison: Comparison | None = None
     stability: Mapping[Family, Stability] = field(default_factory=dict)
+    fold_models: tuple[Model, ...] = ()
 
     @property
     def oof_scores(self) -> Floats:
@@ -56,11 +57,18 @@ class Fitted:
 
 
 def version_of(
-    contract: Contract, data_sha256: str, *, newest: str, seed: int = 0, recalibrates: str | None = None
+    contract: Contract,
+    data_sha256: str,
+    *,
+    newest: str,
+    seed: int = 0,
+    recalibrates: str | None = None,
+    against: str | None = None,
 ) -> str:
     """The version that these rows, contract, seed and libraries give, before anything is fitted.
 
-    ``newest``: the newest row's date, YYYYMMDD; ``recalibrates``: sha256 of the model whose weights are kept, if any are.
+    ``newest``: the newest row's date, YYYYMMDD; ``recalibrates``: sha256 of the model whose weights are kept, if any are;
+    ``against``: the champion whose unseen rows judge it.
     """
     told = {
         "contract": contract.sha256,
@@ -71,6 +79,8 @@ def version_of(
     }
     if recalibrates is not None:
         told["recalibrates"] = recalibrates
+    if against is not None:
+        told["against"] = against
     return f"{newest}-{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
@@ -94,11 +104,12 @@ def fit(
         raise NotEnoughData(_SAY_NOTHING)
     # The order in which threads add their sums up depends on how many there are, and the bytes must not.
     with threadpool_limits(1):
-        split = folds(target, entities, seed)
+        split = folds(target, entities)
         choice = choose(straight, split)
         oof = choice.found.logits
         calibration = calibrate(oof, target)
         learned = choice.learner.learn(np.arange(frame.n), choice.found.settings)
+        without = [choice.learner.learn(train, choice.found.settings) for train, _ in split]
         steady = {
             learner.name: stability(learner, frame, target, found.settings, seed)
             for learner, found in ((choice.learner, choice.found), *choice.others)
@@ -122,32 +133,28 @@ def fit(
         pairs=learned.pairs,
     )
     metrics = evaluate(oof, scores(calibration.slope * oof + calibration.intercept), target, threshold)
-    fold_auc = tuple(roc_auc(oof[test], target[test]) for _, test in split)
-    return Fitted(model, oof, metrics, fold_auc, choice.comparison, steady)
+    fold_auc = tuple(roc_auc(oof[test], target[test]) for _, test in split if 0 < target[test].sum() < len(test))
+    fold_models = tuple(
+        replace(model, terms=one.terms, pairs=one.pairs, baseline=one.baseline) for one in without
+    )
+    return Fitted(model, oof, metrics, fold_auc, choice.comparison, steady, fold_models)
 
 
 def folds(
-    target: npt.NDArray[np.int8], entities: npt.NDArray[np.uint64], seed: int
+    target: npt.NDArray[np.int8], entities: npt.NDArray[np.uint64]
 ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Stratified folds of entities, as (train, test) row positions: a customer's rows are never on both sides of a fold.
+    """Folds of entities by the hash of their id, as (train, test) row positions: a customer's rows are never on both sides.
 
-    An entity with any positive row counts as positive. Raises OneClassOnly when there are fewer than ``FOLDS`` of one sort.
+    Raises OneClassOnly when fewer than ``FOLDS`` entities have the rarer outcome, or all of them fall into one fold.
     """
-    _, first, inverse = np.unique(entities, return_index=True, return_inverse=True)
-    positive = np.zeros(len(first), dtype=np.int8)
-    np.maximum.at(positive, inverse, target)
-    in_order = np.argsort(first)  # of first appearance, so that rows with an entity each are split as they stand
-    fewest = int(min(positive.sum(), len(first) - positive.sum()))
-    if fewest < FOLDS:
+    number = fold_of(entities)
+    split = [(np.flatnonzero(number != fold), np.flatnonzero(number == fold)) for fold in range(FOLDS)]
+    fewest = min(len(np.unique(entities[target == outcome])) for outcome in (0, 1))
+    if fewest < FOLDS or any(not 0 < target[train].sum() < len(train) for train, _ in split):
         raise OneClassOnly(
-            f"Only {fewest} of {len(first)} entities have the rarer outcome; {FOLDS}-fold validation needs {FOLDS}."
+            f"Only {fewest} of {len(np.unique(entities))} entities have the rarer outcome; {FOLDS}-fold validation needs {FOLDS}, and more."
         )
-    fold = np.empty(len(first), dtype=np.int8)
-    splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    for number, (_, test) in enumerate(splitter.split(in_order, positive[in_order])):
-        fold[in_order[test]] = number
-    of_row = fold[inverse]
-    return [(np.flatnonzero(of_row != number), np.flatnonzero(of_row == number)) for number in range(FOLDS)]
+    return split
 
 
 def calibrate(logits: Floats, target: npt.NDArray[np.int8]) -> Calibration:

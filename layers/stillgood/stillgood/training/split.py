@@ -1,4 +1,4 @@
-"""Which rows are learnt from, and which ones the gate scores. See docs/decisions/0002."""
+"""Which rows are learnt from. See docs/decisions/0020, and 0002 for models of before."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,19 @@ from stillgood.domain.contract.contract import TrainingRules
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Row positions, ascending: ``train`` and ``holdout`` never share a row, nor an entity, in this or any other run."""
+    """Row positions, ascending: ``train`` is learnt from; ``holdout`` judges, each row by a model that had not seen it.
+
+    ``unseen``: the champion has learnt none of ``holdout`` (also where nothing serves). ``against``: that champion's version.
+    """
 
     train: npt.NDArray[np.int64]
     holdout: npt.NDArray[np.int64]
+    unseen: bool = True
+    against: str | None = None
 
 
 def is_holdout(hashes: npt.NDArray[np.uint64], fraction: float) -> npt.NDArray[np.bool_]:
-    """bool[n]: whether an entity (by the hash of its id) is held out for good, ``fraction`` of them in steps of 1/1000.
+    """bool[n]: whether an entity (by the hash of its id) was held out from models of before docs/decisions/0020.
 
     >>> is_holdout(np.array([0, 199, 200, 1000], dtype=np.uint64), 0.2).tolist()
     [True, True, False, True]
@@ -25,11 +30,9 @@ def is_holdout(hashes: npt.NDArray[np.uint64], fraction: float) -> npt.NDArray[n
     return np.asarray(hashes % np.uint64(1000) < np.uint64(round(fraction * 1000)))
 
 
-def split(times: npt.NDArray[np.datetime64], hashes: npt.NDArray[np.uint64], rules: TrainingRules) -> Split:
-    """Split rows in canonical order (oldest first). ``holdout``: the newest ``holdout_rows`` that are held out."""
-    held = is_holdout(hashes, rules.holdout_fraction)
-    train = ~held
-    if rules.window_days is not None and len(times):
-        oldest = times.max() - np.timedelta64(int(rules.window_days * 86_400_000_000), "us")
-        train &= times >= oldest
-    return Split(np.flatnonzero(train), np.flatnonzero(held)[-rules.holdout_rows :])
+def window(times: npt.NDArray[np.datetime64], rules: TrainingRules) -> npt.NDArray[np.int64]:
+    """Positions of the rows that may be learnt from, of rows in canonical order (oldest first): those of the newest ``window_days``."""
+    if rules.window_days is None or not len(times):
+        return np.arange(len(times))
+    oldest = times.max() - np.timedelta64(int(rules.window_days * 86_400_000_000), "us")
+    return np.flatnonzero(times >= oldest)

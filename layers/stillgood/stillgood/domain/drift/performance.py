@@ -8,7 +8,7 @@ contract is violated either, so a report leaves it out then.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,9 @@ import numpy.typing as npt
 
 from stillgood.domain.contract.contract import Costs
 from stillgood.domain.drift.histograms import ScoreHistogram
-from stillgood.domain.model.evaluation import Estimate, Metrics, evaluate
-from stillgood.domain.statistics.clustered import clustered_auc
-from stillgood.domain.statistics.delong import Flags, Floats
-from stillgood.domain.statistics.intervals import Z95, normal_sf
+from stillgood.domain.model.evaluation import Estimate, Metrics, clustered, evaluate
+from stillgood.domain.statistics.clustered import ratio_variance
+from stillgood.domain.statistics.intervals import normal_sf
 from stillgood.domain.statistics.sequential import always_valid_p, e_value, one_sided_e_value
 
 # Differences worth finding, of ROC-AUC and of a share: they say where the evidence of accumulating outcomes grows fastest.
@@ -164,8 +163,8 @@ def realise_performance(
     gap = float(outcome.mean() - probability.mean())
     own = float((probability * (1.0 - probability)).sum()) / len(score) ** 2
     if entities is not None:
-        metrics = _clustered(metrics, score, acted, outcome == 1, np.asarray(entities))
-        own = max(own, _ratio_variance(outcome - probability, np.ones(len(score)), np.asarray(entities)))
+        metrics = clustered(metrics, score, acted, outcome == 1, np.asarray(entities))
+        own = max(own, ratio_variance(outcome - probability, np.ones(len(score)), np.asarray(entities)))
     variance = own + promised.brier.value / promised.rows
     chance = math.sqrt(variance)
     return RealisedPerformance(
@@ -181,36 +180,8 @@ def realise_performance(
     )
 
 
-def _clustered(metrics: Metrics, scores: Floats, acted: Flags, positive: Flags, entities: npt.NDArray[Any]) -> Metrics:
-    """``metrics`` with the intervals of ROC-AUC and recall as wide as repeated entities make them, and never narrower."""
-    _, variance = clustered_auc(scores, positive, entities)
-    recall = _ratio_variance(acted[positive].astype(np.float64), np.ones(int(positive.sum())), entities[positive])
-    return replace(
-        metrics,
-        roc_auc=_widened(metrics.roc_auc, math.sqrt(variance)),
-        recall=_widened(metrics.recall, math.sqrt(recall)),
-    )
-
-
-def _widened(estimate: Estimate, error: float) -> Estimate:
-    reach = Z95 * error
-    low, high = min(estimate.low, estimate.value - reach), max(estimate.high, estimate.value + reach)
-    return Estimate(estimate.value, max(low, 0.0), min(high, 1.0))
-
-
-def _ratio_variance(numerator: Floats, denominator: Floats, entities: npt.NDArray[Any]) -> float:
-    """Variance of sum(numerator) / sum(denominator) over entities: c / (c - 1) sum_i (n_i - r d_i)^2 / (sum d)^2."""
-    _, codes = np.unique(entities, return_inverse=True)
-    size = int(codes.max()) + 1 if len(codes) else 0
-    if size < 2:
-        return 0.0
-    ratio = float(numerator.sum() / denominator.sum())
-    moves = np.bincount(codes, numerator - ratio * denominator, size)
-    return size / (size - 1) * float((moves * moves).sum()) / float(denominator.sum()) ** 2
-
-
 def _always_p(realised: Estimate, promised: Estimate, scale: float, *, two_sided: bool) -> float:
-    variance = _standard_error(realised) ** 2 + _standard_error(promised) ** 2
+    variance = realised.standard_error**2 + promised.standard_error**2
     difference = promised.value - realised.value
     if variance <= 0.0:
         return float(difference == 0.0)
@@ -218,13 +189,9 @@ def _always_p(realised: Estimate, promised: Estimate, scale: float, *, two_sided
 
 
 def _p_no_lower(realised: Estimate, promised: Estimate) -> float:
-    spread = math.hypot(_standard_error(realised), _standard_error(promised))
+    spread = math.hypot(realised.standard_error, promised.standard_error)
     difference = promised.value - realised.value
     return normal_sf(difference / spread) if spread > 0 else float(difference <= 0)
-
-
-def _standard_error(estimate: Estimate) -> float:
-    return (estimate.high - estimate.low) / (2.0 * Z95)
 
 
 def expected_value(scores: ScoreHistogram, costs: Costs) -> float:

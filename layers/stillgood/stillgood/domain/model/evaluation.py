@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from stillgood.domain.errors import OneClassOnly
 from stillgood.domain.model.threshold import threshold_for_contract, threshold_for_costs, threshold_for_recall
+from stillgood.domain.statistics.clustered import clustered_auc, ratio_variance
 from stillgood.domain.statistics.delong import auc_estimate, checked, delong_variance, paired_delong, roc_auc
 from stillgood.domain.statistics.intervals import Z95, Estimate, wilson
 
@@ -19,6 +20,7 @@ __all__ = [
     "auc_estimate",
     "brier",
     "calibration_error",
+    "clustered",
     "delong_variance",
     "evaluate",
     "f1_estimate",
@@ -90,6 +92,35 @@ def evaluate(logits: npt.ArrayLike, probabilities: npt.ArrayLike, y: npt.ArrayLi
         positives=positives,
         flagged=offers,
     )
+
+
+def clustered(
+    metrics: Metrics,
+    logits: npt.NDArray[np.float64],
+    flagged: npt.NDArray[np.bool_],
+    positive: npt.NDArray[np.bool_],
+    entities: npt.NDArray[Any],
+) -> Metrics:
+    """``metrics`` with the intervals of ROC-AUC, recall and precision as wide as repeated entities make them, never narrower.
+
+    ``entities`` [n]: whose row it is. Raises TooFewRows for fewer than two entities with an outcome.
+    """
+    _, variance = clustered_auc(logits, positive, entities)
+    hits = flagged.astype(np.float64)
+    recall = ratio_variance(hits[positive], np.ones(int(positive.sum())), entities[positive])
+    precision = ratio_variance(positive[flagged].astype(np.float64), np.ones(int(flagged.sum())), entities[flagged])
+    return replace(
+        metrics,
+        roc_auc=_widened(metrics.roc_auc, math.sqrt(variance)),
+        recall=_widened(metrics.recall, math.sqrt(recall)),
+        precision=_widened(metrics.precision, math.sqrt(precision)),
+    )
+
+
+def _widened(estimate: Estimate, error: float) -> Estimate:
+    reach = Z95 * error
+    low, high = min(estimate.low, estimate.value - reach), max(estimate.high, estimate.value + reach)
+    return Estimate(estimate.value, max(low, 0.0), min(high, 1.0))
 
 
 def f1_estimate(hits: int, false_alarms: int, misses: int) -> Estimate:

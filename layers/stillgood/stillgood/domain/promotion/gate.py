@@ -34,7 +34,10 @@ from stillgood.domain.promotion.checks import (
     segments_kept,
 )
 from stillgood.domain.promotion.comparison import HoldoutScores, compare, segment_recalls
+from stillgood.domain.promotion.cross_fitted import GATE_VERSION, CrossFitted, challenger, first_model, report
 from stillgood.domain.statistics.delong import Flags
+
+_SAME = "The candidate gives every row the champion's score, probability and decision; there is nothing to gain."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,31 @@ def decide(gate: str, case: GateInputs) -> GateDecision:
         )
 
 
+def decide_cross_fitted(case: CrossFitted) -> GateDecision:
+    """The decision of the guarded gate's second version. Never raises: whatever goes wrong is a refusal that says so."""
+    name = "first-model" if case.champion is None else "guarded"
+    try:
+        if case.champion is not None:
+            if case.candidate.version == case.champion.version:
+                return refusal(name, f"{case.candidate.version} is the champion already.", "Another version.")
+            if case.candidate.decides_like(case.champion):
+                return refusal(name, _SAME, "A model that ranks the rows differently, or is calibrated anew.")
+        checks, figures, metrics = first_model(case) if case.champion is None else challenger(case)
+    except NotEnoughData as error:
+        return refusal(name, f"Not enough evidence: {error.detail}.", "More labelled rows.", gate_version=GATE_VERSION)
+    except Exception as error:  # fails closed: an unknown error is no ground to change what serves
+        why = f"The gate could not judge: {type(error).__name__}: {error}"
+        return refusal(name, why, "A candidate and rows that can be scored.", gate_version=GATE_VERSION)
+    failed = [check for check in checks if not check.passed]
+    return GateDecision(
+        promote=not failed,
+        gate=name,
+        reasons=tuple(check.message for check in failed or checks),
+        would_change=tuple(check.would_change for check in failed),
+        figures={**report(case, metrics, checks), **figures},
+    )
+
+
 def refusal(gate: str, reason: str, would_change: str, **figures: Any) -> GateDecision:
     """A refusal for one reason."""
     return GateDecision(False, gate, (reason,), (would_change,), figures)
@@ -120,8 +148,7 @@ def _guarded(case: GateInputs) -> GateDecision:
     if case.candidate.version == case.champion.version:
         return refusal("guarded", f"{case.candidate.version} is the champion already.", "Another version.")
     if case.candidate.decides_like(case.champion):
-        same = "The candidate gives every row the champion's score, probability and decision; there is nothing to gain."
-        return refusal("guarded", same, "A model that ranks the rows differently, or is calibrated anew.")
+        return refusal("guarded", _SAME, "A model that ranks the rows differently, or is calibrated anew.")
     enough(case.y)
     candidate, champion = _both(case)
     pair = compare(case.candidate, case.champion, case.y)

@@ -1,4 +1,4 @@
-"""The labelled rows that the gate scores both models on: ``models/<version>/holdout.json``, written by train, read by promote."""
+"""The labelled rows that the gate judges a version on: ``models/<version>/holdout.json``, written by train, read by promote."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from stillgood.domain.contract.frame import Frame
 class Holdout:
     """``target`` int8[n] is 1 where the outcome is the positive one; rows are in the order of ``frame``.
 
-    ``entities`` uint64[n] are the hashes of the ids, by which one can be forgotten; None in a version of before they were kept.
+    ``entities`` uint64[n] are the hashes of the ids, whose row it is, by which one can be forgotten and folds are told; None in a version of before they were kept.
     """
 
     frame: Frame
@@ -31,7 +31,7 @@ class Holdout:
             raise ValueError(f"a holdout has one entity a row, got {self.entities.shape} for {self.frame.n} rows")
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able. Holds rows and nothing of the model, so the same rows are the same bytes: the gate counts attempts by their hash."""
+        """JSON-able. Holds rows and nothing of the model, so the same rows are the same bytes."""
         raw: dict[str, Any] = {
             "format": "stillgood.holdout",
             "format_version": 1,

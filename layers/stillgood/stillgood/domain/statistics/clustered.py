@@ -5,6 +5,7 @@ carry weights, which enter the AUC as they would by repeating rows, and never th
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -113,3 +114,14 @@ def _variance(moves: Floats, positive: Flags, codes: npt.NDArray[np.int64]) -> f
         + 2.0 * size / (size - 1) * float((a * b).sum())
     )
     return max(variance, 0.0)
+
+
+def ratio_variance(numerator: Floats, denominator: Floats, entities: npt.NDArray[Any]) -> float:
+    """Variance of sum(numerator) / sum(denominator) over entities: c / (c - 1) sum_i (n_i - r d_i)^2 / (sum d)^2."""
+    _, codes = np.unique(entities, return_inverse=True)
+    size = int(codes.max()) + 1 if len(codes) else 0
+    if size < 2:
+        return 0.0
+    ratio = float(numerator.sum() / denominator.sum())
+    moves = np.bincount(codes, numerator - ratio * denominator, size)
+    return size / (size - 1) * float((moves * moves).sum()) / float(denominator.sum()) ** 2

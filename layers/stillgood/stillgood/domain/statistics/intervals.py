@@ -22,6 +22,11 @@ class Estimate:
         if not self.low <= self.value <= self.high:
             raise ValueError(f"an estimate lies inside its interval, got {self.value}, [{self.low}, {self.high}]")
 
+    @property
+    def standard_error(self) -> float:
+        """Of the normal distribution whose 95% interval is as wide."""
+        return (self.high - self.low) / (2.0 * Z95)
+
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 

@@ -2,20 +2,26 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reread import read_as
-from stillgood.domain.errors import ModelUnusable, UnknownVersion
+from stillgood.domain.errors import ModelUnusable, TooFewRows, UnknownVersion
+from stillgood.domain.model.evaluation import Metrics
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.slices import segments
 from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.domain.promotion.comparison import HoldoutScores
+from stillgood.domain.promotion.cross_fitted import CrossFitted
 from stillgood.domain.promotion.decision import Pointer
+from stillgood.domain.promotion.folds import FoldModels, fold_of
 from stillgood.domain.promotion.gate import GateInputs
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.storage.artifacts import read_artifact
 from stillgood.storage.champion import load_model, read_model
 from stillgood.storage.codec import decode, decode_any, sha256
-from stillgood.storage.keys import HOLDOUT, METRICS, MODEL, artifact_key
+from stillgood.storage.keys import FOLDS, HOLDOUT, METRICS, MODEL, artifact_key
 from stillgood.storage.objects import ObjectStore
 
 
@@ -26,6 +32,38 @@ class PromotionInputs:
     candidate: Model
     champion: Model | None
     holdout: Holdout
+    folds: FoldModels | None = None
+    champion_folds: FoldModels | None = None
+
+    def cross_fitted(self, attempts: int, promised: Metrics | None) -> CrossFitted:
+        """Both models' scores of the holdout, each row by a model that had not seen it. Raises NotEnoughData."""
+        contract, frame = self.candidate.contract, self.holdout.frame
+        assert self.folds is not None
+        assert self.holdout.entities is not None
+        fold = fold_of(self.holdout.entities)
+        champion = None
+        if self.champion is not None:
+            if self.folds.unseen and self.folds.against == self.champion.version:
+                champion = _scored(self.champion, frame)
+            elif self.champion_folds is not None:
+                champion = _scored_by_folds(self.champion, self.champion_folds, frame, fold)
+            else:
+                raise TooFewRows(
+                    f"{self.champion.version} may have learnt from the rows that would judge it; train a candidate anew"
+                )
+        return CrossFitted(
+            candidate=_scored_by_folds(self.candidate, self.folds, frame, fold),
+            champion=champion,
+            y=self.holdout.target,
+            # Without ids every row stands for itself, however alike rows are.
+            clusters=self.holdout.entities if contract.id_column else np.arange(frame.n, dtype=np.uint64),
+            floors=contract.floors,
+            objective=contract.objective,
+            costs=contract.costs,
+            promised=promised,
+            segments=segments(frame),
+            attempts=attempts,
+        )
 
     def case(self, attempts: int) -> GateInputs:
         """Both models' scores of the holdout, for the gate."""
@@ -52,12 +90,10 @@ def gather(
     data = read_artifact(store, version, MODEL)
     inputs["candidate"] = {"key": artifact_key(version, MODEL), "sha256": sha256(data)}
     candidate = read_model(data, artifact_key(version, MODEL), version)
-    stated = decode_any(_read(store, version, METRICS, "metrics", inputs), what=artifact_key(version, METRICS)).get(
-        "model_sha256"
-    )
-    if stated != inputs["candidate"]["sha256"]:
+    stated = decode_any(_read(store, version, METRICS, "metrics", inputs), what=artifact_key(version, METRICS))
+    if stated.get("model_sha256") != inputs["candidate"]["sha256"]:
         raise ModelUnusable(
-            f"{artifact_key(version, MODEL)} is not what was trained: its sha256 is {inputs['candidate']['sha256'][:12]}..., trained {str(stated)[:12]}..."
+            f"{artifact_key(version, MODEL)} is not what was trained: its sha256 is {inputs['candidate']['sha256'][:12]}..., trained {str(stated.get('model_sha256'))[:12]}..."
         )
     key = artifact_key(version, HOLDOUT)
     raw = decode(_read(store, version, HOLDOUT, "holdout", inputs), format="stillgood.holdout", what=key)
@@ -65,11 +101,48 @@ def gather(
         holdout = Holdout.from_dict(candidate.contract, raw)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
         raise ModelUnusable(f"{key} is malformed ({type(error).__name__}: {error}).") from error
-    serving = None
+    folds = _folds(store, candidate, inputs, stated.get("folds_sha256"))
+    serving, others = None, None
     if champion is not None:
         serving = load_model(store, champion)
         inputs["champion"] = {"key": champion.model_key, "sha256": champion.model_sha256}
-    return PromotionInputs(candidate, serving, holdout)
+        if folds is not None and not (folds.unseen and folds.against == champion.version):
+            others = _champions_folds(store, serving, inputs)
+    return PromotionInputs(candidate, serving, holdout, folds, others)
+
+
+def _folds(
+    store: ObjectStore, candidate: Model, inputs: dict[str, dict[str, str]], stated: object
+) -> FoldModels | None:
+    """The candidate's fold models; None for a version of before, which states none."""
+    if stated is None:
+        return None
+    data = _read(store, candidate.version, FOLDS, "folds", inputs)
+    key = artifact_key(candidate.version, FOLDS)
+    if inputs["folds"]["sha256"] != stated:
+        raise ModelUnusable(f"{key} is not what was trained; train the version again.")
+    return _read_folds(data, key, candidate)
+
+
+def _champions_folds(store: ObjectStore, champion: Model, inputs: dict[str, dict[str, str]]) -> FoldModels | None:
+    try:
+        data = read_artifact(store, champion.version, FOLDS)
+    except UnknownVersion:
+        return None
+    key = artifact_key(champion.version, FOLDS)
+    inputs["champion_folds"] = {"key": key, "sha256": sha256(data)}
+    return _read_folds(data, key, champion)
+
+
+def _read_folds(data: bytes, key: str, model: Model) -> FoldModels:
+    raw = decode(data, format="stillgood.folds", what=key)
+    try:
+        found = FoldModels.from_dict(model.contract, raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelUnusable(f"{key} is malformed ({type(error).__name__}: {error}).") from error
+    if found.version != model.version:
+        raise ModelUnusable(f"{key} holds the fold models of {found.version}.")
+    return found
 
 
 def _read(store: ObjectStore, version: str, name: str, role: str, inputs: dict[str, dict[str, str]]) -> bytes:
@@ -79,6 +152,16 @@ def _read(store: ObjectStore, version: str, name: str, role: str, inputs: dict[s
         raise ModelUnusable(f"{artifact_key(version, name)} is missing; train the version again.") from error
     inputs[role] = {"key": artifact_key(version, name), "sha256": sha256(data)}
     return data
+
+
+def _scored_by_folds(model: Model, folds: FoldModels, frame: Frame, fold: npt.NDArray[np.int64]) -> HoldoutScores:
+    """Each row by the fold model that had not seen its customer, in the name and at the threshold of ``model``."""
+    values, chances = np.empty(frame.n), np.empty(frame.n)
+    for number, one in enumerate(folds.models):
+        rows = fold == number
+        part = _scored(one, frame.take(rows))
+        values[rows], chances[rows] = part.logits, part.probabilities
+    return HoldoutScores(model.version, values, chances, model.threshold_logit)
 
 
 def _scored(model: Model, frame: Frame) -> HoldoutScores:

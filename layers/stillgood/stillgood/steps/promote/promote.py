@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stillgood.domain.errors import InvalidEvent, StillgoodError, StoreUnavailable, UnknownVersion
+from stillgood.domain.errors import InvalidEvent, NotEnoughData, StillgoodError, StoreUnavailable, UnknownVersion
+from stillgood.domain.model.evaluation import Metrics
+from stillgood.domain.promotion.cross_fitted import GATE_VERSION
 from stillgood.domain.promotion.decision import Decision, Proposal, Release
-from stillgood.domain.promotion.gate import GateDecision, decide, refusal
+from stillgood.domain.promotion.gate import GateDecision, decide, decide_cross_fitted, refusal
 from stillgood.steps.ports import Clock
 from stillgood.steps.promote.gather import PromotionInputs, gather
 from stillgood.storage.keys import MODEL, MODELS_PREFIX, REFERENCE, artifact_key, checked_version
@@ -16,6 +18,7 @@ from stillgood.storage.windows import iso
 
 # Attempts on one holdout are neighbours in the log; this bounds what a long log costs a promotion.
 _LOOK_BACK = 100
+_TENURE_LOOK_BACK = 400
 _LISTED = 10
 
 
@@ -49,7 +52,7 @@ def _draft(
     material: PromotionInputs | None = None
     try:
         material = gather(deps.store, version, head.pointer, inputs)
-        verdict = decide(deps.gate, material.case(_attempts(registry, head, inputs["holdout"]["sha256"])))
+        verdict = _verdict(material, deps.gate, registry, head, inputs)
     except UnknownVersion as error:
         raise UnknownVersion(f"There is no version {version}. {_known(deps.store)}", version=version) from error
     except StoreUnavailable:
@@ -68,6 +71,37 @@ def _draft(
         inputs=inputs,
         release=_release(version, material, verdict, inputs) if verdict.promote and material else None,
     )
+
+
+def _verdict(
+    material: PromotionInputs, gate: str, registry: Registry, head: LogHead, inputs: Mapping[str, Mapping[str, str]]
+) -> GateDecision:
+    """By the second version of the gate where the candidate has fold models; a candidate of before is judged as it was then."""
+    if material.folds is None or gate == "simple":
+        return decide(gate, material.case(_attempts(registry, head, inputs["holdout"]["sha256"])))
+    try:
+        case = material.cross_fitted(_tenure(registry, head), _promised(head))
+    except NotEnoughData as error:
+        name = "guarded" if head.pointer else "first-model"
+        return refusal(
+            name, f"Not enough evidence: {error.detail}.", "A candidate trained anew.", gate_version=GATE_VERSION
+        )
+    return decide_cross_fitted(case)
+
+
+def _promised(head: LogHead) -> Metrics | None:
+    try:
+        return None if head.pointer is None else Metrics.from_dict(head.pointer.metrics)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _tenure(registry: Registry, head: LogHead) -> int:
+    """Earlier decisions that compared a candidate with the champion, since it came into force."""
+    if head.pointer is None:
+        return 0
+    since = max(head.pointer.decision, head.n - _TENURE_LOOK_BACK)
+    return sum("alpha" in earlier.figures for earlier in registry.decisions(start_after=since))
 
 
 def _figures(verdict: GateDecision) -> dict[str, Any]:

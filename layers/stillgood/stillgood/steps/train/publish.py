@@ -11,12 +11,14 @@ from stillgood.domain.errors import OneClassOnly, TooFewRows
 from stillgood.domain.model.card import card
 from stillgood.domain.model.curves import calibration_table, threshold_table
 from stillgood.domain.model.evaluation import Metrics, evaluate
-from stillgood.domain.model.vectorised import logits, probabilities
+from stillgood.domain.model.vectorised import probabilities
+from stillgood.domain.promotion.folds import FoldModels
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.storage.codec import encode, sha256
-from stillgood.storage.keys import CARD, HOLDOUT, METRICS, MODEL, REFERENCE
+from stillgood.storage.keys import CARD, FOLDS, HOLDOUT, LEARNT, METRICS, MODEL, REFERENCE
 from stillgood.training.fit import Fitted
 from stillgood.training.ingest import Ingested
+from stillgood.training.judged import learnt, row_ids
 from stillgood.training.other_columns import with_other_columns
 from stillgood.training.split import Split
 from stillgood.training.tracking import Tracking, track
@@ -45,13 +47,12 @@ def candidate(
 ) -> Candidate:
     """Write everything down, and log it as an MLflow run. ``quarantine``: where refused rows are; ``trained_at``: ISO 8601 UTC.
 
-    ``parts.train`` are the rows that were fitted on; ``reference`` is what monitoring will compare with.
+    ``parts.train`` are the rows that were fitted on, in the order of ``fitted.oof_logits``; ``reference`` is what monitoring will compare with.
     """
     model, contract = fitted.model, fitted.model.contract
-    holdout = Holdout(
-        with_other_columns(ingested, parts.holdout), ingested.target[parts.holdout], ingested.hashes[parts.holdout]
-    )
-    held = _judge(fitted, holdout)
+    at = parts.holdout
+    holdout = Holdout(with_other_columns(ingested, at), ingested.target[at], ingested.hashes[at])
+    held = _judge(fitted, parts, holdout)
     counts = ingested.counts()
     unseen, outcomes = probabilities(model, fitted.oof_logits), ingested.target[parts.train]
     data = encode(model.to_dict())
@@ -59,6 +60,8 @@ def candidate(
         MODEL: data,
         REFERENCE: encode(reference.to_dict()),
         HOLDOUT: encode(holdout.to_dict()),
+        FOLDS: encode(FoldModels(model.version, fitted.fold_models, parts.against, parts.unseen).to_dict()),
+        LEARNT: encode(learnt(model.version, row_ids(ingested.times, ingested.hashes)[parts.train])),
         CARD: card(model, fitted.oof_metrics, held, counts, _evidence(fitted)).encode(),
     }
     metrics: dict[str, Any] = {
@@ -66,6 +69,7 @@ def candidate(
         "format_version": 1,
         "version": model.version,
         "model_sha256": sha256(data),
+        "folds_sha256": sha256(files[FOLDS]),
         "trained_at": trained_at,
         "threshold": model.threshold,
         "family": model.family,
@@ -108,9 +112,9 @@ def _evidence(fitted: Fitted) -> list[str]:
     return lines
 
 
-def _judge(fitted: Fitted, holdout: Holdout) -> Metrics | None:
-    """None when the holdout has too few rows, or one outcome only; promote then says what is missing."""
-    values = logits(fitted.model, holdout.frame)
+def _judge(fitted: Fitted, parts: Split, holdout: Holdout) -> Metrics | None:
+    """Of the holdout, by models that had not seen its rows. None where it has too few, or one outcome only; promote says so."""
+    values = fitted.oof_logits[np.searchsorted(parts.train, parts.holdout)]
     try:
         return evaluate(values, probabilities(fitted.model, values), holdout.target, fitted.model.threshold_logit)
     except (OneClassOnly, TooFewRows):

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.drift.reference import Reference
 from stillgood.domain.errors import InvalidEvent, NoChampion
@@ -36,11 +38,14 @@ def recalibrate(
 
     The reference stays the champion's: the same features and scores are still the yardstick. Raises NotEnoughData, ModelUnusable.
     """
-    parts = replace(parts, train=training.newest(parts.train, ingested.frame.contract.training))
+    # What judges is among what is learnt from: every row is judged by the fold that has not seen it.
+    newest = training.newest(parts.train, ingested.frame.contract.training)
+    parts = replace(parts, train=np.union1d(newest, parts.holdout))
     fitted = training.recalibrate(
         load_model(store, champion),
         ingested.frame.take(parts.train),
         ingested.target[parts.train],
+        ingested.hashes[parts.train],
         version=version,
         data_sha256=ingested.sha256,
     )

@@ -15,22 +15,28 @@ import numpy as np
 from stillgood.domain.drift.reference import build_reference
 from stillgood.domain.errors import (
     InvalidEvent,
+    ModelUnusable,
     ObjectExists,
     ObjectNotFound,
-    TooFewRows,
 )
+from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.ports import Clock, Invoker
+from stillgood.steps.train.against import unseen_by
 from stillgood.steps.train.publish import candidate
 from stillgood.steps.train.recalibrate import recalibrate, recalibrated
 from stillgood.storage.artifacts import is_whole, publish
+from stillgood.storage.champion import load_model
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.contract import contract_in_force
 from stillgood.storage.keys import DATA_PREFIX, REFUSED_ROWS_PREFIX, TRAINING_PREFIX
 from stillgood.storage.objects import ObjectStore
+from stillgood.storage.registry import Registry
 from stillgood.storage.windows import iso
-from stillgood.training.fit import Fitted, fit, version_of
+from stillgood.training.fit import Fitted, version_of
 from stillgood.training.ingest import Ingested, ingest, require_enough
-from stillgood.training.split import Split, split
+from stillgood.training.judged import judged
+from stillgood.training.memory import fit_best
+from stillgood.training.split import Split, window
 from stillgood.training.tracking import Tracking
 
 RECALIBRATE = "recalibrate"
@@ -93,22 +99,25 @@ def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[
     kept = _quarantine(deps.store, ingested, quarantine_key)
     require_enough(ingested, kept)
     newest = np.datetime_as_string(ingested.times.max(), unit="D").replace("-", "")
+    serving = Registry(deps.store).pointer()
     champion = recalibrated(deps.store, contract) if action == RECALIBRATE else None
+    if champion is None and serving is not None and _learnt_these(deps.store, serving, ingested):
+        known = {"version": serving.version, "rows": ingested.counts(), "quarantine": kept}
+        return {**known, "result": "skipped", "why": NOTHING_NEW, "figures": None, "tracking": None, "family": None}
     version = version_of(
         contract,
         ingested.sha256,
         newest=newest,
         seed=deps.seed,
         recalibrates=champion.model_sha256 if champion else None,
+        against=serving.version if serving else None,
     )
-    known: dict[str, Any] = {"version": version, "rows": ingested.counts(), "quarantine": kept}
+    known = {"version": version, "rows": ingested.counts(), "quarantine": kept}
     if is_whole(deps.store, version):
         return {**known, "result": "skipped", "why": NOTHING_NEW, "figures": None, "tracking": None, "family": None}
-    parts = split(ingested.times, ingested.hashes, contract.training)
-    if len(parts.train) == 0:
-        raise TooFewRows("Every labelled row is held out or too old to learn from; upload more, or widen the contract.")
+    parts = _split(deps.store, ingested, serving)
     if champion is None:
-        fitted = _fit(ingested, parts, version, deps.seed)
+        parts, fitted = fit_best(ingested, parts, version, deps.seed)
         reference = build_reference(
             fitted.model,
             ingested.frame.take(parts.train),
@@ -128,15 +137,23 @@ def _family(fitted: Fitted) -> dict[str, str | None]:
     return {"name": fitted.model.family, "why": fitted.comparison.why if fitted.comparison else None}
 
 
-def _fit(ingested: Ingested, parts: Split, version: str, seed: int) -> Fitted:
-    return fit(
-        ingested.frame.take(parts.train),
-        ingested.target[parts.train],
-        ingested.hashes[parts.train],
-        version=version,
-        data_sha256=ingested.sha256,
-        seed=seed,
-    )
+def _split(store: ObjectStore, ingested: Ingested, serving: Pointer | None) -> Split:
+    """All rows of the contract's window are learnt from; the newest that ``serving`` has not learnt judge."""
+    rules = ingested.frame.contract.training
+    rows = window(ingested.times, rules)
+    unseen = None if serving is None else unseen_by(store, serving, ingested)
+    judging, none_seen = judged(rows, ingested.target, unseen, rules)
+    return Split(rows, judging, none_seen, None if serving is None else serving.version)
+
+
+def _learnt_these(store: ObjectStore, serving: Pointer, ingested: Ingested) -> bool:
+    """Whether the champion is what these very rows and this contract give."""
+    try:
+        model = load_model(store, serving)
+    except ModelUnusable:  # promote will say so
+        return False
+    same = model.training.get("data_sha256") == ingested.sha256 and "recalibrates" not in model.training
+    return same and model.contract.sha256 == ingested.frame.contract.sha256
 
 
 def _labelled(store: ObjectStore) -> Iterator[tuple[str, Callable[[], Iterator[bytes]]]]:

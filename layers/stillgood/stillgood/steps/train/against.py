@@ -1,0 +1,39 @@
+"""Which labelled rows the champion has not learnt from."""
+
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from stillgood.domain.errors import ModelUnusable, UnknownVersion
+from stillgood.domain.promotion.decision import Pointer
+from stillgood.storage.artifacts import read_artifact
+from stillgood.storage.codec import decode, decode_any
+from stillgood.storage.keys import LEARNT, METRICS, artifact_key
+from stillgood.storage.objects import ObjectStore
+from stillgood.training.ingest import Ingested
+from stillgood.training.judged import row_ids, seen_in
+from stillgood.training.split import is_holdout
+
+
+def unseen_by(store: ObjectStore, champion: Pointer, ingested: Ingested) -> npt.NDArray[np.bool_]:
+    """bool[n]. A champion of before, which kept no list of its rows, has not seen those that were held out for good, nor any
+    that happened after it was trained. Raises ModelUnusable, StoreUnavailable."""
+    try:
+        raw = decode(
+            read_artifact(store, champion.version, LEARNT),
+            format="stillgood.learnt",
+            what=artifact_key(champion.version, LEARNT),
+        )
+        return ~seen_in(raw, row_ids(ingested.times, ingested.hashes))
+    except UnknownVersion:
+        held = is_holdout(ingested.hashes, ingested.frame.contract.training.holdout_fraction)
+        return held | (ingested.times > _trained_at(store, champion))
+
+
+def _trained_at(store: ObjectStore, champion: Pointer) -> np.datetime64:
+    try:
+        stated = decode_any(read_artifact(store, champion.version, METRICS), what=METRICS)["trained_at"]
+        return np.datetime64(datetime.fromisoformat(str(stated)).replace(tzinfo=None), "us")
+    except (UnknownVersion, KeyError, ValueError, ModelUnusable):
+        return np.datetime64("9999-12-31", "us")

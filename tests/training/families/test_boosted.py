@@ -188,7 +188,7 @@ def test_auto_lets_a_number_bend_before_it_takes_another_family():
     target = (rng.random(frame.n) < expit(z)).astype(np.int8)
     straight = Logistic(frame, target, 0)
     with threadpool_limits(1):
-        choice = choose(straight, folds(target, entities, 0))
+        choice = choose(straight, folds(target, entities))
     assert choice.learner.name == "logistic"
     assert "c" in choice.found.settings["bent"]
 

@@ -134,9 +134,7 @@ def fit(
     )
     metrics = evaluate(oof, scores(calibration.slope * oof + calibration.intercept), target, threshold)
     fold_auc = tuple(roc_auc(oof[test], target[test]) for _, test in split if 0 < target[test].sum() < len(test))
-    fold_models = tuple(
-        replace(model, terms=one.terms, pairs=one.pairs, baseline=one.baseline) for one in without
-    )
+    fold_models = tuple(replace(model, terms=one.terms, pairs=one.pairs, baseline=one.baseline) for one in without)
     return Fitted(model, oof, metrics, fold_auc, choice.comparison, steady, fold_models)
 
 

@@ -54,4 +54,4 @@ def recalibrate(
     for train, _ in folds(target, entities):
         with threadpool_limits(1):
             learnt.append(replace(model, calibration=calibrate(values[train], target[train])))
-    return Fitted(model, values, metrics, (metrics.roc_auc.value,), tuple(learnt))
+    return Fitted(model, values, metrics, (metrics.roc_auc.value,), fold_models=tuple(learnt))

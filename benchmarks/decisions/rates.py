@@ -1,7 +1,6 @@
 """One decision at a time: how often a window is called drifted, a concept drift found, a candidate promoted, wrongly or rightly."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from stillgood.domain.contract.frame import Frame
@@ -9,11 +8,8 @@ from stillgood.domain.drift.detect import DISTRIBUTION_TESTS
 from stillgood.domain.drift.performance import estimate_performance
 from stillgood.domain.model.evaluation import roc_auc
 from stillgood.domain.model.vectorised import logits, probabilities
-from stillgood.domain.policy.evidence import Evidence, Policy
+from stillgood.domain.policy.evidence import Evidence
 from stillgood.domain.policy.guarded import PERFORMANCE, Guarded, findings
-from stillgood.domain.policy.policies import advance
-from stillgood.domain.policy.simple import Simple
-from stillgood.domain.policy.state import MonitorState
 from stillgood.domain.promotion.comparison import HoldoutScores
 from stillgood.domain.promotion.gate import GateInputs, decide
 
@@ -179,29 +175,3 @@ def judged(rows: Rows, holdout: Rows, version: str, blind: frozenset[str] = froz
 def hidden(frame: Frame, blind: frozenset[str]) -> Frame:
     columns = {name: np.zeros_like(column) if name in blind else column for name, column in frame.columns.items()}
     return Frame(frame.contract, frame.n, columns)
-
-
-def null_year(policy: Policy, year: int, n: int = 500) -> int:
-    """How often ``policy`` asks to learn again in a year in which nothing changes; labels come for every window."""
-    random, one, state, asked = np.random.default_rng(year), world(year % SPLITS), MonitorState(), 0
-    for day in range(365):
-        at = datetime(2026, 1, 2, tzinfo=UTC) + timedelta(days=day)
-        told = evidence(
-            one.model,
-            one.reference,
-            profile_of(one.model, one.reference, one.draw(random, n).frame),
-            contract=one.model.contract,
-            window=f"{at:%Y%m%d}",
-            at=at,
-            standing=state.streaks_of(one.model.version),
-            new_labelled_rows=10_000,
-            data_sha256=str(day),
-            realised=realised(one.model, one.draw(random, n), one.promised),
-        )
-        decision = policy.decide(told, state)
-        asked += decision.action in ("retrain", "recalibrate")
-        state = advance(policy, told, decision, state)
-    return asked
-
-
-POLICIES: dict[str, Policy] = {"guarded": Guarded(), "simple": Simple()}

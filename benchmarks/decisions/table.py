@@ -1,6 +1,6 @@
 """The figures as they come: printed with their interval and target, and kept for the JSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,25 @@ class Table:
         """A figure that happened once and has no interval."""
         self._add(name, value, value, value, target, 1)
 
-    def _add(self, name: str, value: float, low: float, high: float, target: str, n: int) -> None:
+    def over_seeds(self, name: str, values: Sequence[float], target: str = "", *, larger_is_worse: bool = True) -> None:
+        """The mean over seeds with its standard error's interval, their spread (standard deviation) and the worst of them."""
+        mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        reach = Z95 * spread / np.sqrt(len(values))
+        worst = max(values) if larger_is_worse else min(values)
+        self._add(name, mean, mean - reach, mean + reach, target, len(values), spread=spread, worst=float(worst))
+
+    def _add(
+        self,
+        name: str,
+        value: float,
+        low: float,
+        high: float,
+        target: str,
+        n: int,
+        *,
+        spread: float | None = None,
+        worst: float | None = None,
+    ) -> None:
         met = _MEETS[target.split()[0]](value, float(target.split()[1])) if target else None
         row = {
             "name": name,
@@ -37,6 +55,8 @@ class Table:
             "target": target or None,
             "met": met,
             "repeats": n,
+            "spread": spread,
+            "worst": worst,
         }
         self.rows.append(row)
         verdict = {None: "", True: "met", False: "MISSED"}[met]

@@ -5,21 +5,30 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.decisions import customers, rates
-from benchmarks.decisions.customers import SCENARIOS, Customers, Scenario
-from benchmarks.decisions.loop import Loop
+from benchmarks.decisions import compare, page, rates, scenarios, years
+from benchmarks.decisions.scenarios import TELCO
 from benchmarks.decisions.table import Table
 from benchmarks.decisions.world import world
+from benchmarks.decisions.years import Task, Year
 
 
-@pytest.fixture
-def soon(monkeypatch):
-    """What happens begins on day 5."""
-    monkeypatch.setattr(customers, "SHIFT_AT", 5)
-
-
-def named(name):
-    return next(one for one in SCENARIOS if one.name == name)
+def year(name, policy, **more):
+    given = {
+        "aucs": (0.8, 0.9),
+        "recalls": (0.7, 0.8),
+        "flagged": (0.3,),
+        "retrains": (),
+        "promotions": (),
+        "rollbacks": (),
+        "alerts": (),
+        "drifted": (),
+        "attempts": 0,
+        "gains": (),
+        "errors": (),
+        "windows": 2,
+        "recall_floor": 0.8,
+    }
+    return Year(Task("dated", name, policy, 0), **(given | more))
 
 
 def test_a_target_is_met_by_the_figure_itself():
@@ -32,51 +41,63 @@ def test_a_target_is_met_by_the_figure_itself():
     assert table.rows[2]["high"] == 1.0  # the rule of three
 
 
+def test_a_mean_over_seeds_comes_with_spread_and_worst():
+    table = Table()
+    table.over_seeds("gap", [0.1, 0.2, 0.3], ">= 0.15", larger_is_worse=False)
+
+    row = table.rows[0]
+    assert (row["value"], row["spread"], row["worst"], row["met"]) == (
+        pytest.approx(0.2),
+        pytest.approx(0.1),
+        0.1,
+        True,
+    )
+
+
 def test_windows_are_seeded():
-    one, again, other = (Customers(named("no drift"), seed).seen(3)[0] for seed in (1, 1, 2))
+    one, again, other = (scenarios.telco("no drift", seed).requests(3)[0].body for seed in (1, 1, 2))
 
-    assert np.array_equal(one.y, again.y)
-    assert not np.array_equal(one.y, other.y)
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
-def test_a_scenario_changes_nothing_before_its_day(scenario, soon):
-    given = replace(scenario, weekly=False)
-    before, plain = Customers(given, 0).seen(4)[0], Customers(Scenario("plain", rows=scenario.rows), 0).seen(4)[0]
-
-    assert np.array_equal(before.y, plain.y)
+    assert one == again
+    assert one != other
 
 
-def test_refused_rows_are_counted_and_gone(soon):
-    rows, refused = Customers(named("an unknown level in 20% for a week"), 0).seen(6)
+@pytest.mark.parametrize("name", TELCO)
+def test_a_scenario_changes_nothing_before_its_window(name):
+    plain = replace(
+        TELCO["no drift"], **{key: getattr(TELCO[name], key) for key in ("rows", "returning", "rarer", "saved")}
+    )
+    given, without = (scenarios.Resampled(scenarios.pool(), one, 0, windows=2) for one in (TELCO[name], plain))
 
-    assert rows.n + refused == 500
-    assert 60 < refused < 140
-
-
-def test_never_keeps_the_first_model_and_always_takes_every_new_one():
-    short = replace(named("no drift"), delay=1)
-    never, always = (Loop(Customers(short, 0, windows=4), policy).run() for policy in ("never", "always"))
-
-    assert never.promotions == []
-    assert len(set(never.aucs)) == 1
-    assert [at for at, _ in always.promotions] == [0, 1, 2, 3]
+    assert given.requests(1)[0].body == without.requests(1)[0].body
+    nobody = np.zeros(TELCO[name].rows, dtype=bool)
+    assert np.array_equal(given.outcomes(1, nobody), without.outcomes(1, nobody))
 
 
-def test_guarded_alerts_on_broken_data_while_it_lasts_and_learns_nothing_from_it(soon):
-    year = Loop(Customers(named("price in cents for a week"), 0, windows=15), "guarded").run()
+def test_a_year_says_what_the_steps_did(monkeypatch):
+    monkeypatch.setattr(scenarios, "YEAR_WEEKS", 6)
+    played = years.play(Task("telco", "no drift", "always", 0))
 
-    assert year.alerts == list(range(5, 12))
-    assert (year.asked, year.promotions) == ([], [])
+    assert played.windows == 6
+    assert played.promotions == tuple(range(6))
+    assert all(0.75 < auc < 0.9 for auc in played.aucs)
+    assert played.errors == ()
 
 
-def test_guarded_learns_a_flipped_concept_once_labels_show_it(soon):
-    flipped = replace(named("concept flip of 20%"), delay=2)
-    year = Loop(Customers(flipped, 0, windows=24), "guarded").run()
+def test_recall_under_the_floor_counts_where_always_keeps_it():
+    found = [year("w", "guarded", recalls=(0.7, 0.8, 0.7)), year("w", "always", recalls=(0.9, 0.9, 0.6))]
 
-    assert min(year.asked) >= 7  # labels of day 5 have matured, and the finding lasted
-    assert year.aucs[-1] > year.aucs[5] + 0.1
-    assert all(gain > 0 for _, gain in year.promotions[:1])
+    assert compare._under(found) == 0.5
+
+
+def test_rows_are_means_over_seeds():
+    rows = page.rows_of(
+        [year("w", "guarded", promotions=(1,)), year("w", "guarded", promotions=(1, 2, 3)), year("w", "never")]
+    )
+
+    assert [(row["policy"], row["seeds"], row["promotions"]) for row in rows] == [
+        ("guarded", 2, 2.0),
+        ("never", 1, 0.0),
+    ]
 
 
 def test_a_shifted_window_is_flagged_and_a_harmless_one_is_not():

@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 from stillgood.cli.main import main
 from stillgood.domain.model.evaluation import roc_auc
-from stillgood.simulation.rehearsal import play
 from stillgood.simulation.rehearsal.alarms import worth
-from stillgood.simulation.rehearsal.figures import block_interval
+from stillgood.simulation.rehearsal.figures import block_interval, window_row
 from stillgood.simulation.rehearsal.history import FirstDraft, chronicle
 from stillgood.simulation.rehearsal.plan import HistoryInvalid, Plan
 from stillgood.simulation.rehearsal.rehearse import Rehearsal, rehearse
@@ -60,7 +59,7 @@ def test_a_window_s_figures_are_those_of_its_rows(table: pd.DataFrame, raw_contr
     rows = table.iloc[900:1200]
     y = (rows["left"] == "yes").to_numpy()
 
-    row = play.window_row(result, driver.world.contract)
+    row = window_row(result, driver.world.contract)
 
     assert (result.y == y).all()
     assert row["roc_auc"] == roc_auc(result.probability, y)

@@ -1,0 +1,138 @@
+"""Rows of the table that need whole years: errors where nothing happens, and policies side by side where something does."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from benchmarks.decisions import scenarios
+from benchmarks.decisions.scenarios import BEGINS, TELCO
+from benchmarks.decisions.table import Table
+from benchmarks.decisions.years import POLICIES, Task, Year, play_all
+
+DEAF = ("concept flip, labels of flagged customers only", "concept flip, no labels", "concept flip, positives only")
+LABELS_AFTER = {
+    "concept flip of 20%": 30,
+    "concept flip, labels after 33 days": 33,
+    "concept flip, labels after 90 days": 90,
+}
+WITHIN_WINDOWS = 10
+# QUICK plays these scenarios only.
+FEW = (
+    "no drift",
+    "concept flip of 20%",
+    "concept flip, labels after 90 days",
+    "concept flip, labels of flagged customers only",
+)
+
+
+def null(table: Table, *, few: bool) -> list[Year]:
+    """Years of days in which nothing happens, under guarded, and windows of three sizes under a policy that only watches."""
+    seeds = 2 if few else 20
+    sizes = {200: 100, 500: 100, 2000: 30} if few else {200: 200, 500: 200, 2000: 100}
+    watched = {
+        size: play_all(Task("null", f"null windows of {size}", "never", seed, (("rows", size), ("windows", count))) for seed in range(seeds))
+        for size, count in sizes.items()
+    }  # fmt: skip
+    for size, found in watched.items():
+        rates = [len(year.drifted) / max(year.windows, 1) for year in found]
+        table.over_seeds(f"false alarm per null window of {size} rows, real steps", rates, "<= 0.02")
+    again = play_all(
+        Task("null", "null windows, 4 rows a customer", "never", seed, (("rows", 500), ("windows", 60), ("returning", 7500)))
+        for seed in range(seeds)
+    )  # fmt: skip
+    rates = [len(year.drifted) / max(year.windows, 1) for year in again]
+    table.over_seeds("false alarm per null window of 500, 4 rows a customer", rates, "<= 0.02")
+    years = play_all(Task("null", "a null year of days", "guarded", seed, (("rows", 300),)) for seed in range(seeds))
+    table.over_seeds(
+        "false promotions a null year of 365 windows", _counts(years, lambda year: year.promotions), "<= 0.1"
+    )
+    table.over_seeds("false retrains a null year of 365 windows", _counts(years, lambda year: year.retrains), "<= 2")
+    table.over_seeds("alarms to a person a null year", _counts(years, lambda year: year.alerts), "<= 12")
+    return years
+
+
+def attempts(table: Table, *, few: bool) -> list[Year]:
+    """A candidate in every window of a null world, and the guarded gate: 20 attempts on one champion's tenure."""
+    seeds = 6 if few else 40
+    for name, returning in (("", 0), (", 12 rows a customer", 1000)):
+        options = (("rows", 500), ("windows", 54), ("returning", returning))
+        years = play_all(Task("null", f"20 attempts{name}", "asks", seed, options) for seed in range(seeds))
+        tried = [year.attempts for year in years]
+        per = sum(len(year.promotions) for year in years) / max(sum(tried), 1)
+        table.figure(f"no change: promoted an attempt{name}", per, "<= 0.05")
+        table.over_seeds(f"no change: promoted over {np.mean(tried):.0f} attempts{name}", [float(bool(year.promotions)) for year in years], "<= 0.10")  # fmt: skip
+    return []
+
+
+def telco(table: Table, *, few: bool) -> list[Year]:
+    """52 weeks of Telco customers under each policy."""
+    seeds = 3 if few else 20
+    names = FEW if few else tuple(TELCO)
+    sides = FEW[1:3] if few else tuple(LABELS_AFTER)
+    tasks = [
+        Task("telco", name, policy, seed)
+        for name in names
+        for policy in (POLICIES if name in sides else ("never", "guarded"))
+        for seed in range(seeds)
+    ]
+    years = play_all(tasks)
+    for name in sides:
+        of = {policy: _of(years, name, policy) for policy in POLICIES}
+        for other, least in (("simple", 0.0), ("always", -0.01)):
+            gaps = [a.auc - b.auc for a, b in zip(of["guarded"], of[other], strict=True)]
+            table.over_seeds(f"{name}: ROC-AUC of guarded - {other}", gaps, f">= {least}", larger_is_worse=False)
+        first_labels = BEGINS + LABELS_AFTER[name] / 7
+        soon = [
+            any(first_labels <= at <= first_labels + WITHIN_WINDOWS for at in year.promotions) for year in of["guarded"]
+        ]
+        table.over_seeds(f"{name}: promoted within 10 windows of the first labels", list(map(float, soon)), ">= 0.9", larger_is_worse=False)  # fmt: skip
+    for name in DEAF:
+        if found := _of(years, name, "guarded"):
+            table.over_seeds(f"{name}: promotions", _counts(found, lambda year: year.promotions), "<= 0.0")
+            heard = [any(year_at <= 8 for year_at in year.alerts) for year in found]  # labels are due from week 5 on
+            table.over_seeds(f"{name}: alerted within 3 windows of their due", list(map(float, heard)), ">= 0.95", larger_is_worse=False)  # fmt: skip
+    for name in names:
+        if not TELCO[name].drift and (found := _of(years, name, "guarded")):
+            table.over_seeds(f"{name}: promotions a year", _counts(found, lambda year: year.promotions), "<= 0.1")
+            gaps = [a.auc - b.auc for a, b in zip(found, _of(years, name, "never"), strict=True)]
+            table.over_seeds(f"{name}: ROC-AUC of guarded - never", gaps, ">= -0.003", larger_is_worse=False)
+    return years
+
+
+def dated(table: Table, *, few: bool) -> list[Year]:
+    """Every dated world under each policy: as good as learning from every window, with half of its promotions."""
+    worlds = scenarios.names(few=few)
+    years = play_all(
+        Task("dated", name, policy, seed) for name, (_, seeds) in worlds.items() for policy in POLICIES for seed in range(seeds)
+    )  # fmt: skip
+    means = {policy: [float(np.mean([year.auc for year in _of(years, name, policy)])) for name in worlds] for policy in POLICIES}  # fmt: skip
+    gaps = np.subtract(means["guarded"], means["always"]).tolist()
+    table.over_seeds(f"ROC-AUC of guarded - always over {len(worlds)} dated worlds", gaps, ">= -0.002", larger_is_worse=False)  # fmt: skip
+    least = float(np.min(np.subtract(means["guarded"], means["never"])))
+    table.figure("ROC-AUC of guarded - never, in the worst of them", least, ">= -0.003")
+    made = {policy: sum(len(year.promotions) for year in years if year.task.policy == policy) for policy in POLICIES}
+    table.figure("promotions of guarded / of always", made["guarded"] / max(made["always"], 1), "<= 0.5")
+    table.figure("windows with recall .05 under the floor where always keeps it", _under(years), "<= 0.10")
+    return years
+
+
+def _under(years: Sequence[Year]) -> float:
+    """The share of guarded's windows, of those in which always keeps the floor."""
+    kept = fell = 0
+    for year in years:
+        if year.task.policy != "guarded" or year.task.kind != "dated":
+            continue
+        other = next(one for one in years if (one.task.name, one.task.seed, one.task.policy) == (year.task.name, year.task.seed, "always"))  # fmt: skip
+        for own, always in zip(year.recalls, other.recalls, strict=False):
+            if always >= year.recall_floor:
+                kept += 1
+                fell += own < year.recall_floor - 0.05
+    return fell / max(kept, 1)
+
+
+def _of(years: Sequence[Year], name: str, policy: str) -> list[Year]:
+    return [year for year in years if (year.task.name, year.task.policy) == (name, policy)]
+
+
+def _counts(years: Sequence[Year], of: Callable[[Year], Sequence[int]]) -> list[float]:
+    return [float(len(of(year))) for year in years]

@@ -1,0 +1,149 @@
+"""Whole years: worlds under policies, each played through the real steps by the driver, in a process of its own."""
+
+import multiprocessing
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from stillgood.domain.errors import StillgoodError
+from stillgood.domain.model.evaluation import roc_auc
+from stillgood.domain.policy.evidence import Policy
+from stillgood.simulation.driver import Driver, WindowResult
+from stillgood.simulation.policies import COMPARED, Always
+from stillgood.simulation.world import World
+from threadpoolctl import threadpool_limits
+
+from benchmarks.decisions import scenarios
+
+PROCESSES = 2
+POLICIES = ("never", "always", "simple", "guarded")
+
+
+@dataclass(frozen=True, slots=True)
+class Asks(Always):
+    """Asks for a candidate in every window and leaves the decision to the guarded gate."""
+
+    name: str = "asks"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """``kind`` is telco, null or dated; ``options`` go to the world."""
+
+    kind: str
+    name: str
+    policy: str
+    seed: int
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Year:
+    """What happened, by window. ``aucs`` and ``recalls`` are of the truth where the world has one, else of the window's own rows."""
+
+    task: Task
+    aucs: tuple[float, ...]
+    recalls: tuple[float, ...]
+    flagged: tuple[float, ...]
+    retrains: tuple[int, ...]
+    promotions: tuple[int, ...]
+    rollbacks: tuple[int, ...]
+    alerts: tuple[int, ...]
+    drifted: tuple[int, ...]
+    attempts: int
+    gains: tuple[float, ...]
+    errors: tuple[str, ...]
+    windows: int
+    recall_floor: float
+
+    @property
+    def auc(self) -> float:
+        return float(np.mean(self.aucs))
+
+    @property
+    def acted(self) -> list[int]:
+        return sorted({*self.retrains, *self.alerts, *self.rollbacks})
+
+
+def world_of(task: Task, *, few: bool = False) -> World:
+    if task.kind == "telco":
+        return scenarios.telco(task.name, task.seed)
+    if task.kind == "null":
+        return scenarios.null_days(task.seed, **dict(task.options))
+    make, _ = scenarios.names(few=False)[task.name]
+    return make(task.seed)
+
+
+def play(task: Task) -> Year:
+    with threadpool_limits(1):
+        policy: str | Policy = Asks() if task.policy == "asks" else COMPARED[task.policy]
+        watches = task.policy != "never" or task.kind == "null"
+        driver = Driver(world_of(task), policy, watches=watches)
+        return _year(task, driver)
+
+
+def _year(task: Task, driver: Driver) -> Year:
+    results: list[WindowResult] = []
+    errors: list[str] = []
+    try:
+        for result in driver.run():
+            results.append(result)
+            errors += [result.error] if result.error else []
+            errors += [event.reasons[0] for event in result.events if event.result == "failed"]
+    except StillgoodError as failed:  # the world ends early, and its row says so
+        errors.append(f"{type(failed).__name__}: {failed.detail}")
+    aucs, recalls = zip(*map(_figures, results), strict=True) if results else ((), ())
+    truths = [one for one in aucs if one is not None]
+    at = {what: tuple(one.at for one in results if one.did(what)) for what in ("trained", "promoted", "rolled back")}
+    return Year(
+        task,
+        tuple(truths),
+        tuple(one for one in recalls if one is not None),
+        tuple(float(one.flagged[~one.refused].mean()) for one in results if (~one.refused).any()),
+        at["trained"],
+        at["promoted"],
+        at["rolled back"],
+        tuple(one.at for one in results if one.action == "alert"),
+        tuple(one.at for one in results if _drifted(one)),
+        sum(
+            event.step == "promote" and event.result in ("promoted", "refused")
+            for one in results
+            for event in one.events
+        ),
+        _gains(results),
+        tuple(errors[:5]),
+        len(results),
+        driver.world.contract.floors.recall,
+    )
+
+
+def _figures(result: WindowResult) -> tuple[float | None, float | None]:
+    if result.truth_roc_auc is not None:
+        return result.truth_roc_auc, result.truth_recall
+    known = ~result.refused & (result.y >= 0)
+    y = result.y[known] == 1
+    if not 0 < y.sum() < len(y):
+        return None, None
+    return roc_auc(result.probability[known], y), float(result.flagged[known][y].mean())
+
+
+def _drifted(result: WindowResult) -> bool:
+    drift = (result.report or {}).get("drift") or {}
+    return bool(drift.get("drifted") or drift.get("faults"))
+
+
+def _gains(results: list[WindowResult]) -> tuple[float, ...]:
+    """Of each promotion, the true ROC-AUC of the window after it less that of its own, where the truth did not move between them."""
+    return tuple(
+        after.truth_roc_auc - one.truth_roc_auc
+        for one, after in pairwise(results)
+        if one.did("promoted") and one.truth_roc_auc is not None and after.truth_roc_auc is not None
+    )
+
+
+def play_all(tasks: Iterable[Task]) -> list[Year]:
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(play, list(tasks)))

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
         promote as promote,
     )
     from stillgood.notebook import (
+        rehearse as rehearse,
+    )
+    from stillgood.notebook import (
         rollback as rollback,
     )
     from stillgood.notebook import (
@@ -65,6 +68,7 @@ __all__ = [
     "monitor",
     "predict",
     "promote",
+    "rehearse",
     "rollback",
     "status",
     "train",

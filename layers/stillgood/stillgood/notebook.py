@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pandas as pd
@@ -27,6 +27,10 @@ from stillgood.storage.overlay import OverlayObjectStore
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import iso
 from stillgood.wiring.in_process import InProcess, now
+
+if TYPE_CHECKING:
+    from stillgood.simulation.rehearsal.history import FirstDraft
+    from stillgood.simulation.rehearsal.rehearse import Rehearsal
 
 type Where = str | os.PathLike[str] | ObjectStore
 type ContractData = Mapping[str, Any] | Contract
@@ -117,6 +121,19 @@ def promote(store: Where, version: str) -> dict[str, Any]:
     """Let the gate judge ``version``, and promote it if it may serve. Raises UnknownVersion."""
     event = {"action": "promote", "candidate": version, "request_id": f"notebook {uuid4()}"}
     return InProcess(_store(store)).run("promote", event)[0]
+
+
+def rehearse(history: pd.DataFrame, contract: "ContractData | FirstDraft", **plan: Any) -> "Rehearsal":
+    """Play a dated table through the whole loop, policy by policy; ``contract`` may be a ``FirstDraft``. ``plan`` are the fields of
+    ``simulation.rehearsal.plan.Plan``: window_days, label_delay_days, first, policies and so on.
+
+    The answer has ``policies``, ``windows``, ``decisions``, ``differences`` and ``alarms`` as DataFrames, and ``document``.
+    Raises HistoryInvalid, which says what to mend, ContractInvalid, NotEnoughData.
+    """
+    from stillgood.simulation.rehearsal.plan import Plan
+    from stillgood.simulation.rehearsal.rehearse import rehearse as played
+
+    return played(history, contract, Plan(**plan))
 
 
 def rollback(store: Where, *, because: str, to: str | None = None) -> dict[str, Any]:

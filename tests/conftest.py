@@ -3,6 +3,7 @@
 And a champion without training: the shipped contract, a model drawn from a seed, and putting it in force.
 """
 
+import asyncio
 import json
 import os
 import random
@@ -31,6 +32,17 @@ OF_THE_SHELL = ("AWS_", "STILLGOOD_", "MLFLOW_")
 # Read before the tests hide the shell's settings from the code: benchmarks/safety.py names the file here.
 COUNTS = os.environ.get("STILLGOOD_COUNTS")
 _told: dict[str, tuple[int, str]] = {}
+
+
+@pytest.fixture(autouse=True)
+def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """The loop of the test's thread, as a Lambda's runtime has one: Mangum runs the API on it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield loop
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

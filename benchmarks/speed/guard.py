@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from benchmarks.speed import ks, rivals
 from benchmarks.speed.batch import inputs, ours, theirs
-from benchmarks.speed.cold import EVENT, first
+from benchmarks.speed.cold import EVENT, HELLO_OBSTORE, first
 from benchmarks.speed.measure import Row, column, compare, in_turns
 from benchmarks.speed.packages import built
 from benchmarks.speed.report import SPEED
@@ -40,20 +40,18 @@ def main() -> int:
 def measured() -> Iterator[Row]:
     """The guarded rows, under the names they are published by."""
     with bucket() as place:
-        mine, hello = "this project", "FastAPI + Mangum hello world"
+        mine, hello, light = "this project", HELLO_OBSTORE, place.environment | {"CLIENT": "obstore"}
         app = rivals.Rival("app", built("predict"))
-        found = in_turns(
-            {mine: first(app, EVENT, place.environment), hello: first(rivals.hello(), EVENT, place.environment)}, 5
-        )
+        found = in_turns({mine: first(app, EVENT, place.environment), hello: first(rivals.hello(), EVENT, light)}, 5)
         yield compare(
             f"predict cold start, CPU: {mine} / {hello}",
             column(found[mine], "cpu"),
             column(found[hello], "cpu"),
-            "<= 1.1",
+            "<= 1.0",
         )
         warm = {
             OURS: serve(app, place.environment, 2000, "no"),
-            HELLO: serve(rivals.hello(), place.environment, 2000),
+            HELLO: serve(rivals.hello(), light, 2000, "no"),
         }
         yield against_hello("p50", in_turns(warm, 3))
         place.put("tutorial/model.joblib", rivals.pickled())

@@ -31,8 +31,9 @@ class Rival:
 
 
 def hello() -> Rival:
-    """With the very FastAPI, Mangum and byte code of the predict package."""
-    return Rival("hello", [str(CONTESTANTS), built("predict")[0]])
+    """With the very FastAPI, Mangum, obstore and byte code of the predict package, and the boto3 of the runtime."""
+    runtime = vendored("runtime", ["boto3"], compiled=True)
+    return Rival("hello_s3", [str(CONTESTANTS), built("predict")[0], str(runtime)])
 
 
 def tutorial(*, compiled: bool) -> Rival:

@@ -7,7 +7,6 @@ gc.disable()
 
 from typing import Any  # noqa: E402  # after gc.disable() on purpose
 
-from stillgood.api import defer_pydantic  # noqa: E402, F401  # before FastAPI is imported
 from stillgood.wiring.predict import api, register_hooks  # noqa: E402
 
 register_hooks()

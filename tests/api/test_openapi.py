@@ -1,4 +1,6 @@
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -6,9 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
+from stillgood.api.app import create_app
+from stillgood.api.labels import labels_router
 from stillgood.api.openapi import document, row_schema
+from stillgood.aws.capture import Capture
 from stillgood.domain.contract.contract import Contract, Feature, Target
 from stillgood.domain.contract.row_check import RowChecker
+from stillgood.steps.predict import PredictDeps
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.memory import MemoryObjectStore
 
 FEATURES = (
     Feature("free", "numeric", nullable=True),
@@ -50,9 +58,39 @@ VALUES = st.one_of(
 NAMES = sorted([*FINE, "id", "at", "left", "colour"])
 
 
+def described(contract: Contract | None) -> dict[str, Any]:
+    def clock() -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC)
+
+    store = MemoryObjectStore()
+    serving = PredictDeps(ChampionSource(store, clock, 0), Capture(store), clock, lambda: "id", 10, 10_000)
+    return document(create_app(serving, [labels_router(serving, store)]), contract, max_rows=10)
+
+
 @pytest.mark.parametrize("contract", [None, CONTRACT])
 def test_the_document_is_valid_openapi(contract: Contract | None) -> None:
-    validate(document(contract, max_rows=10))
+    validate(described(contract))
+
+
+def test_every_route_names_its_answer_and_its_problems() -> None:
+    made = described(CONTRACT)
+    assert set(made["paths"]) == {"/predict", "/labels", "/model", "/status"}
+    for path in made["paths"].values():
+        for route in path.values():
+            answers = route["responses"]
+            assert "$ref" in json.dumps(answers["200"]["content"]["application/json"]["schema"])
+            assert all(
+                set(one["content"]) == {"application/problem+json"}
+                for status, one in answers.items()
+                if status != "200"
+            )
+    body = made["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["schema"]["oneOf"][1] == {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/Row"},
+        "maxItems": 10,
+    }
+    assert made["components"]["schemas"]["Problem"]["properties"]["violations"]
 
 
 @settings(max_examples=300)
@@ -71,6 +109,6 @@ def test_a_text_that_is_too_long_is_refused_by_both() -> None:
 
 
 def test_what_true_means_is_said() -> None:
-    schemas = document(replace(CONTRACT, target=Target("churn", "Yes", "No")), max_rows=10)["components"]["schemas"]
+    schemas = described(replace(CONTRACT, target=Target("churn", "Yes", "No")))["components"]["schemas"]
     assert schemas["Prediction"]["properties"]["decision"]["description"] == "true: churn = Yes"
     assert schemas["Row"]["properties"]["whole"]["description"] == "Months"

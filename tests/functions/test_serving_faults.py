@@ -1,5 +1,6 @@
 """Predict under fault, through the real handler: the last good champion serves, says so, and gives way once there is a good one again."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -154,11 +155,15 @@ def test_over_a_thousand_promotions_no_request_fails_and_none_mixes_two_models(
     raised: list[BaseException] = []
 
     def call() -> None:
+        loop = asyncio.new_event_loop()  # as a Lambda's runtime has one in its only thread
+        asyncio.set_event_loop(loop)
         try:
             while may.acquire() and not done.is_set():
                 answers.append(predict_function(PREDICT, None))
         except BaseException as error:  # told below, in the main thread
             raised.append(error)
+        finally:
+            loop.close()
 
     callers = [threading.Thread(target=call) for _ in range(CALLERS)]
     for caller in callers:

@@ -1,5 +1,6 @@
 """The API as a client meets it: an HTTP request becomes an event of API Gateway, and the real Lambda handler answers it."""
 
+import asyncio
 import base64
 import itertools
 import logging
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from stillgood.api.app import create_app
 from stillgood.api.gateway import LambdaHandler, lambda_handler
-from stillgood.api.labels import labels_route
+from stillgood.api.labels import labels_router
 from stillgood.aws.capture import Capture
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.model import Model
@@ -27,7 +28,7 @@ class Gateway:
     """A WSGI application that does what an HTTP API does between a client and its Lambda (payload format 2.0)."""
 
     def __init__(self, handler: LambdaHandler) -> None:
-        self.handler = handler
+        self.handler, self.loop = handler, asyncio.new_event_loop()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = Request(environ)
@@ -52,6 +53,10 @@ class Gateway:
             "body": base64.b64encode(body).decode(),
             "isBase64Encoded": True,
         }
+        try:
+            asyncio.get_event_loop()
+        except RuntimeError:  # one of schemathesis' threads; a Lambda's only thread has a loop
+            asyncio.set_event_loop(self.loop)
         answer = self.handler(event, None)
         content = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
         return Response(content, answer["statusCode"], answer["headers"])(environ, start_response)
@@ -79,15 +84,17 @@ def handler(
     serving = PredictDeps(
         ChampionSource(store, clock, 0), Capture(store), clock, lambda: f"id-{next(numbers)}", MAX_ROWS, MAX_BYTES
     )
-    app = create_app(serving, more=[labels_route(serving, store)])
+    app = create_app(serving, [labels_router(serving, store)])
     logging.disable(logging.CRITICAL)  # thousands of refusals, each rightly logged
     yield lambda_handler(app, warm=serving.champions.current)
     logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
-def gateway(handler: LambdaHandler) -> Gateway:
-    return Gateway(handler)
+def gateway(handler: LambdaHandler) -> Iterator[Gateway]:
+    made = Gateway(handler)
+    yield made
+    made.loop.close()
 
 
 DEEP: list[Any] = []

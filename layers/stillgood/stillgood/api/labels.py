@@ -1,20 +1,41 @@
-"""POST /labels: one more route of predict's API. It needs the target's two values, which the champion's contract says."""
+"""POST /labels. It needs the target's two values, which the champion's contract says."""
 
-from starlette.types import Receive
+import logging
 
-from stillgood.api.app import Answer, Endpoint, read_body
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from stillgood.api.answers import TakenLabels
+from stillgood.api.openapi import LABEL, body_of, problems
+from stillgood.api.predictions import JSON, read_body
+from stillgood.aws import logs
 from stillgood.steps.labels.ingest import post_labels
 from stillgood.steps.predict import PredictDeps
 from stillgood.storage.objects import ObjectStore
 
 
-def labels_route(serving: PredictDeps, store: ObjectStore) -> tuple[str, str, Endpoint]:
-    """(method, path, endpoint) for ``create_app``'s ``more``."""
+def labels_router(serving: PredictDeps, store: ObjectStore) -> APIRouter:
+    router = APIRouter()
 
-    async def labels(receive: Receive) -> Answer:
+    @router.post(
+        "/labels",
+        operation_id="labels",
+        summary="Tell how predictions turned out; sending the same again changes nothing",
+        response_description="Kept",
+        response_model=TakenLabels,
+        openapi_extra=body_of(LABEL),
+        responses=problems(
+            _400="Not JSON, or neither an object nor a list of objects",
+            _413="Too many labels or bytes for one request",
+            _422="None of the labels can be used: what is wrong with each",
+            _503="No champion yet, or the store does not answer: send the batch again",
+        ),
+    )
+    async def labels(request: Request) -> Response:
         target = serving.champions.current().model.contract.target
-        body = await read_body(receive, serving.max_bytes)
-        told = post_labels(body, store, target, max_rows=serving.max_rows, max_bytes=serving.max_bytes)
-        return Answer(told, {"accepted": told["accepted"], "refused": told["refused"]})
+        body = await read_body(request, serving.max_bytes)
+        taken = post_labels(body, store, target, max_rows=serving.max_rows, max_bytes=serving.max_bytes)
+        logs.log(logging.DEBUG, "answered", status=200, accepted=taken["accepted"], refused=taken["refused"])
+        return Response(orjson.dumps(taken), media_type=JSON)
 
-    return ("POST", "/labels", labels)
+    return router

@@ -1,4 +1,4 @@
-"""Every error of the lifecycle, in one hierarchy, mapped to HTTP in one place (``api/app.py``).
+"""Every error of the lifecycle, in one hierarchy, mapped to HTTP statuses in one place (``api/problems.py``).
 
 StillgoodError
 ├── SettingsInvalid        an environment variable is missing or malformed
@@ -30,7 +30,6 @@ from typing import Any, ClassVar
 class StillgoodError(Exception):
     """Base of all. ``detail`` says what happened and what to do about it, in one or two sentences."""
 
-    status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
 
@@ -40,8 +39,8 @@ class StillgoodError(Exception):
         self.extra: Mapping[str, Any] = extra
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as data, the members of an RFC 9457 problem but for ``type``'s prefix."""
-        return {"type": self.slug, "title": self.title, "status": self.status, "detail": self.detail, **self.extra}
+        """The error as data."""
+        return {"type": self.slug, "title": self.title, "detail": self.detail, **self.extra}
 
 
 class SettingsInvalid(StillgoodError):
@@ -55,7 +54,7 @@ class ContractInvalid(StillgoodError):
 class InvalidRows(StillgoodError):
     """Rows break the contract. ``violations``: JSON-able mappings, one per field and row; ``rows``: how many rows, 0 when nobody counted."""
 
-    status, slug, title = 422, "invalid-rows", "Some values break the feature contract"
+    slug, title = "invalid-rows", "Some values break the feature contract"
 
     def __init__(self, detail: str, violations: Sequence[Mapping[str, Any]], rows: int = 0) -> None:
         super().__init__(detail, violations=list(violations))
@@ -64,15 +63,15 @@ class InvalidRows(StillgoodError):
 
 
 class MalformedRequest(StillgoodError):
-    status, slug, title = 400, "malformed-request", "The request body cannot be read"
+    slug, title = "malformed-request", "The request body cannot be read"
 
 
 class RequestTooLarge(StillgoodError):
-    status, slug, title = 413, "request-too-large", "The request is too large"
+    slug, title = "request-too-large", "The request is too large"
 
 
 class InvalidEvent(StillgoodError):
-    status, slug, title = 400, "invalid-event", "The event cannot be read"
+    slug, title = "invalid-event", "The event cannot be read"
 
 
 class TableUnreadable(InvalidEvent):
@@ -86,19 +85,19 @@ class TableUnreadable(InvalidEvent):
 
 
 class UnknownVersion(StillgoodError):
-    status, slug, title = 404, "unknown-version", "No such model version"
+    slug, title = "unknown-version", "No such model version"
 
 
 class NoChampion(StillgoodError):
-    status, slug, title = 503, "no-champion", "No model has been promoted yet"
+    slug, title = "no-champion", "No model has been promoted yet"
 
 
 class ModelUnusable(StillgoodError):
-    status, slug, title = 503, "model-unusable", "A stored artifact cannot be used"
+    slug, title = "model-unusable", "A stored artifact cannot be used"
 
 
 class NotEnoughData(StillgoodError):
-    status, slug, title = 409, "not-enough-data", "Not enough data"
+    slug, title = "not-enough-data", "Not enough data"
 
 
 class TooFewRows(NotEnoughData):
@@ -110,11 +109,11 @@ class OneClassOnly(NotEnoughData):
 
 
 class InvocationFailed(StillgoodError):
-    status, slug, title = 503, "invocation-failed", "The next step could not be invoked"
+    slug, title = "invocation-failed", "The next step could not be invoked"
 
 
 class StorageError(StillgoodError):
-    status, slug, title = 503, "storage", "The object store failed"
+    slug, title = "storage", "The object store failed"
 
 
 class ObjectNotFound(StorageError):

@@ -1,0 +1,96 @@
+"""What the API answers, for its OpenAPI document. Built when the document is asked for, not at a cold start (``defer_build``).
+
+Answers themselves are not validated by these: they come from checked rows and stored documents, and are written by orjson.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Unit = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(defer_build=True, protected_namespaces=())
+
+
+class Reason(_Answer):
+    feature: str
+    value: Any
+    contribution: float = Field(description="In logits")
+
+
+class Repair(_Answer):
+    """A value mended by a rule that the contract states."""
+
+    field: str
+    rule: str
+    before: Any
+    after: Any
+
+
+class Prediction(_Answer):
+    prediction_id: str
+    entity_id: str | None
+    probability: Unit = Field(description="Calibrated")
+    decision: bool = Field(description="logit >= the model's threshold")
+    threshold: Unit = Field(description="The probability from which the decision is true")
+    score: Unit = Field(description="The class-balanced score, for ranking")
+    confidence: float = Field(ge=0, le=0.5, description="|score - 0.5|")
+    logit: float = Field(description="baseline + all contributions")
+    baseline: float
+    reasons: list[Reason] = Field(
+        description="Largest first; added to the baseline in the contract's order of features they are the logit, to the last bit"
+    )
+    repairs: list[Repair]
+    model_version: str
+    operating_point: str | None = Field(description="Whose calibration and threshold decided; null: the model's own")
+
+
+class Predictions(_Answer):
+    predictions: list[Prediction]
+
+
+class TakenLabels(_Answer):
+    accepted: Count
+    refused: Count
+    duplicate: bool = Field(description="This very batch was taken in before; nothing changed")
+    violations: list[dict[str, Any]]
+
+
+class Champion(_Answer):
+    """The production pointer, and the contract that rows must keep."""
+
+    version: str
+    metrics: dict[str, Any]
+    threshold: Unit
+    generation: Count
+    contract: dict[str, Any]
+
+
+class Status(_Answer):
+    serving: bool
+    champion: dict[str, Any]
+    operating_point: dict[str, Any] | None
+    capture: dict[str, Any]
+    limits: dict[str, Any]
+
+
+class Violation(_Answer):
+    row: Count
+    field: str
+    rule: str
+    value: Any
+    message: str
+
+
+class Problem(_Answer):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: Count
+    detail: str
+    correlation_id: str
+    violations: list[Violation] | None = Field(None, description="Of rows that break the contract: all of them")

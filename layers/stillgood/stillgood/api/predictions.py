@@ -1,0 +1,77 @@
+"""POST /predict, GET /model, GET /status."""
+
+import logging
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from stillgood.api.answers import Champion, Prediction, Predictions, Status
+from stillgood.api.openapi import ROW, body_of, problems
+from stillgood.aws import logs, metrics
+from stillgood.domain.errors import InvalidRows
+from stillgood.steps.predict import PredictDeps, describe, predict, status
+
+JSON = "application/json"
+_UNAVAILABLE = "No champion yet, or the store does not answer"
+
+
+def predictions_router(serving: PredictDeps) -> APIRouter:
+    router = APIRouter()
+
+    @router.post(
+        "/predict",
+        operation_id="predict",
+        summary="Decide one row or a list of rows",
+        response_description="Predicted",
+        response_model=Prediction | Predictions,
+        openapi_extra=body_of(ROW),
+        responses=problems(
+            _400="Not JSON, or neither an object nor a list of objects",
+            _413="Too many rows or bytes for one request",
+            _422="Values break the contract: all of them are named",
+            _503=_UNAVAILABLE,
+        ),
+    )
+    async def predictions(request: Request) -> Response:
+        """One object is answered by one prediction, a list by {predictions: [...]} in its order. One bad value refuses the request."""
+        try:
+            answered = predict(await read_body(request, serving.max_bytes), serving)
+        except InvalidRows as error:
+            metrics.count("RejectedRows", error.rows)
+            raise
+        metrics.count("Predictions", answered.rows)
+        # At DEBUG: a line a request would cost a sixth of its time, and the capture already says what was answered.
+        logs.log(logging.DEBUG, "answered", status=200, model_version=answered.model_version, rows=answered.rows)
+        return Response(orjson.dumps(answered.body), media_type=JSON)
+
+    @router.get(
+        "/model",
+        operation_id="model",
+        summary="The champion: version, metrics, threshold and contract",
+        response_model=Champion,
+        responses=problems(_503=_UNAVAILABLE),
+    )
+    async def model() -> Response:
+        return Response(orjson.dumps(describe(serving)), media_type=JSON)
+
+    @router.get(
+        "/status",
+        operation_id="status",
+        summary="How the champion and the capture stand in the process that answers",
+        response_model=Status,
+        responses=problems(),
+    )
+    async def state() -> Response:
+        return Response(orjson.dumps(status(serving)), media_type=JSON)
+
+    return router
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The body, or enough of it to see that it is longer than ``max_bytes``."""
+    message = await request.receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body") and len(body) <= max_bytes:
+        message = await request.receive()
+        body += message.get("body", b"")
+    return body

@@ -1,13 +1,13 @@
 """A world lived through: every so many rows the operating point is decided anew, and judged afterwards by the truth."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from stillgood.domain.contract.contract import Objective, PointRules
+from stillgood.domain.errors import NotEnoughData
+from stillgood.domain.model.vectorised import logits
 from stillgood.domain.operating_point.calibration import Labelled
 from stillgood.domain.operating_point.correction import BLOCK_ROWS, Correction
 from stillgood.domain.operating_point.decide import (
@@ -20,10 +20,11 @@ from stillgood.domain.operating_point.decide import (
     uncertain,
 )
 from stillgood.domain.operating_point.placement import Population
+from stillgood.training.fit import fit
 
 from benchmarks.operating_point.worlds import World
 
-type Ints = NDArray[np.int64]
+MIN_LEARNT, MAX_LEARNT = 1000, 8000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,9 +63,14 @@ def follow(
     wanted: float | None = None,
     rules: PointRules | None = None,
     batch: bool = False,
-    faults: Callable[[int], tuple[str, ...]] = lambda row: (),
+    broken: NDArray[np.bool_] | None = None,
 ) -> Lived:
-    """Decide before every ``every`` rows, thirty times a window where it is None, or with ``batch`` once a window on its very rows."""
+    """Decide before every ``every`` rows, thirty times a window where it is None, or with ``batch`` once a window on its very rows.
+
+    ``broken`` bool[n]: rows of a fault of the data that monitor has found. While one is the newest row, the fault stands; such
+    rows are no population, and their labels teach nothing (``steps/monitor/follow.py``).
+    """
+    sound = np.ones(world.n, dtype=bool) if broken is None else ~broken
     objective = objective or Objective("recall", world.objective)
     wanted = objective.value if wanted is None else wanted
     line, threshold, correction = uncertain(world.model.calibration), world.model.threshold_logit, Correction()
@@ -75,10 +81,11 @@ def follow(
         known = int(np.searchsorted(world.known, start, side="right"))
         whole = (known - judged) // BLOCK_ROWS * BLOCK_ROWS
         if whole:
-            fresh = _labelled(world, thresholds, judged, judged + whole)
+            fresh = _labelled(world, thresholds, np.arange(judged, judged + whole))
             correction = corrected(objective.kind, wanted, correction, fresh, start - known)
             judged += whole
-        first = start if batch else max(0, until - MAX_POPULATION)
+        seen = np.flatnonzero(sound[(start if batch else 0) : until])[-(world.n if batch else MAX_POPULATION) :]
+        seen += start if batch else 0
         decision = decide(
             PointInputs(
                 objective=objective,
@@ -87,9 +94,9 @@ def follow(
                 line=line,
                 threshold=threshold,
                 correction=correction,
-                population=Population(world.logit[first:until], world.entity[first:until]),
-                labelled=_labelled(world, thresholds, max(0, known - MAX_LABELLED), known),
-                faults=faults(start),
+                population=Population(world.logit[seen], world.entity[seen]),
+                labelled=_labelled(world, thresholds, np.flatnonzero(sound[:known])[-MAX_LABELLED:]),
+                faults=() if start == 0 or sound[start - 1] else ("a fault of the data stands.",),
                 whole=batch,
             )
         )
@@ -105,9 +112,32 @@ def fixed(world: World) -> Lived:
     return Lived(world, world.logit >= thresholds, thresholds, ())
 
 
-def _labelled(world: World, thresholds: NDArray[np.float64], first: int, until: int) -> Labelled:
-    cut = slice(first, until)
-    return Labelled(world.logit[cut], world.y[cut], world.entity[cut], world.logit[cut] >= thresholds[cut])
+def retrained(world: World, every: int = 1) -> Lived:
+    """Always retrained: every ``every`` windows a model learns from the newest rows whose outcomes are known, with its own threshold."""
+    flagged = world.logit >= world.model.threshold_logit
+    starts = np.searchsorted(world.window, np.arange(world.window[-1] + 2))
+    for start, end in zip(starts[:-1:every], [*starts[every::every], world.n], strict=False):
+        known = np.arange(int(np.searchsorted(world.known, start, side="right")))[-MAX_LEARNT:]
+        if len(known) < MIN_LEARNT:
+            continue
+        try:
+            fitted = fit(
+                world.frame.take(known),
+                world.y[known].astype(np.int8),
+                world.entity[known].astype(np.uint64),
+                version="again",
+                data_sha256="again",
+            ).model
+        except NotEnoughData:
+            continue
+        rows = np.arange(start, end)
+        flagged[rows] = logits(fitted, world.frame.take(rows)) >= fitted.threshold_logit
+    return Lived(world, flagged, np.full(world.n, np.nan), ())
+
+
+def _labelled(world: World, thresholds: NDArray[np.float64], rows: NDArray[np.int64]) -> Labelled:
+    logits = world.logit[rows]
+    return Labelled(logits, world.y[rows], world.entity[rows], logits >= thresholds[rows])
 
 
 def _cuts(world: World, every: int | None, batch: bool) -> list[int]:
@@ -117,8 +147,3 @@ def _cuts(world: World, every: int | None, batch: bool) -> list[int]:
     if batch:
         return [int(one) for one in starts[:-1]]
     return sorted({int(one) for a, b in pairwise(starts) for one in np.linspace(a, b, 31)[:-1]})
-
-
-def figures(lived: Lived, wanted: float) -> dict[str, Any]:
-    recalls = lived.recalls()
-    return {"error": float(np.abs(recalls - wanted).mean()), "recall": float(recalls.mean()), "moves": lived.moves}

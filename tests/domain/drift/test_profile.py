@@ -31,7 +31,7 @@ CONTRACT = read_contract(
         ],
     }
 )
-MODEL = SimpleNamespace(version="v1", contract=CONTRACT)  # a reference needs no more of a model
+MODEL = SimpleNamespace(version="v1", contract=CONTRACT, pairs=())  # a reference needs no more of a model
 
 row = st.fixed_dictionaries(
     {

@@ -1,7 +1,7 @@
 """What the training rows looked like: the frozen profile that every later window is compared with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from stillgood.domain.contract.contract import Contract, Feature
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.model.model import Model
+from stillgood.domain.model.vectorised import pair_contribution
 from stillgood.domain.statistics.repeats import EntitySample
 
 Floats = npt.NDArray[np.float64]
@@ -101,6 +102,7 @@ class Levels:
 class Reference:
     """The training rows of model ``version``: each feature's values, and the ``score``s (0 to 1) of rows the scoring model had not seen.
 
+    ``contributions``: mean and variance of what each pair of features added, in logits; what one feature added follows from its values.
     ``repeats``: rows per independent row, above 1 where entities have several (``EntitySample.repeats``).
     """
 
@@ -110,6 +112,7 @@ class Reference:
     categorical: Mapping[str, Levels]
     score: Distribution
     repeats: float = 1.0
+    contributions: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def confidence(self) -> tuple[float, float]:
@@ -117,7 +120,8 @@ class Reference:
         return mean_and_variance(np.abs(self.score.values - 0.5), self.score.counts)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        pairs = {name: list(moments) for name, moments in self.contributions.items()}
+        raw = {
             "format": FORMAT,
             "format_version": 1,
             "version": self.version,
@@ -126,6 +130,7 @@ class Reference:
             "categorical": {name: levels.to_dict() for name, levels in self.categorical.items()},
             "score": self.score.to_dict(),
         } | ({} if self.repeats == 1.0 else {"repeats": self.repeats})
+        return raw | {"contributions": pairs} if pairs else raw
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -137,6 +142,9 @@ class Reference:
             categorical={name: Levels.from_dict(part) for name, part in data["categorical"].items()},
             score=Distribution.from_dict(data["score"]),
             repeats=_repeats(data.get("repeats", 1.0)),
+            contributions={
+                name: (float(mean), float(spread)) for name, (mean, spread) in data.get("contributions", {}).items()
+            },
         )
 
 
@@ -192,6 +200,10 @@ def build_reference(
             if is_category(feature)
         },
         score=Distribution.of(score),
+        contributions={
+            pair.name: mean_and_variance(pair_contribution(pair, frame), np.ones(frame.n, dtype=np.int64))
+            for pair in model.pairs
+        },
         repeats=1.0 if entities is None else EntitySample.of(entities).repeats,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,16 @@ import pandas as pd
 import pytest
 from stillgood.cli.main import main
 from stillgood.domain.model.evaluation import roc_auc
+from stillgood.simulation.rehearsal import tune
+from stillgood.simulation.rehearsal.adopt import adopt
 from stillgood.simulation.rehearsal.alarms import worth
 from stillgood.simulation.rehearsal.figures import block_interval, window_row
 from stillgood.simulation.rehearsal.history import FirstDraft, chronicle
 from stillgood.simulation.rehearsal.plan import HistoryInvalid, Plan
 from stillgood.simulation.rehearsal.rehearse import Rehearsal, rehearse
 from stillgood.simulation.rehearsal.text import lines, sparkline
+from stillgood.storage.folder import FolderObjectStore
+from stillgood.storage.registry import Registry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(window_days=7, label_delay_days=1, first=3, policies=("never", "always"))
@@ -244,3 +249,56 @@ def _read(raw: dict[str, Any]) -> Any:
     from stillgood.domain.contract.reader import read_contract
 
     return read_contract(raw)
+
+
+def test_what_was_rehearsed_is_adopted_by_an_empty_folder_and_audited(
+    table: pd.DataFrame, raw_contract: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = chronicle(table.iloc[:2100], _read(raw_contract), PLAN, now=NOW)
+    store = FolderObjectStore(tmp_path / "store")
+
+    adopted = adopt(found, store, "history.csv, sha256 12")
+    again = adopt(found, store, "history.csv, sha256 12")
+
+    assert adopted == again
+    last = list(Registry(store).decisions())[-1]
+    assert (last.action, last.request_id) == ("refuse", "rehearsed: history.csv, sha256 12")
+    assert any(f"Decisions 1 to {adopted.decisions} were rehearsed on history.csv" in reason for reason in last.reasons)
+    assert main(["audit", "--store", str(tmp_path / "store"), "--replay", "all"]) == 0
+    assert "is whole" in capsys.readouterr().out
+    store.put("contract.json", b"{}")
+    with pytest.raises(HistoryInvalid, match="not of this rehearsal"):
+        adopt(found, store, "history.csv, sha256 12")
+
+
+def test_tuning_recommends_nothing_on_a_short_history_and_shows_the_last_third_on_a_longer_one(
+    table: pd.DataFrame, raw_contract: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = chronicle(table.iloc[:2100], _read(raw_contract), PLAN, now=NOW)
+    told = tune.tune(short.world, PLAN, workers=1)
+    assert (told["choice"], told["grid"]) == (None, [])
+    assert "too few" in told["why"]
+
+    # A grid of two that differ for sure: the second never forgets, and the rule changes.
+    longer = chronicle(table, _read(raw_contract), PLAN, now=NOW)
+    two = [tune.Setting("as it is", longer.contract), tune.Setting("other", replace(longer.contract, version="2"))]
+    monkeypatch.setattr(tune, "grid", lambda contract, plan: two)
+    played = iter([[0.6] * 11, [0.8] * 8 + [0.5] * 3])
+    monkeypatch.setattr(
+        tune, "play_all", lambda *_, **__: {"guarded": {"windows": [{"roc_auc": auc} for auc in next(played)]}}
+    )
+    told = tune.tune(longer.world, PLAN, workers=1)
+
+    assert (told["chosen_on"], told["choice"]) == (8, "other")
+    assert [round(row["looking"], 3) for row in told["grid"]] == [0.6, 0.5]
+    assert told["changes"][0]["place"] == "version"
+
+
+def test_the_grid_changes_one_setting_at_a_time(raw_contract: dict[str, Any]) -> None:
+    found = tune.grid(_read(raw_contract), PLAN)
+
+    assert found[0].contract == _read(raw_contract)
+    assert len({setting.contract.sha256 for setting in found}) == len(found)
+    assert {"learn from all rows", "learn from the last 42 days", "labels are mature after 1 days"} <= {
+        one.name for one in found
+    }

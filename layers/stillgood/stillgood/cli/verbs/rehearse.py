@@ -1,6 +1,7 @@
 """rehearse: play a dated history through the real loop, policy by policy."""
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from stillgood.domain.contract.contract import Contract
     from stillgood.simulation.rehearsal.history import FirstDraft
     from stillgood.simulation.rehearsal.plan import Plan
+    from stillgood.simulation.rehearsal.rehearse import Rehearsal
 
 _UNITS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
 
@@ -49,6 +51,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
     group.add_argument("--time", help="the column that says when a row was true")
     parser.add_argument("--policies", default="never,always,simple,guarded", metavar="NAMES", help="which to compare")
     parser.add_argument("--sort", action="store_true", help="put the rows in the order of time first")
+    parser.add_argument(
+        "--tune", action="store_true", help="compare a small grid of settings on the first two thirds, too"
+    )
+    parser.add_argument(
+        "--adopt", type=Path, metavar="DIR", help="make what guarded left the start of this store, a plain folder"
+    )
     parser.add_argument("--folder", type=Path, metavar="DIR", help="keeps what is finished; ./<name>.rehearsal by default")  # fmt: skip
     # Every figure, to a file or ("-") to standard output: it takes the place of the flag that other verbs have.
     parser.set_defaults(json=False)
@@ -70,8 +78,9 @@ def run(arguments: argparse.Namespace) -> Answer:
         table = _table(arguments.rows)
     folder: Path = arguments.folder or Path(f"{arguments.rows.stem}.rehearsal")
     counter = _Progress()
-    found = rehearse(table, contract, plan, folder=folder, told=counter.told)
+    found = rehearse(table, contract, plan, folder=folder, told=counter.told, tuned=arguments.tune)
     counter.end()
+    adopted = [] if arguments.adopt is None else _adopted(arguments, found)
     text = json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
     if arguments.figures == "-":
         sys.stdout.write(text)
@@ -79,7 +88,21 @@ def run(arguments: argparse.Namespace) -> Answer:
     if arguments.figures:
         Path(arguments.figures).write_text(text, encoding="utf-8")
     alarmed = any(played["errors"] for played in found.document["policies"].values())
-    return Answer("\n".join(lines(found.document)), {}, LOOK if alarmed else 0)
+    return Answer("\n".join([*lines(found.document), *adopted]), {}, LOOK if alarmed else 0)
+
+
+def _adopted(arguments: argparse.Namespace, found: "Rehearsal") -> list[str]:
+    from stillgood.simulation.rehearsal.adopt import adopt
+    from stillgood.storage.folder import FolderObjectStore
+
+    with progress(f"adopting into {arguments.adopt}"):
+        source = f"{arguments.rows.name}, sha256 {hashlib.sha256(arguments.rows.read_bytes()).hexdigest()[:16]}"
+        told = adopt(found.chronicle, FolderObjectStore(arguments.adopt), source)
+    return [
+        "",
+        f"Adopted into {arguments.adopt}: {told.champion} serves, after {told.decisions} rehearsed decisions; windows are judged from {told.until} on.",
+        f"  stillgood status --store {arguments.adopt}",
+    ]
 
 
 class _Progress:

@@ -17,6 +17,7 @@ from stillgood.simulation.rehearsal.figures import differences
 from stillgood.simulation.rehearsal.history import Chronicle, FirstDraft, chronicle
 from stillgood.simulation.rehearsal.plan import Plan
 from stillgood.simulation.rehearsal.play import Told, kept_under, play_all
+from stillgood.simulation.rehearsal.tune import tune
 from stillgood.storage.windows import iso
 
 FORMAT = "stillgood.rehearsal"
@@ -82,12 +83,13 @@ def rehearse(
     now: datetime | None = None,
     folder: Path | None = None,
     told: Told | None = None,
+    tuned: bool = False,
     workers: int = 2,
 ) -> Rehearsal:
     """Play ``plan.policies`` (the default plan where there is none) over the rows of ``table``, whose columns are named as in ``contract`` (also as JSON data).
 
     ``folder``: where finished policies are kept, so that the same call after an interruption plays only the others.
-    ``told(policy, windows, of)`` is called after each window. Raises HistoryInvalid before anything is played, ContractInvalid, and
+    ``tuned``: compare a small grid of settings, too (``tune.py``). ``told(policy, windows, of)`` is called after each window. Raises HistoryInvalid before anything is played, ContractInvalid, and
     NotEnoughData when no first model can be learnt.
     """
     plan = Plan() if plan is None else plan
@@ -100,7 +102,10 @@ def rehearse(
         data = pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
         kept = kept_under(folder, data, found.contract.sha256.encode(), described, version("stillgood").encode())
     played = play_all(found.world, plan.policies, kept=kept, told=told, workers=workers)
-    return Rehearsal(_document(found, plan, played), found)
+    document = _document(found, plan, played)
+    if tuned:
+        document["tuning"] = tune(found.world, plan, told=told, workers=workers)
+    return Rehearsal(document, found)
 
 
 def _document(found: Chronicle, plan: Plan, played: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     if any(one["result"] != "promoted" for one in next(iter(played.values()))["first_model"]):
         refused = next(iter(played.values()))["first_model"][0]
         found.append("  note: the gate would have refused the first model: " + " ".join(refused["reasons"]))
-    return [*found, "", *_table(played), "", *_said(document), "", *_decided(played), "", *_alarms(document["alarms"])]
+    found += ["", *_table(played), "", *_said(document), "", *_decided(played), "", *_alarms(document["alarms"])]
+    return [*found, "", *_tuned(document["tuning"])] if "tuning" in document else found
 
 
 def _table(played: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -138,6 +139,14 @@ def _alarms(alarms: Mapping[str, Any]) -> list[str]:
     if len(signals) == 1:
         found.append("  there were none")
     return found
+
+
+def _tuned(tuning: Mapping[str, Any]) -> list[str]:
+    found = ["Settings, compared on the first two thirds of the windows", f"  {tuning['why']}"]
+    for row in tuning["grid"]:
+        first, last = ("-" if row[key] is None else f"{row[key]:.4f}" for key in ("choosing", "looking"))
+        found.append(f"  {first} then {last}  {row['setting']}")
+    return found + [f"  change {one['place']}: {one['what']}" for one in tuning["changes"]]
 
 
 SILENCE = "A feature is not watched if it is not in the contract; guarded already retrains for what drift does, not for drift."

@@ -55,6 +55,12 @@ class History:
         self._edges = np.searchsorted(times, np.array(edges, dtype="datetime64[us]"))
         self._slices = slices
 
+    def under(self, contract: Contract) -> "History":
+        """The same rows under another contract that names the same columns."""
+        return History(
+            contract, self._table, self._times, self._known, self._y, self.spans, feed=self.feed, slices=self._slices
+        )
+
     def rows(self, at: int) -> Ints:
         """int64[n]: the places in the table of the rows of window ``at``."""
         return np.arange(self._edges[at], self._edges[at + 1])

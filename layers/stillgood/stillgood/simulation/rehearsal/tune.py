@@ -1,0 +1,119 @@
+"""Settings by evidence: a small grid is compared on the first two thirds of the windows, and the choice is shown on the last third."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from stillgood.domain.contract.changes import changes
+from stillgood.domain.contract.contract import Contract
+from stillgood.simulation.rehearsal.figures import block_interval
+from stillgood.simulation.rehearsal.plan import Plan
+from stillgood.simulation.rehearsal.play import play_all
+from stillgood.simulation.worlds.history import History
+
+MIN_WINDOWS = 9  # six to choose by, three to look at
+METRIC = "roc_auc"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One point of the grid: ``name`` in words, and the contract that it makes."""
+
+    name: str
+    contract: Contract
+
+
+def grid(contract: Contract, plan: Plan) -> list[Setting]:
+    """The contract as it is first, then one change at a time: what the model remembers, when labels are mature, which family learns."""
+    training, monitoring = contract.training, contract.monitoring
+    found = [Setting("as it is", contract)]
+    for windows in (3, 6, 12):
+        days = plan.window_days * windows
+        if days != training.window_days:
+            changed = replace(training, window_days=days)
+            found.append(Setting(f"learn from the last {days:g} days", replace(contract, training=changed)))
+    if training.window_days is not None:
+        found.append(Setting("learn from all rows", replace(contract, training=replace(training, window_days=None))))
+    if (delay := plan.label_delay_days) != monitoring.label_maturity_days and plan.label_time is None:
+        changed_monitoring = replace(monitoring, label_maturity_days=delay)
+        found.append(
+            Setting(f"labels are mature after {delay:g} days", replace(contract, monitoring=changed_monitoring))
+        )
+    for family in ("logistic", "boosted"):
+        if training.family not in (family, "auto"):
+            changed = replace(training, family=family)
+            found.append(Setting(f"family {family}", replace(contract, training=changed)))
+    return found
+
+
+def tune(
+    world: History,
+    plan: Plan,
+    *,
+    told: Callable[[str, int, int], None] | None = None,
+    workers: int = 2,
+) -> dict[str, Any]:
+    """Play guarded with every setting. JSON-able: the grid, the choice, and both on the last third.
+
+    A setting is recommended only if on the first two thirds it is better than the contract as it is by more than the block bootstrap's
+    95% interval; that several were tried is why the last third is shown, not why the interval is believed.
+    """
+    settings = grid(world.contract, plan)
+    n = len(world.spans)
+    cut = n - n // 3
+    if n < MIN_WINDOWS:
+        why = f"{n} windows are too few to choose by: {MIN_WINDOWS} are needed, six to choose by and three to look at."
+        return {"windows": n, "chosen_on": 0, "grid": [], "choice": None, "why": why, "changes": []}
+    rows = []
+    for setting in settings:
+        played = play_all(world.under(setting.contract), ("guarded",), told=_named(told, setting.name), workers=workers)
+        rows.append(_series(played["guarded"]["windows"]))
+    default = rows[0]
+    compared = [_row(setting.name, series, default, cut) for setting, series in zip(settings, rows, strict=True)]
+    better = [row for row in compared[1:] if row["low"] is not None and row["low"] > 0]
+    choice = max(better, key=lambda row: row["choosing"], default=None)
+    if choice is None:
+        why = "No setting is demonstrably better than the contract as it is on the first two thirds; nothing is recommended."
+        return {"windows": n, "chosen_on": cut, "grid": compared, "choice": None, "why": why, "changes": []}
+    chosen = next(setting for setting in settings if setting.name == choice["setting"])
+    why = (
+        f"{chosen.name}: better by {choice['gain']:.4f} on the first {cut} windows ({choice['low']:.4f} to {choice['high']:.4f}); "
+        f"on the last {n - cut}, {_shown(choice['looking'])} against {_shown(compared[0]['looking'])} as it is."
+    )
+    found = [{"place": one.place, "what": one.what} for one in changes(world.contract, chosen.contract)]
+    return {"windows": n, "chosen_on": cut, "grid": compared, "choice": chosen.name, "why": why, "changes": found}
+
+
+def _series(windows: Sequence[Mapping[str, Any]]) -> list[float | None]:
+    return [row[METRIC] for row in windows]
+
+
+def _row(name: str, series: list[float | None], default: list[float | None], cut: int) -> dict[str, Any]:
+    pairs = [(a, b) for a, b in zip(series[:cut], default[:cut], strict=True) if a is not None and b is not None]
+    gaps = np.array([a - b for a, b in pairs])
+    low, high = block_interval(gaps) if len(gaps) else (None, None)
+    return {
+        "setting": name,
+        "choosing": _mean(series[:cut]),
+        "looking": _mean(series[cut:]),
+        "gain": float(gaps.mean()) if len(gaps) else None,
+        "low": low,
+        "high": high,
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _named(told: Callable[[str, int, int], None] | None, name: str) -> Callable[[str, int, int], None] | None:
+    if told is None:
+        return None
+    return lambda _, at, of: told(name, at, of)

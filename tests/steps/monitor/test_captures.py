@@ -52,7 +52,7 @@ def values(seed, n):
 
 def reference():
     rows = values(0, 300)
-    model = SimpleNamespace(version="v1", contract=CONTRACT)
+    model = SimpleNamespace(version="v1", contract=CONTRACT, pairs=())
     return build_reference(model, Frame.from_values(CONTRACT, rows), np.linspace(0, 1, 300))
 
 
@@ -142,7 +142,7 @@ def test_however_many_levels_there_are_each_is_counted_as_itself(levels):
     feature = {"name": "plan", "kind": "categorical", "levels": names, "nullable": True, "unseen": "accept"}
     contract = read_contract({**CONTRACT.to_dict(), "features": [feature]})
     rows = [{"plan": name} for name in [*names, names[-1], None, "gold", "gold", "gold"]]
-    model = SimpleNamespace(version="v1", contract=contract)
+    model = SimpleNamespace(version="v1", contract=contract, pairs=())
     reader = CaptureReader(contract, build_reference(model, Frame.from_values(contract, rows), np.zeros(len(rows))))
 
     counts = reader.read([lines(*map(record, rows))]).categorical["plan"].counts

@@ -25,8 +25,8 @@ help:  ## list the targets
 
 setup: $(SYNCED)  ## install everything into .venv/
 
-demo: $(SYNCED)  ## tell the whole story on an embedded cloud, in under three minutes
-	@$(RUN) -m local demo
+demo: $(SYNCED)  ## tell the whole story on an embedded cloud, in under three minutes (CHAPTER=family: one chapter)
+	@$(RUN) -m local demo $(if $(CHAPTER),--chapter $(CHAPTER))
 
 # make up DATA=customers.csv TARGET=churn POSITIVE=Yes [ID=customer_id] [TIME=signed_at] | DATA=... CONTRACT=contract.json | EMPTY=1
 UP = $(if $(DATA),--data "$(DATA)") $(if $(CONTRACT),--contract "$(CONTRACT)") $(if $(TARGET),--target "$(TARGET)") \

@@ -90,8 +90,9 @@ def table(name: str) -> tuple[Contract, Ingested]:
         outcome = source.positive(raw[source.target]).map({True: "yes", False: "no"})
         features = raw.drop(columns=left_out).astype(object)
         rows = features.map(lambda value: "" if pd.isna(value) else str(value)).assign(outcome=outcome)
-        listed: list[dict[str, str]] = rows.to_dict("records")  # type: ignore[assignment]
-        contract = read_contract(draft(listed, target="outcome", positive="yes", name=name))
+        texts = {str(column): values.astype(str).tolist() for column, values in rows.items()}
+        drafted, _ = draft(texts, target="outcome", positive="yes", name=name, keep=list(texts))
+        contract = read_contract(drafted)
     else:
         contract = read_contract(json.loads((BESIDE / f"{name}.contract.json").read_text()))
         rows = pd.read_csv(BESIDE / f"{name}.csv.gz", dtype=str, keep_default_na=False)
@@ -113,7 +114,7 @@ def run(frame: Frame, y: np.ndarray, unseen: Frame, y_unseen: np.ndarray, seed: 
     """Fit everything on ``frame`` and judge it on ``unseen``."""
     started = time.process_time()
     straight = Logistic(frame, y, seed)
-    split_of = folds(y, np.arange(frame.n, dtype=np.uint64), seed)
+    split_of = folds(y, np.arange(frame.n, dtype=np.uint64))
     choice = choose(straight, split_of)
     learners = {learner.name: (learner, found) for learner, found in ((choice.learner, choice.found), *choice.others)}
     found = {

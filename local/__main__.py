@@ -13,7 +13,8 @@ from local.cloud import CloudError
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description="The embedded cloud.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="tell the whole story on a fresh embedded cloud")
+    story = commands.add_parser("demo", help="tell the whole story on a fresh embedded cloud, or one chapter")
+    story.add_argument("--chapter", default="", help="a module of local/chapters")
     up = commands.add_parser("up", help="keep the embedded cloud running, with the schedule firing by itself")
     up.add_argument("--data", type=Path, help="labelled rows in place of Telco")
     up.add_argument("--contract", type=Path, help="their contract; drafted by --target and --positive otherwise")
@@ -27,9 +28,14 @@ def main() -> int:
     try:
         # Each command imports what it needs: `down` must work when little else does.
         if command == "demo":
-            from local import demo
+            if arguments.chapter:
+                from local import chapters
 
-            demo.main()
+                chapters.tell(arguments.chapter)
+            else:
+                from local import demo
+
+                demo.main()
         elif command == "up":
             from local import up as keep
 

@@ -152,6 +152,19 @@ def test_a_monotone_feature_never_turns_around_whatever_the_other_values(family)
             assert (np.diff(values) >= 0).all()
 
 
+def test_models_of_folds_are_those_that_scored_out_of_fold():
+    contract = rules()
+    frame, target, entities = drawn(contract, n=1_500)
+    learner = Boosted(Logistic(frame, target, 0), {"inverse_regularisation": 0.1})
+    with threadpool_limits(1):
+        split = folds(target, entities)
+        found = learner.out_of_fold(split)
+        assert 0 < found.settings["rounds"] < boosted.MAX_ROUNDS
+        for train, _ in split:
+            kept = learner.learn(train, found.settings)
+            assert kept == learner.learn(train.copy(), found.settings)  # a copy is fitted anew
+
+
 def test_the_same_rows_and_seed_give_the_same_boosted_model():
     frame, target, entities = drawn(rules(), n=1_000)
     once, again = (fit(frame, target, entities, version="v", data_sha256="0" * 64).model.to_dict() for _ in range(2))

@@ -107,6 +107,7 @@ class Boosted:
         self.frame, self.target = base.frame, base.target
         self.bins = bin_columns(self.frame)
         self.codes = self.bins.codes(self.frame)
+        self._grown: list[tuple[Positions, Boosting]] = []
 
     def out_of_fold(self, folds: Folds) -> OutOfFold:
         """All folds grow together, and stop when their rows' loss has not fallen for ``PATIENCE`` checks."""
@@ -117,6 +118,7 @@ class Boosted:
             boosting, start = self._start(train, test)
             logits[test] = start
             running.append((boosting, np.asfortranarray(self.codes[test])))
+        self._grown = [(train, boosting) for (train, _), (boosting, _) in zip(folds, running, strict=True)]
         best = (float((weight * log_loss(logits, self.target)).mean()), 0, logits.copy())
         for rounds in range(CHECKED_EVERY, MAX_ROUNDS + 1, CHECKED_EVERY):
             for (boosting, unseen), (_, test) in zip(running, folds, strict=True):
@@ -132,16 +134,19 @@ class Boosted:
         return OutOfFold(best[2], {**self.base_settings, ROUNDS: best[1]})
 
     def learn(self, rows: Positions, settings: Mapping[str, Any]) -> Learned:
-        boosting, _ = self._start(rows, rows[:0], screened=settings[ROUNDS] > 0)
-        boosting.grow(settings[ROUNDS])
+        """Of rows that ``out_of_fold`` learnt from (the very array), the trees are there already."""
+        known = [boosting for train, boosting in self._grown if train is rows]
+        boosting = known[0] if known else self._start(rows, rows[:0], screened=settings[ROUNDS] > 0)[0]
+        boosting.grow(settings[ROUNDS] - len(boosting.trees))
+        trees = boosting.trees[: settings[ROUNDS]]
         linear = self.base.learn(rows, self.base_settings)
         return collapse(
             self.frame.take(rows),
             boosting.codes,
             self.bins,
-            boosting.trees,
+            trees,
             linear,
-            {**settings, ROUNDS: len(boosting.trees)},
+            {**settings, ROUNDS: len(trees)},
         )
 
     def _start(self, train: Positions, test: Positions, *, screened: bool = True) -> tuple[Boosting, Floats]:

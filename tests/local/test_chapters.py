@@ -1,0 +1,25 @@
+"""Each chapter of the demo comes out as told."""
+
+import pytest
+
+from local import chapters
+from local.chapters import family
+from local.cloud import CloudError
+
+
+def test_chapters_are_run_by_name_and_an_unknown_name_lists_them() -> None:
+    assert "family" in chapters.names()
+    with pytest.raises(CloudError, match=r"there is no chapter 'nothing'; there are .*family"):
+        chapters.tell("nothing")
+
+
+def test_evidence_replaces_logistic_regression_on_mlc_churn_and_not_on_telco(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chapters.tell("family")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert family.__doc__
+    assert "The candidate is boosted: boosted pairs rank demonstrably better out of fold" in printed
+    assert "The candidate is logistic: boosted pairs do not rank demonstrably better by 0.005 out of fold" in printed
+    assert "Serving now: boosted." in printed
+    assert "Serving now: logistic." in printed

@@ -1,12 +1,14 @@
 """POST /labels through the real app: kept before it answers, refused with reasons, 503 without a champion."""
 
 import asyncio
+import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import count
 
 import httpx
 import pytest
+from mangum import Mangum
 from stillgood.api.app import create_app
 from stillgood.api.labels import labels_router
 from stillgood.aws.capture import Capture
@@ -14,6 +16,7 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.model import Model
 from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
+from stillgood.storage.labels import ledger, read_batch
 from stillgood.storage.memory import MemoryObjectStore
 
 GOOD = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-20T10:00:00Z"}
@@ -22,16 +25,18 @@ GOOD = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-20T10:00:0
 type Request = Callable[..., httpx.Response]
 
 
-def client(store: MemoryObjectStore) -> Request:
+def serving(store: MemoryObjectStore) -> PredictDeps:
     numbers = count()
 
     def now() -> datetime:
         return datetime(2026, 11, 24, tzinfo=UTC)
 
-    serving = PredictDeps(
-        ChampionSource(store, now, 10), Capture(store), now, lambda: f"id-{next(numbers)}", 10, 10_000
-    )
-    transport = httpx.ASGITransport(create_app(serving, [labels_router(serving, store)]))
+    return PredictDeps(ChampionSource(store, now, 10), Capture(store), now, lambda: f"id-{next(numbers)}", 10, 10_000)
+
+
+def client(store: MemoryObjectStore) -> Request:
+    deps = serving(store)
+    transport = httpx.ASGITransport(create_app(deps, [labels_router(deps, store)]))
 
     def request(method: str, path: str, **more: object) -> httpx.Response:
         async def send() -> httpx.Response:
@@ -73,4 +78,34 @@ def test_the_document_shows_the_route_with_the_contracts_outcomes(store: MemoryO
     document = client(store)("GET", "/openapi.json").json()
     schema = document["paths"]["/labels"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert schema["oneOf"][0] == {"$ref": "#/components/schemas/Label"}
-    assert document["components"]["schemas"]["Label"]["properties"]["label"]["enum"] == ["Yes", "No"]
+    assert document["components"]["schemas"]["Label"]["anyOf"][0]["properties"]["label"]["enum"] == ["Yes", "No"]
+
+
+@pytest.mark.parametrize(
+    ("authorizer", "source"),
+    [
+        ({"jwt": {"claims": {"client_id": "crm", "sub": "x"}}}, "crm"),
+        ({"jwt": {"claims": {"sub": "user 7"}}}, "user_7"),
+        ({"iam": {"userArn": "arn:aws:iam::1:role/crm"}}, "arn:aws:iam::1:role/crm"),
+        ({"jwt": None}, "api"),
+        (None, "api"),
+    ],
+)
+def test_who_the_gateway_says_sent_a_label_is_kept(store: MemoryObjectStore, authorizer: object, source: str) -> None:
+    app = create_app(serving(store), [labels_router(serving(store), store)])
+    event = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/labels",
+        "rawQueryString": "",
+        "headers": {"host": "x", "content-type": "application/json"},
+        "requestContext": {
+            "http": {"method": "POST", "path": "/labels", "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"},
+            "authorizer": authorizer,
+        },
+        "body": json.dumps(GOOD),
+        "isBase64Encoded": False,
+    }
+    assert Mangum(app, lifespan="off")(event, None)["statusCode"] == 200  # type: ignore[arg-type]
+    (batch,) = ledger(store, date.min)
+    assert read_batch(store, batch.key).source == source

@@ -56,7 +56,7 @@ WINDOW = {"scheduled_time": iso(TODAY)}
 TRAIN = {"request_id": "by hand", "reason": "asked"}
 LABELS = [
     {"prediction_id": f"old-{number}", "label": "yes" if number % 3 else "no", "event_time": iso(TODAY - timedelta(30))}
-    for number in range(5)
+    for number in range(60)
 ]
 
 
@@ -147,7 +147,7 @@ WORK: dict[str, Work] = {
     "train": _train,
     "label files": lambda store, _: ingest_label_files(store, PARSED.target, lambda: NOW),
     "POST /labels": lambda store, _: post_labels(
-        json.dumps(LABELS).encode(), store, PARSED.target, max_rows=100, max_bytes=100_000
+        json.dumps(LABELS).encode(), store, PARSED.target, now=NOW, max_rows=100, max_bytes=100_000
     ),
     "batch": lambda store, _: batch(
         {"input": "batch/input/a.csv"}, BatchDeps(store, ChampionSource(store, lambda: NOW, 0), lambda: NOW)

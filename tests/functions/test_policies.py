@@ -184,10 +184,10 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
         for name in ("predict_invalid", "model", "status", "labels"):
             call["PredictFunction"](http(name))
         told = [
-            {"prediction_id": one["prediction_id"], "label": "Yes", "event_time": now(-1)}
-            for one in answers["predictions"][:3]
+            {"prediction_id": one["prediction_id"], "label": "Yes" if place % 3 else "No", "event_time": now(1)}
+            for place, one in enumerate(answers["predictions"])
         ]
-        told.append({"prediction_id": "x", "label": "Perhaps", "event_time": now(-1)})
+        told.append({"prediction_id": "x", "label": "Perhaps", "event_time": now(1)})
         call["PredictFunction"](http("labels", told))
         lines = "prediction_id,label,event_time\nunknown,Yes,2026-01-01T00:00:00Z\nx,Perhaps,never\n"
         store.put("labels/incoming/file.csv", lines.encode())

@@ -290,7 +290,7 @@ def test_every_label_of_a_damaged_file_is_kept_or_quarantined_once(telco: Contra
         store.put(f"{INCOMING_PREFIX}a.csv", damaged(dice, text.getvalue().encode()))
         store.put(f"{INCOMING_PREFIX}b.jsonl", damaged(dice, "\n".join(map(json.dumps, labels)).encode()))
         counts = ingest_label_files(store, telco.target, clock)
-        kept = {label for info in ledger(store, date(1, 1, 1)) for label in read_batch(store, info.key)}
+        kept = {label for info in ledger(store, date(1, 1, 1)) for label in read_batch(store, info.key).labels}
         aside = [
             strict(line) for info in store.list("quarantine/labels/") for line in store.get(info.key).data.splitlines()
         ]

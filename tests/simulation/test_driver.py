@@ -14,6 +14,7 @@ from stillgood.simulation.clock import VirtualClock
 from stillgood.simulation.driver import Driver, WindowResult
 from stillgood.simulation.worlds.resampled import Pool, Resampled, Scenario
 from stillgood.storage.keys import CAPTURE_PREFIX, LEDGER_PREFIX
+from stillgood.storage.labels import read_batch
 from stillgood.storage.registry import Registry
 from stillgood.training.ingest import ingest
 
@@ -85,9 +86,9 @@ def test_every_row_is_captured_at_its_time_and_answered(pool: Pool, contract: Co
 def test_no_label_is_sent_before_it_is_known(pool: Pool, contract: Contract) -> None:
     driver, _ = played(pool, contract, QUIET, "never", 4)
     events = [
-        msgspec.json.decode(line)["event_time"]
+        label.event_time
         for info in driver.store.list(LEDGER_PREFIX)
-        for line in driver.store.get(info.key).data.splitlines()
+        for label in read_batch(driver.store, info.key).labels
     ]
 
     # Windows end at midnight; a label of noon is known a day and a half later, which is when the next but one ends.

@@ -159,3 +159,49 @@ def test_one_outcome_only_says_which(shop, rows_as_csv, only):
 
 def test_enough_rows_of_both_outcomes_are_enough(shop, rows_as_csv):
     require_enough(ingest(shop, [(FIRST, rows_as_csv([{"left": "yes"}] + [{}] * 19))]))
+
+
+JOINED = "data/2026-11-01/labels-{0:032x}.csv"
+
+
+def joined(rows, *, contract=UNDATED):
+    """As monitor writes them: (prediction id, when, when the label arrived, changes)."""
+    names = ["prediction_id", "predicted_at", "label_arrived_at", *(name for name in ROW if name != "iban")]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, extrasaction="ignore")
+    writer.writeheader()
+    for made, at, heard, change in rows:
+        writer.writerow({**ROW, "prediction_id": made, "predicted_at": at, "label_arrived_at": heard, **change})
+    return text.getvalue().encode()
+
+
+def test_each_prediction_is_a_row_at_its_own_time_though_the_contract_names_none_and_all_look_alike():
+    nameless = read_contract({**SHOP, "id": None, "time": None})
+    times = [f"2026-10-0{day}T06:00:00Z" for day in (1, 2, 2)]
+    data = joined([(f"p{number}", at, "2026-11-01T00:00:00Z", {}) for number, at in enumerate(times)])
+    ingested = ingest(nameless, [(JOINED.format(1), data)])
+    assert ingested.times.astype(str).tolist() == [at.replace("Z", ".000000") for at in times]
+    assert sorted(ingested.ids.tolist()) == ["prediction:p0", "prediction:p1", "prediction:p2"]
+
+
+def test_a_customer_scored_twice_at_one_time_is_two_rows_of_one_entity():
+    data = joined([("p1", "2026-10-01T06:00:00Z", "t", {}), ("p2", "2026-10-01T06:00:00Z", "t", {"age": "31"})])
+    ingested = ingest(UNDATED, [(JOINED.format(1), data)])
+    assert ingested.ids.tolist() == ["c1", "c1"]
+    assert ingested.refused == ()
+    assert len(set(ingested.hashes.tolist())) == 1
+
+
+def test_a_later_label_of_a_prediction_corrects_the_row_whatever_the_order_of_files():
+    first = joined([("p1", "2026-10-01T06:00:00Z", "2026-11-01T00:00:00Z", {"left": "no"})])
+    later = joined([("p1", "2026-10-01T06:00:00Z", "2026-11-09T00:00:00Z", {"left": "yes"})])
+    for keys in ((1, 2), (2, 1)):
+        ingested = ingest(UNDATED, [(JOINED.format(keys[0]), first), (JOINED.format(keys[1]), later)])
+        assert ingested.target.tolist() == [1]
+        assert ingested.repaired["(row): corrected by a later label"] == 1
+
+
+def test_joined_rows_are_plain_csv_whatever_dialect_the_contract_names_for_uploads():
+    german = read_contract({**SHOP, "time": None, "source": {"delimiter": ";", "decimalChar": ","}})
+    data = joined([("p1", "2026-10-01T06:00:00Z", "t", {"spend": "1.5"})])
+    assert ingest(german, [(JOINED.format(1), data)]).frame.columns["spend"].tolist() == [1.5]

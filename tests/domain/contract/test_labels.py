@@ -1,12 +1,12 @@
-"""A label is read strictly, and which one holds does not depend on order or repetition."""
+"""A label is read strictly, and what its sender says of the feed beside it."""
 
-import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.contract.contract import Target
-from stillgood.domain.contract.labels import Label, read_labels, resolve
+from stillgood.domain.contract.labels import Label, read_labels, watermark
 
 TARGET = Target("churn", "Yes", "No")
 GOOD = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-20T10:00:00+01:00"}
@@ -45,32 +45,24 @@ def test_a_label_that_cannot_be_used_is_refused_by_field(change: dict[str, objec
 @given(st.lists(st.dictionaries(st.text(max_size=12), st.none() | st.integers() | st.text() | st.lists(st.none()))))
 def test_reading_never_raises_and_loses_no_row(rows: list[dict[str, object]]) -> None:
     accepted, refused = read_labels(rows, TARGET)
-    assert len(accepted) + len(refused) == len(rows)
+    assert len(accepted) + len(refused) == len(rows)  # a watermark alone would be neither
 
 
-LABELS = st.builds(
-    Label,
-    st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]),
-    st.sampled_from(["p1", "p2"]),
-    st.just(""),
-    st.sampled_from(["Yes", "No"]),
-)
+def test_rows_that_hold_a_watermark_only_are_no_labels() -> None:
+    rows = [
+        GOOD,
+        {"complete_until": "2026-11-21T00:00:00Z", "label": None},
+        {"complete_until": "2026-11-20T00:00:00+01:00"},
+    ]
+    accepted, refused = read_labels(rows, TARGET)
+    assert (len(accepted), refused) == (1, [])
+    assert watermark(rows) == "2026-11-21T00:00:00Z"
+    assert watermark([GOOD]) is None
 
 
-@given(st.lists(LABELS, max_size=8), st.randoms(use_true_random=False))
-def test_what_holds_is_independent_of_order_and_repetition(labels: list[Label], shuffle: random.Random) -> None:
-    again = labels + labels[: len(labels) // 2]
-    shuffle.shuffle(again)
-    first, second = resolve(labels, "prediction_id"), resolve(again, "prediction_id")
-    assert (first.outcome, first.conflicts, first.corrected) == (second.outcome, second.conflicts, second.corrected)
-
-
-def test_the_newest_label_wins_and_a_contradiction_is_used_by_nobody() -> None:
-    old, new = Label("2026-01-01T00:00:00Z", "p", "", "No"), Label("2026-01-02T00:00:00Z", "p", "", "Yes")
-    against = Label("2026-01-02T00:00:00Z", "p", "", "No")
-    assert resolve([new, old, old], "prediction_id").outcome == {"p": new}
-    assert resolve([new, old], "prediction_id").corrected == 1
-    assert resolve([new, old, old], "prediction_id").duplicates == 1
-    torn = resolve([old, new, against], "prediction_id")
-    assert torn.outcome == {}
-    assert torn.conflicts == {"p"}
+def test_a_label_of_tomorrow_is_refused_today() -> None:
+    now = datetime(2026, 11, 20, 8, 54, tzinfo=UTC)
+    _, refused = read_labels([GOOD], TARGET, now=now)
+    assert [one.field for one in refused] == ["event_time"]
+    accepted, _ = read_labels([GOOD], TARGET, now=now + timedelta(minutes=2))  # clocks differ by some minutes
+    assert len(accepted) == 1

@@ -1,8 +1,12 @@
 """Whether labelled rows are a sample: of all customers, of those acted on, of leavers only."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
-from stillgood.domain.outcomes.coverage import SELECTED_P, selection_p
+from stillgood.domain.outcomes.coverage import SELECTED_P, Sample, judge_span, selection_p
+
+DAY = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def world(seed, n=1_000):
@@ -11,8 +15,13 @@ def world(seed, n=1_000):
     return rng, probabilities, rng.random(n) < probabilities
 
 
-def p_of(labelled, outcomes, probabilities):
-    return selection_p(labelled, outcomes, probabilities, probabilities, probabilities >= 0.4)
+def sample(labelled, outcomes, probabilities, stratum=None):
+    strata = np.zeros(len(labelled), int) if stratum is None else stratum
+    return Sample(strata, labelled, outcomes, probabilities, probabilities, probabilities >= 0.4)
+
+
+def p_of(*arrays):
+    return selection_p(sample(*arrays))
 
 
 def test_a_random_third_is_a_sample_in_all_but_one_of_a_thousand_spans():
@@ -44,3 +53,44 @@ def test_three_positive_labels_of_likely_leavers_prove_nothing():
     labelled = np.zeros(300, bool)
     labelled[:3] = True
     assert p_of(labelled, labelled, np.full(300, 0.8)) > 0.5
+
+
+def test_fewer_labels_and_riskier_customers_of_late_are_no_choice_within_their_days():
+    found, naive = [], []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        day = np.repeat([0, 1], 500)
+        probabilities = rng.beta(2, 5, 1_000) * np.where(day == 0, 0.5, 1.0)
+        labelled = rng.random(1_000) < np.where(day == 0, 0.9, 0.2)
+        outcomes = rng.random(1_000) < probabilities
+        found.append(p_of(labelled, outcomes, probabilities, day) < SELECTED_P)
+        naive.append(p_of(labelled, outcomes, probabilities) < SELECTED_P)
+    assert sum(found) <= 1
+    assert sum(naive) == 100
+
+
+def test_small_shares_of_picked_rows_add_up_over_days():
+    parts = []
+    for seed in range(20):
+        rng, probabilities, outcomes = world(seed, 150)
+        parts.append(sample(rng.random(150) < 0.1 + 0.3 * probabilities, outcomes, probabilities))
+    assert min(map(selection_p, parts)) > SELECTED_P / 100
+    assert selection_p(Sample.together(parts)) < SELECTED_P
+
+
+@pytest.mark.parametrize(
+    ("rows", "share", "min_coverage", "trusted"),
+    [(1_000, 0.3, 0.0, True), (1_000, 0.3, 0.5, False), (100, 0.3, 0.0, False), (100, 1.0, 0.5, True), (100, 0, 0, False)],
+    ids=["a sample", "under the contract's floor", "too small to tell", "small but whole", "no label"],
+)  # fmt: skip
+def test_a_span_is_trusted_when_it_is_covered_and_large_enough_to_tell(rows, share, min_coverage, trusted):
+    rng, probabilities, outcomes = world(4, rows)
+    span = judge_span(
+        DAY,
+        DAY + timedelta(days=1),
+        sample(rng.random(rows) < share, outcomes, probabilities),
+        min_rows=200,
+        min_coverage=min_coverage,
+    )
+    assert span.trusted is trusted
+    assert not span.selected

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from stillgood.domain.contract.contract import Target
@@ -13,7 +14,7 @@ from stillgood.storage.memory import MemoryObjectStore
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 TARGET = Target("churn", "Yes", "No")
-LIMITS = {"max_rows": 10, "max_bytes": 10_000}
+LIMITS: dict[str, Any] = {"now": datetime(2026, 11, 24, tzinfo=UTC), "max_rows": 10, "max_bytes": 10_000}
 GOOD = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-20T10:00:00Z"}
 BAD = {"prediction_id": "p2", "label": "perhaps", "event_time": "2026-11-20T10:00:00Z"}
 
@@ -33,8 +34,72 @@ def test_a_batch_is_kept_once_however_often_it_is_sent() -> None:
     assert first == {"accepted": 2, "refused": 0, "duplicate": False, "violations": []}
     assert again["duplicate"] is True
     (batch,) = keys(store, LEDGER_PREFIX)
-    assert batch.startswith("labels/dt=2026-11-20/")
-    assert [label.prediction_id for label in read_batch(store, batch)] == ["p1"]
+    assert batch.startswith("labels/dt=2026-11-24/")  # the day it arrived
+    kept = read_batch(store, batch)
+    assert [label.prediction_id for label in kept.labels] == ["p1"]
+    assert (kept.source, kept.arrived, kept.complete_until) == ("api", now(), None)
+
+
+def test_a_label_dated_in_the_future_is_refused() -> None:
+    store = MemoryObjectStore()
+    with pytest.raises(InvalidRows, match="None of the 1 labels"):
+        post_labels(json.dumps(GOOD | {"event_time": "9999-12-31T00:00:00Z"}).encode(), store, TARGET, **LIMITS)
+    assert keys(store, LEDGER_PREFIX) == []
+
+
+def test_a_watermark_alone_is_taken_in_and_told_back() -> None:
+    store = MemoryObjectStore()
+    told = post_labels(b'{"complete_until": "2026-11-23T00:00:00+01:00"}', store, TARGET, **LIMITS)
+    assert told["complete_until"] == "2026-11-22T23:00:00Z"
+    assert (told["accepted"], told["refused"]) == (0, 0)
+    (batch,) = keys(store, LEDGER_PREFIX)
+    assert read_batch(store, batch).complete_until == "2026-11-22T23:00:00Z"
+    with pytest.raises(InvalidRows):
+        post_labels(b'{"complete_until": "soon"}', store, TARGET, **LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "until"),
+    [
+        ("crm/left-2026-11-20.csv", "crm", "2026-11-20T00:00:00Z"),
+        ("left_20261120.csv", "upload", "2026-11-20T00:00:00Z"),
+        ("left.csv", "upload", "2026-11-24T00:00:00Z"),
+        ("2026-19-99.csv", "upload", "2026-11-24T00:00:00Z"),
+    ],
+)
+def test_a_file_has_a_source_and_by_contract_a_date_until_which_it_is_complete(
+    name: str, source: str, until: str
+) -> None:
+    store = MemoryObjectStore(now)
+    store.put(INCOMING_PREFIX + name, b"entity_id,label,event_time\n")
+    ingest_label_files(store, TARGET, now, complete_by_file_date=True)
+    (batch,) = keys(store, LEDGER_PREFIX)
+    kept = read_batch(store, batch)
+    assert (kept.source, kept.complete_until, kept.labels) == (source, until, ())
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_complete_until_never() -> None:
+    store = MemoryObjectStore(now)
+    store.put(INCOMING_PREFIX + "left-2026-11-20.csv", b"entity_id,label,event_time\n\xff")
+    ingest_label_files(store, TARGET, now, complete_by_file_date=True)
+    assert keys(store, LEDGER_PREFIX) == []
+
+
+def test_a_csv_may_carry_the_watermark_in_a_column_of_its_own() -> None:
+    store = MemoryObjectStore(now)
+    text = b"entity_id,label,event_time,complete_until\nc1,Yes,2026-11-20T10:00:00Z,\n,,,2026-11-23T00:00:00Z\n"
+    store.put(INCOMING_PREFIX + "a.csv", text)
+    assert ingest_label_files(store, TARGET, now)["accepted"] == 1
+    (batch,) = keys(store, LEDGER_PREFIX)
+    assert read_batch(store, batch).complete_until == "2026-11-23T00:00:00Z"
+
+
+def test_a_batch_of_older_code_is_read() -> None:
+    store = MemoryObjectStore()
+    store.put("labels/dt=2026-11-20/old.jsonl", json.dumps(GOOD).encode() + b"\n")
+    kept = read_batch(store, "labels/dt=2026-11-20/old.jsonl")
+    assert [label.prediction_id for label in kept.labels] == ["p1"]
+    assert (kept.arrived, kept.source) == (None, "")
 
 
 def test_good_labels_are_kept_beside_bad_ones_which_are_quarantined() -> None:

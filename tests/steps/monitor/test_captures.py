@@ -279,7 +279,7 @@ def test_another_champion_reads_an_hour_of_many_small_captures_by_one_request():
 
     assert made.models == first.models == {"v1": 180}
     assert made.numeric["monthly price"].to_dict() == first.numeric["monthly price"].to_dict()
-    assert store.read == [hour_key(MIDNIGHT + timedelta(hours=hour)) for hour in range(3)]
+    assert sorted(store.read) == [hour_key(MIDNIGHT + timedelta(hours=hour)) for hour in range(3)]
 
 
 def test_few_or_large_captures_are_not_written_again():

@@ -1,238 +1,386 @@
-"""Matured labels meet their predictions: training rows once each, and the champion judged by what came true."""
+"""Whatever a feed of labels does, each outcome is heard, judged when its time has come, and learnt once."""
 
-import csv
-import io
-import random
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import orjson
+import numpy as np
 import pytest
-from stillgood.domain.contract.contract import Contract
-from stillgood.domain.contract.labels import Label
-from stillgood.domain.contract.row_check import RowChecker
-from stillgood.domain.model.evaluation import Estimate, Metrics
-from stillgood.domain.model.model import Model, sigmoid
-from stillgood.domain.promotion.decision import Pointer, Proposal, Release
-from stillgood.steps.monitor.outcomes import join, outcomes, write_training_rows
-from stillgood.storage.artifacts import publish
-from stillgood.storage.codec import encode, sha256
-from stillgood.storage.keys import MODEL, artifact_key, capture_key
-from stillgood.storage.labels import append
-from stillgood.storage.memory import MemoryObjectStore
+from stillgood.domain.drift.performance import RealisedPerformance
+from stillgood.steps.monitor.outcomes import Outcomes
 from stillgood.storage.registry import Registry
-from stillgood.storage.windows import Window, iso
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
-DAY = datetime(2026, 10, 1, tzinfo=UTC)
-SPAN = Window(DAY, DAY + timedelta(days=1))
-MATURED = DAY + timedelta(days=32)  # the contract's 30 days, and the day itself
-VERSION = "20260901-000000000001"
-_SHARE = Estimate(0.5, 0.45, 0.55)
-PROMISED = Metrics(
-    Estimate(0.8, 0.78, 0.82), _SHARE, _SHARE, _SHARE, Estimate(0.17, 0.16, 0.18), 0.01, 3_000, 800, 900
-).to_dict()
+from tests.steps.monitor.feed import DAY, FIRST, VERSION, Shop
+
+POSITIVES_ONLY = {"horizon_days": 10, "absent": "negative"}
 
 
-def capture(store: MemoryObjectStore, row: dict[str, Any], number: int, **more: Any) -> dict[str, Any]:
-    at = DAY + timedelta(minutes=number)
-    score = more.pop("score", 0.5)
-    record = {
-        "kind": "prediction",
-        "prediction_id": f"p{number}",
-        "time": iso(at),
-        "entity_id": f"C{number}",
-        "features": row,
-        "score": score,
-        "probability": score,
-        "decision": score >= 0.5,
-        "model": VERSION,
-    } | more
-    store.put(capture_key(at, f"u{number}"), orjson.dumps(record) + b"\n")
-    return record
+def leavers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if row["leaves"]]
 
 
-@pytest.fixture
-def row(telco: Contract) -> dict[str, Any]:
-    return dict(RowChecker(telco).check(telco.example()).values)
+def realised(found: Outcomes) -> RealisedPerformance:
+    assert found.realised is not None
+    return found.realised
 
 
-def label(key: str, answer: str = "Yes", days: float = 10, **named: str) -> Label:
-    return Label(iso(DAY + timedelta(days=days)), named.get("prediction_id", key), named.get("entity_id", ""), answer)
+@pytest.mark.parametrize("by", ["prediction_id", "entity_id"])
+def test_labels_on_time_judge_the_champion_and_are_learnt_once(by: str) -> None:
+    shop = Shop()
+    for day in range(4):
+        shop.send(shop.predict(day), day + 2, by=by)
+    found = shop.judge(14)
+    rows = found.evidence.rows
+    assert rows.n == realised(found).metrics.rows == 1_000
+    assert rows.positives == sum(row["leaves"] for row in shop.rows)
+    assert len(np.unique(rows.entities)) == 1_000
+    assert found.evidence.coverage == 1.0
+    assert found.written["rows"] == 1_000
+    assert shop.judge(14).written["rows"] == 0
+    said = {row["prediction_id"]: row["left"] for row in shop.learnt()}
+    assert said == {row["prediction_id"]: "yes" if row["leaves"] else "no" for row in shop.rows}
 
 
-def written(store: MemoryObjectStore) -> list[dict[str, str]]:
-    files = [store.get(info.key).data.decode() for info in store.list("data/")]
-    return [line for text in files for line in csv.DictReader(io.StringIO(text, newline=""))]
+def test_nothing_is_judged_or_learnt_before_it_has_matured() -> None:
+    shop = Shop()
+    shop.send(shop.predict(0), 2)
+    assert shop.judge(10).evidence.rows.n == 0
+    assert shop.learnt() == []
+    assert shop.judge(11).evidence.rows.n == 250
 
 
-def test_a_label_finds_its_prediction_by_id_or_by_entity(telco: Contract, row: dict[str, Any]) -> None:
-    store = MemoryObjectStore()
-    for number in range(4):
-        capture(store, row, number)
-    append(store, [label("p0"), Label(iso(DAY + timedelta(days=3)), "", "C1", "No"), label("nobody")])
-    joined = join(store, telco, SPAN)
-    assert [(one.prediction_id, positive) for one, positive in joined.rows] == [("p0", True), ("p1", False)]
-    assert joined.coverage == 0.5
-    assert joined.counts["without_prediction"] == 1
+def test_without_a_single_label_nothing_is_indexed() -> None:
+    shop = Shop()
+    shop.predict(0)
+    assert shop.judge(20).labels == {}
+    assert not list(shop.store.list("monitoring/outcomes/"))
 
 
-def test_an_entitys_label_from_before_the_prediction_or_long_after_is_not_its_outcome(
-    telco: Contract, row: dict[str, Any]
-) -> None:
-    store = MemoryObjectStore()
-    capture(store, row, 0)
-    capture(store, row, 1)
-    append(
-        store,
-        [Label(iso(DAY - timedelta(days=1)), "", "C0", "Yes"), Label(iso(DAY + timedelta(days=60)), "", "C1", "Yes")],
-    )
-    assert join(store, telco, Window(DAY, DAY + timedelta(hours=1))).rows == ()
+def test_labels_that_come_weeks_after_maturity_are_judged_and_learnt() -> None:
+    shop = Shop(maturity=30)
+    for day in range(3):
+        shop.predict(day)
+    assert shop.judge(34).labels == {}
+    shop.send(shop.rows[:250], 33)
+    assert shop.judge(34).evidence.rows.n == 250
+    shop.send(shop.rows[250:], 47, event=None)
+    found = shop.judge(48)
+    assert found.evidence.rows.n == 750
+    assert found.written["rows"] == 500
+    assert len(shop.learnt()) == 750
 
 
-def test_training_rows_are_written_once_and_pass_the_contract(telco: Contract, row: dict[str, Any]) -> None:
-    store = MemoryObjectStore()
-    for number in range(3):
-        capture(store, row, number)
-    append(store, [label("p0"), label("p1", "No")])
-    assert write_training_rows(store, telco, MATURED) == {"rows": 2, "files": 1, "personal": 0}
-    assert write_training_rows(store, telco, MATURED) == {"rows": 0, "files": 0, "personal": 0}
-    append(store, [label("p2", "No", days=33)])  # late
-    assert write_training_rows(store, telco, MATURED)["rows"] == 1
-    rows = written(store)
-    assert sorted(one["prediction_id"] for one in rows) == ["p0", "p1", "p2"]
-    for one in rows:
-        checked = RowChecker(telco).check(one, text=True, extra="ignore")
-        assert checked.violations == ()
-        assert checked.values == row
+def test_rare_outcomes_add_up_over_windows_until_they_say_something() -> None:
+    shop = Shop(per_day=50)
+    found = []
+    for day in range(31):
+        if day < 20:
+            shop.predict(day)
+        if 2 <= day < 22:
+            shop.send([row for row in shop.rows if row["day"] == day - 2], day)
+        found.append(shop.judge(day))
+    assert found[13].realised is None
+    assert realised(found[-1]).metrics.rows == 1_000
+    recent = found[-1].recent
+    assert recent is not None
+    assert 200 <= recent.metrics.rows < 300
 
 
-def test_nothing_is_learnt_before_it_has_matured(telco: Contract, row: dict[str, Any]) -> None:
-    store = MemoryObjectStore()
-    capture(store, row, 0)
-    append(store, [label("p0")])
-    assert write_training_rows(store, telco, DAY + timedelta(days=30)) == {"rows": 0, "files": 0, "personal": 0}
-    assert write_training_rows(store, telco, DAY + timedelta(days=30, minutes=1, microseconds=17))["rows"] == 1
+def test_a_feed_of_positives_without_a_watermark_teaches_nothing() -> None:
+    shop = Shop(labels=POSITIVES_ONLY)
+    for day in range(4):
+        shop.send(leavers(shop.predict(day)), day + 3, by="entity_id")
+    found = shop.judge(20)
+    assert found.evidence.rows.n == 0
+    assert found.evidence.spans == ()
+    assert shop.learnt() == []
+
+
+def test_a_feed_of_positives_makes_negatives_of_silence_as_far_as_its_watermark_reaches() -> None:
+    shop = Shop(labels=POSITIVES_ONLY)
+    for day in range(4):
+        shop.send(leavers(shop.predict(day)), day + 3, by="entity_id")
+    shop.send([], 13, complete_until=shop.at(12))
+    found = shop.judge(20)
+    # A prediction of day 1, 06:00, is complete on day 11, 06:00; that of day 2 on day 12, 06:00.
+    assert found.evidence.rows.n == 500
+    assert found.evidence.rows.positives == len(leavers(shop.rows[:500]))
+    assert abs(realised(found).calibration_gap) < 0.05
+    shop.send([], 21, complete_until=shop.at(20))
+    assert shop.judge(21).evidence.rows.n == 1_000
+
+
+def test_a_feed_of_positives_that_stops_never_turns_into_loyal_customers() -> None:
+    shop = Shop(labels=POSITIVES_ONLY)
+    for day in range(30):
+        rows = shop.predict(day)
+        if day < 10:
+            shop.send(leavers(rows), day + 2, by="entity_id", complete_until=shop.at(day + 2))
+    found = shop.judge(45)
+    assert found.evidence.rows.n == 250  # of day 0: complete until day 11
+    assert found.labels["complete_until"] == "2026-09-12T00:00:00Z"
+    assert {row["predicted_at"][:10] for row in shop.learnt()} == {"2026-09-01"}
+
+
+def test_a_late_positive_corrects_what_silence_said() -> None:
+    shop = Shop(labels=POSITIVES_ONLY)
+    rows = shop.predict(0)
+    late = leavers(rows)[0]
+    shop.send([row for row in leavers(rows) if row is not late], 3, by="entity_id", complete_until=shop.at(3))
+    shop.send([], 12, complete_until=shop.at(12))
+    before = shop.judge(12)
+    shop.send([late], 15, by="entity_id")
+    after = shop.judge(16)
+    assert after.evidence.rows.positives == before.evidence.rows.positives + 1
+    assert after.written["corrections"] == 1
+    said = [row["left"] for row in shop.learnt() if row["prediction_id"] == late["prediction_id"]]
+    assert said == ["no", "yes"]
+
+
+def test_a_watermark_ahead_of_its_own_arrival_reaches_no_further() -> None:
+    shop = Shop(labels=POSITIVES_ONLY)
+    shop.send(leavers(shop.predict(0)), 3, by="entity_id", complete_until=shop.at(400))
+    assert shop.judge(20).labels["complete_until"] == "2026-09-04T00:00:00Z"
+
+
+def test_the_feed_that_lags_says_how_far_silence_counts_unless_others_are_vouched_for() -> None:
+    for vouched, until in (((), "2026-09-06"), (("crm",), "2026-09-13")):
+        shop = Shop(labels=POSITIVES_ONLY | {"vouched_sources": list(vouched)})
+        shop.send(leavers(shop.predict(0)), 12, by="entity_id", source="crm", complete_until=shop.at(12))
+        shop.send([], 12, source="billing", complete_until=shop.at(5))
+        assert shop.judge(20).labels["complete_until"][:10] == until
+
+
+def test_early_positives_judge_nobody_before_the_horizon_has_passed() -> None:
+    """Cancellations are known in week one, loyalty after a month: what is known early is no sample."""
+    shop = Shop(maturity=5, labels={"horizon_days": 30})
+    for day in range(3):
+        shop.send(leavers(shop.predict(day)), day + 1, event=0.5)
+    assert shop.judge(25).evidence.rows.n == 0
+    for day in range(3):
+        shop.send([row for row in shop.rows if row["day"] == day and not row["leaves"]], day + 30, event=29.5)
+    found = shop.judge(33)
+    assert found.evidence.rows.n == 750
+    assert abs(realised(found).calibration_gap) < 0.05
+
+
+@pytest.mark.parametrize("by", ["prediction_id", "entity_id"])
+@pytest.mark.parametrize("dated", [9.0, None], ids=["dated inside the horizon", "dated when they were sent"])
+def test_a_horizon_of_ten_days_hears_labels_of_day_eleven_to_sixteen(by: str, dated: float | None) -> None:
+    shop = Shop(maturity=10, labels={"horizon_days": 10})
+    for day in range(3):
+        shop.predict(day)
+    counts = []
+    for late in range(11, 17):
+        for day in range(3):
+            part = [row for place, row in enumerate(shop.rows) if row["day"] == day and place % 6 == late - 11]
+            shop.send(part, day + late, by=by, event=dated)
+        counts.append(shop.judge(late + 2.5).evidence.rows.n)
+    assert counts[-1] == 750
+    assert counts == sorted(counts)
+    said = {row["prediction_id"]: row["left"] for row in shop.learnt()}
+    assert said == {row["prediction_id"]: "yes" if row["leaves"] else "no" for row in shop.rows}
+
+
+def test_a_status_feed_by_entity_gives_the_same_judged_on_time_and_fifteen_days_late() -> None:
+    """Every week the feed tells the status of everybody; a customer who leaves stays gone."""
+
+    def run(late: float) -> Outcomes:
+        shop = Shop(maturity=10, labels={"horizon_days": 10})
+        for day in range(4):
+            shop.predict(day)
+        for week in (7, 14, 21, 28):
+            if week > 14 + late:
+                break
+            gone = [row for row in shop.rows if row["leaves"]]
+            there = [row for row in shop.rows if not row["leaves"]]
+            shop.send(gone, week, by="entity_id", event=None, said="yes")
+            shop.send(there, week + 0.01, by="entity_id", event=None, said="no")
+            # Half of those who stay leave later, after the horizon.
+            if week == 14:
+                for row in there[::2]:
+                    row["leaves"] = True
+        return shop.judge(14, late=late)
+
+    on_time, later = run(0.1), run(15)
+    assert on_time.evidence.rows.n == 1_000
+    assert realised(on_time) == realised(later)
+
+
+def test_next_months_label_of_an_entity_does_not_erase_this_months() -> None:
+    shop = Shop(maturity=30, labels={"horizon_days": 30})
+    first = shop.predict(0, entities=lambda number: f"c{number}")
+    second = shop.predict(30, entities=lambda number: f"c{number}")
+    shop.send(first, 29, by="entity_id", event=20)
+    assert shop.judge(31).evidence.rows.positives == len(leavers(first))
+    shop.send(second, 59, by="entity_id", event=20)
+    found = shop.judge(61)
+    assert found.evidence.rows.n == 500
+    assert found.evidence.rows.positives == len(leavers(first)) + len(leavers(second))
+
+
+def test_a_correction_supersedes_and_reaches_training_rows() -> None:
+    shop = Shop()
+    rows = shop.predict(0)
+    shop.send(rows, 2)
+    assert shop.judge(11).evidence.rows.positives == len(leavers(rows))
+    wrong = leavers(rows)[:5]
+    shop.send(wrong, 12, said="no")  # the same date, sent later
+    found = shop.judge(13)
+    assert found.evidence.rows.positives == len(leavers(rows)) - 5
+    assert found.labels["heard"]["corrected"] == 5
+    assert found.written == {"rows": 5, "files": 1, "corrections": 5, "personal": 0}
+    assert [row["left"] for row in shop.learnt()[-5:]] == ["no"] * 5
+
+
+def test_a_label_from_before_its_prediction_is_none_of_it() -> None:
+    shop = Shop()
+    shop.send(shop.predict(0), 2, event=-1)
+    found = shop.judge(11)
+    assert found.evidence.rows.n == 0
+    assert found.labels["heard"]["before_prediction"] == 250
+
+
+def test_two_outcomes_in_one_delivery_contradict_each_other_until_a_later_one() -> None:
+    shop = Shop()
+    rows = shop.predict(0)
+    shop.send(rows, 2)
+    torn = rows[:10]
+    shop.send([*torn, *({**row, "leaves": not row["leaves"]} for row in torn)], 3, event=1.5)
+    assert shop.judge(11).evidence.rows.n == 240
+    shop.send(torn, 12, event=1.5)
+    assert shop.judge(13).evidence.rows.n == 250
+
+
+def test_labels_without_a_prediction_wait_a_week_and_are_counted() -> None:
+    shop = Shop()
+    rows = shop.predict(0)
+    shop.send([*rows, {**rows[0], "prediction_id": "nobody"}], 2)
+    assert shop.judge(3).labels["heard"]["waiting"] == 1
+    assert shop.judge(11).labels["heard"] == {
+        "before_prediction": 0, "corrected": 0, "future": 0, "heard": 251, "matched": 250, "waiting": 0, "without_prediction": 1
+    }  # fmt: skip
+
+
+def test_a_label_that_arrives_before_its_prediction_was_captured_is_heard() -> None:
+    shop = Shop()
+    shop.send(shop.predict(0), 2)
+    ahead = shop.predict(3)
+    captured = [info.key for info in shop.store.list("capture/dt=2026-09-04")]
+    kept = {key: shop.store.get(key).data for key in captured}
+    for key in captured:
+        shop.store.delete(key)
+    shop.send(ahead, 5)
+    shop.judge(5.5)
+    for key, data in kept.items():
+        shop.store.put(key, data)
+    found = shop.judge(14)
+    assert found.labels["late_captures"] == 1
+    assert found.evidence.rows.n == 500
+
+
+def test_labels_of_leavers_only_neither_judge_nor_teach() -> None:
+    shop = Shop()
+    for day in range(6):
+        shop.send(leavers(shop.predict(day)), day + 2)
+    found = shop.judge(17)
+    assert found.realised is None
+    assert found.evidence.biased
+    assert [span.trusted for span in found.evidence.spans] == [False] * 6
+    assert shop.learnt() == []
+
+
+def test_labels_of_acted_on_customers_only_neither_judge_nor_teach() -> None:
+    shop = Shop()
+    for day in range(6):
+        shop.send([row for row in shop.predict(day) if row["decision"]], day + 2)
+    found = shop.judge(17)
+    assert found.evidence.biased
+    assert shop.learnt() == []
+
+
+def test_a_random_third_of_labels_judges_and_teaches() -> None:
+    shop = Shop(per_day=600)
+    for day in range(6):
+        shop.send([row for row in shop.predict(day) if shop.rng.random() < 0.3], day + 2)
+    found = shop.judge(17)
+    assert not found.evidence.biased
+    assert found.evidence.rows.n == len(shop.learnt()) > 900
+    assert 0.25 < found.evidence.coverage < 0.35
+
+
+def test_coverage_under_the_contracts_floor_neither_judges_nor_teaches() -> None:
+    shop = Shop(per_day=600, labels={"min_coverage": 0.5})
+    for day in range(3):
+        shop.send([row for row in shop.predict(day) if shop.rng.random() < 0.3], day + 2)
+    assert shop.judge(14).evidence.rows.n == 0
+    assert shop.learnt() == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_crash_while_writing_rows_is_mended_by_the_retry(telco: Contract, row: dict[str, Any], when: Any) -> None:
-    store = MemoryObjectStore()
-    capture(store, row, 0)
-    append(store, [label("p0")])
-    with pytest.raises(Crashed):
-        write_training_rows(FaultyObjectStore(store, at=1, when=when), telco, MATURED)
-    write_training_rows(store, telco, MATURED)
-    assert [one["prediction_id"] for one in written(store)] == ["p0"]
+def test_a_crash_at_any_write_loses_no_label_and_learns_none_twice(when: Any) -> None:
+    def world() -> Shop:
+        shop = Shop(per_day=60)
+        shop.send(shop.predict(0), 2)
+        return shop
+
+    writes = 0
+    for at in range(1, 20):
+        shop = world()
+        whole, shop.store = shop.store, FaultyObjectStore(shop.store, at=at, when=when)  # type: ignore[assignment]
+        try:
+            shop.judge(11)
+        except Crashed:
+            writes += 1
+        shop.store = whole
+        assert shop.judge(11).evidence.rows.n == 60, at
+        ids = [row["prediction_id"] for row in shop.learnt()]
+        assert len(ids) == len(set(ids)) == 60, at
+    assert writes >= 4
 
 
-@pytest.fixture
-def judged(
-    telco: Contract, draw_model: Callable[..., Model], make_champion: Callable[..., None]
-) -> Callable[[MemoryObjectStore, Callable[[float], bool]], Pointer]:
-    """Captures 400 predictions of a champion with AUC expected at .80, and labels each as the given rule of its score says."""
-
-    def do(store: MemoryObjectStore, rule: Callable[[float], bool]) -> Pointer:
-        make_champion(store, draw_model(telco, VERSION))
-        values = dict(RowChecker(telco).check(telco.example()).values)
-        draw = random.Random(1)
-        labels = []
-        for number in range(400):
-            score = sigmoid(draw.gauss(0, 1.5))
-            capture(store, values, number, score=score)
-            labels.append(label(f"p{number}", "Yes" if rule(score) else "No"))
-        append(store, labels)
-        pointer = Registry(store).pointer()
-        assert pointer is not None
-        return Pointer.from_dict(pointer.to_dict() | {"metrics": PROMISED})
-
-    return do
+def test_a_lost_or_damaged_ledger_is_made_again() -> None:
+    shop = Shop()
+    shop.send(shop.predict(0), 2)
+    before = shop.judge(11)
+    for damage in (b"", b"{}\n", b"\xff"):
+        for info in list(shop.store.list("monitoring/outcomes/")):
+            shop.store.put(info.key, damage)
+        after = shop.judge(11)
+        assert realised(after) == realised(before)
+        assert after.written["rows"] == 0
+    assert len(shop.learnt()) == 250
 
 
-def test_a_champion_whose_probabilities_come_true_is_found_well(telco: Contract, judged: Any) -> None:
-    store, draw = MemoryObjectStore(), random.Random(2)
-    pointer = judged(store, lambda score: draw.random() < score)
-    found = outcomes(store, telco, pointer, Window(MATURED - timedelta(days=2), MATURED - timedelta(days=1)))
-    assert found.labels["coverage"] == 1.0
-    assert found.labels["biased"] is False
-    assert found.realised is not None
-    assert abs(found.realised.drop) < 0.05
-    assert found.realised.calibration_p > 0.01
+def test_a_damaged_batch_of_labels_is_named_and_costs_no_other() -> None:
+    shop = Shop()
+    shop.send(shop.predict(0), 2)
+    shop.store.put("labels/dt=2026-09-03/bad.jsonl", b'{"label": 1}\n')
+    found = shop.judge(11)
+    assert found.labels["unreadable"] == ["labels/dt=2026-09-03/bad.jsonl"]
+    assert found.evidence.rows.n == 250
 
 
-def test_concept_drift_is_found_by_labels(telco: Contract, judged: Any) -> None:
-    store, draw = MemoryObjectStore(), random.Random(2)
-    pointer = judged(store, lambda score: draw.random() < 1 - score)
-    found = outcomes(store, telco, pointer, Window(MATURED - timedelta(days=2), MATURED - timedelta(days=1)))
-    assert found.realised is not None
-    assert found.realised.drop > 0.3
-    assert found.realised.drop_p < 1e-6
+def test_the_model_before_is_compared_on_the_same_rows() -> None:
+    shop = Shop()
+    shop.promote("20260901-worse", weight=-0.5)
+    for day in range(3):
+        shop.send(shop.predict(day), day + 2)
+    found = shop.judge(13)
+    assert found.previous_gain is not None
+    assert found.previous_gain.low > 0.2
+    assert Registry(shop.store).pointer() is not None
 
 
-def test_yesterdays_labels_do_not_judge_todays_window(telco: Contract, judged: Any) -> None:
-    store = MemoryObjectStore()
-    pointer = judged(store, lambda score: score > 0.5)
-    found = outcomes(store, telco, pointer, Window(MATURED - timedelta(days=1), MATURED))
-    assert found.realised is None
-    assert found.labels["predictions"] == 0
-
-
-def test_labels_of_acted_on_customers_only_are_flagged(telco: Contract, judged: Any) -> None:
-    store, draw = MemoryObjectStore(), random.Random(2)
-    pointer = judged(store, lambda score: draw.random() < score)
-    kept = MemoryObjectStore()
-    for info in store.list("capture/"):
-        kept.put(info.key, store.get(info.key).data)
-    seen = [orjson.loads(kept.get(info.key).data) for info in kept.list("capture/")]
-    append(kept, [label(one["prediction_id"]) for one in seen if one["decision"]])
-    del pointer
-    assert join(kept, telco, SPAN).biased is True
-
-
-def renamed(model: Model, version: str, turn: float) -> Model:
-    """``model`` under another name, its ranking turned around when ``turn`` is -1."""
-    raw = model.to_dict()
-    for term in raw["terms"]:
-        if term["kind"] == "numeric":
-            term["weight"] *= turn
-        else:
-            term["weights"] = {level: weight * turn for level, weight in term["weights"].items()}
-    return Model.from_dict(raw | {"version": version, "baseline": raw["baseline"] * turn})
-
-
-@pytest.mark.parametrize(("came_by", "looked_at"), [("promote", True), ("rollback", False)])
-def test_the_version_before_is_looked_at_once_and_not_after_a_rollback(
-    telco: Contract,
-    draw_model: Callable[..., Model],
-    make_champion: Callable[..., None],
-    came_by: Any,
-    looked_at: bool,
-) -> None:
-    store, draw = MemoryObjectStore(), random.Random(3)
-    better = draw_model(telco, "20260101-better")
-    worse = renamed(better, VERSION, -1.0)
-    make_champion(store, better)
-    data = encode(worse.to_dict())
-    publish(store, worse.version, {MODEL: data})
-    key = artifact_key(worse.version, MODEL)
-    release = Release(worse.version, key, sha256(data), "no reference", PROMISED, worse.threshold)
-    Registry(store).decide(
-        "second", lambda _: Proposal(iso(DAY), came_by, "second", worse.version, ("by hand",), release=release)
-    )
-    labels = []
-    for number in range(400):
-        values = dict(RowChecker(telco).check(telco.example()).values) | {"tenure": float(draw.randrange(72))}
-        capture(store, values, number, score=worse.score(values).score)
-        labels.append(label(f"p{number}", "Yes" if draw.random() < better.score(values).score else "No"))
-    append(store, labels)
-    pointer = Registry(store).pointer()
-    assert pointer is not None
-
-    found = outcomes(store, telco, pointer, Window(MATURED - timedelta(days=2), MATURED - timedelta(days=1)))
-
-    if looked_at:
-        assert found.previous_gain is not None
-        assert found.previous_gain.value > 0
-    else:
-        assert found.previous_gain is None
+def test_the_rows_of_another_model_are_learnt_and_do_not_judge_the_champion() -> None:
+    shop = Shop()
+    shop.send(shop.predict(0), 2)
+    shop.now = FIRST + DAY
+    shop.promote("20260901-second", weight=1.0)
+    shop.send(shop.predict(1), 3)
+    found = shop.judge(12)
+    assert found.evidence.rows.n == 250
+    assert found.evidence.labelled_since(FIRST) == 500
+    assert found.evidence.labelled_since(FIRST + DAY) == 250
+    assert {row["model"] for row in shop.rows} == {VERSION, "20260901-second"}
+    assert timedelta(0) < DAY

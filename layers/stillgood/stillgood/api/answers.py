@@ -57,6 +57,9 @@ class TakenLabels(_Answer):
     refused: Count
     duplicate: bool = Field(description="This very batch was taken in before; nothing changed")
     violations: list[dict[str, Any]]
+    complete_until: str | None = Field(
+        None, description="Up to when the sender said it has sent all labels; absent if it did not"
+    )
 
 
 class Champion(_Answer):

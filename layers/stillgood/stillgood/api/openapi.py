@@ -99,7 +99,9 @@ def _feature(feature: Feature) -> dict[str, Any]:
 
 
 def label_schema(contract: Contract | None) -> dict[str, Any]:
-    """The JSON Schema of one label."""
+    """The JSON Schema of one label, or of a watermark alone."""
+    moment = {"type": "string", "format": "date-time"}
+    complete = moment | {"description": "Up to when the sender has sent all labels"}
     outcome: dict[str, Any] = {"type": "string"}
     if contract is not None:
         outcome["enum"] = [contract.target.positive, contract.target.negative]
@@ -109,13 +111,14 @@ def label_schema(contract: Contract | None) -> dict[str, Any]:
             {"type": "integer", "exclusiveMinimum": -(2**63), "exclusiveMaximum": 2**63},
         ]
     }
-    return {
+    label = {
         "type": "object",
         "properties": {
             "prediction_id": {"description": "As the prediction's answer gave it"},
             "entity_id": {"description": "Whom the rows were about; instead of prediction_id"},
             "label": outcome,
-            "event_time": {"type": "string", "format": "date-time", "description": "When the outcome became true"},
+            "event_time": moment | {"description": "When the outcome became true; never in the future"},
+            "complete_until": complete,
         },
         "oneOf": [
             {"required": ["prediction_id"], "properties": {"prediction_id": identity, "entity_id": {"type": "null"}}},
@@ -124,3 +127,10 @@ def label_schema(contract: Contract | None) -> dict[str, Any]:
         "required": ["label", "event_time"],
         "additionalProperties": False,
     }
+    watermark = {
+        "type": "object",
+        "properties": {"complete_until": complete},
+        "required": ["complete_until"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [label, watermark]}

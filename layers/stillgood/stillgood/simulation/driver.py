@@ -248,7 +248,7 @@ class Driver:
             for identity, positive, event in self._waiting.due(utc64(window.end))
         ]
         if rows:
-            ingest_labels(self.store, rows, target)
+            ingest_labels(self.store, rows, target, now=window.end, source="world")
 
     def _effects(self) -> Iterator[Event]:
         """Call what was invoked, and what that invokes."""

@@ -30,6 +30,7 @@ from stillgood.storage.keys import (
     LABELS_PREFIX,
     METRICS,
     MODELS_PREFIX,
+    OUTCOMES_PREFIX,
     OUTPUT_PREFIX,
     QUARANTINE_PREFIX,
 )
@@ -41,6 +42,7 @@ from stillgood.storage.windows import iso
 ROW_PREFIXES = (
     CAPTURE_PREFIX,
     HOURS_PREFIX,
+    OUTCOMES_PREFIX,
     OUTPUT_PREFIX,
     BATCH_PREFIX,
     LABELS_PREFIX,
@@ -164,6 +166,10 @@ def _may_hide(key: str, data: bytes) -> bool:
 
 def _without(key: str, data: bytes, contract: Contract | None, search: _Search) -> tuple[bytes, int]:
     """The object without the entity's rows, and how many those are."""
+    if key.startswith(OUTCOMES_PREFIX):
+        from stillgood.storage.outcomes import without  # NumPy, which no other place needs
+
+        return without(data, [search.entity, *search.predictions])
     if key.startswith(HOURS_PREFIX):  # a cache of captures: monitor makes it anew of what is left
         rows = _without_lines(data, search)[1]
         return (b"" if rows else data), rows

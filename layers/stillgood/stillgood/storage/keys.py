@@ -27,6 +27,7 @@ TRAINING_PREFIX = "training/"
 REPORTS_PREFIX = "monitoring/reports/"
 SUMMARIES_PREFIX = "monitoring/summaries/"
 HOURS_PREFIX = "monitoring/hours/"
+OUTCOMES_PREFIX = "monitoring/outcomes/"
 STATE_KEY = "monitoring/state.json"
 QUARANTINE_PREFIX = "quarantine/"
 FORGOTTEN_PREFIX = "forgotten/"
@@ -135,7 +136,7 @@ PLACES = (
     ),
     Place(
         f"{LEDGER_PREFIX}<date>/<sha256>.jsonl",
-        "accepted labels",
+        "accepted labels, by the day they arrived",
         "predict, monitor",
         "create-only",
         "ids and outcomes",
@@ -153,6 +154,13 @@ PLACES = (
         "monitor",
         "replaced",
         "rows and predictions",
+    ),
+    Place(
+        f"{OUTCOMES_PREFIX}<date>.bin",
+        "what became of each prediction of a day; and, as progress.bin, how far labels were heard: made again if lost",
+        "monitor",
+        "compare-and-swap",
+        "hashed ids, scores and outcomes",
     ),
     Place(STATE_KEY, "the last window, streaks and cool-downs", "monitor", "compare-and-swap"),
     Place(
@@ -288,6 +296,11 @@ def decision_page_key(n: int) -> str:
 def model_page_key(version: str) -> str:
     """The key of a version's page."""
     return f"{PAGES_PREFIX}models/{checked_version(version)}.html"
+
+
+def outcomes_key(name: str) -> str:
+    """The key of a day of the outcome ledger, by its date."""
+    return f"{OUTCOMES_PREFIX}{name}.bin"
 
 
 def taken_key(key: str, etag: str) -> str:

@@ -1,26 +1,47 @@
-"""The label ledger: ``labels/dt=<date>/<sha256>.jsonl``, append-only. A batch's key is its content, so the same batch again is the same object."""
+"""The label ledger: ``labels/dt=<date of arrival>/<sha256>.jsonl``, append-only.
+
+A batch's key is its content, so the same batch again on the same day is the same object. Its first line says when it arrived, who
+sent it, and up to when its sender has sent all labels. Batches of older code have no such line, and lie under their newest event's date.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from stillgood.domain.contract.labels import Label, RefusedLabel
+from stillgood.domain.contract.labels import COMPLETE_UNTIL, Label, RefusedLabel
 from stillgood.domain.errors import ModelUnusable, ObjectExists
 from stillgood.storage.codec import encode
-from stillgood.storage.keys import INCOMING_PREFIX, LEDGER_PREFIX, REFUSED_LABELS_PREFIX, taken_key
+from stillgood.storage.keys import INCOMING_PREFIX, LEDGER_PREFIX, REFUSED_LABELS_PREFIX, TAKEN_PREFIX, taken_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 
+FORMAT = "stillgood.label-batch"
 
-def append(store: ObjectStore, labels: Iterable[Label]) -> bool:
-    """Keep a batch under the date of its newest event. False when that very batch was kept before. Raises StoreUnavailable."""
+
+@dataclass(frozen=True, slots=True)
+class LabelBatch:
+    """``arrived``: aware, None for a batch of older code. ``complete_until``: ISO 8601, None where the sender did not say."""
+
+    labels: tuple[Label, ...]
+    source: str = ""
+    arrived: datetime | None = None
+    complete_until: str | None = None
+
+
+def append(
+    store: ObjectStore, labels: Iterable[Label], *, arrived: datetime, source: str, complete_until: str | None = None
+) -> bool:
+    """Keep a batch under the date of its arrival. False when that very batch was kept on that day before. Raises StoreUnavailable."""
     distinct = sorted(set(labels))
-    if not distinct:
+    if not distinct and complete_until is None:
         return False
     data = b"".join(encode(one.to_dict()) for one in distinct)
-    return _create(
-        store, f"{LEDGER_PREFIX}{distinct[-1].event_time[:10]}/{hashlib.sha256(data).hexdigest()}.jsonl", data
-    )
+    sender: dict[str, Any] = {"source": source, COMPLETE_UNTIL: complete_until}
+    digest = hashlib.sha256(encode(sender) + data).hexdigest()
+    head = {"format": FORMAT, "format_version": 1, "arrived": arrived.isoformat(), **sender}
+    return _create(store, f"{LEDGER_PREFIX}{arrived:%Y-%m-%d}/{digest}.jsonl", encode(head) + data)
 
 
 def quarantine(store: ObjectStore, refused: Iterable[RefusedLabel]) -> None:
@@ -30,26 +51,35 @@ def quarantine(store: ObjectStore, refused: Iterable[RefusedLabel]) -> None:
 
 
 def ledger(store: ObjectStore, since: date) -> Iterator[ObjectInfo]:
-    """The batches whose newest event is of ``since`` or later."""
+    """The batches that arrived on the day ``since`` or later."""
     return store.list(LEDGER_PREFIX, f"{LEDGER_PREFIX}{since:%Y-%m-%d}")
 
 
-def read_batch(store: ObjectStore, key: str) -> list[Label]:
-    """The labels of one batch. Raises ModelUnusable when it was overwritten by hand."""
+def read_batch(store: ObjectStore, key: str) -> LabelBatch:
+    """One batch. Raises ModelUnusable when it was overwritten by hand."""
     try:
         rows = [json.loads(line) for line in store.get(key).data.splitlines() if line]
-        return [
+        head = rows.pop(0) if rows and "format" in rows[0] else {}
+        labels = tuple(
             Label(row["event_time"], row.get("prediction_id", ""), row.get("entity_id", ""), row["label"])
             for row in rows
-        ]
+        )
+        if not head:
+            return LabelBatch(labels)
+        return LabelBatch(
+            labels, str(head["source"]), datetime.fromisoformat(head["arrived"]), head.get(COMPLETE_UNTIL)
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelUnusable(f"{key} is not a batch of labels any more ({error}); restore its first version.") from error
 
 
 def incoming(store: ObjectStore) -> Iterator[ObjectInfo]:
     """Files that somebody uploaded and that were not taken in yet, of whatever name: what is no file of labels is refused by name."""
+    taken: set[str] | None = None
     for info in store.list(INCOMING_PREFIX):
-        if info.key.endswith((".csv", ".jsonl")) and not any(store.list(taken_key(info.key, info.etag))):
+        if taken is None:
+            taken = {one.key for one in store.list(TAKEN_PREFIX)}
+        if taken_key(info.key, info.etag) not in taken:
             yield info
 
 

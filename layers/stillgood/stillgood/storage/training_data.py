@@ -1,14 +1,32 @@
 """What is there to learn from: the labelled rows under ``data/``, by listing, without parsing them."""
 
 import hashlib
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from stillgood.storage.keys import DATA_PREFIX
 from stillgood.storage.objects import ObjectStore
 
 # Enough to say "plenty": counting goes no further, so that a first upload of millions of rows costs a moment.
 COUNTED_AT_MOST = 100_000
+# Columns of the rows that monitor joins from captures and labels, beside the contract's.
+PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT = "prediction_id", "predicted_at", "label_arrived_at"
+_JOINED = re.compile(r"(?:^|/)labels-[0-9a-f]{32}\.csv")
+
+
+def joined_key(day: date, data: bytes) -> str:
+    """The key of rows joined from the captures of ``day``: their content names them, so a retry writes the same object."""
+    return f"{DATA_PREFIX}{day}/labels-{hashlib.sha256(data).hexdigest()[:32]}.csv"
+
+
+def is_joined(key: str) -> bool:
+    """Whether monitor wrote the object: plain CSV whatever ``source`` the contract names, with the columns above.
+
+    >>> is_joined(joined_key(date(2026, 11, 1), b"")), is_joined("data/2026-11-01/labels-of-may.csv")
+    (True, False)
+    """
+    return _JOINED.search(key) is not None
 
 
 @dataclass(frozen=True, slots=True)

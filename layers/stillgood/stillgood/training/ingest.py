@@ -7,7 +7,7 @@ canonical order. Memory is that of the columns: no text of a row is kept.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from stillgood.domain.contract.frame import Column, Frame
 from stillgood.domain.contract.row_check import Violation
 from stillgood.domain.errors import OneClassOnly, TableUnreadable, TooFewRows
 from stillgood.storage.tables.opening import open_for
+from stillgood.storage.training_data import is_joined
 from stillgood.training.distinct import distinct
 from stillgood.training.refused import Refused
 from stillgood.training.validate import LabelledCheck, Part
@@ -26,6 +27,7 @@ from stillgood.training.validate import LabelledCheck, Part
 __all__ = ["Ingested", "Refused", "ingest", "needed_columns", "pieces", "require_enough"]
 
 DUPLICATE = "(row): duplicate dropped"
+SUPERSEDED = "(row): corrected by a later label"
 ABSENT = "column absent"
 type Ints = npt.NDArray[np.int64]
 type Data = bytes | Callable[[], Iterable[bytes]]
@@ -88,14 +90,21 @@ def ingest(contract: Contract, objects: Iterable[tuple[str, Data]], *, latest: d
         refused += check.refused
         repaired += check.repaired
     columns, target, ids, times, origin = _together(contract, parts)
+    predictions = [one for of_object in parts for part in of_object for one in part.predictions]
+    heard = [one for of_object in parts for part in of_object for one in part.heard]
     del parts
     hashes = np.fromiter(map(_hash, ids), np.uint64, len(ids))
+    current, superseded = _current(predictions, heard)
+    # A joined row is one prediction, whatever the contract names: two of one customer at one time contradict nobody.
+    entities = np.array(
+        [_hash(f"prediction:{made}") if made else one for made, one in zip(predictions, hashes, strict=True)], np.uint64
+    )
     unnamed = np.fromiter((one.startswith("row:") for one in ids), np.bool_, len(ids))
-    kept, dropped, contradicting = distinct(
-        [*columns.values(), target], hashes, unnamed, times, origin[:, 0], dated=contract.time_column is not None
+    kept, dropped, contradicting = _distinct(
+        contract, [*columns.values(), target], entities, unnamed, times, origin[:, 0], current
     )
     refused += _conflicts(contract, sources, origin[contradicting], latest)
-    repaired += Counter({DUPLICATE: dropped})
+    repaired += Counter({DUPLICATE: dropped, SUPERSEDED: superseded})
     index = np.flatnonzero(kept)
     index = index[np.lexsort((hashes[index], times[index]))]
     frame = Frame(contract, len(index), {name: column[index] for name, column in columns.items()})
@@ -139,11 +148,12 @@ def require_enough(ingested: Ingested, kept: str | None = None) -> None:
 
 def _read(contract: Contract, key: str, data: Data, latest: datetime | None) -> tuple[list[Part], LabelledCheck]:
     """The rows of one object. An object that turns out unreadable midway is refused whole: what is left of it is not what was sent."""
-    text = True
+    text, joined = True, is_joined(key)
+    contract = _as_written(contract, key)
     try:
         table = open_for(contract, key, pieces(data), needed=needed_columns(contract))
         text = table.text
-        check = LabelledCheck(contract, key, text=text, latest=latest)
+        check = LabelledCheck(contract, key, text=text, latest=latest, joined=joined)
         parts = [check(chunk) for chunk in table.chunks]
     except TableUnreadable as error:
         check = LabelledCheck(contract, key, text=text, latest=latest)
@@ -154,6 +164,45 @@ def _read(contract: Contract, key: str, data: Data, latest: datetime | None) -> 
             if feature.name not in table.names:
                 check.repaired[f"{feature.name}: {ABSENT}"] = sum(map(len, parts))
     return parts, check
+
+
+def _as_written(contract: Contract, key: str) -> Contract:
+    """``contract``, but without its ``source`` for what monitor wrote: that is plain CSV."""
+    return replace(contract, source=None) if is_joined(key) else contract
+
+
+def _current(predictions: Sequence[str], heard: Sequence[str]) -> tuple[npt.NDArray[np.bool_], int]:
+    """Which rows hold (bool[n]): of those of one prediction the one whose label arrived last. And how many others there were."""
+    newest: dict[str, int] = {}
+    for place, made in enumerate(predictions):
+        if made and ((before := newest.get(made)) is None or heard[place] > heard[before]):
+            newest[made] = place
+    current = np.array([not made or newest[made] == place for place, made in enumerate(predictions)], np.bool_)
+    return current, int((~current).sum())
+
+
+def _distinct(
+    contract: Contract,
+    columns: Sequence[npt.NDArray[Any]],
+    entities: npt.NDArray[np.uint64],
+    unnamed: npt.NDArray[np.bool_],
+    times: npt.NDArray[np.datetime64],
+    objects: Ints,
+    current: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.bool_], int, Ints]:
+    """``distinct`` of the rows that hold."""
+    at = np.flatnonzero(current)
+    kept, dropped, contradicting = distinct(
+        [column[at] for column in columns],
+        entities[at],
+        unnamed[at],
+        times[at],
+        objects[at],
+        dated=contract.time_column is not None,
+    )
+    every = np.zeros(len(current), np.bool_)
+    every[at[kept]] = True
+    return every, dropped, at[contradicting]
 
 
 def pieces(data: Data) -> Iterable[bytes]:
@@ -192,9 +241,10 @@ def _conflicts(
     refused = []
     for place in sorted(set(origin[:, 0].tolist())):
         key, data = sources[place]
+        read = _as_written(contract, key)
         rows = set(origin[origin[:, 0] == place, 1].tolist())
-        table = open_for(contract, key, pieces(data), needed=needed_columns(contract))
-        check = LabelledCheck(contract, key, text=table.text, latest=latest)
+        table = open_for(read, key, pieces(data), needed=needed_columns(contract))
+        check = LabelledCheck(read, key, text=table.text, latest=latest)
         for chunk in table.chunks:
             for index, number in enumerate(chunk.numbers):
                 if number in rows:

@@ -19,6 +19,7 @@ from stillgood.domain.contract.outcome import read_outcome
 from stillgood.domain.contract.row_check import Violation, shorten
 from stillgood.domain.contract.source_text import Convert, SourceText
 from stillgood.domain.contract.text_columns import DictionaryColumn
+from stillgood.storage.training_data import LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID
 from stillgood.training.refused import Refused
 
 _DAY = re.compile(
@@ -30,28 +31,37 @@ _MAX_REMEMBERED = 50_000  # different times or outcomes, so that memory stays fl
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Rows that obey the contract, as columns (see Frame). ``numbers`` int64[n] are their places in the object, from 1."""
+    """Rows that obey the contract, as columns (see Frame). ``numbers`` int64[n] are their places in the object, from 1.
+
+    ``predictions``: the ids of the predictions that rows were joined from, "" for others; ``heard``: when their labels arrived, as text.
+    """
 
     columns: Mapping[str, Column]
     target: npt.NDArray[np.int8]
     ids: list[str]
     times: npt.NDArray[np.datetime64]
     numbers: npt.NDArray[np.int64]
+    predictions: list[str]
+    heard: list[str]
 
     def __len__(self) -> int:
         return len(self.target)
 
 
 class LabelledCheck:
-    """Judges the chunks of one object. ``text``: values are CSV text; no row may be dated after ``latest`` (aware).
+    """Judges the chunks of one object. ``joined``: monitor wrote it, so rows have the id and the time of their predictions. ``text``: values are CSV text; no row may be dated after ``latest`` (aware).
 
     ``repaired`` counts accepted rows by the rule that mended them, ``refused`` lists the others.
     """
 
-    def __init__(self, contract: Contract, source: str, *, text: bool, latest: datetime | None) -> None:
+    def __init__(
+        self, contract: Contract, source: str, *, text: bool, latest: datetime | None, joined: bool = False
+    ) -> None:
         self.refused: list[Refused] = []
         self.repaired: Counter[str] = Counter()
-        self._contract, self._source = contract, source
+        self._contract, self._source, self._joined = contract, source, joined
+        # Without a time of its own in the contract, a joined row has that of its prediction, an upload the date of its folder.
+        self._time = contract.time_column or (PREDICTED_AT if joined else None)
         self._default = partition_time(source)
         now = None if self._default == _UNDATED else self._default.astype(datetime).replace(tzinfo=UTC)
         self._check = ColumnCheck(contract, text=text, extra="ignore", now=now)
@@ -67,13 +77,13 @@ class LabelledCheck:
         broken = {index: list(row.violations) for index, row in checked.by_row.items() if row.violations}
         n, contract = len(chunk.numbers), self._contract
         target = self._judge(chunk.column(contract.target.name), self._outcome, self._outcomes, np.int8, broken)
-        if contract.time_column is None:
+        if self._time is None:
             times = np.full(n, self._default)
             if n and (late := self._moment(None)[1]) is not None:
                 for index in range(n):
                     broken.setdefault(index, []).append(late)
         else:
-            column = chunk.column(contract.time_column)
+            column = chunk.column(self._time)
             times = self._judge(column, self._moment, self._moments, "datetime64[us]", broken)
         self._refuse(chunk, broken)
         for index, row in checked.by_row.items():
@@ -84,8 +94,10 @@ class LabelledCheck:
         if len(broken) + len(at) > n:  # features that are fine, with an outcome or a time that is not
             kept = [place for place, index in enumerate(at) if index not in broken]
             columns, at = checked.frame.take(kept).columns, [at[place] for place in kept]
-        ids = self._ids(chunk, at)
-        return Part(columns, target[at], ids, times[at], np.asarray(chunk.numbers, np.int64)[at])
+        predictions, heard = (self._texts_at(chunk, name, at) for name in (PREDICTION_ID, LABEL_ARRIVED_AT))
+        ids = self._ids(chunk, at, predictions)
+        numbers = np.asarray(chunk.numbers, np.int64)[at]
+        return Part(columns, target[at], ids, times[at], numbers, predictions, heard)
 
     def raw(self, chunk: Chunk, index: int) -> dict[str, object]:
         """What stood in the contract's columns, without personal data."""
@@ -159,7 +171,7 @@ class LabelledCheck:
 
     def _moment(self, value: object) -> tuple[np.datetime64, Violation | None]:
         """The time column's; where it is blank or the contract has none, the date in the object's key, else 1970."""
-        name = self._contract.time_column
+        name = self._time
         given = self._read(name, value) if name else None
         moment = self._default
         if given is not None:
@@ -176,9 +188,19 @@ class LabelledCheck:
             return moment, Violation(field, "future", str(moment), f"{field} {moment} lies in the future.")
         return moment, None
 
-    def _ids(self, chunk: Chunk, at: Sequence[int]) -> list[str]:
-        """Entity ids as RowChecker reads them; a row without one is named by its content."""
+    def _texts_at(self, chunk: Chunk, name: str, at: Sequence[int]) -> list[str]:
+        """The texts of a column that only joined rows have, "" elsewhere."""
+        if not self._joined:
+            return [""] * len(at)
+        column = chunk.column(name)
+        return [str(value).strip() if (value := column[index]) is not MISSING else "" for index in at]
+
+    def _ids(self, chunk: Chunk, at: Sequence[int], predictions: Sequence[str]) -> list[str]:
+        """Entity ids as RowChecker reads them; a row without one is named by its prediction, else by its content."""
         ids = self._check.entity_ids(chunk, at)
+        if all(ids):
+            return ids  # type: ignore[return-value]  # none is None
+        ids = [found or (f"prediction:{made}" if made else None) for found, made in zip(ids, predictions, strict=True)]
         if all(ids):
             return ids  # type: ignore[return-value]  # none is None
         contract = self._contract

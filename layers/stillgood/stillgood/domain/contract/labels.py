@@ -1,9 +1,9 @@
-"""Ground truth: what a label is, and which one holds when several speak of the same prediction. Pure, and light: predict takes labels in."""
+"""Ground truth as it is sent: what a label is, and what is none. Light: predict takes labels in. ``domain/outcomes`` joins them."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stillgood.domain.contract.contract import Target
@@ -12,7 +12,9 @@ from stillgood.domain.contract.row_check import shorten
 
 _LONGEST_ID = 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-FIELDS = ("prediction_id", "entity_id", "label", "event_time")
+COMPLETE_UNTIL = "complete_until"
+FIELDS = ("prediction_id", "entity_id", "label", "event_time", COMPLETE_UNTIL)
+_CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,23 +47,41 @@ class RefusedLabel:
         return {"row": self.row, "field": self.field, "message": self.message, "raw": dict(self.raw)}
 
 
-def read_labels(rows: Iterable[Mapping[str, Any]], target: Target) -> tuple[list[Label], list[RefusedLabel]]:
-    """Labels as they were sent (JSON objects, or CSV rows as text), and those that cannot be used. Never raises."""
+def read_labels(
+    rows: Iterable[Mapping[str, Any]], target: Target, *, now: datetime | None = None
+) -> tuple[list[Label], list[RefusedLabel]]:
+    """Labels as they were sent (JSON objects, or CSV rows as text), and those that cannot be used. Never raises.
+
+    ``now`` (aware): nothing may be dated later. Rows that hold only ``complete_until`` are no labels; see ``watermark``.
+    """
     accepted, refused = [], []
     for number, raw in enumerate(rows):
-        one = _read(raw, target)
+        one = _read(raw, target, now)
         if isinstance(one, Label):
             accepted.append(one)
-        else:
+        elif one is not None:
             name, message = one
             shown = {str(key)[:80]: shorten(value) for key, value in list(raw.items())[:20]}
             refused.append(RefusedLabel(number, name, message, shown))
     return accepted, refused
 
 
-def _read(raw: Mapping[str, Any], target: Target) -> Label | tuple[str, str]:
+def watermark(rows: Iterable[Mapping[str, Any]]) -> str | None:
+    """The newest ``complete_until`` among the rows: the time up to which their sender has sent all labels. None without any."""
+    return max(filter(None, (_time(raw.get(COMPLETE_UNTIL)) for raw in rows)), default=None)
+
+
+def _read(raw: Mapping[str, Any], target: Target, now: datetime | None) -> Label | tuple[str, str] | None:
     if unknown := [str(name)[:80] for name in raw if name not in FIELDS]:
         return unknown[0], f"{unknown[0]} is not a field of a label; they are {', '.join(FIELDS)}."
+    if raw.get(COMPLETE_UNTIL) is not None:
+        if _time(raw[COMPLETE_UNTIL]) is None:
+            return (
+                COMPLETE_UNTIL,
+                "complete_until must be an ISO 8601 time with an offset, such as 2026-11-23T00:00:00Z.",
+            )
+        if all(raw.get(name) is None for name in FIELDS if name != COMPLETE_UNTIL):
+            return None
     prediction, entity = _id(raw.get("prediction_id")), _id(raw.get("entity_id"))
     if prediction is None or entity is None or bool(prediction) == bool(entity):
         return (
@@ -75,6 +95,8 @@ def _read(raw: Mapping[str, Any], target: Target) -> Label | tuple[str, str]:
     time = _time(raw.get("event_time"))
     if time is None:
         return "event_time", "event_time must be an ISO 8601 time with an offset, such as 2026-11-23T17:00:00Z."
+    if now is not None and datetime.fromisoformat(time) > now + _CLOCK_SKEW:
+        return "event_time", f"event_time {time} lies in the future; send the label once it has happened."
     return Label(time, prediction, entity, target.positive if outcome else target.negative)
 
 
@@ -101,44 +123,3 @@ def _time(value: object) -> str | None:
         return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
     except (ValueError, OverflowError):
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """``outcome``: the label that holds, by id; an id with contradicting newest labels is in ``conflicts`` instead.
-
-    ``corrected`` counts ids whose older labels were overruled, ``duplicates`` labels that said the same again.
-    """
-
-    outcome: Mapping[str, Label]
-    conflicts: frozenset[str]
-    corrected: int
-    duplicates: int
-
-
-def resolve(labels: Iterable[Label], key: str) -> Resolved:
-    """Which label holds for each ``key`` ("prediction_id" or "entity_id"), whatever the order and number of times they came in.
-
-    The newest event time wins. Two outcomes at the newest time contradict each other: neither is used until a later one settles it.
-
-    >>> old, new = (Label(f"2026-01-0{day}T00:00:00Z", "p", "", answer) for day, answer in ((1, "No"), (2, "Yes")))
-    >>> resolve([new, old, new], "prediction_id").outcome["p"].label
-    'Yes'
-    """
-    given: dict[str, list[Label]] = {}
-    for label in labels:
-        if identity := getattr(label, key):
-            given.setdefault(identity, []).append(label)
-    outcome: dict[str, Label] = {}
-    conflicts, corrected, duplicates = set(), 0, 0
-    for identity, listed in given.items():
-        distinct = set(listed)
-        duplicates += len(listed) - len(distinct)
-        newest = max(distinct)
-        said = {one.label for one in distinct if one.event_time == newest.event_time}
-        if len(said) > 1:
-            conflicts.add(identity)
-            continue
-        corrected += any(one.label != newest.label for one in distinct)
-        outcome[identity] = newest
-    return Resolved(outcome, frozenset(conflicts), corrected, duplicates)

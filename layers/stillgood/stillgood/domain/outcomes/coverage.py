@@ -1,6 +1,11 @@
-"""How many predictions of a span have an outcome, and whether those were picked."""
+"""How many predictions of a span have an outcome, and whether those were picked.
+
+A span is some adjoining days of predictions, as many as it takes to tell. Labels of chosen customers say nothing of the others, and a
+handful of labels is soon a choice, so a span judges and teaches only when it is covered well enough and was not picked.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +17,7 @@ from stillgood.domain.statistics.intervals import normal_sf
 
 SELECTED_P = 1e-3
 MIN_GROUP = 30  # labelled and unlabelled rows each, for a test of selection
+FULL = 0.95  # of so many outcomes it does not matter which are missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +25,8 @@ class Span:
     """Matured predictions captured in [``start``, ``end``), aware.
 
     ``labelled`` of the ``predictions`` have an outcome, ``positives`` of them the positive one. ``selected``: the labelled rows were
-    picked, so that they say nothing of the others. ``trusted``: neither selected nor covered too thinly; only trusted spans
-    judge a model or are learnt from.
+    picked, so that they say nothing of the others. ``trusted``: neither selected, nor covered too thinly, nor too small to tell; only
+    trusted spans judge a model or are learnt from.
     """
 
     start: datetime
@@ -49,45 +55,105 @@ class Span:
         }
 
 
-def selection_p(
-    labelled: npt.NDArray[np.bool_],
-    outcomes: npt.NDArray[np.bool_],
-    scores: npt.NDArray[np.float64],
-    probabilities: npt.NDArray[np.float64],
-    decisions: npt.NDArray[np.bool_],
-) -> float:
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Matured predictions of one span, or of several. All arrays [n]; ``stratum`` tells days and models apart.
+
+    ``outcomes`` counts where ``labelled``; ``scores`` and ``probabilities`` are in 0..1.
+    """
+
+    stratum: npt.NDArray[np.int64]
+    labelled: npt.NDArray[np.bool_]
+    outcomes: npt.NDArray[np.bool_]
+    scores: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64]
+    decisions: npt.NDArray[np.bool_]
+
+    @classmethod
+    def together(cls, parts: "Sequence[Sample]") -> "Sample":
+        """The rows of all parts, at least one; a stratum of one part is none of another's."""
+        sizes = np.cumsum([0, *(int(part.stratum.max(initial=0)) + 1 for part in parts)])
+        strata = [part.stratum + base for part, base in zip(parts, sizes, strict=False)]
+        return cls(
+            np.concatenate(strata),
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("labelled", "outcomes", "scores", "probabilities", "decisions")
+            ),
+        )
+
+
+def selection_p(sample: Sample) -> float:
     """p of "the labelled rows are a random sample of all", the least of three tests, times three (Bonferroni); 1 where no test applies.
 
-    All arrays [n]; ``outcomes`` counts where ``labelled``. With at least 30 labelled and 30 unlabelled rows: two-sided z tests of the
-    share of decisions, z = (s1 - s0) / sqrt(s (1 - s) (1 / n1 + 1 / n0)), and of the mean score, z = (m1 - m0) / sqrt(v1 / n1 + v0 / n0).
+    With at least 30 labelled and 30 unlabelled rows: two-sided z tests of the share of decisions and of the mean score. Each
+    compares within strata, so that neither a change of customers nor of labels over time looks like a choice: with n1 labelled and n0
+    unlabelled rows in a stratum, d the difference of their means and v the variance there,
+    z = sum w d / sqrt(sum w^2 v (1 / n1 + 1 / n0)) with w = n1 n0 / (n1 + n0).
     And where some rows have no label and all labels agree: the chance of that if each row is positive with its own probability,
     prod p or prod (1 - p). A feed of leavers only is found by it even when leavers score like everybody else.
 
     >>> n = np.arange(200)
-    >>> selection_p(n < 100, n < 50, n % 100 / 100, np.full(200, 0.5), n % 2 == 0)
+    >>> half = np.full(200, 0.5)
+    >>> selection_p(Sample(n * 0, n < 100, n < 50, n % 100 / 100, half, n % 2 == 0))
     1.0
-    >>> selection_p(n < 100, n < 100, n % 100 / 100, np.full(200, 0.5), n % 2 == 0) < 1e-29
+    >>> selection_p(Sample(n * 0, n < 100, n < 100, n % 100 / 100, half, n % 2 == 0)) < 1e-29
     True
     """
+    labelled = sample.labelled
     n1, n0 = int(labelled.sum()), int((~labelled).sum())
     if not n0 or not n1:
         return 1.0
-    said = outcomes[labelled]
+    said = sample.outcomes[labelled]
     chances = [1.0]
     if said.all() or not said.any():
-        p = probabilities[labelled]
+        p = sample.probabilities[labelled]
         with np.errstate(divide="ignore"):
             chances.append(math.exp(float(np.log(p if said.all() else 1.0 - p).sum())))
     if min(n1, n0) >= MIN_GROUP:
-        share = float(decisions.mean())
-        spread = math.sqrt(share * (1 - share) * (1 / n1 + 1 / n0))
-        chances.append(_two_sided(float(decisions[labelled].mean() - decisions[~labelled].mean()), spread))
-        one, other = scores[labelled], scores[~labelled]
-        chances.append(_two_sided(float(one.mean() - other.mean()), math.sqrt(one.var() / n1 + other.var() / n0)))
+        values = (sample.decisions.astype(np.float64), sample.scores)
+        chances += [_stratified_p(sample.stratum, labelled, column) for column in values]
     return min(1.0, 3.0 * min(chances))
 
 
-def _two_sided(difference: float, spread: float) -> float:
-    if spread <= 0:
-        return float(difference == 0)
-    return 2.0 * normal_sf(abs(difference) / spread)
+def _stratified_p(
+    stratum: npt.NDArray[np.int64], labelled: npt.NDArray[np.bool_], values: npt.NDArray[np.float64]
+) -> float:
+    size = int(stratum.max()) + 1
+    n = np.bincount(stratum, minlength=size)
+    n1 = np.bincount(stratum[labelled], minlength=size)
+    both = (n1 > 0) & (n1 < n)
+    if not both.any():
+        return 1.0
+    total, squares = np.bincount(stratum, values, size), np.bincount(stratum, values**2, size)
+    sum1 = np.bincount(stratum[labelled], values[labelled], size)
+    n, n1, total, squares, sum1 = n[both], n1[both], total[both], squares[both], sum1[both]
+    n0 = n - n1
+    weight = n1 * n0 / n
+    difference = sum1 / n1 - (total - sum1) / n0
+    variance = np.maximum(squares / n - (total / n) ** 2, 0.0)
+    # weight^2 v (1 / n1 + 1 / n0) = weight v
+    spread = math.sqrt(float((weight * variance).sum()))
+    moved = float((weight * difference).sum())
+    if spread <= 1e-12:
+        return float(abs(moved) <= 1e-9)
+    return 2.0 * normal_sf(abs(moved) / spread)
+
+
+def judge_span(
+    start: datetime, end: datetime, sample: Sample, *, min_rows: int, min_coverage: float, picked: bool = False
+) -> Span:
+    """The span of ``sample``. ``picked``: a longer stretch that it is part of was found to be selected."""
+    n, labelled = len(sample.labelled), int(sample.labelled.sum())
+    share = labelled / n if n else 0.0
+    selected = share < FULL and (picked or selection_p(sample) < SELECTED_P)
+    enough = share >= FULL or n >= min_rows
+    return Span(
+        start,
+        end,
+        n,
+        labelled,
+        int((sample.outcomes & sample.labelled).sum()),
+        selected,
+        labelled > 0 and enough and not selected and share >= min_coverage,
+    )

@@ -56,9 +56,10 @@ class Evidence:
 
     @property
     def trusted_realised(self) -> RealisedPerformance | None:
-        """Realised performance of all customers; None when the labelled ones were selected: a narrower range of scores
-        lowers the ROC-AUC by itself, and a share of positives among the chosen is no share."""
-        return None if self.realised is None or self.realised.biased else self.realised
+        """Realised performance of all customers, of the newest stretch that says something; None when the labelled ones were
+        selected: a narrower range of scores lowers the ROC-AUC by itself, and a share of positives among the chosen is no share."""
+        realised = self.realised_recent or self.realised
+        return None if realised is None or realised.biased else realised
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,68 +1,113 @@
 """labels: ingest_labels ground truth in, from POST /labels or from uploaded files. Joining it with predictions is monitor's (``outcomes.py``)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from stillgood.domain.contract.contract import Target
 from stillgood.domain.contract.json_rows import parse_rows
-from stillgood.domain.contract.labels import RefusedLabel, read_labels
+from stillgood.domain.contract.labels import RefusedLabel, read_labels, watermark
 from stillgood.domain.errors import InvalidRows
+from stillgood.domain.outcomes.sources import API, source_of_file
 from stillgood.steps.ports import Clock
+from stillgood.storage.keys import INCOMING_PREFIX
 from stillgood.storage.labels import append, incoming, mark_taken, quarantine
 from stillgood.storage.objects import ObjectStore
 
 _LISTED = 100
+_DATE = re.compile(r"(?<!\d)(20\d{2})-?([01]\d)-?([0-3]\d)(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class IngestedLabels:
-    """Counts of one batch; ``new`` is False when the very same batch was taken in before."""
+    """Counts of one batch; ``new`` is False when the very same batch was taken in before on that day."""
 
     accepted: int
     refused: tuple[RefusedLabel, ...]
     new: bool
+    complete_until: str | None
 
     def counts(self) -> dict[str, int]:
         return {"accepted": self.accepted, "refused": len(self.refused)}
 
 
-def ingest_labels(store: ObjectStore, rows: Sequence[Mapping[str, Any]], target: Target) -> IngestedLabels:
-    """Keep the labels that can be used, quarantine the others. Idempotent. Raises StoreUnavailable, and then nothing is lost on a retry."""
-    accepted, refused = read_labels(rows, target)
+def ingest_labels(
+    store: ObjectStore,
+    rows: Sequence[Mapping[str, Any]],
+    target: Target,
+    *,
+    now: datetime,
+    source: str,
+    complete_until: str | None = None,
+) -> IngestedLabels:
+    """Keep the labels that can be used, quarantine the others. ``complete_until`` stands where no row says it.
+
+    Idempotent. Raises StoreUnavailable, and then nothing is lost on a retry.
+    """
+    accepted, refused = read_labels(rows, target, now=now)
     quarantine(store, refused)
-    return IngestedLabels(len(accepted), tuple(refused), append(store, accepted))
+    complete = watermark(rows) or complete_until
+    new = append(store, accepted, arrived=now, source=source, complete_until=complete)
+    return IngestedLabels(len(accepted), tuple(refused), new, complete)
 
 
-def post_labels(body: bytes, store: ObjectStore, target: Target, *, max_rows: int, max_bytes: int) -> dict[str, Any]:
-    """Answer POST /labels: one object or a list. Durable before the answer.
+def post_labels(
+    body: bytes, store: ObjectStore, target: Target, *, now: datetime, max_rows: int, max_bytes: int, source: str = API
+) -> dict[str, Any]:
+    """Answer POST /labels: one object or a list. Durable before the answer. ``source``: who sent it.
 
     Raises MalformedRequest, RequestTooLarge, StoreUnavailable (send it again), and InvalidRows when no label at all can be used.
     """
     rows, _ = parse_rows(body, max_rows=max_rows, max_bytes=max_bytes)
-    taken = ingest_labels(store, rows, target)
+    taken = ingest_labels(store, rows, target, now=now, source=source)
     listed = [
         {"row": one.row, "field": one.field, "rule": "label", "value": one.raw.get(one.field), "message": one.message}
         for one in taken.refused[:_LISTED]
     ]
     if taken.refused and not taken.accepted:
         raise InvalidRows(f"None of the {len(rows)} labels can be used; nothing was changed.", listed)
-    return {**taken.counts(), "duplicate": bool(taken.accepted) and not taken.new, "violations": listed}
+    said = {"complete_until": taken.complete_until} if taken.complete_until else {}
+    return {**taken.counts(), "duplicate": bool(taken.accepted) and not taken.new, "violations": listed, **said}
 
 
-def ingest_label_files(store: ObjectStore, target: Target, clock: Clock) -> dict[str, int]:
-    """Take in every new file under ``labels/incoming/`` (.csv with a header, or .jsonl). Returns counts."""
+def ingest_label_files(
+    store: ObjectStore, target: Target, clock: Clock, *, complete_by_file_date: bool = False
+) -> dict[str, int]:
+    """Take in every new file under ``labels/incoming/`` (.csv with a header, or .jsonl). Returns counts.
+
+    A file in a folder there was sent by the source of that name. ``complete_by_file_date``: a file holds all labels until the
+    date in its name, or until it was uploaded where its name has none; one with rows that cannot be read has not told everything.
+    """
     # With NumPy, for which predict, which takes posted labels in, must not wait.
     from stillgood.steps.labels.files import label_rows
 
     totals = {"files": 0, "accepted": 0, "refused": 0}
     for info in incoming(store):
         rows, broken = label_rows(info.key, store.stream(info.key))
-        taken = ingest_labels(store, rows, target)
+        name = info.key.removeprefix(INCOMING_PREFIX)
+        taken = ingest_labels(
+            store,
+            rows,
+            target,
+            now=clock(),
+            source=source_of_file(name),
+            complete_until=_file_date(name, info.modified) if complete_by_file_date and not broken else None,
+        )
         quarantine(store, broken)
         counts = {"accepted": taken.accepted, "refused": len(taken.refused) + len(broken)}
         mark_taken(store, info, counts, clock())
         totals["files"] += 1
-        for name, count in counts.items():
-            totals[name] += count
+        for count, rose in counts.items():
+            totals[count] += rose
     return totals
+
+
+def _file_date(name: str, modified: datetime) -> str:
+    found = _DATE.search(name)
+    try:
+        day = datetime(int(found[1]), int(found[2]), int(found[3]), tzinfo=UTC) if found else modified
+    except ValueError:
+        day = modified
+    return day.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"

@@ -58,6 +58,8 @@ class WindowInputs:
             new_labelled_rows=self.data.new_rows,
             data_sha256=self.data.sha256,
             realised=self.outcomes.realised,
+            realised_recent=self.outcomes.recent,
+            outcomes=self.outcomes.evidence,
             previous_gain=self.outcomes.previous_gain,
             labels=self.outcomes.labels,
             recall_floor=self.contract.floors.recall if self.contract.costs is None else 0.0,
@@ -69,12 +71,16 @@ class WindowInputs:
         return replace(evidence, estimated=estimate_performance(seen.scores))
 
 
-def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: datetime) -> WindowInputs:
-    """Read what ``window`` is judged by. ``settled``: captures made before it have arrived. Raises ModelUnusable, StoreUnavailable."""
+def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: datetime, now: datetime) -> WindowInputs:
+    """Read what ``window`` is judged by, and write training rows of what labels came. ``settled``: captures made before it have arrived.
+
+    Raises ModelUnusable, StoreUnavailable.
+    """
     model = load_model(store, pointer)
     contract = model.contract
     reference = read_reference(store, pointer)
     profile = profile_window(store, contract, reference, window, settled=settled)
+    heard = outcomes(store, contract, pointer, window, settled=settled, now=now)
     return WindowInputs(
         pointer=pointer,
         contract=contract,
@@ -83,7 +89,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
         profile=profile,
         season=_season(store, contract, reference, window, settled),
         data=labelled_data(store, _trained_at(store, model)),
-        outcomes=outcomes(store, contract, pointer, window),
+        outcomes=heard,
     )
 
 

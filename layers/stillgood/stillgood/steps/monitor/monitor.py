@@ -17,7 +17,7 @@ from stillgood.domain.policy.policies import advance
 from stillgood.domain.policy.report import build_report
 from stillgood.domain.policy.state import FORMAT, MonitorState
 from stillgood.steps.monitor.gather import WindowInputs, gather
-from stillgood.steps.monitor.outcomes import take_labels
+from stillgood.steps.monitor.outcomes import take_label_files
 from stillgood.steps.ports import Clock, Invoker
 from stillgood.storage.keys import STATE_KEY, report_key
 from stillgood.storage.objects import ObjectStore
@@ -61,11 +61,11 @@ def monitor(event: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
             "window": window.id,
             "reasons": ["nothing was promoted yet"],
         }
-    take_labels(deps.store, pointer, deps.clock)
+    take_label_files(deps.store, pointer, deps.clock)
     settle = timedelta(seconds=deps.settle_seconds)
     if (early := (window.end + settle - deps.clock()).total_seconds()) > 0:
         deps.sleep(early)
-    material = gather(deps.store, pointer, window, settled=deps.clock() - settle)
+    material = gather(deps.store, pointer, window, settled=deps.clock() - settle, now=deps.clock())
     report, duplicate = _decide(material, deps)
     return _outcome(window, report, duplicate=duplicate)
 

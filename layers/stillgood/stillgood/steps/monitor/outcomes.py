@@ -1,131 +1,264 @@
-"""Join matured labels with captured predictions: what the champion's decisions came to, and new rows to learn from.
+"""Judge the champion by what came true: spans that can be trusted, its labelled rows since it began, and the model before it.
 
-A prediction is matured once ``label_maturity_days`` have passed: a label that arrived sooner says yes sooner than no, and
-learning from it at once would learn that haste. Joined rows become ``data/<date>/labels-<sha256>.csv``, each prediction once:
-rows that an earlier file holds are not written again, and the key is the content, so a retry writes the same object.
+A prediction is judged once it has matured: a label that arrived sooner says yes sooner than no, so early ones are no sample.
+Whatever comes later is heard whenever it comes, and judged again.
 """
 
-import csv
-import hashlib
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from stillgood.domain.contract.contract import Contract
-from stillgood.domain.contract.frame import Frame
-from stillgood.domain.contract.labels import Label, Resolved, resolve
 from stillgood.domain.drift.performance import RealisedPerformance, realise_performance
-from stillgood.domain.errors import ModelUnusable, ObjectExists, ObjectNotFound, StillgoodError
+from stillgood.domain.errors import ModelUnusable, StillgoodError
 from stillgood.domain.model.evaluation import Metrics
-from stillgood.domain.model.vectorised import logits
-from stillgood.domain.promotion.decision import Pointer
+from stillgood.domain.outcomes.coverage import SELECTED_P, Sample, Span, judge_span, selection_p
+from stillgood.domain.outcomes.evidence import LabelledRows, OutcomeEvidence, microseconds
+from stillgood.domain.outcomes.feeds import Feed
+from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay
+from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.domain.statistics.delong import paired_delong
-from stillgood.domain.statistics.intervals import Estimate, normal_sf
+from stillgood.domain.statistics.intervals import Estimate
 from stillgood.steps.labels.ingest import ingest_label_files
+from stillgood.steps.monitor.hear import Heard, hear
+from stillgood.steps.monitor.hours import WORKERS, ahead
+from stillgood.steps.monitor.training_rows import learnable, write_training_rows
 from stillgood.steps.ports import Clock
 from stillgood.storage.champion import load_model
-from stillgood.storage.keys import DATA_PREFIX
-from stillgood.storage.labels import ledger, read_batch
 from stillgood.storage.objects import ObjectStore
+from stillgood.storage.outcomes import ledger_days, read_day
 from stillgood.storage.registry import Registry
-from stillgood.storage.windows import Window, captures, iso, utc
+from stillgood.storage.windows import Window, iso
 
-LATE_DAYS = 7  # how long after maturity a label still finds its prediction by itself
-BIAS_P = 1e-3
 MIN_OF_EACH = 20  # positives and negatives, for an ROC-AUC that says something
 GAIN_Z = 3.2905  # two-sided 99.9%
-
-
-class Predicted(msgspec.Struct, tag_field="kind", tag="prediction", gc=False):
-    """One captured prediction."""
-
-    prediction_id: str
-    time: str
-    entity_id: str | None
-    features: dict[str, float | str | None]
-    score: float
-    probability: float
-    decision: bool
-    model: str
-
-
-class _Rejected(msgspec.Struct, tag_field="kind", tag="rejection", gc=False):
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Matured predictions of a span: ``rows`` with their outcome (True is the positive one); the counts tell of the rest."""
-
-    rows: tuple[tuple[Predicted, bool], ...]
-    predictions: int
-    counts: Mapping[str, int] = field(default_factory=dict)
-    biased: bool = False
-
-    @property
-    def coverage(self) -> float:
-        """Share of the predictions that have a label, 0 to 1."""
-        return len(self.rows) / self.predictions if self.predictions else 0.0
+MAX_ROWS = 200_000  # predictions judged by: more would not change a figure, and memory stays flat
+POOLED_DAYS = 30  # over which a weak choice of labels is looked for
+_DAY_BYTES = 2 << 20
+_SPANS_REPORTED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What the matured labels say of the champion; None where too few rows have one."""
+    """What the labels say of the champion; None where too few rows have one. ``labels`` is for the report.
 
-    realised: RealisedPerformance | None
-    previous_gain: Estimate | None
-    labels: Mapping[str, Any]
+    ``written``: counts of the training rows written now; not for the report, since a retry finds them written.
+    """
+
+    realised: RealisedPerformance | None = None
+    recent: RealisedPerformance | None = None
+    previous_gain: Estimate | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    evidence: OutcomeEvidence = field(default_factory=OutcomeEvidence)
+    written: Mapping[str, int] = field(default_factory=dict)
 
 
-def take_labels(store: ObjectStore, pointer: Pointer, clock: Clock) -> dict[str, int]:
-    """Take uploaded label files in, then write training rows for what has matured. Both are idempotent."""
+def take_label_files(store: ObjectStore, pointer: Pointer, clock: Clock) -> dict[str, int]:
+    """Take uploaded label files in. Idempotent."""
     contract = load_model(store, pointer).contract
-    taken = ingest_label_files(store, contract.target, clock)
-    return taken | write_training_rows(store, contract, clock())
+    by_date = Feed.of(contract).by_file_date
+    return ingest_label_files(store, contract.target, clock, complete_by_file_date=by_date)
 
 
-def outcomes(store: ObjectStore, contract: Contract, pointer: Pointer, window: Window) -> Outcomes:
-    """Judge the champion on the predictions it made in the span that matured with ``window``. Raises StoreUnavailable, ModelUnusable."""
-    span = matured(contract, window)
-    joined = join(store, contract, span)
-    own = [(one, positive) for one, positive in joined.rows if one.model == pointer.version]
-    told = {
-        "span": span.id,
-        "predictions": joined.predictions,
-        "labelled": len(joined.rows),
-        "of_the_champion": len(own),
-        "coverage": joined.coverage,
-        "biased": joined.biased,
-        **joined.counts,
-    }
-    positives = sum(positive for _, positive in own)
-    if len(own) < contract.monitoring.min_rows or min(positives, len(own) - positives) < MIN_OF_EACH:
-        return Outcomes(None, None, told)
-    y = np.array([positive for _, positive in own])
-    realised = realise_performance(
-        np.array([one.score for one, _ in own]),
-        np.array([one.probability for one, _ in own]),
-        np.array([one.decision for one, _ in own]),
-        y,
-        promised=_promised(pointer),
-        coverage=joined.coverage,
-        biased=joined.biased,
-        entities=_entities(own),
+def outcomes(
+    store: ObjectStore, contract: Contract, pointer: Pointer, window: Window, *, settled: datetime, now: datetime
+) -> Outcomes:
+    """Hear what was sent, judge the champion on what has matured when ``window`` ends, and write training rows of what has by ``now``.
+
+    Raises StoreUnavailable, ModelUnusable.
+    """
+    with ThreadPoolExecutor(WORKERS) as pool:
+        heard = hear(store, contract, pool, settled=settled)
+        if heard is None:
+            return Outcomes()
+        feed = Feed.of(contract)
+        until = feed.matured_until(microseconds(now), heard.complete)
+        days = _matured_days(store, pool, heard, until)
+        spans = _spans(contract, feed, days, heard.complete, until)
+        rival = _rival(store, pointer) if learnable(contract) else None
+        days, written = write_training_rows(
+            store, contract, pool, days, _trusted(spans, days, feed, heard.complete, until), pointer.version, rival
+        )
+    return _judge(contract, feed, pointer, window, heard, days, spans, written)
+
+
+def _matured_days(
+    store: ObjectStore, pool: ThreadPoolExecutor, heard: Heard, until: int | None
+) -> dict[date, OutcomeDay]:
+    """The days with matured predictions, oldest first: the newest ``MAX_ROWS`` predictions, and those whose outcomes changed now."""
+    if until is None:
+        return {}
+    last = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=until)).date()
+    listed = [day for day in reversed(list(ledger_days(store))) if day <= last]
+    found: dict[date, OutcomeDay] = {}
+    total = 0
+    for day, known in _read_days(store, pool, listed):
+        if total < MAX_ROWS or day in heard.touched:
+            found[day] = known
+        total += known.n
+        if total >= MAX_ROWS and not any(touched < day for touched in heard.touched):
+            break
+    return dict(sorted(found.items()))
+
+
+def _read_days(store: ObjectStore, pool: ThreadPoolExecutor, days: list[date]) -> Iterator[tuple[date, OutcomeDay]]:
+    reads = ((partial(read_day, store, day), _DAY_BYTES) for day in days)
+    for day, (known, _) in zip(days, ahead(pool, reads), strict=True):
+        if known is not None:
+            yield day, known
+
+
+def _sample(day: OutcomeDay, feed: Feed, complete: int | None, mature: Bools) -> Sample:
+    records = day.records[mature]
+    known = feed.outcomes(records, complete)
+    return Sample(
+        records["model"].astype(np.int64),
+        (known == NEGATIVE) | (known == POSITIVE),
+        known == POSITIVE,
+        records["score"],
+        records["probability"],
+        records["decision"],
     )
-    gain = None if joined.biased else _previous_gain(store, pointer, [one for one, _ in own], y)
-    return Outcomes(realised, gain, told)
 
 
-def _entities(rows: Iterable[tuple[Predicted, bool]]) -> npt.NDArray[np.object_] | None:
-    """Whose prediction each row is; None where no customer came back, and where none is named."""
-    names = [one.entity_id or one.prediction_id for one, _ in rows]
-    return np.array(names, dtype=object) if len(set(names)) < len(names) else None
+def _spans(
+    contract: Contract, feed: Feed, days: Mapping[date, OutcomeDay], complete: int | None, until: int | None
+) -> tuple[Span, ...]:
+    """Adjoining days, as many as it takes for ``min_rows`` predictions; what is left over at the end joins the span before."""
+    if until is None:
+        return ()
+    samples = {
+        day: made
+        for day, known in days.items()
+        if len((made := _sample(known, feed, complete, known.records["time"] <= until)).labelled)
+    }
+    if not samples:
+        return ()
+    newest = max(samples)
+    pool = [made for day, made in samples.items() if (newest - day).days < POOLED_DAYS]
+    picked = selection_p(Sample.together(pool)) < SELECTED_P
+    groups: list[list[date]] = [[]]
+    size = 0
+    for day, made in samples.items():
+        if size >= contract.monitoring.min_rows:
+            groups.append([])
+            size = 0
+        groups[-1].append(day)
+        size += len(made.labelled)
+    if size < contract.monitoring.min_rows and len(groups) > 1:
+        groups[-2:] = [groups[-2] + groups[-1]]
+    return tuple(
+        judge_span(
+            _midnight(group[0]),
+            _midnight(group[-1]) + timedelta(days=1),
+            Sample.together([samples[day] for day in group]),
+            min_rows=contract.monitoring.min_rows,
+            min_coverage=feed.min_coverage,
+            picked=picked and (newest - group[-1]).days < POOLED_DAYS,
+        )
+        for group in groups
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _trusted(
+    spans: tuple[Span, ...], days: Mapping[date, OutcomeDay], feed: Feed, complete: int | None, until: int | None
+) -> dict[date, tuple[Bools, Bools]]:
+    """By day: which predictions of trusted spans have a known outcome (bool[n]), and which is positive (bool[n])."""
+    found = {}
+    for day, known in days.items():
+        if until is not None and any(span.trusted and span.start <= _midnight(day) < span.end for span in spans):
+            said = feed.outcomes(known.records, complete)
+            mature = known.records["time"] <= until
+            found[day] = (mature & ((said == NEGATIVE) | (said == POSITIVE)), said == POSITIVE)
+    return found
+
+
+def _judge(
+    contract: Contract,
+    feed: Feed,
+    pointer: Pointer,
+    window: Window,
+    heard: Heard,
+    days: Mapping[date, OutcomeDay],
+    spans: tuple[Span, ...],
+    written: Mapping[str, int],
+) -> Outcomes:
+    until = feed.matured_until(microseconds(window.end), heard.complete)
+    trusted = _trusted(spans, days, feed, heard.complete, until)
+    rows = _labelled_rows(days, trusted, pointer.version)
+    recent = _recent(rows, contract.monitoring.min_rows)
+    evidence = OutcomeEvidence(
+        rows=rows,
+        recent=recent,
+        spans=spans,
+        learnable=np.sort(
+            np.concatenate([np.empty(0, np.int64), *(days[day].records["time"][known] for day, (known, _) in trusted.items())])
+        ),
+    )  # fmt: skip
+    realised = _realise(rows, pointer, evidence, contract.monitoring.min_rows)
+    return Outcomes(
+        realised=realised,
+        recent=_realise(recent, pointer, evidence, contract.monitoring.min_rows) if recent.n < rows.n else None,
+        previous_gain=_previous_gain(days, trusted, pointer) if realised is not None else None,
+        labels=_told(feed, heard, evidence, days),
+        evidence=evidence,
+        written=written,
+    )
+
+
+def _labelled_rows(
+    days: Mapping[date, OutcomeDay], trusted: Mapping[date, tuple[Bools, Bools]], version: str
+) -> LabelledRows:
+    parts, outcomes = [], []
+    for day, (known, positive) in trusted.items():
+        own = known & days[day].of_model(version)
+        parts.append(days[day].records[own])
+        outcomes.append(positive[own])
+    if not parts:
+        return LabelledRows.empty()
+    records = np.concatenate(parts)
+    alone = records["entity"] == 0
+    return LabelledRows(
+        records["time"].astype(np.int64),
+        np.where(alone, records["id"], records["entity"]),
+        records["score"].astype(np.float64),
+        records["probability"].astype(np.float64),
+        records["decision"].astype(np.bool_),
+        np.concatenate(outcomes),
+    )
+
+
+def _recent(rows: LabelledRows, min_rows: int) -> LabelledRows:
+    """The newest rows, as few as say something: ``min_rows``, and MIN_OF_EACH outcomes of either kind."""
+    back = rows.outcomes[::-1]
+    either = np.minimum(np.cumsum(back), np.cumsum(~back))
+    enough = int(np.searchsorted(either, MIN_OF_EACH)) + 1
+    return rows.take(slice(max(0, rows.n - max(enough, min_rows)), None))
+
+
+def _realise(
+    rows: LabelledRows, pointer: Pointer, evidence: OutcomeEvidence, min_rows: int
+) -> RealisedPerformance | None:
+    if rows.n < min_rows or min(rows.positives, rows.n - rows.positives) < MIN_OF_EACH:
+        return None
+    return realise_performance(
+        rows.scores,
+        rows.probabilities,
+        rows.decisions,
+        rows.outcomes,
+        promised=_promised(pointer),
+        coverage=evidence.coverage,
+        biased=False,  # rows of selected spans are not among them
+    )
 
 
 def _promised(pointer: Pointer) -> Metrics:
@@ -137,166 +270,63 @@ def _promised(pointer: Pointer) -> Metrics:
         ) from error
 
 
-def _previous_gain(
-    store: ObjectStore, pointer: Pointer, rows: list[Predicted], y: npt.NDArray[np.bool_]
-) -> Estimate | None:
-    """ROC-AUC of the previous champion minus the champion's on the same rows, with a 99.9% interval: it is looked at every window.
-
-    None when there is no previous one, or it reads other features than were captured; and for a champion that came by a
-    rollback: the version before it was found worse already, and two models must not take turns.
-    """
+def _rival(store: ObjectStore, pointer: Pointer) -> Release | None:
+    """The champion before this one, if it is to be looked at: not after a rollback, since the version before was found worse
+    already, and two models must not take turns."""
     if pointer.previous is None:
         return None
     try:
-        if Registry(store).decision(pointer.decision).action != "promote":
-            return None
-        model = load_model(store, pointer.previous)
-        frame = Frame.from_values(model.contract, [one.features for one in rows])
-        test = paired_delong(logits(model, frame), np.array([one.score for one in rows]), y)
-    except (ModelUnusable, ObjectNotFound, KeyError, ValueError):
+        return pointer.previous if Registry(store).decision(pointer.decision).action == "promote" else None
+    except StillgoodError:
+        return None
+
+
+def _previous_gain(
+    days: Mapping[date, OutcomeDay], trusted: Mapping[date, tuple[Bools, Bools]], pointer: Pointer
+) -> Estimate | None:
+    """ROC-AUC of the previous champion minus the champion's on the same rows, with a 99.9% interval: it is looked at every window.
+
+    None when there is no previous one, or it could not score what was captured.
+    """
+    if pointer.previous is None:
+        return None
+    first, second, said = [], [], []
+    for day, (known, positive) in trusted.items():
+        made = days[day]
+        if made.previous_model != pointer.previous.version:
+            continue
+        rows = known & made.of_model(pointer.version) & ~np.isnan(made.records["previous"])
+        first.append(made.records["previous"][rows])
+        second.append(made.records["score"][rows])
+        said.append(positive[rows])
+    if not said:
+        return None
+    try:
+        test = paired_delong(*(np.concatenate(part) for part in (first, second, said)))
+    except (StillgoodError, ValueError):
         return None
     reach = GAIN_Z * test.standard_error
     return Estimate(test.difference, test.difference - reach, test.difference + reach)
 
 
-def matured(contract: Contract, window: Window) -> Window:
-    """The span whose labels have matured when ``window`` ends: as long as it, and earlier by the maturity."""
-    shift = _maturity(contract)
-    return Window(window.start - shift, window.end - shift)
-
-
-def _maturity(contract: Contract) -> timedelta:
-    """To the second, as windows are."""
-    return timedelta(seconds=round(contract.monitoring.label_maturity_days * 86_400))
-
-
-def join(store: ObjectStore, contract: Contract, span: Window) -> Joined:
-    """Predictions captured in ``span`` with the labels the ledger has for them. Raises StoreUnavailable, ModelUnusable."""
-    labels = [label for info in ledger(store, span.start.date()) for label in read_batch(store, info.key)]
-    if not labels:
-        return Joined((), 0)
-    by_prediction, by_entity = resolve(labels, "prediction_id"), resolve(labels, "entity_id")
-    latest = timedelta(days=contract.monitoring.label_maturity_days + LATE_DAYS)
-    rows, unlabelled, used = [], [], set()
-    for one in predictions(store, span):
-        label = _label(one, by_prediction, by_entity, latest)
-        if label is None:
-            unlabelled.append(one)
-        else:
-            rows.append((one, label.label == contract.target.positive))
-            used.add(label)
-    newest = {*by_prediction.outcome.values(), *by_entity.outcome.values()}
-    counts = {
-        "labels": len(labels),
-        "duplicates": by_prediction.duplicates + by_entity.duplicates,
-        "corrected": by_prediction.corrected + by_entity.corrected,
-        "conflicting": len(by_prediction.conflicts) + len(by_entity.conflicts),
-        "without_prediction": len(newest - used),
+def _told(feed: Feed, heard: Heard, evidence: OutcomeEvidence, days: Mapping[date, OutcomeDay]) -> dict[str, Any]:
+    progress = heard.progress
+    predictions = sum(span.predictions for span in evidence.spans)
+    return {
+        "predictions": predictions,
+        "labelled": sum(span.labelled for span in evidence.spans),
+        "of_the_champion": evidence.rows.n,
+        "coverage": evidence.coverage,
+        "biased": evidence.biased,
+        "spans": [span.to_dict() for span in evidence.spans[-_SPANS_REPORTED:]],
+        "heard": dict(sorted(progress.totals.items())) | {"waiting": len(progress.waiting)},
+        "newest": _moment(progress.newest),
+        "complete_until": _moment(heard.complete) if feed.silence_is_negative else None,
+        "unreadable": list(heard.unreadable),
+        "late_captures": heard.late,
+        "learnt": sum(int((day.records["learnt"] != UNKNOWN).sum()) for day in days.values()),
     }
-    return Joined(tuple(rows), len(rows) + len(unlabelled), counts, _biased([one for one, _ in rows], unlabelled))
 
 
-def predictions(store: ObjectStore, span: Window) -> Iterator[Predicted]:
-    """Every prediction captured in ``span``; lines that are none are monitor's to count."""
-    decoder = msgspec.json.Decoder(Predicted | _Rejected)
-    for info in captures(store, span):
-        for line in store.get(info.key).data.splitlines():
-            try:
-                one = decoder.decode(line)
-                if isinstance(one, Predicted) and utc(one.time) in span:
-                    yield one
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, StillgoodError):
-                continue
-
-
-def _label(one: Predicted, by_prediction: Resolved, by_entity: Resolved, latest: timedelta) -> Label | None:
-    """The label of a prediction: its own, or its entity's if that became true after the prediction and not too late."""
-    if one.prediction_id in by_prediction.conflicts:
-        return None
-    if (own := by_prediction.outcome.get(one.prediction_id)) is not None:
-        return own
-    given = by_entity.outcome.get(one.entity_id or "")
-    if given is None:
-        return None
-    made = utc(one.time)
-    return given if made <= utc(given.event_time) <= made + latest else None
-
-
-def _biased(labelled: list[Predicted], unlabelled: list[Predicted]) -> bool:
-    """Whether the labelled rows were picked: their share of decisions, or mean score, differs beyond chance (z tests, p < .001 each)."""
-    if len(labelled) < 30 or len(unlabelled) < 30:
-        return False
-    one, other = np.array([row.decision for row in labelled]), np.array([row.decision for row in unlabelled])
-    pooled = (one.sum() + other.sum()) / (len(one) + len(other))
-    error = float(np.sqrt(pooled * (1 - pooled) * (1 / len(one) + 1 / len(other))))
-    if error > 0 and 2 * normal_sf(abs(float(one.mean() - other.mean())) / error) < BIAS_P:
-        return True
-    score, rest = np.array([row.score for row in labelled]), np.array([row.score for row in unlabelled])
-    error = float(np.sqrt(score.var() / len(score) + rest.var() / len(rest)))
-    return error > 0 and 2 * normal_sf(abs(float(score.mean() - rest.mean())) / error) < BIAS_P
-
-
-def write_training_rows(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, int]:
-    """Write training rows for every matured prediction whose label came in by now and that has none yet. Returns counts.
-
-    Looks back over ``LATE_DAYS`` whole days before maturity. A feature that is personal data was not captured; a contract that
-    needs one cannot learn this way, and is told so by the count ``personal``.
-    """
-    counts = {"rows": 0, "files": 0, "personal": 0}
-    if any(one.pii and not one.nullable and one.if_missing is None for one in contract.features):
-        return counts | {"personal": 1}
-    until = now.replace(microsecond=0) - _maturity(contract)
-    first = until.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=LATE_DAYS)
-    if not any(ledger(store, first.date())):
-        return counts
-    for days in range(LATE_DAYS + 1):
-        start = first + timedelta(days=days)
-        end = min(start + timedelta(days=1), until)
-        if end <= start:
-            break
-        rows = join(store, contract, Window(start, end)).rows
-        prefix = f"{DATA_PREFIX}{start:%Y-%m-%d}/labels-"
-        known = set(_written(store, prefix)) if rows else set()
-        news = [(one, positive) for one, positive in rows if one.prediction_id not in known]
-        if not news:
-            continue
-        data = _csv(contract, news)
-        counts["rows"] += len(news)
-        counts["files"] += 1
-        try:
-            store.create(f"{prefix}{hashlib.sha256(data).hexdigest()[:32]}.csv", data)
-        except ObjectExists:  # another monitor joined the very same rows
-            continue
-    return counts
-
-
-def _csv(contract: Contract, rows: Iterable[tuple[Predicted, bool]]) -> bytes:
-    """Rows as ingestion reads them, in order of time. ``prediction_id`` is kept beside them: it says which ones were written."""
-    out = io.StringIO(newline="")
-    names = [one.name for one in contract.features if not one.pii]
-    own = [name for name in (contract.id_column, contract.time_column) if name]
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["prediction_id", *own, *names, contract.target.name])
-    for one, positive in sorted(rows, key=lambda row: (row[0].time, row[0].prediction_id)):
-        line: list[Any] = [one.prediction_id]
-        if contract.id_column:
-            line.append(one.entity_id or one.prediction_id)
-        if contract.time_column:
-            line.append(iso(utc(one.time)))
-        line += [_text(one.features.get(name)) for name in names]
-        writer.writerow([*line, contract.target.positive if positive else contract.target.negative])
-    return out.getvalue().encode()
-
-
-def _text(value: float | str | None) -> str:
-    """As ``RowChecker.check(text=True)`` reads it back: whole numbers without a point."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-
-
-def _written(store: ObjectStore, prefix: str) -> Iterator[str]:
-    for info in store.list(prefix):
-        for row in csv.DictReader(io.StringIO(store.get(info.key).data.decode(), newline="")):
-            if row.get("prediction_id"):
-                yield row["prediction_id"]
+def _moment(at: int | None) -> str | None:
+    return None if at is None else iso(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at))

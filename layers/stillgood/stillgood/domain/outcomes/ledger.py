@@ -1,0 +1,222 @@
+"""One record per captured prediction: who was scored, how, and what became of it. Labels are joined here, and nowhere else.
+
+Applying labels is idempotent, and their order does not matter: each record keeps the label that holds so far and the place it has in
+the order below, so a label that comes years later finds everything that is needed to judge it.
+
+Which label holds for a prediction made at t, highest first:
+1. one with its prediction id, dated after t: the newest;
+2. its entity's, dated in (t, t + horizon]: the newest;
+3. its entity's, dated after that and before the limit: the oldest, so that next month's news does not overrule this month's.
+Of labels with the same date the one that arrived last holds; two outcomes in one delivery contradict each other, and neither holds.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Whose outcome is what. The bytes of a stored record: little-endian, packed, in this order.
+UNKNOWN, NEGATIVE, POSITIVE, CONTRADICTING = -1, 0, 1, 2
+LATER, WITHIN, OWN = 1, 2, 3  # the place of the label that holds; 0 for none
+RECORD = np.dtype(
+    [
+        ("id", "<u8"),
+        ("entity", "<u8"),
+        ("time", "<i8"),
+        ("score", "<f8"),
+        ("probability", "<f8"),
+        ("decision", "?"),
+        ("model", "<u2"),
+        ("place", "u1"),
+        ("event", "<i8"),
+        ("arrived", "<i8"),
+        ("outcome", "i1"),
+        ("source", "<u2"),
+        ("learnt", "i1"),
+        ("previous", "<f8"),
+    ]
+)
+LABEL = np.dtype(
+    [("id", "<u8"), ("entity", "<u8"), ("event", "<i8"), ("arrived", "<i8"), ("positive", "?"), ("source", "<u2")]
+)
+CLOCK_SKEW = 5 * 60 * 1_000_000  # microseconds by which a sender's clock may be ahead
+
+type Records = npt.NDArray[np.void]
+type Labels = npt.NDArray[np.void]
+type Ints = npt.NDArray[np.int64]
+type Bools = npt.NDArray[np.bool_]
+
+
+def identity(text: str) -> int:
+    """A 64-bit hash of an id that is never 0, which stands for none.
+
+    >>> identity("C-1") == identity("C-1") != identity("C-2")
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far from its prediction an entity's label may be dated, in microseconds: ``within``, and at most ``limit``."""
+
+    within: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomeDay:
+    """The predictions captured on one day in UTC, ``records`` of dtype RECORD in the order they were captured.
+
+    ``hours``: which objects each hour was read from, by its number: (objects, hash of their names). ``models`` and ``sources`` are what
+    the records' ``model`` and ``source`` count into; ``previous_model`` made the scores in ``previous`` (NaN where it made none).
+    ``outcome`` and ``learnt`` are UNKNOWN, NEGATIVE, POSITIVE; ``learnt`` is what training rows say of the prediction.
+    """
+
+    day: date
+    records: Records
+    hours: Mapping[int, tuple[int, str]]
+    models: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    previous_model: str = ""
+
+    @property
+    def n(self) -> int:
+        return len(self.records)
+
+    def of_model(self, version: str) -> Bools:
+        """bool[n]: which predictions the model ``version`` made."""
+        if version not in self.models:
+            return np.zeros(self.n, bool)
+        return np.asarray(self.records["model"] == self.models.index(version))
+
+    def with_hour(self, hour: int, rows: Records, models: Sequence[str], inventory: tuple[int, str]) -> "OutcomeDay":
+        """With the predictions of one more hour; ``models`` by row. What was known of the hour before is replaced but for its outcomes."""
+        names = (*self.models, *sorted(set(models) - set(self.models)))
+        rows = rows.copy()
+        rows["model"] = [names.index(model) for model in models]
+        kept, known = self.records, {}
+        if hour in self.hours:
+            old = self._in_hour(hour)
+            known = {int(record["id"]): record for record in kept[old]}
+            kept = kept[~old]
+        for row in rows if known else ():
+            if (before := known.get(int(row["id"]))) is not None:
+                for name in ("place", "event", "arrived", "outcome", "source", "learnt", "previous"):
+                    row[name] = before[name]
+        records = np.concatenate([kept, rows])
+        hours = dict(sorted({**self.hours, hour: inventory}.items()))
+        return replace(self, records=records[np.argsort(records["time"], kind="stable")], hours=hours, models=names)
+
+    def _in_hour(self, hour: int) -> Bools:
+        return np.asarray(self.records["time"] // 3_600_000_000 % 24 == hour)
+
+
+def blank(n: int) -> Records:
+    """``n`` records of which no outcome is known."""
+    records = np.zeros(n, RECORD)
+    records["outcome"] = records["learnt"] = UNKNOWN
+    records["previous"] = np.nan
+    return records
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied:
+    """``matched`` bool[labels]: which labels found a prediction that they may speak of; ``early``: which found only predictions made
+    after them. ``corrected``: predictions whose known outcome was overruled by another."""
+
+    day: OutcomeDay
+    matched: Bools
+    early: Bools
+    changed: int
+    corrected: int
+
+
+def apply(day: OutcomeDay, labels: Labels, sources: Sequence[str], horizon: Horizon) -> Applied:
+    """``day`` after ``labels`` (dtype LABEL, whose ``source`` counts into ``sources``) were heard."""
+    rows, at, place, early = _pairs(day.records, labels, horizon)
+    matched = np.zeros(len(labels), bool)
+    matched[at] = True
+    names = (*day.sources, *sorted({sources[i] for i in np.unique(labels["source"][at])} - set(day.sources)))
+    translated = np.array([names.index(name) if name in names else 0 for name in sources] or [0], np.uint16)
+    event = labels["event"][at]
+    said = np.where(labels["positive"][at], POSITIVE, NEGATIVE).astype(np.int8)
+    held = day.records[rows]
+    news = ~((held["place"] == place) & (held["event"] == event) & (held["outcome"] == said))
+    rows, at, place, event, said = rows[news], at[news], place[news], event[news], said[news]
+    if not len(rows):
+        return Applied(day, matched, early & ~matched, 0, 0)
+    touched = np.unique(rows)
+    held = day.records[touched]
+    some = held["place"] > 0
+    row = np.concatenate([rows, touched[some]])
+    places = np.concatenate([place, held["place"][some]])
+    events = np.concatenate([event, held["event"][some]])
+    arrived = np.concatenate([labels["arrived"][at], held["arrived"][some]])
+    outcome = np.concatenate([said, held["outcome"][some]])
+    source = np.concatenate([translated[labels["source"][at]], held["source"][some]])
+    key = np.where(places == LATER, -events, events)
+    order = np.lexsort((arrived, key, places, row))
+    sort = [part[order] for part in (row, places, key, arrived)]
+    new = np.ones(len(order), bool)
+    new[1:] = np.any([part[1:] != part[:-1] for part in sort], axis=0)
+    starts = np.flatnonzero(new)
+    low, high = (fold.reduceat(outcome[order], starts) for fold in (np.minimum, np.maximum))
+    last = np.append(sort[0][starts][1:] != sort[0][starts][:-1], True)  # the group that holds, of each row
+    winner, low, high = order[starts[last]], low[last], high[last]
+    records = day.records.copy()
+    target = row[winner]
+    before = records["outcome"][target].copy()
+    records["place"][target] = places[winner]
+    records["event"][target] = events[winner]
+    records["arrived"][target] = arrived[winner]
+    records["source"][target] = source[winner]
+    records["outcome"][target] = np.where(low == high, low, CONTRADICTING)
+    after = records["outcome"][target]
+    known = (before == NEGATIVE) | (before == POSITIVE)
+    return Applied(
+        replace(day, records=records, sources=names),
+        matched,
+        early & ~matched,
+        int((after != before).sum()),
+        int((known & (after != before)).sum()),
+    )
+
+
+def _pairs(records: Records, labels: Labels, horizon: Horizon) -> tuple[Ints, Ints, npt.NDArray[np.uint8], Bools]:
+    """Row, label and place of every label that may speak of a prediction, and which labels came before theirs."""
+    by_id, which = _equal(records["id"], labels["id"])
+    late = labels["event"][which] > records["time"][by_id]
+    early = np.zeros(len(labels), bool)
+    early[which[~late]] = True
+    by_id, which = by_id[late], which[late]
+    rows, at = _equal(records["entity"], labels["entity"])
+    after = labels["event"][at] - records["time"][rows]
+    early[at[after <= 0]] = True
+    fits = (after > 0) & (after <= horizon.limit)
+    rows, at, after = rows[fits], at[fits], after[fits]
+    place = np.concatenate([np.full(len(by_id), OWN), np.where(after <= horizon.within, WITHIN, LATER)])
+    return np.concatenate([by_id, rows]), np.concatenate([which, at]), place.astype(np.uint8), early
+
+
+def _equal(values: npt.NDArray[np.uint64], wanted: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
+    """All pairs (i, j) with values[i] == wanted[j], but for 0."""
+    some = np.flatnonzero(wanted)
+    order = np.argsort(values, kind="stable")
+    low = np.searchsorted(values, wanted[some], "left", order)
+    counts = np.searchsorted(values, wanted[some], "right", order) - low
+    offsets = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    return order[np.repeat(low, counts) + offsets], np.repeat(some, counts)
+
+
+def labels_of(rows: Sequence[tuple[str, str, int, int, bool, int]]) -> Labels:
+    """(prediction id, entity id, event, arrived, positive, source) by row, as an array of LABEL; an id that is "" is none."""
+    out = np.zeros(len(rows), LABEL)
+    for place, (prediction, entity, event, arrived, positive, source) in enumerate(rows):
+        ids: tuple[Any, Any] = (identity(prediction) if prediction else 0, identity(entity) if entity else 0)
+        out[place] = (*ids, event, arrived, positive, source)
+    return out

@@ -1,0 +1,412 @@
+"""Hear labels: read each new batch once, find the predictions it speaks of, and keep what became of them in the outcome ledger.
+
+Nothing is lost by a crash: a day of the ledger is written before the progress that counts on it, and hearing a label twice changes nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from itertools import groupby
+
+import msgspec
+import numpy as np
+
+from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.errors import ModelUnusable, ObjectExists, PreconditionFailed, StillgoodError, StoreUnavailable
+from stillgood.domain.outcomes.evidence import microseconds
+from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
+from stillgood.domain.outcomes.ledger import (
+    CLOCK_SKEW,
+    Bools,
+    Horizon,
+    Labels,
+    OutcomeDay,
+    Records,
+    apply,
+    blank,
+    identity,
+    labels_of,
+)
+from stillgood.domain.outcomes.sources import UPLOAD
+from stillgood.steps.monitor.hours import CapturedHour, CapturedHours, ahead
+from stillgood.storage.keys import CAPTURE_PREFIX, LEDGER_PREFIX
+from stillgood.storage.labels import LabelBatch, ledger, read_batch
+from stillgood.storage.objects import ObjectInfo, ObjectStore
+from stillgood.storage.outcomes import Progress, ledger_days, read_day, read_progress, write_day, write_progress
+from stillgood.storage.windows import utc
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_HOUR = timedelta(hours=1)
+_LATE = timedelta(days=2)  # after which a day's captures are looked at once more
+_DAY_BYTES = 2 << 20  # about what a day takes, for reading ahead
+_SOON = 3_600_000_000  # microseconds: what matures sooner is taken in before its hour is over, at the price of reading it again
+_MAX_OBJECTS = 200_000  # captures read in one run; a bucket's history is caught up with over several
+_ROUNDS = 5
+_NAME_LENGTH = 16  # hexadecimal digits of a batch's hash that are remembered
+
+
+class _Scored(msgspec.Struct, tag_field=KIND, tag=PREDICTION, gc=False):
+    """What the ledger keeps of a captured prediction."""
+
+    prediction_id: str
+    time: str
+    entity_id: str | None
+    score: float
+    probability: float
+    decision: bool
+    model: str
+
+
+class _Refused(msgspec.Struct, tag_field=KIND, tag=REJECTION, gc=False):
+    """A captured line that predicted nothing."""
+
+
+_DECODER = msgspec.json.Decoder(_Scored | _Refused)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """``touched``: the days on which an outcome changed now. ``complete``: up to when silence says something, in microseconds.
+
+    ``unreadable``: keys of batches that were overwritten by hand. ``late``: how many objects were captured after their hour was read.
+    """
+
+    progress: Progress
+    touched: frozenset[date]
+    complete: int | None
+    unreadable: tuple[str, ...]
+    late: int
+
+
+def hear(store: ObjectStore, contract: Contract, pool: ThreadPoolExecutor, *, settled: datetime) -> Heard | None:
+    """Bring the ledger up to ``settled``; None while no label was ever sent. Raises StoreUnavailable."""
+    progress, etag = read_progress(store)
+    infos, since, seen = _new_batches(store, progress)
+    if not infos and progress.since is None:
+        return None
+    feed, captured = Feed.of(contract), CapturedHours(store, pool, settled)
+    before = progress.until
+    progress, etag = _index(store, captured, progress, etag, settled)
+    if feed.matures < _SOON and progress.until is not None:
+        _index_hours(store, captured, progress.until.date(), [progress.until], again=True)
+    labels, progress, unreadable = _read_batches(store, contract, pool, infos, progress)
+    late, again, progress = _index_late(store, captured, progress, settled)
+    if again is not None:
+        old = [info for info in ledger(store, again) if info not in infos]
+        labels = np.concatenate([labels, _read_batches(store, contract, pool, old, progress)[0]])
+    pending = np.concatenate([labels, progress.waiting])
+    fresh = np.arange(len(pending)) < len(labels)
+    heard = _apply(store, pool, feed, pending, progress.sources, fresh, before)
+    progress = _settle(replace(progress, since=since, seen=seen), pending, heard, len(labels))
+    with suppress(PreconditionFailed, ObjectExists):  # another monitor heard the same labels, and said so first
+        write_progress(store, progress, etag)
+    return Heard(progress, frozenset(heard.touched), feed.complete_until(progress.watermarks), unreadable, late)
+
+
+def _new_batches(store: ObjectStore, progress: Progress) -> tuple[list[ObjectInfo], date | None, frozenset[str]]:
+    """The batches that were not heard yet; the newest day of arrival, and the names to remember.
+
+    A day's batches are in no order of time, so the names of the newest two days are remembered.
+    """
+    since = date.min if progress.since is None else progress.since - timedelta(days=1)
+    listed = [(info, *_place(info.key)) for info in ledger(store, since)]
+    newest = max((day for _, day, _ in listed), default=progress.since)
+    recent = frozenset(name for _, day, name in listed if newest is not None and day >= newest - timedelta(days=1))
+    return [info for info, _, name in listed if name not in progress.seen], newest, recent
+
+
+def _place(key: str) -> tuple[date, str]:
+    day, _, name = key.removeprefix(LEDGER_PREFIX).partition("/")
+    with suppress(ValueError):
+        return date.fromisoformat(day), name[:_NAME_LENGTH]
+    return date.min, name[:_NAME_LENGTH]
+
+
+def _read_batches(
+    store: ObjectStore,
+    contract: Contract,
+    pool: ThreadPoolExecutor,
+    infos: Sequence[ObjectInfo],
+    progress: Progress,
+) -> tuple[Labels, Progress, tuple[str, ...]]:
+    """The labels of ``infos``, progress with the sources and watermarks that they bring, and the keys that cannot be read."""
+
+    def read(info: ObjectInfo) -> LabelBatch | None:
+        with suppress(ModelUnusable):
+            return read_batch(store, info.key)
+        return None
+
+    sources, watermarks, newest = list(progress.sources), dict(progress.watermarks), progress.newest
+    rows: list[tuple[str, str, int, int, bool, int]] = []
+    unreadable, future = [], 0
+    for info, batch in zip(infos, ahead(pool, ((partial(read, info), info.size) for info in infos)), strict=True):
+        if batch is None:
+            unreadable.append(info.key)
+            continue
+        arrived, source = microseconds(batch.arrived or info.modified), batch.source or UPLOAD
+        if source not in sources:
+            sources.append(source)
+        newest = arrived if newest is None else max(arrived, newest)
+        if batch.complete_until is not None:
+            until = min(microseconds(utc(batch.complete_until)), arrived)
+            watermarks[source] = max(until, watermarks.get(source, until))
+        place = sources.index(source)
+        for label in batch.labels:
+            event = microseconds(utc(label.event_time))
+            if event > arrived + CLOCK_SKEW:
+                future += 1
+                continue
+            positive = label.label == contract.target.positive
+            rows.append((label.prediction_id, label.entity_id, event, arrived, positive, place))
+    totals = _added(progress.totals, heard=len(rows) + future, future=future)
+    known = replace(progress, sources=tuple(sources), watermarks=watermarks, newest=newest, totals=totals)
+    return labels_of(rows), known, tuple(unreadable)
+
+
+def _index(
+    store: ObjectStore, captured: CapturedHours, progress: Progress, etag: str | None, settled: datetime
+) -> tuple[Progress, str | None]:
+    """Take the captures of all hours that are over into the ledger, oldest first."""
+    start = progress.until or _first_hour(store)
+    if start is None:
+        return progress, etag
+    progress = replace(progress, until=start)
+    end, read = settled.replace(minute=0, second=0, microsecond=0), 0
+    for day, hours in groupby(_hours(start, end), key=lambda hour: hour.date()):
+        listed = list(hours)
+        read += _index_hours(store, captured, day, listed)
+        progress = replace(progress, until=listed[-1] + _HOUR)
+        if progress.until is not None and progress.until + timedelta(days=1) < end:  # catching up: keep what was done
+            try:
+                etag = write_progress(store, progress, etag)
+            except (PreconditionFailed, ObjectExists):
+                return progress, etag
+        if read > _MAX_OBJECTS:
+            break
+    return progress, etag
+
+
+def _index_late(
+    store: ObjectStore, captured: CapturedHours, progress: Progress, settled: datetime
+) -> tuple[int, date | None, Progress]:
+    """Look once more at days that ended two days ago: how many objects came late, and since which day labels must be heard again."""
+    if progress.until is None:
+        return 0, None, progress
+    last = min((settled - _LATE).date(), progress.until.date()) - timedelta(days=1)
+    if progress.verified is None:  # all was read just now
+        return 0, None, replace(progress, verified=last)
+    count = max(0, (last - progress.verified).days)
+    days = [progress.verified + timedelta(days=1 + number) for number in range(count)]
+    late, again = 0, None
+    for day in days:
+        known = read_day(store, day)[0]
+        hours = list(_hours(*_bounds(day)))
+        changed = []
+        for hour, inventory in zip(hours, captured.inventories(hours), strict=True):
+            had = known.hours.get(hour.hour, (0, "")) if known is not None else (0, "")
+            if inventory.objects > had[0]:  # fewer: captures expire
+                late += inventory.objects - had[0]
+                captured.forget(hour)
+                changed.append(hour)
+        if changed:
+            _index_hours(store, captured, day, changed, again=True)
+            again = day if again is None else min(again, day)
+    return late, again, replace(progress, verified=max(last, progress.verified))
+
+
+def _index_hours(
+    store: ObjectStore, captured: CapturedHours, day: date, hours: Sequence[datetime], *, again: bool = False
+) -> int:
+    """Take ``hours`` of ``day`` into the ledger; returns how many objects were read."""
+    present = read_day(store, day)[0]
+    missing = [hour for hour in hours if again or present is None or hour.hour not in present.hours]
+    taken: list[tuple[int, Records, list[str], tuple[int, str]]] = []
+    for hour in captured.read(missing):
+        records, models = _records(hour)
+        if hour.inventory.objects:
+            taken.append((hour.start.hour, records, models, (hour.inventory.objects, hour.inventory.names)))
+    if not taken:
+        return 0
+
+    def change(known: OutcomeDay | None) -> OutcomeDay:
+        made = OutcomeDay(day, blank(0), {}) if known is None else known
+        for number, records, models, inventory in taken:
+            if again or number not in made.hours:
+                made = made.with_hour(number, records, models, inventory)
+        return made
+
+    change_day(store, day, change)
+    return sum(inventory[0] for *_, inventory in taken)
+
+
+def change_day(store: ObjectStore, day: date, change: Callable[[OutcomeDay | None], OutcomeDay]) -> OutcomeDay:
+    """Write what ``change`` makes of a day, whoever else writes it. Raises StoreUnavailable."""
+    for _ in range(_ROUNDS):
+        known, etag = read_day(store, day)
+        made = change(known)
+        if made is known:
+            return made
+        try:
+            write_day(store, made, etag)
+        except (PreconditionFailed, ObjectExists):
+            continue
+        return made
+    raise StoreUnavailable(f"Others changed the outcomes of {day} {_ROUNDS} times in a row; try again later.")
+
+
+def _records(hour: CapturedHour) -> tuple[Records, list[str]]:
+    """The predictions of an hour, and the model of each. Unreadable lines are skipped; monitor counts them."""
+    scored = [one for part in hour.parts for one in _decoded(part)]
+    rows, models = [], []
+    for one in scored:
+        with suppress(StillgoodError):
+            at = utc(one.time)
+            if hour.start <= at < hour.start + _HOUR:
+                entity = identity(one.entity_id) if one.entity_id else 0
+                numbers = (one.score, one.probability, one.decision)
+                rows.append((identity(one.prediction_id), entity, microseconds(at), *numbers))
+                models.append(one.model)
+    records = blank(len(rows))
+    names = ("id", "entity", "time", "score", "probability", "decision")
+    for name, column in zip(names, zip(*rows, strict=True), strict=False):
+        records[name] = column
+    return records, models
+
+
+def _decoded(data: bytes) -> Iterator[_Scored]:
+    try:
+        lines: Iterable[_Scored | _Refused] = _DECODER.decode_lines(data)
+    except UNREADABLE:
+        lines = _each(data)
+    return (line for line in lines if isinstance(line, _Scored))
+
+
+def _each(data: bytes) -> Iterator[_Scored | _Refused]:
+    for line in data.splitlines():
+        with suppress(*UNREADABLE):
+            yield _DECODER.decode(line)
+
+
+@dataclass(slots=True)
+class _Applying:
+    """What became of each label: ``matched`` and ``early`` bool[n]; and of the ledger."""
+
+    matched: Bools
+    early: Bools
+    touched: set[date]
+    corrected: int = 0
+
+
+def _apply(
+    store: ObjectStore,
+    pool: ThreadPoolExecutor,
+    feed: Feed,
+    labels: Labels,
+    sources: Sequence[str],
+    fresh: Bools,
+    before: datetime | None,
+) -> _Applying:
+    """Tell each day of the labels that may speak of it. Labels that waited (not ``fresh``) were told to all days before ``before``."""
+    found = _Applying(np.zeros(len(labels), bool), np.zeros(len(labels), bool), set())
+    if not len(labels):
+        return found
+    days = sorted(ledger_days(store), reverse=True)
+    reach = feed.reach
+    usual = {"id": feed.matures + round(2 * GRACE_DAYS * DAY), "entity": reach.limit}
+
+    def near(day: date) -> Bools:
+        start, end = map(microseconds, _bounds(day))
+        mask = np.zeros(len(labels), bool)
+        for name, limit in usual.items():
+            mask |= (labels[name] != 0) & (labels["event"] >= start) & (labels["event"] <= end + limit)
+        return mask & (fresh | (before is None or end > microseconds(before)))
+
+    first = {day: mask for day in days if (mask := near(day)).any()}
+    _tell(store, pool, first, labels, sources, reach, found)
+    # An id whose label is dated long after its prediction, or before it: look through all other days, once.
+    lost = fresh & (labels["id"] != 0) & ~found.matched & ~found.early
+    if lost.any():
+        rest = {day: lost & ~first.get(day, np.zeros(len(labels), bool)) for day in days}
+        _tell(store, pool, {day: mask for day, mask in rest.items() if mask.any()}, labels, sources, reach, found)
+    return found
+
+
+def _tell(
+    store: ObjectStore,
+    pool: ThreadPoolExecutor,
+    days: dict[date, Bools],
+    labels: Labels,
+    sources: Sequence[str],
+    reach: Horizon,
+    found: _Applying,
+) -> None:
+    reads = ((partial(read_day, store, day), _DAY_BYTES) for day in days)
+    for (day, mask), (known, etag) in zip(days.items(), ahead(pool, reads), strict=True):
+        if known is None:
+            continue
+        which = np.flatnonzero(mask)
+        applied = apply(known, labels[which], sources, reach)
+        if applied.day is not known:
+            try:
+                write_day(store, applied.day, etag)
+            except (PreconditionFailed, ObjectExists):
+                change_day(store, day, partial(_again, known, labels[which], sources, reach))
+        if applied.changed:
+            found.touched.add(day)
+        found.matched[which[applied.matched]] = True
+        found.early[which[applied.early]] = True
+        found.corrected += applied.corrected
+
+
+def _again(
+    known: OutcomeDay, labels: Labels, sources: Sequence[str], reach: Horizon, now: OutcomeDay | None
+) -> OutcomeDay:
+    return apply(now or known, labels, sources, reach).day
+
+
+def _settle(progress: Progress, labels: Labels, heard: _Applying, news: int) -> Progress:
+    """Which labels wait for predictions that are still to be captured or to arrive, and what became of the others."""
+    until = 0 if progress.until is None else microseconds(progress.until)
+    coming = labels["event"] >= until  # predictions before it may be missing yet
+    arriving = (
+        (labels["id"] != 0) & ~heard.matched & ~heard.early & (labels["arrived"] + round(GRACE_DAYS * DAY) > until)
+    )
+    waits = ((labels["entity"] != 0) & coming) | arriving
+    done = ~waits
+    totals = _added(
+        progress.totals,
+        matched=int((done & heard.matched).sum()),
+        before_prediction=int((done & ~heard.matched & heard.early).sum()),
+        without_prediction=int((done & ~heard.matched & ~heard.early).sum()),
+        corrected=heard.corrected,
+    )
+    return replace(progress, waiting=labels[waits], totals=totals)
+
+
+def _added(totals: dict[str, int], **more: int) -> dict[str, int]:
+    return totals | {name: totals.get(name, 0) + count for name, count in more.items()}
+
+
+def _first_hour(store: ObjectStore) -> datetime | None:
+    """The first clock hour with a capture."""
+    for info in store.list(CAPTURE_PREFIX):
+        parts = info.key.removeprefix(CAPTURE_PREFIX).split("/")
+        with suppress(ValueError, IndexError):
+            day = date.fromisoformat(parts[0].removeprefix("dt="))
+            return datetime.combine(day, time(int(parts[1].removeprefix("hour="))), UTC)
+    return None
+
+
+def _hours(start: datetime, end: datetime) -> Iterator[datetime]:
+    while start < end:
+        yield start
+        start += _HOUR
+
+
+def _bounds(day: date) -> tuple[datetime, datetime]:
+    start = datetime.combine(day, time(), UTC)
+    return start, start + timedelta(days=1)

@@ -1,0 +1,221 @@
+"""Write training rows of predictions whose outcome is known: ``data/<date>/labels-<sha256>.csv``, each prediction once.
+
+``prediction_id`` and ``predicted_at`` are a row's identity and time, whatever the contract names; a later row of the same prediction
+corrects the one before, by ``label_arrived_at``. The key is the content, so a retry writes the same object.
+The hours are read for this alone, once, so the previous champion scores the same rows on the way.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.frame import Frame
+from stillgood.domain.errors import ModelUnusable, ObjectExists, ObjectNotFound
+from stillgood.domain.model.model import Model
+from stillgood.domain.model.vectorised import logits
+from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay, identity
+from stillgood.domain.promotion.decision import Release
+from stillgood.steps.monitor.hear import UNREADABLE, change_day
+from stillgood.steps.monitor.hours import CapturedHours
+from stillgood.storage.champion import load_model
+from stillgood.storage.keys import DATA_PREFIX
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.training_data import LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID, joined_key
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Captured(msgspec.Struct, tag_field=KIND, tag=PREDICTION, gc=False):
+    """What a training row is made of."""
+
+    prediction_id: str
+    time: str
+    entity_id: str | None
+    features: dict[str, float | str | None]
+
+
+class _Refused(msgspec.Struct, tag_field=KIND, tag=REJECTION, gc=False):
+    """A captured line that predicted nothing."""
+
+
+_DECODER = msgspec.json.Decoder(_Captured | _Refused)
+
+
+def learnable(contract: Contract) -> bool:
+    """Whether captured rows can be learnt from. A feature that is personal data was not captured."""
+    return not any(one.pii and not one.nullable and one.if_missing is None for one in contract.features)
+
+
+def write_training_rows(
+    store: ObjectStore,
+    contract: Contract,
+    pool: ThreadPoolExecutor,
+    days: Mapping[date, OutcomeDay],
+    trusted: Mapping[date, tuple[Bools, Bools]],
+    version: str,
+    rival: Release | None,
+) -> tuple[dict[date, OutcomeDay], dict[str, int]]:
+    """Write what is known and not yet written, or written otherwise. Returns ``days`` after it, and counts.
+
+    ``trusted``: by day, which outcomes are known and which are positive. ``rival``: the champion before ``version``, which scores the
+    rows that ``version`` predicted.
+    """
+    counts = {"rows": 0, "files": 0, "corrections": 0, "personal": 0}
+    after = dict(days)
+    if not learnable(contract):
+        return after, counts | {"personal": 1}
+    model = None if rival is None else _model(store, contract, rival)
+    for day, (known, positive) in trusted.items():
+        made = _noted(store, contract, days[day], known)
+        outcome = np.where(positive, POSITIVE, NEGATIVE)
+        news = known & (made.records["learnt"] != outcome)
+        previous = _blank(made, model)
+        unscored = known & made.of_model(version) & np.isnan(previous) if model is not None else np.zeros(made.n, bool)
+        if not (news | unscored).any():
+            after[day] = made
+            continue
+        rows = _captured_rows(store, pool, made, news | unscored)
+        if model is not None:
+            _score(model, made, rows, unscored, previous)
+        written = news & np.isin(made.records["id"], np.fromiter(rows, np.uint64, len(rows)))
+        if written.any():
+            data = _csv(contract, made, rows, written, positive)
+            counts["rows"] += int(written.sum())
+            counts["corrections"] += int((made.records["learnt"][written] != UNKNOWN).sum())
+            counts["files"] += 1
+            with suppress(ObjectExists):  # another monitor wrote the very same rows
+                store.create(joined_key(day, data), data)
+        after[day] = _remember(store, made, np.where(written, outcome, made.records["learnt"]), previous, model)
+    return after, counts
+
+
+def _model(store: ObjectStore, contract: Contract, rival: Release) -> Model | None:
+    """The rival, if it reads nothing but what was captured."""
+    try:
+        model = load_model(store, rival)
+    except (ModelUnusable, ObjectNotFound):
+        return None
+    captured = {one.name for one in contract.features if not one.pii}
+    return model if all(one.name in captured for one in model.contract.features) else None
+
+
+def _blank(day: OutcomeDay, model: Model | None) -> Any:
+    """The rival's scores of the day's records, NaN where it made none yet."""
+    same = model is not None and day.previous_model == model.version
+    return day.records["previous"].copy() if same or model is None else np.full(day.n, np.nan)
+
+
+def _noted(store: ObjectStore, contract: Contract, day: OutcomeDay, known: Bools) -> OutcomeDay:
+    """``day`` with what older files say was learnt, where the ledger does not know: it was made anew, or by older code."""
+    if (day.records["learnt"] != UNKNOWN).any() or not known.any():
+        return day
+    said: dict[int, int] = {}
+    for info in store.list(f"{DATA_PREFIX}{day.day}/labels-"):
+        for row in csv.DictReader(io.StringIO(store.get(info.key).data.decode(errors="replace"), newline="")):
+            if row.get(PREDICTION_ID):
+                said[identity(row[PREDICTION_ID])] = (
+                    POSITIVE if row.get(contract.target.name) == contract.target.positive else NEGATIVE
+                )
+    if not said:
+        return day
+    records = day.records.copy()
+    records["learnt"] = [said.get(one, UNKNOWN) for one in records["id"].tolist()]
+    return replace(day, records=records)
+
+
+def _captured_rows(
+    store: ObjectStore, pool: ThreadPoolExecutor, day: OutcomeDay, wanted: Bools
+) -> dict[int, _Captured]:
+    """The captured lines of the ``wanted`` records, by the hash of their id."""
+    ids = set(day.records["id"][wanted].tolist())
+    numbers = np.unique(day.records["time"][wanted] // 3_600_000_000 % 24).tolist()
+    midnight = datetime.combine(day.day, time(), UTC)
+    hours = [midnight + timedelta(hours=int(number)) for number in numbers]
+    found = {}
+    for hour in CapturedHours(store, pool, midnight).read(hours):
+        for part in hour.parts:
+            for line in _decoded(part):
+                if isinstance(line, _Captured) and (key := identity(line.prediction_id)) in ids:
+                    found[key] = line
+    return found
+
+
+def _decoded(data: bytes) -> Iterator[_Captured | _Refused]:
+    try:
+        yield from _DECODER.decode_lines(data)
+    except UNREADABLE:
+        for line in data.splitlines():
+            with suppress(*UNREADABLE):
+                yield _DECODER.decode(line)
+
+
+def _score(model: Model, day: OutcomeDay, rows: Mapping[int, _Captured], wanted: Bools, previous: Any) -> None:
+    at = [place for place in np.flatnonzero(wanted).tolist() if int(day.records["id"][place]) in rows]
+    if at:
+        features = [rows[int(day.records["id"][place])].features for place in at]
+        with suppress(KeyError, TypeError, ValueError):  # captured under another contract
+            previous[at] = logits(model, Frame.from_values(model.contract, features))
+
+
+def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], written: Bools, positive: Bools) -> bytes:
+    """Rows as ingestion reads them, in order of time."""
+    out = io.StringIO(newline="")
+    names = [one.name for one in contract.features if not one.pii]
+    own = [name for name in (contract.id_column, contract.time_column) if name]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT, *own, *names, contract.target.name])
+    lines: list[list[Any]] = []
+    for place in np.flatnonzero(written).tolist():
+        record = day.records[place]
+        row = rows[int(record["id"])]
+        at = _iso(int(record["time"]))
+        line: list[Any] = [row.prediction_id, at, _iso(int(record["arrived"]))]
+        if contract.id_column:
+            line.append(row.entity_id or row.prediction_id)
+        if contract.time_column:
+            line.append(at)
+        line += [_text(row.features.get(name)) for name in names]
+        lines.append([*line, contract.target.positive if positive[place] else contract.target.negative])
+    lines.sort(key=lambda line: (line[1], line[0]))
+    writer.writerows(lines)
+    return out.getvalue().encode()
+
+
+def _iso(at: int) -> str:
+    return (_EPOCH + timedelta(microseconds=at)).isoformat().removesuffix("+00:00") + "Z"
+
+
+def _text(value: float | str | None) -> str:
+    """As ``Contract.check(text=True)`` reads it back: whole numbers without a point."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+
+
+def _remember(store: ObjectStore, day: OutcomeDay, learnt: Any, previous: Any, model: Model | None) -> OutcomeDay:
+    """Keep which outcomes were written, on whatever the day has become meanwhile."""
+
+    def change(now: OutcomeDay | None) -> OutcomeDay:
+        base = day if now is None else now
+        records = base.records.copy()
+        if len(records) == day.n and (records["id"] == day.records["id"]).all():
+            records["learnt"], records["previous"] = learnt, previous
+        else:
+            said = dict(
+                zip(day.records["id"].tolist(), zip(learnt.tolist(), previous.tolist(), strict=True), strict=True)
+            )
+            for record in records:
+                record["learnt"], record["previous"] = said.get(int(record["id"]), (record["learnt"], np.nan))
+        return replace(base, records=records, previous_model=base.previous_model if model is None else model.version)
+
+    return change_day(store, day.day, change)

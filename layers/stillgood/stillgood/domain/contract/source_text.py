@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import partial
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from stillgood.domain.contract.contract import Contract, Feature, Source
 from stillgood.domain.errors import ContractInvalid
@@ -156,6 +155,8 @@ def plain_number(text: str, source: Source) -> str:
 def _zone(name: str | None) -> tzinfo:
     if name is None or name.upper() == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # hardly a contract needs it
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""promote: one event in, one recorded decision out. See events/promote.json and events/rollback.json."""
+"""promote: one event in, one recorded decision out. See events/promote.json, events/rollback.json and events/release.json."""
 
 import logging
 from typing import Any
@@ -10,12 +10,19 @@ from stillgood.pages.writer import write_pages
 from stillgood.steps.announce import announce
 from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import promote
+from stillgood.steps.promote.release import release
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.wiring.announce import announcing
 from stillgood.wiring.promote import deciding
 
-ACTIONS = {"promote": promote, "rollback": roll_back, "move": move}
-COUNTS = {"promoted": "Promotions", "refused": "Refusals", "rolled back": "Rollbacks", "moved": "Moves"}
+ACTIONS = {"promote": promote, "rollback": roll_back, "move": move, "release": release}
+COUNTS = {
+    "promoted": "Promotions",
+    "refused": "Refusals",
+    "rolled back": "Rollbacks",
+    "moved": "Moves",
+    "released": "Releases",
+}
 
 
 def handler(event: object, context: object) -> dict[str, Any]:

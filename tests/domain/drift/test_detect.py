@@ -92,6 +92,16 @@ def test_missing_and_unseen_values_are_faults_not_drift():
     assert "price:ks" not in drifted(report)
 
 
+def test_levels_that_the_contract_accepts_are_drift_and_no_fault():
+    """D3: a feature with ``unseen: accept`` got new levels for good, and 89 of 101 weeks said "data fault upstream"."""
+    report = detect_drift(REFERENCE, window(unseen=0.1), accepted=["plan"])
+    assert report.faults == ()
+    assert "plan:unseen" in drifted(report)
+    assert [check.name for check in detect_drift(REFERENCE, window(missing=0.2), accepted=["price"]).faults] == [
+        "price:missing"
+    ]
+
+
 def test_fewer_missing_values_are_no_fault():
     holes = Reference("v1", 100, {"x": Distribution.of([math.nan] * 50 + [1.0] * 50)}, {}, Distribution.of([0.5]))
     now = Profile(2_000, {"x": Histogram.of(holes.numeric["x"], [1.0] * 2_000)}, {}, ScoreHistogram.empty(holes.score))

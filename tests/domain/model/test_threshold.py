@@ -97,3 +97,10 @@ def test_a_recall_floor_is_a_share(floor):
 def test_costs_and_capacity_must_make_sense(miss, offer, capacity):
     with pytest.raises(ValueError, match=r"costs are|capacity is"):
         threshold_for_costs([1.0], [1], miss=miss, offer=offer, capacity=capacity)
+
+
+def test_twenty_nine_of_a_hundred_may_be_flagged_at_a_capacity_of_29_percent():
+    """D24: .29 x 100 is 28.999999999999996."""
+    logits = np.arange(100.0)
+    threshold = threshold_for_costs(logits, [1] * 100, miss=5.0, offer=1.0, capacity=0.29)
+    assert (logits >= threshold).sum() == 29

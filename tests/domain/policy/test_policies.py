@@ -4,12 +4,14 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from stillgood.domain.drift.confidence import Confidence
 from stillgood.domain.drift.detect import DriftCheck, DriftReport, Thresholds
 from stillgood.domain.drift.performance import RealisedPerformance
 from stillgood.domain.drift.two_sample import NOTHING
 from stillgood.domain.model.evaluation import Estimate, Metrics
+from stillgood.domain.outcomes.evidence import OutcomeEvidence, microseconds
 from stillgood.domain.policy.policies import POLICIES, Evidence, Guarded, Simple, advance
 from stillgood.domain.policy.state import MonitorState, Retrain
 
@@ -387,3 +389,85 @@ class TestState:
         after = advance(Simple(), given, SEED.decide(given, MonitorState()), MonitorState())
 
         assert (after.last_window, len(after.retrains)) == ("w2", 1)
+
+
+def stamped(day, length=1, **change):
+    """Evidence of a window of ``length`` days that ends on day ``day`` of November."""
+    end = datetime(2026, 11, day, tzinfo=UTC)
+    start = end - timedelta(days=length)
+    return replace(evidence(report(DRIFTED)), window=f"{start:%Y%m%dT%H%M%SZ}_{end:%Y%m%dT%H%M%SZ}", at=end, **change)
+
+
+class TestPersistence:
+    def test_the_same_rows_looked_at_again_are_one_piece_of_evidence(self):
+        """D17: monitor was asked for 00:00 and for 00:01, on the same 150 rows, and retrained."""
+        first = stamped(10)
+        state = advance(GUARDED, first, GUARDED.decide(first, MonitorState()), MonitorState())
+        again = replace(first, window="20261109T000100Z_20261110T000100Z")
+
+        decision = GUARDED.decide(again, state)
+
+        assert (decision.action, decision.figures["streaks"]["price:ks"]) == ("nothing", 1)
+
+    def test_windows_three_weeks_apart_are_not_consecutive(self):
+        first = stamped(1)
+        state = advance(GUARDED, first, GUARDED.decide(first, MonitorState()), MonitorState())
+        assert GUARDED.decide(stamped(22), state).action == "nothing"
+        assert GUARDED.decide(stamped(2), state).action == "retrain"
+        assert GUARDED.decide(stamped(3), state).action == "retrain"  # one window without enough rows lies between
+
+
+class TestWhatDriftDoes:
+    def test_drift_that_moves_no_score_is_news_and_no_reason(self):
+        """D26: fifteen features drifted in every window while the ranking stayed what it was."""
+        calm = [check("score", "score", p=0.3), check("score", "confidence", p=0.4)]
+        decision = GUARDED.decide(evidence(report(DRIFTED, *calm)), seen_before("price:ks"))
+        assert decision.action == "nothing"
+        assert decision.reasons == ("news, not a reason: price:ks drifted, and the scores did not",)
+        assert decision.figures["news"] == ["price:ks"]
+
+    @pytest.mark.parametrize("test", ["score", "confidence"])
+    def test_drift_that_the_model_feels_is_a_reason(self, test):
+        felt = check("score", test, p=1e-6, effect=0.03)
+        assert GUARDED.decide(evidence(report(DRIFTED, felt)), seen_before("price:ks")).action == "retrain"
+
+
+class TestGraveFindings:
+    LATER = NOON - timedelta(days=1)
+
+    def test_a_retrain_for_drift_does_not_keep_a_failed_champion_waiting(self):
+        """D4: realised ROC-AUC .46 against .824 promised, and 63 days of "asked for already"."""
+        retrains = tuple(Retrain(f"w{day}", NOON - timedelta(days=day), "old", "v1") for day in (60, 40, 20, 1))
+        state = seen_before("performance", retrains=retrains)
+        failed = evidence(realised=realised(0.5))
+        assert GUARDED.decide(failed, state).action == "retrain"
+        assert GUARDED.decide(evidence(report(DRIFTED)), replace(state, streaks={"price:ks": 1})).action == "nothing"
+
+    def test_its_own_cooldown_alerts_when_it_begins_and_doubles_twice_at_most(self):
+        failed = evidence(realised=realised(0.5))
+        state = seen_before("performance", retrains=(Retrain("w0", self.LATER, "old", "v1", grave=True),))
+        assert GUARDED.decide(failed, state).action == "alert"
+        assert GUARDED.decide(failed, replace(state, streaks={"performance": 5})).action == "nothing"
+        many = tuple(Retrain(f"w{n}", NOON - timedelta(days=13), "old", "v1", grave=True) for n in range(9))
+        assert replace(GUARDED, budget=99).decide(failed, replace(state, retrains=many)).action == "retrain"
+
+    def test_the_state_remembers_what_a_retrain_was_asked_for(self):
+        failed, state = evidence(realised=realised(0.5)), seen_before("performance")
+        after = advance(GUARDED, failed, GUARDED.decide(failed, state), state)
+        assert after.retrains[-1].grave
+        assert MonitorState.from_dict(json.loads(json.dumps(after.to_dict()))) == after
+        drifted = evidence(report(DRIFTED))
+        after = advance(GUARDED, drifted, GUARDED.decide(drifted, seen_before("price:ks")), seen_before("price:ks"))
+        assert not after.retrains[-1].grave
+
+
+class TestLabelsSinceTheDrift:
+    def test_drift_waits_for_labels_of_predictions_since_it_began(self):
+        """D5: four of four retrains learnt no row from after the drift, and each doubled the cooldown."""
+        began = datetime(2026, 11, 8, tzinfo=UTC)
+        old = np.sort([microseconds(began - timedelta(minutes=n)) for n in range(1, 900)])
+        new = np.array([microseconds(began + timedelta(minutes=n)) for n in range(200)])
+        state = replace(seen_before("price:ks"), last_window="20261108T000000Z_20261109T000000Z")
+        for learnable, action in ((old, "alert"), (np.concatenate([old, new]), "retrain")):
+            found = stamped(10, outcomes=replace(OutcomeEvidence(), learnable=learnable))
+            assert GUARDED.decide(found, state).action == action

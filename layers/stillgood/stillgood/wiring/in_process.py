@@ -98,10 +98,11 @@ class InProcess:
             return train(event, TrainDeps(self.store, queue, self.clock, tracking))
         if step == "promote":
             from stillgood.steps.promote.promote import PromoteDeps, promote
+            from stillgood.steps.promote.release import release
             from stillgood.steps.promote.rollback import roll_back
 
             deciding = PromoteDeps(self.store, self.clock, settings.gate)
-            return (roll_back if event.get("action") == "rollback" else promote)(event, deciding)
+            return {"rollback": roll_back, "release": release}.get(str(event.get("action")), promote)(event, deciding)
         if step == "monitor":
             from stillgood.domain.policy.policies import POLICIES
             from stillgood.steps.monitor.monitor import MonitorDeps, monitor

@@ -77,23 +77,30 @@ class DriftCheck:
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """Every check of a window, and what the drifted ones say."""
+    """Every check of a window, and what the drifted ones say.
+
+    ``accepted``: features whose contract takes levels it does not know: more of those are drift to learn from, not a fault.
+    """
 
     checks: tuple[DriftCheck, ...]
     confidence: Confidence
     thresholds: Thresholds
+    accepted: frozenset[str] = frozenset()
 
     @property
     def drifted(self) -> tuple[DriftCheck, ...]:
         """Checks of distributions, score and confidence that drifted, largest effect first: the world may have changed."""
-        found = [check for check in self.checks if check.drifted and check.test not in QUALITY_TESTS]
+        found = [check for check in self.checks if check.drifted and not self._is_fault(check)]
         return tuple(sorted(found, key=lambda check: -check.effect))
 
     @property
     def faults(self) -> tuple[DriftCheck, ...]:
         """Checks of missing and unseen values that drifted upwards, largest effect first: something upstream broke."""
-        found = [check for check in self.checks if check.drifted and check.test in QUALITY_TESTS]
+        found = [check for check in self.checks if check.drifted and self._is_fault(check)]
         return tuple(sorted(found, key=lambda check: -check.effect))
+
+    def _is_fault(self, check: DriftCheck) -> bool:
+        return check.test in QUALITY_TESTS and not (check.test == "unseen" and check.subject in self.accepted)
 
     @property
     def share(self) -> float:
@@ -119,10 +126,12 @@ def detect_drift(
     *,
     standing: Collection[str] = (),
     season: Profile | None = None,
+    accepted: Collection[str] = (),
 ) -> DriftReport:
     """All checks of ``window``, Holm-corrected together.
 
     ``standing``: names of the checks that drifted in the window before; they get ``thresholds.leave_effect``.
+    ``accepted``: names of features whose contract accepts unseen levels.
     ``season``: a profile of the same phase of the season before, against the same reference. A distribution that moved
     from the reference but not from its own season is the season, not drift.
     """
@@ -139,7 +148,7 @@ def detect_drift(
         if check.name in standing:
             least *= thresholds.leave_effect / thresholds.effect
         checks.append(_judged(replace(check, p_adjusted=float(p_adjusted), alpha=thresholds.alpha, least_effect=least)))
-    return DriftReport(tuple(checks), confidence, thresholds)
+    return DriftReport(tuple(checks), confidence, thresholds, frozenset(accepted))
 
 
 def _feature_checks(

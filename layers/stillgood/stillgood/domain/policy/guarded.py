@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
 
 from stillgood.domain.drift.detect import DriftCheck, DriftReport, Thresholds
+from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.policy.evidence import Action, Evidence, PolicyDecision, figures_of, not_enough
 from stillgood.domain.policy.state import MonitorState
 
@@ -15,6 +18,9 @@ RECALL = "recall"  # the threshold lets more positives through than the contract
 PREVIOUS = "previous"  # the version before does better on the same labelled rows
 # What a new threshold and calibration mend without learning the features again.
 MENDED_BY_RECALIBRATION = frozenset({CALIBRATION, RECALL})
+# Labels say that the champion fails: it has its own cooldown, whatever drift was asked about before.
+GRAVE = frozenset({PERFORMANCE, RECALL})
+_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,11 @@ class Guarded:
        (p < alpha), or realised recall fell by more than ``recall_drop`` (p < alpha), to under the contract's floor; as lasting as
        in 3 and under the same limits: *recalibrate*, which keeps the weights and fits calibration and threshold anew.
 
+    Drift that moves neither the scores nor how sure they are is news in the report, not a reason: what a model does not feel
+    it need not learn. Windows count as consecutive when they adjoin; the same rows looked at again are no new evidence.
+    A finding by labels (*performance*, *recall*) alerts when it begins and waits for its own cooldown only, which doubles at most
+    twice; drift waits for labels of predictions since it began.
+
     Labels of selected customers (``RealisedPerformance.biased``) are reported, and nothing is concluded from them.
     """
 
@@ -45,6 +56,7 @@ class Guarded:
     min_new_rows: int = 200
     cooldown: timedelta = timedelta(hours=72)
     most_doublings: int = 5
+    grave_doublings: int = 2
     budget: int = 4
     period: timedelta = timedelta(days=30)
     name: str = "guarded"
@@ -54,6 +66,7 @@ class Guarded:
             "streaks": dict(streaks(self, evidence, state)),
             "retrains_withstood": state.attempts(evidence.version),
             "retrains_in_period": state.retrains_within(self.period, evidence.at),
+            "news": list(news(evidence)),
             "rules": {
                 "violation_rate": self.violation_rate,
                 "persistence": self.persistence,
@@ -63,6 +76,7 @@ class Guarded:
                 "min_new_rows": self.min_new_rows,
                 "cooldown_hours": self.cooldown / timedelta(hours=1),
                 "most_doublings": self.most_doublings,
+                "grave_doublings": self.grave_doublings,
                 "budget": self.budget,
                 "period_days": self.period / timedelta(days=1),
             },
@@ -105,11 +119,12 @@ class Guarded:
             return PolicyDecision("roll_back", self.name, (lasting[PREVIOUS],), figures, (change,))
         if lasting:
             reasons = tuple(f"{name}: {why}" for name, why in lasting.items())
-            if (until := self._waits_until(evidence, state)) is not None:
+            if (until := self._waits_until(evidence, state, lasting)) is not None:
                 reasons += (f"asked for already; the next retrain is due from {until:%Y-%m-%d %H:%M} UTC",)
                 change = f"a window that ends after {until:%Y-%m-%d %H:%M} UTC"
-                return PolicyDecision("nothing", self.name, reasons, figures, (change,))
-            if blocks := self._blocks(evidence, state):
+                begun = any(figures["streaks"][name] == self.persistence for name in GRAVE & lasting.keys())
+                return PolicyDecision("alert" if begun else "nothing", self.name, reasons, figures, (change,))
+            if blocks := self._blocks(evidence, state, self._since(evidence, figures["streaks"], lasting)):
                 reasons += tuple(why for why, _ in blocks)
                 return PolicyDecision("alert", self.name, reasons, figures, tuple(change for _, change in blocks))
             action: Action = "recalibrate" if lasting.keys() <= MENDED_BY_RECALIBRATION else "retrain"
@@ -121,21 +136,40 @@ class Guarded:
                 for name, why in found.items()
             )
             return PolicyDecision("nothing", self.name, reasons, figures, ("the same finding in the next window",))
-        return PolicyDecision(
-            "nothing", self.name, ("nothing drifted enough to matter",), figures, _nearest(drift.checks)
-        )
+        moved = tuple(f"news, not a reason: {name} drifted, and the scores did not" for name in news(evidence))
+        quiet = moved or ("nothing drifted enough to matter",)
+        return PolicyDecision("nothing", self.name, quiet, figures, _nearest(drift.checks))
 
-    def _waits_until(self, evidence: Evidence, state: MonitorState) -> datetime | None:
+    def _waits_until(self, evidence: Evidence, state: MonitorState, lasting: Mapping[str, str]) -> datetime | None:
         """When the cooldown ends, None if it has. The longer a champion withstands, the less there seems to be to gain."""
         if state.last_retrain is None:
             return None
+        if GRAVE & lasting.keys():
+            grave = state.grave_attempts(evidence.version)
+            if not grave:
+                return None
+            until = grave[-1].at + self.cooldown * 2 ** min(len(grave) - 1, self.grave_doublings)
+            return until if evidence.at < until else None
         doublings = min(max(state.attempts(evidence.version) - 1, 0), self.most_doublings)
         until = state.last_retrain.at + self.cooldown * 2**doublings
         return until if evidence.at < until else None
 
-    def _blocks(self, evidence: Evidence, state: MonitorState) -> list[tuple[str, str]]:
-        """Why a retrain would be in vain or too many, each with what would lift it."""
+    def _since(self, evidence: Evidence, lasted: Mapping[str, int], lasting: Mapping[str, str]) -> datetime | None:
+        """When the longest-standing drift began, None where labels speak for themselves or the windows do not say."""
+        span = _span(evidence.window)
+        if span is None or lasting.keys() & {PERFORMANCE, RECALL, CALIBRATION}:
+            return None
+        return span[0] - (span[1] - span[0]) * (max(lasted[name] for name in lasting) - 1)
+
+    def _blocks(self, evidence: Evidence, state: MonitorState, since: datetime | None) -> list[tuple[str, str]]:
+        """Why a retrain would be in vain or too many, each with what would lift it. ``since``: when drift began."""
         blocks = []
+        learnable = evidence.outcomes.learnable
+        if since is not None and len(learnable):
+            fresh = len(learnable) - int(np.searchsorted(learnable, microseconds(since)))
+            if fresh < self.min_new_rows:
+                why = f"no retrain: {fresh} labelled predictions since the drift began ({since:%Y-%m-%d}), at least {self.min_new_rows} are needed"
+                blocks.append((why, f"{self.min_new_rows - fresh} more labels of predictions since then"))
         last = state.last_retrain
         if evidence.new_labelled_rows < self.min_new_rows:
             blocks.append(
@@ -159,7 +193,9 @@ class Guarded:
 
 def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     """What speaks against the champion in this one window, by name: drifted checks, and realised figures below what was promised."""
-    found = {check.name: check.reason for check in evidence.drift.drifted} if evidence.drift else {}
+    quiet = set(news(evidence))
+    drifted = evidence.drift.drifted if evidence.drift else ()
+    found = {check.name: check.reason for check in drifted if check.name not in quiet}
     gain = evidence.previous_gain
     if gain is not None and gain.low > 0 and gain.value > policy.auc_drop:
         found[PREVIOUS] = f"the previous champion is better on the same labelled rows: ROC-AUC +{gain}"
@@ -187,12 +223,47 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     return found
 
 
+def news(evidence: Evidence) -> tuple[str, ...]:
+    """Names of drifted checks that the model does not feel: no score moved, and neither did how sure it is."""
+    drift = evidence.drift
+    felt = [check for check in drift.checks if check.subject == "score"] if drift else []
+    if drift is None or not felt or any(check.p_adjusted < check.alpha for check in felt):
+        return ()
+    return tuple(check.name for check in drift.drifted)
+
+
+def _span(window: str) -> tuple[datetime, datetime] | None:
+    """Start and end of a window by its id; None for an id of another form."""
+    start, _, end = window.partition("_")
+    try:
+        found = [datetime.strptime(one, _STAMP).replace(tzinfo=UTC) for one in (start, end)]
+    except ValueError:
+        return None
+    return found[0], found[1]
+
+
+def _follows(before: str | None, window: str) -> Literal["adjoins", "overlaps", "gap"]:
+    """How a window lies behind the last one: rows that are looked at twice are one piece of evidence, and so is what lies apart."""
+    last, now = _span(before or ""), _span(window)
+    if last is None or now is None or now[0] == last[1]:
+        return "adjoins"
+    if now[0] < last[1]:
+        return "overlaps"
+    return "adjoins" if now[0] - last[1] <= now[1] - now[0] else "gap"
+
+
 def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[str, int]:
     """Consecutive windows of each finding, this one included. A window that cannot be judged leaves them as they were."""
     before = state.streaks_of(evidence.version)
     if evidence.drift is None or evidence.drift.faults or evidence.violation_rate > policy.violation_rate:
         return dict(before)
-    return {name: before.get(name, 0) + 1 for name in findings(policy, evidence)}
+    match _follows(state.last_window, evidence.window):
+        case "overlaps":
+            return {name: max(before.get(name, 0), 1) for name in findings(policy, evidence)}
+        case "gap":
+            return dict.fromkeys(findings(policy, evidence), 1)
+        case _:
+            return {name: before.get(name, 0) + 1 for name in findings(policy, evidence)}
 
 
 def _nearest(checks: tuple[DriftCheck, ...]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stillgood.domain.policy.evidence import Action, Evidence, Policy, PolicyDecision
-from stillgood.domain.policy.guarded import Guarded, streaks
+from stillgood.domain.policy.guarded import GRAVE, Guarded, streaks
 from stillgood.domain.policy.simple import Simple
 from stillgood.domain.policy.state import MonitorState, Retrain
 
@@ -26,5 +26,8 @@ def advance(policy: Policy, evidence: Evidence, decision: PolicyDecision, state:
     after = replace(state, last_window=evidence.window, version=evidence.version)
     if decision.action not in ("retrain", "recalibrate"):
         return replace(after, streaks=streaks(guarded, evidence, state))
-    asked = Retrain(evidence.window, evidence.at, evidence.data_sha256, evidence.version)
+    grave = bool(
+        GRAVE & {name for name, lasted in streaks(guarded, evidence, state).items() if lasted >= guarded.persistence}
+    )
+    asked = Retrain(evidence.window, evidence.at, evidence.data_sha256, evidence.version, grave)
     return replace(after, streaks={}, retrains=(*state.retrains, asked)[-_RETRAINS_KEPT:])

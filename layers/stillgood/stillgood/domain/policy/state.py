@@ -11,12 +11,13 @@ FORMAT = "stillgood.monitor-state"
 @dataclass(frozen=True, slots=True)
 class Retrain:
     """A retrain that was asked for: by which ``window`` (its id), ``at`` its end (aware, UTC), on data of which hash, and
-    of which champion (``version``; empty where an older state did not say)."""
+    of which champion (``version``; empty where an older state did not say). ``grave``: labels said that the champion had failed."""
 
     window: str
     at: datetime
     data_sha256: str
     version: str = ""
+    grave: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class MonitorState:
     def last_retrain(self) -> Retrain | None:
         return self.retrains[-1] if self.retrains else None
 
+    def grave_attempts(self, version: str) -> tuple[Retrain, ...]:
+        """The retrains asked of champion ``version`` because labels said that it had failed, oldest first."""
+        return tuple(one for one in self.retrains if one.grave and one.version == version)
+
     def attempts(self, version: str) -> int:
         """How many of the newest retrains in a row were asked of champion ``version``: it has withstood all but the last."""
         return next(
@@ -60,6 +65,7 @@ class MonitorState:
                     "at": retrain.at.isoformat(),
                     "data_sha256": retrain.data_sha256,
                     "version": retrain.version,
+                    **({"grave": True} if retrain.grave else {}),
                 }
                 for retrain in self.retrains
             ],
@@ -78,6 +84,7 @@ class MonitorState:
                     datetime.fromisoformat(one["at"]),
                     str(one["data_sha256"]),
                     str(one.get("version", "")),
+                    one.get("grave") is True,
                 )
                 for one in data["retrains"]
             ),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
-Action = Literal["promote", "refuse", "rollback", "move"]
+Action = Literal["promote", "refuse", "rollback", "move", "release"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Proposal:
     release: Release | None = None
 
     def __post_init__(self) -> None:
-        if (self.action == "refuse") != (self.release is None):
+        if (self.action in ("refuse", "release")) != (self.release is None):
             raise ValueError(f"a decision to {self.action} {'needs' if self.release is None else 'has no'} release")
 
 

@@ -52,6 +52,7 @@ class WindowInputs:
                 policy.thresholds,
                 standing=state.streaks_of(self.pointer.version),
                 season=self.season[1] if self.season else None,
+                accepted=[one.name for one in self.contract.features if one.unseen == "accept"],
             )
             if seen.rows >= rules.min_rows
             else None,

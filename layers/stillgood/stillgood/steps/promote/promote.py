@@ -11,6 +11,7 @@ from stillgood.domain.promotion.decision import Decision, Proposal, Release
 from stillgood.domain.promotion.gate import GateDecision, decide, decide_cross_fitted, refusal
 from stillgood.steps.ports import Clock
 from stillgood.steps.promote.gather import PromotionInputs, gather
+from stillgood.steps.promote.hold import AUTOMATIC, held_since
 from stillgood.storage.keys import MODEL, MODELS_PREFIX, REFERENCE, artifact_key, checked_version
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import LogHead, Registry
@@ -18,7 +19,6 @@ from stillgood.storage.windows import iso
 
 # Attempts on one holdout are neighbours in the log; this bounds what a long log costs a promotion.
 _LOOK_BACK = 100
-_TENURE_LOOK_BACK = 400
 _LISTED = 10
 
 
@@ -50,9 +50,10 @@ def _draft(
 ) -> Proposal:
     inputs: dict[str, dict[str, str]] = {}
     material: PromotionInputs | None = None
+    held = held_since(registry, head) if request_id.startswith(AUTOMATIC) else None
     try:
         material = gather(deps.store, version, head.pointer, inputs)
-        verdict = _verdict(material, deps.gate, registry, head, inputs)
+        verdict = _verdict(material, deps.gate, registry, head, inputs) if held is None else _held(held)
     except UnknownVersion as error:
         raise UnknownVersion(f"There is no version {version}. {_known(deps.store)}", version=version) from error
     except StoreUnavailable:
@@ -100,8 +101,25 @@ def _tenure(registry: Registry, head: LogHead) -> int:
     """Earlier decisions that compared a candidate with the champion, since it came into force."""
     if head.pointer is None:
         return 0
-    since = max(head.pointer.decision, head.n - _TENURE_LOOK_BACK)
-    return sum("alpha" in earlier.figures for earlier in registry.decisions(start_after=since))
+    count = 0
+    for earlier in registry.decisions(start_after=max(0, head.n - _LOOK_BACK)):
+        after = earlier.pointer_after
+        # A moved operating point is the same model, and so the same tenure.
+        if after is not None and after.version != earlier.figures.get("serving"):
+            count = 0
+        elif "alpha" in earlier.figures:
+            count += 1
+    return count
+
+
+def _held(rollback: Decision) -> GateDecision:
+    why = (
+        f"Held: a person rolled back to {rollback.candidate} by decision {rollback.n} ({rollback.at}), and what a person"
+        " decided no schedule undoes."
+    )
+    return refusal(
+        "hold", why, "A release (events/release.json), or a promotion asked for by hand.", held_by=rollback.n
+    )
 
 
 def _figures(verdict: GateDecision) -> dict[str, Any]:
@@ -159,9 +177,13 @@ def outcome(decision: Decision, asked: Mapping[str, Any], new: bool) -> dict[str
     serving = decision.figures.get("serving")
     return {
         "step": "promote",
-        "result": {"promote": "promoted", "refuse": "refused", "rollback": "rolled back", "move": "moved"}[
-            decision.action
-        ],
+        "result": {
+            "promote": "promoted",
+            "refuse": "refused",
+            "rollback": "rolled back",
+            "release": "released",
+            "move": "moved",
+        }[decision.action],
         "decision": decision.n,
         "duplicate": not new,
         "request_id": decision.request_id,

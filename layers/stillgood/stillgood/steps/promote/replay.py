@@ -13,6 +13,7 @@ from stillgood.domain.promotion.decision import Decision
 from stillgood.steps.promote.agreement import TOLERANCE, agrees
 from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import PromoteDeps, promote
+from stillgood.steps.promote.release import release
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.audit import check_inputs, replaced_by_forgetting
 from stillgood.storage.codec import decode_any, encode
@@ -116,6 +117,9 @@ def _decide(decision: Decision, past: _Past) -> None:
         roll_back({"to": asked["version"], "request_id": decision.request_id, "reason": why, **named}, deps)
     elif asked["action"] == "move":
         move({"evidence": asked["evidence"], "request_id": decision.request_id}, deps)
+    elif asked["action"] == "release":
+        why = decision.reasons[-1].removeprefix(_ASKED_BECAUSE)
+        release({"request_id": decision.request_id, "reason": why}, deps)
     else:
         raise ValueError(f"nobody can ask for {asked['action']!r}")
 

@@ -259,7 +259,9 @@ def interval(estimate: Mapping[str, float]) -> str:
 
 
 def tell_decision(story: Story, decision: Decision) -> None:
-    verdict = {"promote": "PROMOTED", "refuse": "REFUSED", "rollback": "ROLLED BACK"}[decision.action]
+    verdict = {"promote": "PROMOTED", "refuse": "REFUSED", "rollback": "ROLLED BACK", "release": "RELEASED"}[
+        decision.action
+    ]
     story.screen.say(
         f"promote, decision {decision.n}: {verdict} {decision.candidate} (gate: {decision.figures.get('gate')})"
     )

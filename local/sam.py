@@ -271,6 +271,7 @@ EVENTS = (
     ("TrainFunction", "recalibrate"),
     ("PromoteFunction", "promote"),
     ("PromoteFunction", "rollback"),
+    ("PromoteFunction", "release"),
 )
 
 

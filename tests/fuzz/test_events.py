@@ -108,6 +108,7 @@ def handlers(store: MemoryObjectStore, handler: LambdaHandler) -> dict[str, Call
         ("train/app.py", "recalibrate"),
         ("promote/app.py", "promote"),
         ("promote/app.py", "rollback"),
+        ("promote/app.py", "release"),
     ],
 )
 def test_a_forged_event_is_done_or_refused_by_a_typed_error(

@@ -230,6 +230,12 @@ def test_a_rollback_without_a_previous_champion_is_refused_and_recorded(sam: Sam
     assert pointer.version == told["new_version"]
 
 
+def test_a_release_ends_the_hold_of_a_rollback(sam: SamLocal) -> None:
+    last = list(Registry(sam.store).decisions())[-1]
+    told = sam.invoke("PromoteFunction", event("release"))
+    assert told["result"] == ("released" if last.action == "rollback" else "refused"), told
+
+
 def test_a_bad_event_is_an_error_that_says_what_to_send(sam: SamLocal) -> None:
     before = state(sam)
     told = sam.invoke("MonitorFunction", {})

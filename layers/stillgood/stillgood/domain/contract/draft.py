@@ -27,6 +27,7 @@ from stillgood.domain.contract.dialect import (
     number_share,
     number_signs,
 )
+from stillgood.domain.contract.fields import SCHEMA_URL
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.row_check import FALSE, TRUE
 from stillgood.domain.errors import ContractInvalid
@@ -136,7 +137,7 @@ def draft(
     }
     if stated := _source(signs, words, delimiter, encoding, notes):
         raw["source"] = stated
-    return read_contract(raw).to_dict(), notes
+    return {"$schema": SCHEMA_URL, **read_contract(raw).to_dict()}, notes
 
 
 def _outcome(

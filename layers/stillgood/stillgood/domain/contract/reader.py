@@ -70,6 +70,7 @@ def read_contract(raw: object) -> Contract:
         extra=top.choice("extra", get_args(Extra), "refuse"),
         capture=top.choice("capture", get_args(CaptureRule), "best_effort"),
     )
+    top.text("$schema", None)  # for editors
     top.done("format", "format_version")
     _check_names(contract)
     return contract

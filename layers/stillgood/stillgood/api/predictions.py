@@ -1,9 +1,10 @@
 """POST /predict, GET /model, GET /status."""
 
 import logging
+from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from stillgood.api.answers import Champion, Prediction, Predictions, Status
 from stillgood.api.openapi import ROW, body_of, problems
@@ -11,6 +12,12 @@ from stillgood.aws import logs, metrics
 from stillgood.domain.errors import InvalidRows
 from stillgood.steps.predict import PredictDeps, describe, predict, status
 
+type Reasons = Annotated[
+    Literal["parts", "features"],
+    Query(
+        description="parts: a pair of features that act together is a reason of its own; features: its share is split evenly between the two"
+    ),
+]
 JSON = "application/json"
 _UNAVAILABLE = "No champion yet, or the store does not answer"
 
@@ -32,10 +39,10 @@ def predictions_router(serving: PredictDeps) -> APIRouter:
             _503=_UNAVAILABLE,
         ),
     )
-    async def predictions(request: Request) -> Response:
+    async def predictions(request: Request, reasons: Reasons = "parts") -> Response:
         """One object is answered by one prediction, a list by {predictions: [...]} in its order. One bad value refuses the request."""
         try:
-            answered = predict(await read_body(request, serving.max_bytes), serving)
+            answered = predict(await read_body(request, serving.max_bytes), serving, split_pairs=reasons == "features")
         except InvalidRows as error:
             metrics.count("RejectedRows", error.rows)
             raise

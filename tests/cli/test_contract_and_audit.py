@@ -65,7 +65,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps({"format": "stillgood.contract", "format_version": 1}))
     assert main(["contract", "check", str(bad)]) == 1
-    assert "is required" in capsys.readouterr().err
+    assert "is required" in capsys.readouterr().out
 
 
 def test_audit_of_a_bucket(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,14 @@ def test_an_empty_cloud_then_ones_own_rows_then_a_kill(
     os.waitpid(running.pid, 0)
     assert main(["status"]) == 3
     assert "`make up` starts it again with everything it held" in capsys.readouterr().err
+
+    with socket.create_server(("127.0.0.1", running.port)):
+        up.up(home=home)
+        said = capsys.readouterr().out
+        assert f"Port {running.port}, where it ran before, is in use by another process; it was left alone." in said
+        assert "Champion: " in said  # everything it held is there
+        assert main(["status"]) == 0
+        capsys.readouterr()
 
     up.up(empty=True, home=home)
     assert "What the embedded cloud held (calls) is kept in" in capsys.readouterr().out

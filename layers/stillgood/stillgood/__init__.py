@@ -83,5 +83,5 @@ def __getattr__(name: str) -> object:
     return getattr(import_module("stillgood.notebook"), name)
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "list[str]":  # quoted: an older Python has to read this, to be told that it is one
     return sorted([*globals(), *__all__])

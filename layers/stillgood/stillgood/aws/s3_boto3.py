@@ -171,7 +171,10 @@ class Boto3ObjectStore:
     def _refused(self, key: str, error: ClientError, creating: bool) -> Exception:
         code, status = error.response.get("Error", {}).get("Code", ""), _status(error)
         if code == "NoSuchBucket":
-            return NoBucket(f"There is no bucket {self._bucket}; set STILLGOOD_BUCKET.", key=key)
+            return NoBucket(
+                f"There is no bucket {self._bucket}; check the name (STILLGOOD_BUCKET, or --bucket), the account and the region.",
+                key=key,
+            )
         if code == "NoSuchUpload":
             return StoreUnavailable(f"The upload of {key} was removed before it was complete; write it again.", key=key)
         if status == 412:

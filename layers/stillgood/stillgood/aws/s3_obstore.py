@@ -173,7 +173,10 @@ class ObstoreObjectStore:
         # obstore has no status of its own; its messages carry S3's error document.
         text = _short(error)
         if "NoSuchBucket" in text:
-            return NoBucket(f"There is no bucket {self._bucket}; set STILLGOOD_BUCKET.", key=key)
+            return NoBucket(
+                f"There is no bucket {self._bucket}; check the name (STILLGOOD_BUCKET, or --bucket), the account and the region.",
+                key=key,
+            )
         if isinstance(error, (NotFoundError, FileNotFoundError)):
             return ObjectNotFound(f"{key} does not exist.", key=key)
         if "409 Conflict" in text:

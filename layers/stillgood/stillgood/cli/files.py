@@ -20,8 +20,8 @@ def table(path: Path, contract: "Contract | None" = None) -> "Table":
     if not path.is_file():
         raise WrongCall(f"There is no file {path}; check the spelling, or the folder you are in.")
     if contract is None:
-        return open_table(path.name, _pieces(path))
-    return open_for(contract, path.name, _pieces(path))
+        return open_table(path.name, pieces(path))
+    return open_for(contract, path.name, pieces(path))
 
 
 def is_text(path: Path) -> bool:
@@ -48,7 +48,8 @@ def rows(path: Path, contract: "Contract | None" = None) -> Iterator[Mapping[str
             yield convert(raw) if convert else raw
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def pieces(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, a MiB at a time."""
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece

@@ -11,7 +11,6 @@ from keyword import iskeyword
 
 from stillgood.cli.console import ACT, AGAIN, EXIT_CODES, LOOK, Answer
 from stillgood.domain.errors import (
-    ContractInvalid,
     InvalidRows,
     InvocationFailed,
     ModelUnusable,
@@ -43,7 +42,7 @@ VERBS = {
     "up": "start the embedded cloud with your own data",
     "down": "stop the embedded cloud",
 }
-_FOUND = (ContractInvalid, InvalidRows, ModelUnusable, NotEnoughData)
+_FOUND = (InvalidRows, ModelUnusable, NotEnoughData)
 _LATER = (StoreUnavailable, InvocationFailed)
 _NEXT: dict[type[StillgoodError], str] = {
     NoChampion: "Run `stillgood train` first; `stillgood decisions` says what became of it."

@@ -85,7 +85,12 @@ def draft(arguments: argparse.Namespace) -> Answer:
 
 
 def check(arguments: argparse.Namespace) -> Answer:
-    contract = contract_of(arguments.contract)
+    from stillgood.domain.errors import ContractInvalid
+
+    try:
+        contract = contract_of(arguments.contract)
+    except ContractInvalid as error:  # what a check is for
+        return Answer(f"{error.title}: {error.detail}", error.to_dict(), LOOK)
     lines = [f"{contract.name} {contract.version}: {len(contract.features)} features, sha256 {contract.sha256}"]
     data: dict[str, Any] = {"name": contract.name, "version": contract.version, "sha256": contract.sha256}
     if arguments.rows is None:

@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> Answer:
         raise WrongCall(f"{path.name} is not one of {', '.join(_SUFFIXES)}; save it as CSV with a header.")
     if not path.is_file():
         raise WrongCall(f"There is no file {path}; check the spelling, or the folder you are in.")
+    _check_header(path)
     target = contract_in_force(place.store).target
     data = path.read_bytes()
     try:
@@ -50,3 +51,21 @@ def run(arguments: argparse.Namespace) -> Answer:
         lines.append(f"  stillgood quarantine list {place.option}".rstrip() + "  shows why")
     lines.append("  monitor joins them with the predictions when they have matured")
     return Answer("\n".join(lines), counts, LOOK if counts["refused"] else 0)
+
+
+def _check_header(path: Path) -> None:
+    """Raises WrongCall for a file in which no row could be a label."""
+    from stillgood.cli.files import table
+
+    opened = table(path)
+    opened.close()
+    if opened.names is None:
+        return
+    missing = [name for name in ("label", "event_time") if name not in opened.names]
+    if not {"prediction_id", "entity_id"} & set(opened.names):
+        missing.append("prediction_id or entity_id")
+    if missing:
+        raise WrongCall(
+            f"{path.name} has no column {', '.join(missing)}; it has {', '.join(opened.names)}. "
+            "A label names what it is about (prediction_id or entity_id), the outcome (label), and when it was known (event_time)."
+        )

@@ -42,6 +42,7 @@ def upload(place: Place, path: Path) -> str:
 
     if not path.is_file():
         raise WrongCall(f"There is no file {path}; check the spelling, or the folder you are in.")
+    _check_header(place, path)
     data = path.read_bytes()
     digest = sha256(data)[:12]
     for info in place.store.list(DATA_PREFIX):
@@ -51,6 +52,17 @@ def upload(place: Place, path: Path) -> str:
     with suppress(ObjectExists):
         place.store.create(key, data)
     return key
+
+
+def _check_header(place: Place, path: Path) -> None:
+    """Raises TableUnreadable for a file that training would refuse whole: it would lie under data/ for ever."""
+    from stillgood.cli.files import pieces
+    from stillgood.storage.contract import contract_in_force
+    from stillgood.storage.tables.opening import open_for
+    from stillgood.training.ingest import needed_columns
+
+    contract = contract_in_force(place.store)
+    open_for(contract, path.name, pieces(path), needed=needed_columns(contract)).close()
 
 
 def train(place: Place, because: str, action: str = "train", request_id: str | None = None) -> Answer:

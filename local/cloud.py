@@ -31,7 +31,7 @@ EMULATOR = ROOT / "local" / "emulator.py"
 REGION = "us-east-1"
 # What a function may see of the machine it happens to run on. Anything else (AWS_PROFILE, MLFLOW_TRACKING_URI, proxies)
 # would make a run depend on whose shell it was started from.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "OPENBLAS_CORETYPE")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 

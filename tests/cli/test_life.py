@@ -130,6 +130,12 @@ def test_a_second_training_is_decided_and_can_be_rolled_back(run: Run, store: Pa
     assert "4 of 4 decisions replayed to the same bytes" in said
 
 
+def test_a_release_where_nothing_holds_is_refused_and_said(run: Run) -> None:
+    status, said, _ = run("release", "--because", "nothing")
+    assert (status, "refused, decision 2" in said) == (1, True)
+    assert "nothing holds automatic promotions" in said
+
+
 def test_labels_are_taken_in_once(run: Run, tmp_path: Path) -> None:
     outcomes = tmp_path / "outcomes.csv"
     with outcomes.open("w", newline="") as file:

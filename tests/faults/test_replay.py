@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from stillgood.__main__ import main
+from stillgood.cli.main import main
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay

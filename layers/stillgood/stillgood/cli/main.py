@@ -31,6 +31,7 @@ VERBS = {
     "monitor": "judge a window of predictions, and act on it",
     "promote": "let the gate judge a version",
     "rollback": "go back to an earlier champion",
+    "release": "let automatic promotions go on after a rollback by hand",
     "status": "what serves, and is anything wrong?",
     "decisions": "what was decided, and why",
     "at": "what served at a moment",

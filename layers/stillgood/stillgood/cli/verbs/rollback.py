@@ -45,5 +45,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     if serving is not None:
         lines.append(f"  serving now: {serving.version}, generation {serving.generation}, since {serving.promoted_at}")
         lines.append("  predict notices within its time to live (10 s by default)")
+    if decision["result"] == "rolled back":
+        lines.append(f"  automatic promotions wait for `stillgood release --because ... {place.option}`")
     data = {**decision, "serving": serving.to_dict() if serving else None}
     return Answer("\n".join(lines), data, LOOK if decision["result"] == "refused" else 0)

@@ -2,11 +2,15 @@
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stillgood.cli.console import ACT, LOOK, WELL, Answer, estimate, paragraph, table
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
+
+if TYPE_CHECKING:
+    from stillgood.domain.promotion.decision import Decision
+    from stillgood.storage.objects import ObjectStore
 
 _WINDOWS = 5
 _WORDS = {WELL: "well", LOOK: "look", ACT: "act"}
@@ -98,6 +102,10 @@ def status(place: Place) -> dict[str, Any]:
         waits.append(
             "The contract in force is not the champion's: the next training learns by it (`stillgood contract diff`)."
         )
+    if (held := _held(store)) is not None:
+        waits.append(
+            f"Automatic promotions are held since decision {held.n}, {held.at}: {held.reasons[-1]} `stillgood release` lets them go on."
+        )
     windows = [report for window in list(reports(store))[-_WINDOWS:] if (report := read_report(store, window))][::-1]
     if windows:
         findings += _of_window(windows[0])
@@ -116,6 +124,16 @@ def status(place: Place) -> dict[str, Any]:
         "windows": [_window(one) for one in windows],
         "waits": waits + _labels(windows),
     }
+
+
+def _held(store: "ObjectStore") -> "Decision | None":
+    """The rollback by hand that stops automatic promotions."""
+    from stillgood.steps.promote.hold import held_since
+    from stillgood.storage.keys import DECISIONS_PREFIX, decision_number
+    from stillgood.storage.registry import LogHead, Registry
+
+    newest = max((decision_number(info.key) or 0 for info in store.list(DECISIONS_PREFIX)), default=0)
+    return held_since(Registry(store), LogHead(newest, None, None, None))
 
 
 def _of_window(report: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -95,9 +95,10 @@ def told(answers: list[dict[str, Any]]) -> Answer:
 
 def verdict(decision: dict[str, Any]) -> list[str]:
     """A decision's answer in lines."""
+    about = f": {decision['candidate']}" if decision["candidate"] else ""
     before = f" (before: {decision['old_version']})" if decision["old_version"] else ""
     lines = [
-        f"{decision['result']}: {decision['candidate']}, decision {decision['decision']}; {decision['new_version'] or 'nothing'} serves{before}"
+        f"{decision['result']}{about}, decision {decision['decision']}; {decision['new_version'] or 'nothing'} serves{before}"
     ]
     for reason in decision["reasons"]:
         lines += paragraph(reason, first="- ")

@@ -265,6 +265,7 @@ EVENTS = (
     ("PredictFunction", "labels"),
     ("PredictFunction", "model"),
     ("PredictFunction", "status"),
+    ("PredictFunction", "report"),
     ("BatchFunction", "batch"),
     ("BatchJob", "batch_job"),  # the state machine, whose steps are done one by one
     ("MonitorFunction", "monitor"),

@@ -181,7 +181,7 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
             for n in range(400)
         ]
         answers = json.loads(call["PredictFunction"](http("predict", many))["body"])
-        for name in ("predict_invalid", "model", "status", "labels"):
+        for name in ("predict_invalid", "model", "status", "labels", "report"):
             call["PredictFunction"](http(name))
         told = [
             {"prediction_id": one["prediction_id"], "label": "Yes" if place % 3 else "No", "event_time": now(1)}

@@ -132,7 +132,7 @@ def test_predict_answers_each_event_and_captures_it(sam: SamLocal, name: str, st
         assert "Weekly" not in sam.store.get(capture).data.decode()  # no value of a refused row is kept
 
 
-@pytest.mark.parametrize("name", ["model", "status"])
+@pytest.mark.parametrize("name", ["model", "status", "report"])
 def test_what_serves_can_be_asked(sam: SamLocal, name: str) -> None:
     before = state(sam)
     answer = sam.invoke("PredictFunction", event(name))

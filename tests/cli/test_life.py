@@ -32,7 +32,7 @@ def test_try_says_what_it_made_of_the_file(
         "2  The first model",
         "3  The gate",
         "promoted, decision 1",
-        "4  Five customers",
+        "4  Five of the customers",
         "because",
         "5  What to do next",
         "stillgood predict today.csv --store customers.stillgood",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SAMPLE = 5
 _REASONS = 3
+_NOTES = 10
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
@@ -116,8 +117,10 @@ def _drafted(drafted: "DraftedFile", path: Path) -> list[str]:
         lines += paragraph(", ".join(names), first=f"{kind:<12}", indent=3)
     if drafted.notes:
         lines += ["", "   What a person should look at"]
-        for note in drafted.notes:
+        for note in drafted.notes[:_NOTES]:
             lines += paragraph(str(note), first="- ", indent=3)
+        if len(drafted.notes) > _NOTES:
+            lines.append(f"   and {len(drafted.notes) - _NOTES} more; `stillgood contract draft` lists them all")
     return [*lines, ""]
 
 
@@ -139,7 +142,7 @@ def _trained(trained: Answer) -> list[str]:
                 ]
                 for name, key in (("ROC-AUC", "roc_auc"), ("recall", "recall"), ("precision", "precision"))
             ],
-            head=["", "out of fold", "on held-out rows"],
+            head=["", "out of fold", "on the gate's rows"],
             indent=3,
         )
     lines += ["", "3  The gate: may it serve?"]
@@ -153,7 +156,7 @@ def _trained(trained: Answer) -> list[str]:
 
 
 def _sample(place: Place, version: str) -> list[dict[str, Any]]:
-    """Rows that the model has not learnt from, from the likeliest to the least likely, with the reasons of each."""
+    """Some of the rows that the gate keeps, from the likeliest to the least likely, with the reasons of each."""
     import numpy as np
 
     from stillgood.domain.contract.row_check import CheckedRow
@@ -179,7 +182,7 @@ def _sample(place: Place, version: str) -> list[dict[str, Any]]:
 
 
 def _scored(sample: list[dict[str, Any]]) -> list[str]:
-    lines = ["4  Five customers that it has not seen, from the likeliest to the least"]
+    lines = ["4  Five of the customers, from the likeliest to the least"]
     for one in sample:
         flag = "flagged" if one["decision"] else "not flagged"
         lines.append(f"   {one['probability']:.3f}  {flag}; what came of it: {one['outcome']}")

@@ -28,7 +28,7 @@ FEW = (
 def null(table: Table, *, few: bool) -> list[Year]:
     """Years of days in which nothing happens, under guarded, and windows of three sizes under a policy that only watches."""
     seeds = 2 if few else 20
-    sizes = {200: 100, 500: 100, 2000: 30} if few else {200: 200, 500: 200, 2000: 100}
+    sizes = {200: 60, 500: 60, 2000: 20} if few else {200: 200, 500: 200, 2000: 100}
     watched = {
         size: play_all(Task("null", f"null windows of {size}", "never", seed, (("rows", size), ("windows", count))) for seed in range(seeds))
         for size, count in sizes.items()
@@ -53,7 +53,7 @@ def null(table: Table, *, few: bool) -> list[Year]:
 
 def attempts(table: Table, *, few: bool) -> list[Year]:
     """A candidate in every window of a null world, and the guarded gate: 20 attempts on one champion's tenure."""
-    seeds = 6 if few else 40
+    seeds = 2 if few else 20
     for name, returning in (("", 0), (", 12 rows a customer", 1000)):
         options = (("rows", 500), ("windows", 54), ("returning", returning))
         years = play_all(Task("null", f"20 attempts{name}", "asks", seed, options) for seed in range(seeds))
@@ -65,8 +65,8 @@ def attempts(table: Table, *, few: bool) -> list[Year]:
 
 
 def telco(table: Table, *, few: bool) -> list[Year]:
-    """52 weeks of Telco customers under each policy."""
-    seeds = 3 if few else 20
+    """40 weeks of Telco customers under each policy."""
+    seeds = 2 if few else 20
     names = FEW if few else tuple(TELCO)
     sides = FEW[1:3] if few else tuple(LABELS_AFTER)
     tasks = [
@@ -89,7 +89,7 @@ def telco(table: Table, *, few: bool) -> list[Year]:
     for name in DEAF:
         if found := _of(years, name, "guarded"):
             table.over_seeds(f"{name}: promotions", _counts(found, lambda year: year.promotions), "<= 0.0")
-            heard = [any(year_at <= 8 for year_at in year.alerts) for year in found]  # labels are due from week 5 on
+            heard = [any(at <= 8 for at in year.alerts) for year in found]  # labels are due from week 5 on
             table.over_seeds(f"{name}: alerted within 3 windows of their due", list(map(float, heard)), ">= 0.95", larger_is_worse=False)  # fmt: skip
     for name in names:
         if not TELCO[name].drift and (found := _of(years, name, "guarded")):

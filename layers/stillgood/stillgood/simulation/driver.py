@@ -32,7 +32,17 @@ from stillgood.steps.train.train import TrainDeps, train
 from stillgood.storage.artifacts import read_artifact
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import decode_any, encode, sha256
-from stillgood.storage.keys import CONTRACT_KEY, DATA_PREFIX, METRICS, MODEL, REFERENCE, artifact_key
+from stillgood.storage.keys import (
+    CONTRACT_KEY,
+    DATA_PREFIX,
+    FOLDS,
+    HOLDOUT,
+    METRICS,
+    MODEL,
+    MODELS_PREFIX,
+    REFERENCE,
+    artifact_key,
+)
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import LogHead, Registry
@@ -42,6 +52,7 @@ from stillgood.training.tracking import Tracking
 
 _SETTLE_SECONDS = 60.0
 _UNLIMITED = 1 << 40
+_JUDGED_BY = (HOLDOUT, FOLDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,8 @@ class Waiting:
 class Driver:
     """One world under one policy. ``policy`` is one of ``COMPARED``, or a Policy of its own with the guarded gate.
 
-    ``watches`` False leaves monitor out, where the policy does nothing anyway; ``seed`` is train's.
+    ``watches`` False leaves monitor out, where the policy does nothing anyway; ``seed`` is train's. Without
+    ``keeps_candidates`` the rows that a gate looked at are dropped once their version serves no more: they are most of what is stored.
     """
 
     def __init__(
@@ -122,6 +134,7 @@ class Driver:
         store: ObjectStore | None = None,
         watches: bool = True,
         seed: int = 0,
+        keeps_candidates: bool = True,
     ) -> None:
         self.world = world
         self.policy = COMPARED[policy] if isinstance(policy, str) else policy
@@ -129,7 +142,7 @@ class Driver:
         self.store = MemoryObjectStore(self.clock) if store is None else store
         self.invoker = FakeInvoker()
         self._ids = 0
-        self._watches = watches
+        self._watches, self._keeps_candidates = watches, keeps_candidates
         self._waiting = Waiting()
         self._scored: dict[tuple[str, str], tuple[float, float]] = {}
         champions = ChampionSource(self.store, self.clock, ttl_seconds=0)
@@ -201,10 +214,20 @@ class Driver:
             except StillgoodError as failed:
                 error = f"{type(failed).__name__}: {failed.detail}"
             events = list(self._effects())
+            if not self._keeps_candidates:
+                self._drop_judged_rows()
         refused = np.equal(ids, "")
         return WindowResult(
             at, window, champion, y, probability, flagged, refused, *truth, report, tuple(events), error
         )
+
+    def _drop_judged_rows(self) -> None:
+        pointer = Registry(self.store).pointer()
+        serving = {one.version for one in (pointer, pointer and pointer.previous) if one}
+        for info in list(self.store.list(MODELS_PREFIX)):
+            version, _, name = info.key.removeprefix(MODELS_PREFIX).partition("/")
+            if name in _JUDGED_BY and version not in serving:
+                self.store.delete(info.key)
 
     def _new_id(self) -> str:
         self._ids += 1

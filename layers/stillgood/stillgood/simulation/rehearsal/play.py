@@ -58,7 +58,7 @@ def play(
     world: World, policy: str | Policy, *, store: ObjectStore | None = None, told: Callable[[int], None] | None = None
 ) -> dict[str, Any]:
     """One policy over all windows: ``summary`` of ``figures.py``, ``windows``, and what became of the first model. JSON-able."""
-    driver = Driver(world, policy, store=store)
+    driver = Driver(world, policy, store=store, keeps_candidates=False)
     driver.begin()
     rows = []
     for at in range(len(world.spans)):

@@ -134,6 +134,13 @@ def test_a_list_of_rows_is_predicted(call: Call, model: Model, telco: Contract) 
     assert len({one["prediction_id"] for one in response.json()["predictions"]}) == 3
 
 
+def test_reasons_may_be_asked_for_by_feature_and_nothing_else(call: Call, model: Model, telco: Contract) -> None:
+    response = call("POST", "/predict?reasons=features", json=telco.example())
+    assert {one["feature"] for one in response.json()["reasons"]} == {one.name for one in telco.features}
+    response = call("POST", "/predict?reasons=none", json=telco.example())
+    assert (response.status_code, problem(response)["violations"][0]["field"]) == (422, "query.reasons")
+
+
 def test_broken_rows_are_a_422_that_names_field_value_rule_and_row(call: Call, model: Model, telco: Contract) -> None:
     response = call("POST", "/predict", json=[telco.example(), {**telco.example(), "tenure": -1, "contract": "Weekly"}])
     members = problem(response)
@@ -344,7 +351,7 @@ CHANGED_FIELDS = st.dictionaries(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_body_whatever_is_an_error_of_the_server(
     data: st.DataObject, serving: PredictDeps, model: Model, telco: Contract, http_event: dict[str, Any]

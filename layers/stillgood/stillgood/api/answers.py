@@ -81,10 +81,12 @@ class Status(_Answer):
 
 
 class Violation(_Answer):
-    row: Count
+    """``row`` counts from 0; it, rule and value are there where a row broke its contract, and not where a parameter is wrong."""
+
+    row: Count | None = None
     field: str
-    rule: str
-    value: Any
+    rule: str | None = None
+    value: Any = None
     message: str
 
 

@@ -66,7 +66,7 @@ MUTANTS = (
     Mutant("probabilities may be spoilt", CROSS, "brier.high < BRIER_MARGIN", "True", "domain/promotion/test_cross_fitted.py"),
     Mutant("a slice may be lost", CROSS, "found.low <= -SLICE_LIMIT or found.p_below(-SEGMENT_MARGIN) < 0.05 / len(judged)", "False", "domain/promotion/test_cross_fitted.py"),
     Mutant("floors not held up", CROSS, "checks.append(reaches(\"Recall\", candidate.recall, case.floors.recall))", "pass", "domain/promotion/test_cross_fitted.py"),
-    Mutant("any champion has failed", CROSS, "if drop > FAILED_DROP and", "if", "domain/promotion/test_cross_fitted.py"),
+    Mutant("any champion has failed", CROSS, "if drop > FAILED_DROP and spread > 0 and normal_sf(drop / spread) < FAILED_P:", "if True:", "domain/promotion/test_cross_fitted.py"),
     Mutant("a failed champion is held like a good one", CROSS, "max(FAILED if failed else 0.0, alpha_of(case.attempts))", "alpha_of(case.attempts)", "domain/promotion/test_cross_fitted.py"),
     Mutant("attempts of a tenure cost nothing", "domain/promotion/spending.py", "return FIRST if attempts < 2 else", "return FIRST if True else", "domain/promotion/test_cross_fitted.py"),
     Mutant("a tenure begins anew at every attempt", "steps/promote/promote.py", 'elif "alpha" in earlier.figures:', 'elif False:', "steps/promote/test_cross_fitted.py"),

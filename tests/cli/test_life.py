@@ -223,3 +223,9 @@ def test_every_page_is_written_into_a_folder(run: Run, tmp_path: Path) -> None:
     assert "index.html" in said
     assert b"Is the model still good?" in (tmp_path / "pages/index.html").read_bytes()
     assert list((tmp_path / "pages/decisions").glob("*.html"))
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(store: Path) -> None:
+    command = f"{sys.executable} -m stillgood decisions --store {store} --json | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

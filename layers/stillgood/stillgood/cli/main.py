@@ -4,6 +4,7 @@ import argparse
 import csv
 import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -67,10 +68,14 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; what was written is whole, and the same command goes on from there", file=sys.stderr)
         return 130
-    if arguments.json:
-        print(json.dumps(answer.data, indent=1, ensure_ascii=False))
-    elif answer.text:
-        print(answer.text)
+    try:
+        if arguments.json:
+            print(json.dumps(answer.data, indent=1, ensure_ascii=False))
+        elif answer.text:
+            print(answer.text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` does
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 -- nothing is left to flush at exit
     return answer.status
 
 

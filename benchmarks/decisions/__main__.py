@@ -17,7 +17,7 @@ from benchmarks.decisions.years import Year
 
 QUICK = bool(os.environ.get("QUICK"))
 ONLY = tuple(filter(None, os.environ.get("ONLY", "").split(",")))
-REPEATS, GATES = (200, 100) if QUICK else (1000, 400)
+REPEATS, GATES = (200, 30) if QUICK else (1000, 200)
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "decisions.json"
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from stillgood.domain.contract.contract import Objective
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.drift.detect import DISTRIBUTION_TESTS
 from stillgood.domain.drift.performance import estimate_performance
@@ -11,7 +12,8 @@ from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.domain.policy.evidence import Evidence
 from stillgood.domain.policy.guarded import PERFORMANCE, Guarded, findings
 from stillgood.domain.promotion.comparison import HoldoutScores
-from stillgood.domain.promotion.gate import GateInputs, decide
+from stillgood.domain.promotion.cross_fitted import CrossFitted
+from stillgood.domain.promotion.gate import GateInputs, decide, decide_cross_fitted
 
 from benchmarks.decisions.table import Table
 from benchmarks.decisions.world import (
@@ -30,6 +32,9 @@ from benchmarks.decisions.world import (
 HOLDOUT = 1400
 # Without these a model ranks about .02 ROC-AUC worse: the champion that a truly better candidate replaces.
 BLIND = frozenset({"contract", "internet_service", "payment_method", "online_security", "tech_support"})
+# Without these, about .01 worse.
+SLIGHTLY_BLIND = frozenset({"contract", "payment_method"})
+BETTER, SLIGHTLY_BETTER = "truly better", "slightly better"
 SHIFTS = (
     "tenure +10 points under 12 months",
     "month-to-month +10 points",
@@ -141,8 +146,9 @@ def estimates(table: Table, repeats: int) -> None:
 
 
 def gates(table: Table, repeats: int) -> None:
+    """The guarded gate as train and promote use it, on held-out rows that neither model has seen; ``simple`` beside it."""
     counts: dict[tuple[str, str], int] = {}
-    gains = []
+    gains: dict[str, list[float]] = {BETTER: [], SLIGHTLY_BETTER: []}
     for repeat in range(repeats):
         rows = telco()
         order = np.random.default_rng(1000 + repeat).permutation(rows.n)
@@ -151,17 +157,21 @@ def gates(table: Table, repeats: int) -> None:
         champion = judged(rows.take(np.sort(rest[:half])), holdout, "champion")
         equal = judged(rows.take(np.sort(rest[half:])), holdout, "candidate")
         everything = rows.take(np.sort(rest))
-        poor, good = judged(everything, holdout, "champion", BLIND), judged(everything, holdout, "candidate")
-        gains.append(roc_auc(good.logits, holdout.y) - roc_auc(poor.logits, holdout.y))
+        good = judged(everything, holdout, "candidate")
+        poor, weaker = (judged(everything, holdout, "champion", blind) for blind in (BLIND, SLIGHTLY_BLIND))
+        for name, serving in ((BETTER, poor), (SLIGHTLY_BETTER, weaker)):
+            gains[name].append(roc_auc(good.logits, holdout.y) - roc_auc(serving.logits, holdout.y))
         gamed = replace(equal, threshold_logit=equal.threshold_logit - 0.3)
-        for gate in ("guarded", "simple"):
-            for name, serving, candidate in (("no change", champion, equal), ("recall-gamed", champion, gamed), ("truly better", poor, good)):  # fmt: skip
-                case = GateInputs(candidate, serving, holdout.y, rows.frame.contract.floors)
-                counts[gate, name] = counts.get((gate, name), 0) + decide(gate, case).promote
-    better = f"truly better (mean {np.mean(gains):+.3f} ROC-AUC)"
-    for name, target in (("no change", "<= 0.10"), ("recall-gamed", "<= 0.03"), ("truly better", ">= 0.85")):
-        told = better if name == "truly better" else name
-        table.share(f"promoted: {told}, {HOLDOUT:,} holdout rows", counts["guarded", name], repeats, target)
+        contract = rows.frame.contract
+        for name, serving, candidate in (("no change", champion, equal), ("recall-gamed", champion, gamed), (BETTER, poor, good), (SLIGHTLY_BETTER, weaker, good)):  # fmt: skip
+            plain = decide("simple", GateInputs(candidate, serving, holdout.y, contract.floors)).promote
+            objective = Objective("recall", contract.floors.recall)
+            case = CrossFitted(candidate, serving, holdout.y, holdout.hashes, contract.floors, objective, attempts=0)
+            counts["simple", name] = counts.get(("simple", name), 0) + plain
+            counts["guarded", name] = counts.get(("guarded", name), 0) + decide_cross_fitted(case).promote
+    for name, target in (("no change", "<= 0.05"), ("recall-gamed", "<= 0.03"), (BETTER, ">= 0.9"), (SLIGHTLY_BETTER, ">= 0.7")):  # fmt: skip
+        told = f"{name} (mean {np.mean(gains[name]):+.3f} ROC-AUC)" if name in gains else name
+        table.share(f"promoted: {told}, {HOLDOUT:,} rows", counts["guarded", name], repeats, target)
         table.share("  the same, simple", counts["simple", name], repeats)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from stillgood.domain.contract.reader import read_contract
-from stillgood.domain.errors import ContractInvalid
+from stillgood.domain.errors import ContractInvalid, TableUnreadable
 from stillgood.training.drafting import check_file, draft_file
 from stillgood.training.ingest import ingest
 
@@ -463,3 +463,32 @@ def test_numbers_of_a_file_are_what_python_reads(tmp_path: Path) -> None:
     numbers = as_numbers(path, PLAIN.encode(), drafted(path)[0])
     by_id = {row["customer"]: row for row in customers()}
     np.testing.assert_array_equal(numbers["charges"], [float(by_id[one]["charges"]) for one in numbers["id"]])
+
+
+def test_the_first_sheet_of_a_workbook_is_read_as_its_csv_would_be(tmp_path: Path) -> None:
+    from datetime import date
+
+    from openpyxl import Workbook
+
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append([*NAMES, "since"])
+    for row in customers():
+        sheet.append([row["customer"], int(row["tenure"]), row["plan"], float(row["charges"]), row["partner"] == "Yes", row["left"], date(2024, 5, 2)])  # fmt: skip
+    book.create_sheet("notes").append(["not read"])
+    path = tmp_path / "a.xlsx"
+    book.save(path)
+    contract, notes = drafted(path)
+    assert {feature["name"]: feature["kind"] for feature in contract["features"]} == {
+        "tenure": "integer", "plan": "categorical", "charges": "numeric", "partner": "boolean"
+    }  # fmt: skip
+    assert "since: it is always '2024-05-02'" in notes
+    assert check_file(path, read_contract(contract)).accepted == N
+
+
+def test_what_is_no_workbook_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(b"PK not a workbook")
+    with pytest.raises(TableUnreadable, match="no readable Excel workbook"):
+        draft_file(path, "left", "Yes")

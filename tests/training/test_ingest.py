@@ -1,6 +1,7 @@
 """Many objects become rows that stand once, in one order, and nothing is lost on the way."""
 
 import csv
+import gzip
 import io
 import random
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import OneClassOnly, TooFewRows
 from stillgood.training.ingest import ingest, require_enough
 
-from tests.training.conftest import ROW, SHOP
+from tests.training.conftest import HEADER, ROW, SHOP
 
 FIRST, SECOND = "data/2026-11-01/a.csv", "data/2026-11-02/b.csv"
 UNDATED = read_contract({**SHOP, "time": None})
@@ -205,3 +206,67 @@ def test_joined_rows_are_plain_csv_whatever_dialect_the_contract_names_for_uploa
     german = read_contract({**SHOP, "time": None, "source": {"delimiter": ";", "decimalChar": ","}})
     data = joined([("p1", "2026-10-01T06:00:00Z", "t", {"spend": "1.5"})])
     assert ingest(german, [(JOINED.format(1), data)]).frame.columns["spend"].tolist() == [1.5]
+
+
+NO_ID = read_contract({**SHOP, "id": None, "time": None})
+SAME = {"age": "30", "left": "no"}
+
+
+def uploaded(*counts: int, rows_as_csv):
+    """Objects of so many rows that are all the same, by the contract without an id."""
+    names = [name for name in HEADER if name not in ("customer", "seen_at")]
+    return [(f"data/2026-11-0{day}/a.csv", rows_as_csv([SAME] * count, names)) for day, count in enumerate(counts, 1)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "kept"), [((5,), 5), ((5, 5), 5), ((3, 5), 5), ((5, 3), 5), ((1, 1, 1), 1), ((2, 4, 3), 4)]
+)
+def test_rows_without_an_id_may_look_alike_and_only_uploads_repeat_each_other(counts, kept, rows_as_csv):
+    ingested = ingest(NO_ID, uploaded(*counts, rows_as_csv=rows_as_csv))
+    assert ingested.frame.n == kept
+    assert ingested.repaired["(row): duplicate dropped"] == sum(counts) - kept
+    assert ingested.refused == ()
+    assert (
+        len(set(ingested.hashes.tolist())) == 1
+    )  # one side of every split: they are the same customer, for all anybody knows
+
+
+def test_rows_that_look_alike_do_not_depend_on_the_order_of_uploads(rows_as_csv):
+    objects = uploaded(2, 4, 3, rows_as_csv=rows_as_csv)
+    assert len({ingest(NO_ID, order).sha256 for order in (objects, objects[::-1], objects[1:] + objects[:1])}) == 1
+
+
+def test_an_object_that_breaks_off_is_refused_whole_and_the_others_are_learnt_from(shop, rows_as_csv):
+    good = rows_as_csv([{"age": str(20 + n % 50)} for n in range(500)])
+    objects = [("data/2026-11-01/a.csv", good), ("data/2026-11-02/b.csv.gz", gzip.compress(good)[:-30])]
+    ingested = ingest(shop, objects)
+    assert ingested.frame.n == 500
+    assert [(one.source, one.row, one.violations[0].rule) for one in ingested.refused] == [
+        (objects[1][0], None, "gzip")
+    ]
+
+
+def test_every_object_is_read_or_refused_by_name(shop, rows_as_csv):
+    rows = rows_as_csv([{}])
+    keys = ["data//odd key (1).CSV", "data/2026/11/01/a.csv", "data/x.xls", "data/2026-11-01/a.txt"]
+    ingested = ingest(shop, [(key, rows) for key in keys])
+    assert ingested.frame.n + ingested.repaired["(row): duplicate dropped"] == 2
+    assert [(one.source, one.violations[0].rule) for one in ingested.refused] == [
+        (key, "format") for key in sorted(keys[2:])
+    ]
+
+
+def test_what_this_project_wrote_is_plain_whatever_the_files_of_people_are_like(rows_as_csv):
+    german = read_contract({**SHOP, "source": {"delimiter": ";", "decimalChar": ",", "dateFormat": "%d.%m.%Y"}})
+    theirs = (
+        rows_as_csv([{"spend": "9,5", "seen_at": "01.11.2026"}])
+        .replace(b'"9,5"', b"9;5")
+        .replace(b",", b";")
+        .replace(b"9;5", b"9,5")
+    )
+    ours = rows_as_csv([{"spend": "9.5", "customer": "c2"}])
+    objects = [("data/2026-11-01/a.csv", theirs), (f"data/2026-11-01/mended-{'0' * 32}.csv", ours)]
+    ingested = ingest(german, objects)
+    assert ingested.refused == ()
+    assert ingested.frame.columns["spend"].tolist() == [9.5, 9.5]
+    assert len(set(ingested.times.tolist())) == 1

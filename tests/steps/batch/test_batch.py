@@ -1,4 +1,5 @@
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -14,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.contract import Contract, Source
+from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.errors import InvalidEvent, NoChampion, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from stillgood.domain.model.model import Model
 from stillgood.steps.batch.batch import BatchDeps, batch
@@ -420,3 +422,64 @@ def test_an_id_of_any_characters_stands_in_the_output_as_it_was_given(
     store.put("batch/input/ids.jsonl", as_json_lines(rows))
     summary = batch({"input": "batch/input/ids.jsonl"}, deps)
     assert [line["entity_id"] for line in lines(store, summary["output"]["predictions"])] == ids
+
+
+def german(model: Model) -> Model:
+    """The model whose contract reads German files: semicolons, decimal commas, n/a for nothing, Windows' encoding."""
+    source = Source(delimiter=";", encoding="cp1252", decimal_char=",", group_char=".", missing_values=("", "n/a"))
+    return replace(model, contract=replace(model.contract, source=source))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz", "jsonl.gz", "parquet"])
+def test_a_file_in_the_contracts_dialect_is_scored_as_the_plain_one(
+    suffix: str, store: MemoryObjectStore, deps: BatchDeps, telco: Contract, draw_model: Draw, make_champion: Enthrone
+) -> None:
+    model = draw_model(telco, "20261123-first")
+    if not suffix.startswith("json"):
+        model = german(model)
+    make_champion(store, model)
+    rows = customers(telco, 60)
+    written = [{name: f"{value:,}".translate(str.maketrans(",.", ".,")) if isinstance(value, float) else value for name, value in row.items()} for row in rows]  # fmt: skip
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=";")
+    writer.writeheader()
+    writer.writerows(written)
+    table = text.getvalue().encode("cp1252")
+    data = {
+        "csv": table,
+        "tsv": table,
+        "csv.gz": gzip.compress(table),
+        "jsonl.gz": gzip.compress(as_json_lines(rows)),
+        "parquet": as_parquet(rows),
+    }[suffix]
+    store.put(f"batch/input/a.{suffix}", data)
+    summary = batch({"input": f"batch/input/a.{suffix}"}, deps)
+    assert (summary["predicted"], summary["rejected"], summary["rules"]) == (60, 0, {})
+    expected = [
+        model.score(RowChecker(telco).check({k: v for k, v in row.items() if k != "customer_id"}).values).logit
+        for row in rows
+    ]
+    assert [line["logit"] for line in lines(store, summary["output"]["predictions"])] == pytest.approx(
+        expected, abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("renamed", ["total_charges", "customer_id", "tenure"])
+def test_a_column_that_was_renamed_upstream_is_refused_and_never_read_as_blank(
+    renamed: str, store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
+) -> None:
+    rows = [
+        {("x_" + name if name == renamed else name): value for name, value in row.items()}
+        for row in customers(telco, 5)
+    ]
+    store.put("batch/input/a.csv", as_csv(rows))
+    with pytest.raises(InvalidEvent, match=f"it lacks the column {renamed}"):
+        batch({"input": "batch/input/a.csv"}, deps)
+
+
+def test_a_file_with_none_of_the_columns_is_refused_at_once(
+    store: MemoryObjectStore, deps: BatchDeps, model: Model
+) -> None:
+    store.put("batch/input/a.parquet", as_parquet([{"int_col": 1, "bool_col": True}]))
+    with pytest.raises(InvalidEvent, match="none of the 20 columns is there; it has 'int_col', 'bool_col'"):
+        batch({"input": "batch/input/a.parquet"}, deps)

@@ -2,11 +2,12 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.contract import Contract, Source
 from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, StillgoodError
 from stillgood.steps.labels.ingest import ingest_label_files
 from stillgood.steps.labels.quarantine import REASON, escape_formula, export, listing, reingest, unescape_formula
@@ -122,3 +123,27 @@ def test_what_a_spreadsheet_would_run_comes_back_as_it_was(cell: str) -> None:
 def test_every_error_is_one_of_ours(telco: Contract) -> None:
     with pytest.raises(StillgoodError):
         export(MemoryObjectStore(), "quarantine/none.jsonl")
+
+
+def test_mended_rows_are_read_in_the_dialect_of_the_contract_and_kept_plain(telco: Contract) -> None:
+    """A German export, mended in a German spreadsheet, which saves with semicolons and in Windows' encoding."""
+    german = replace(telco, source=Source(delimiter=";", decimal_char=",", encoding="cp1252"))
+    store = MemoryObjectStore()
+    right = {
+        **telco.example(),
+        "customer_id": "Jürgen",
+        "churn": "Yes",
+        "monthly_charges": "70,5",
+        "total_charges": "99,25",
+    }
+    text = as_csv([right | {"tenure": "-5"}]).decode().replace('"70,5"', "70;5").replace('"99,25"', "99;25")
+    store.put("data/2026-11-01/a.csv", text.translate(str.maketrans(",;", ";,")).encode("cp1252"))
+    assert len(train(store, german).refused) == 1
+    mended = export(store, REFUSED).replace(",-5,", ",5,")
+    rows = list(csv.reader(io.StringIO(mended, newline="")))
+    saved = "\r\n".join(";".join(row) for row in rows).encode("cp1252")
+    assert reingest(store, saved, german, TODAY) is not None
+    learnt = train(store, german)
+    assert learnt.frame.columns["monthly_charges"].tolist() == [70.5]
+    assert learnt.frame.columns["total_charges"].tolist() == [99.25]
+    assert reingest(store, saved, german, TODAY) is None

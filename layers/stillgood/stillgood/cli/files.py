@@ -1,6 +1,6 @@
 """Rows out of a file on this machine, by the one reader that every step uses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +13,37 @@ if TYPE_CHECKING:
 _PIECE = 1024 * 1024
 
 
-def table(path: Path, contract: "Contract | None" = None) -> "Table":
+def table(path: Path, contract: "Contract | None" = None, needed: Collection[str] = ()) -> "Table":
     """The file opened, as ``contract`` says. Raises WrongCall when there is none, TableUnreadable, OSError."""
     from stillgood.storage.tables.opening import open_for, open_table
+    from stillgood.storage.tables.xlsx import is_workbook
 
     if not path.is_file():
         raise WrongCall(f"There is no file {path}; check the spelling, or the folder you are in.")
-    if contract is None:
-        return open_table(path.name, pieces(path))
-    return open_for(contract, path.name, pieces(path))
+    name = f"{path.stem}.csv" if is_workbook(path) else path.name
+    return open_table(name, pieces(path)) if contract is None else open_for(contract, name, pieces(path), needed=needed)
+
+
+def stored(path: Path) -> tuple[str, str, bytes]:
+    """The file as it is kept in a store: its name, its suffix (".csv.gz"), and its bytes; a workbook as the CSV of its first sheet.
+
+    Raises WrongCall when there is none, TableUnreadable, OSError.
+    """
+    from stillgood.storage.tables.xlsx import as_csv, is_workbook
+
+    if not path.is_file():
+        raise WrongCall(f"There is no file {path}; check the spelling, or the folder you are in.")
+    if is_workbook(path):
+        return path.stem, ".csv", b"".join(as_csv(path))
+    suffix = "".join(path.suffixes[-2:]) if path.suffix.lower() == ".gz" else path.suffix
+    return path.name.removesuffix(suffix), suffix, path.read_bytes()
 
 
 def is_text(path: Path) -> bool:
     """Whether the values of ``path`` are text that the contract has to parse."""
     from stillgood.storage.tables.opening import DELIMITED
 
-    return path.name.lower().removesuffix(".gz").endswith(tuple(DELIMITED))
+    return path.name.lower().removesuffix(".gz").endswith((*DELIMITED, ".xlsx"))
 
 
 def rows(path: Path, contract: "Contract | None" = None) -> Iterator[Mapping[str, Any]]:
@@ -50,6 +65,11 @@ def rows(path: Path, contract: "Contract | None" = None) -> Iterator[Mapping[str
 
 def pieces(path: Path) -> Iterator[bytes]:
     """The bytes of a file, a MiB at a time."""
+    from stillgood.storage.tables.xlsx import as_csv, is_workbook
+
+    if is_workbook(path):
+        yield from as_csv(path)
+        return
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece

@@ -5,14 +5,19 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from stillgood.domain.errors import TableUnreadable
 from stillgood.storage.keys import DATA_PREFIX
 from stillgood.storage.objects import ObjectStore
+from stillgood.storage.tables.bytes_in import unpacked
+from stillgood.storage.tables.opening import JSON_LINES, PARQUET, is_table
 
 # Enough to say "plenty": counting goes no further, so that a first upload of millions of rows costs a moment.
 COUNTED_AT_MOST = 100_000
 # Columns of the rows that monitor joins from captures and labels, beside the contract's.
 PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT = "prediction_id", "predicted_at", "label_arrived_at"
 _JOINED = re.compile(r"(?:^|/)labels-[0-9a-f]{32}\.csv")
+_MENDED = re.compile(r"(?:^|/)mended-[0-9a-f]{32}\.csv")
+_PACKED_ROW = 20  # bytes a row of Parquet takes at most, for all that matters here
 
 
 def joined_key(day: date, data: bytes) -> str:
@@ -21,12 +26,17 @@ def joined_key(day: date, data: bytes) -> str:
 
 
 def is_joined(key: str) -> bool:
-    """Whether monitor wrote the object: plain CSV whatever ``source`` the contract names, with the columns above.
+    """Whether monitor wrote the object, with the columns above.
 
     >>> is_joined(joined_key(date(2026, 11, 1), b"")), is_joined("data/2026-11-01/labels-of-may.csv")
     (True, False)
     """
     return _JOINED.search(key) is not None
+
+
+def is_plain(key: str) -> bool:
+    """Whether this project wrote the object, joined or mended: plain CSV whatever ``source`` the contract names."""
+    return is_joined(key) or _MENDED.search(key) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +50,28 @@ class LabelledData:
 def labelled_data(store: ObjectStore, since: datetime) -> LabelledData:
     """Of all objects under ``data/``; new rows are lines after the header in objects written after ``since`` (aware).
 
-    A line break inside quotes counts as a row: this is how much there is to learn, not what ingestion will accept.
+    A line break inside quotes counts as a row, and of Parquet the bytes tell: this is how much there is to learn, not what
+    ingestion will accept. An object that cannot be unpacked has no rows.
     """
     digest, rows = hashlib.sha256(), 0
     for info in store.list(DATA_PREFIX):
-        if not info.key.endswith(".csv"):
+        if not is_table(info.key):
             continue
         digest.update(f"{info.key}\n{info.etag}\n".encode())
         if info.modified > since and rows < COUNTED_AT_MOST:
-            rows += _rows(store, info.key)
+            rows += info.size // _PACKED_ROW if info.key.lower().endswith(PARQUET) else _rows(store, info.key)
     return LabelledData(digest.hexdigest(), min(rows, COUNTED_AT_MOST))
 
 
 def _rows(store: ObjectStore, key: str) -> int:
     lines, last = 0, b"\n"
-    for part in store.stream(key):
-        lines += part.count(b"\n")
-        last = part[-1:] or last
-    return max(lines + (last != b"\n") - 1, 0)
+    try:
+        for part in unpacked(store.stream(key)):
+            lines += part.count(b"\n")
+            last = part[-1:] or last
+            if lines > COUNTED_AT_MOST:
+                break
+    except TableUnreadable:
+        return 0
+    header = not key.lower().removesuffix(".gz").endswith(JSON_LINES)
+    return max(lines + (last != b"\n") - header, 0)

@@ -15,6 +15,7 @@ from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffe
 from stillgood.domain.errors import TableUnreadable
 from stillgood.storage.tables.bytes_in import as_utf8, unpacked
 from stillgood.storage.tables.opening import DELIMITED, open_for, open_table
+from stillgood.storage.tables.xlsx import as_csv, is_workbook
 from stillgood.training.ingest import ABSENT, needed_columns
 from stillgood.training.refused import Refused
 from stillgood.training.validate import LabelledCheck
@@ -50,7 +51,7 @@ def draft_file(
     """
     notes: list[DraftNote] = []
     encoding, delimiter = _dialect(path, notes)
-    table = open_table(path.name, _bytes(path), source=Source(delimiter=delimiter, encoding=encoding))
+    table = open_table(_name(path), _bytes(path), source=Source(delimiter=delimiter, encoding=encoding))
     columns: dict[str, list[str]] = {one: [] for one in table.names or ()}
     rows, unreadable = 0, []
     for chunk in table.chunks:
@@ -154,7 +155,7 @@ def check_file(path: Path, contract: Contract, *, latest: datetime | None = None
     report = CheckReport()
     found: dict[tuple[str, str], _Found] = {}
     try:
-        table = open_for(contract, path.name, _bytes(path), needed=needed_columns(contract))
+        table = open_for(contract, _name(path), _bytes(path), needed=needed_columns(contract))
         check = LabelledCheck(contract, path.name, text=table.text, latest=latest or datetime.now(UTC))
         for chunk in table.chunks:
             part = check(chunk)
@@ -260,11 +261,19 @@ def _dialect(path: Path, notes: list[DraftNote]) -> tuple[str | None, str | None
 
 
 def _standard(path: Path) -> str | None:
-    lower = path.name.lower().removesuffix(".gz")
+    lower = _name(path).lower().removesuffix(".gz")
     return next((mark for suffix, mark in DELIMITED.items() if lower.endswith(suffix)), None)
 
 
+def _name(path: Path) -> str:
+    """The name by which the file's format is known: a workbook is read as the CSV of its first sheet."""
+    return f"{path.stem}.csv" if is_workbook(path) else path.name
+
+
 def _bytes(path: Path) -> Iterator[bytes]:
+    if is_workbook(path):
+        yield from as_csv(path)
+        return
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece

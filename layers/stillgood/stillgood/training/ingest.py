@@ -19,7 +19,7 @@ from stillgood.domain.contract.frame import Column, Frame
 from stillgood.domain.contract.row_check import Violation
 from stillgood.domain.errors import OneClassOnly, TableUnreadable, TooFewRows
 from stillgood.storage.tables.opening import open_for
-from stillgood.storage.training_data import is_joined
+from stillgood.storage.training_data import is_joined, is_plain
 from stillgood.training.distinct import distinct
 from stillgood.training.refused import Refused
 from stillgood.training.validate import LabelledCheck, Part
@@ -167,8 +167,8 @@ def _read(contract: Contract, key: str, data: Data, latest: datetime | None) -> 
 
 
 def _as_written(contract: Contract, key: str) -> Contract:
-    """``contract``, but without its ``source`` for what monitor wrote: that is plain CSV."""
-    return replace(contract, source=None) if is_joined(key) else contract
+    """``contract``, but without its ``source`` for what this project wrote: that is plain CSV."""
+    return replace(contract, source=None) if is_plain(key) else contract
 
 
 def _current(predictions: Sequence[str], heard: Sequence[str]) -> tuple[npt.NDArray[np.bool_], int]:

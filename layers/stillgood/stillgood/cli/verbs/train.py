@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stillgood.cli.console import LOOK, Answer, WrongCall, paragraph, progress
+from stillgood.cli.console import LOOK, Answer, paragraph, progress
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
 
@@ -35,20 +35,19 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 def upload(place: Place, path: Path) -> str:
     """Put a file of labelled rows under data/<today>/; returns its key. The same file again is the same object."""
+    from stillgood.cli.files import stored
     from stillgood.domain.errors import ObjectExists
     from stillgood.storage.codec import sha256
     from stillgood.storage.keys import DATA_PREFIX
     from stillgood.wiring.in_process import now
 
-    if not path.is_file():
-        raise WrongCall(f"There is no file {path}; check the spelling, or the folder you are in.")
+    stem, suffix, data = stored(path)
     _check_header(place, path)
-    data = path.read_bytes()
     digest = sha256(data)[:12]
     for info in place.store.list(DATA_PREFIX):
-        if info.key.endswith(f"-{digest}{path.suffix}"):
+        if info.key.endswith(f"-{digest}{suffix}"):
             return info.key
-    key = f"{DATA_PREFIX}{now():%Y-%m-%d}/{path.stem}-{digest}{path.suffix}"
+    key = f"{DATA_PREFIX}{now():%Y-%m-%d}/{stem}-{digest}{suffix}"
     with suppress(ObjectExists):
         place.store.create(key, data)
     return key
@@ -56,13 +55,12 @@ def upload(place: Place, path: Path) -> str:
 
 def _check_header(place: Place, path: Path) -> None:
     """Raises TableUnreadable for a file that training would refuse whole: it would lie under data/ for ever."""
-    from stillgood.cli.files import pieces
+    from stillgood.cli.files import table
     from stillgood.storage.contract import contract_in_force
-    from stillgood.storage.tables.opening import open_for
     from stillgood.training.ingest import needed_columns
 
     contract = contract_in_force(place.store)
-    open_for(contract, path.name, pieces(path), needed=needed_columns(contract)).close()
+    table(path, contract, needed=needed_columns(contract)).close()
 
 
 def train(place: Place, because: str, action: str = "train", request_id: str | None = None) -> Answer:

@@ -34,15 +34,22 @@ COUNTS = os.environ.get("STILLGOOD_COUNTS")
 _told: dict[str, tuple[int, str]] = {}
 
 
-@pytest.fixture(autouse=True)
-def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """The loop of the test's thread, as a Lambda's runtime has one: Mangum runs the API on it."""
+@pytest.fixture(scope="session", autouse=True)
+def loop_of_the_thread() -> Iterator[asyncio.AbstractEventLoop]:
+    """One loop for the whole run, so that fixtures of modules have it, too; closed at the end."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield loop
     loop.run_until_complete(loop.shutdown_asyncgens())
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@pytest.fixture(autouse=True)
+def event_loop(loop_of_the_thread: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+    """The loop of the test's thread, as a Lambda's runtime has one: Mangum runs the API on it."""
+    asyncio.set_event_loop(loop_of_the_thread)  # a test before may have taken it away, as asyncio.run does
+    return loop_of_the_thread
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -38,7 +38,7 @@ def get() -> Callable[[str], httpx.Response]:
             async with httpx.AsyncClient(transport=transport, base_url="http://api/stage") as http:
                 return await http.get(path)
 
-        return asyncio.run(send())
+        return asyncio.get_event_loop().run_until_complete(send())
 
     return request
 

@@ -35,6 +35,17 @@ ROLES = {
 # Granted, and not seen in this life, each for a reason.
 UNUSED = {
     **{
+        (role, action, f"{BUCKET}/operating_points/{below}"): "only once an operating point moved; tests/steps/promote"
+        for role, action, below in (
+            ("PredictFunction", "s3:GetObject", "*"),
+            ("BatchFunction", "s3:GetObject", "*"),
+            ("MonitorFunction", "s3:GetObject", "*"),
+            ("MonitorFunction", "s3:PutObject", "evidence/*"),
+            ("PromoteFunction", "s3:GetObject", "*"),
+            ("PromoteFunction", "s3:PutObject", "*"),
+        )
+    },
+    **{
         (
             role,
             "s3:GetObject",

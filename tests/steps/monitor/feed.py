@@ -42,6 +42,7 @@ RAW: dict[str, Any] = {
     "id": "customer",
     "time": "at",
     "target": {"name": "left", "positive": "yes", "negative": "no"},
+    "floors": {"recall": 0.3},
     "features": [{"name": "risk", "kind": "numeric"}],
 }
 
@@ -63,7 +64,7 @@ class Shop:
         self.rows: list[dict[str, Any]] = []
         self.model = self.promote(VERSION)
 
-    def promote(self, version: str, weight: float = 1.5) -> Model:
+    def promote(self, version: str, weight: float = 1.5, came_by: Any = "promote") -> Model:
         """Make a model of one weight champion; 1.5 is the truth."""
         model = Model(
             version, self.contract, (NumericTerm("risk", 0.0, 1.0, weight),), -1.0, -1.0, Calibration(1.0, 0.0)
@@ -82,7 +83,7 @@ class Shop:
             model.threshold,
         )
         Registry(self.store).decide(
-            version, lambda _: Proposal(iso(self.now), "promote", version, version, ("better",), release=release)
+            version, lambda _: Proposal(iso(self.now), came_by, version, version, ("better",), release=release)
         )
         self.model = model
         return model

@@ -75,19 +75,29 @@ class OutcomeEvidence:
 
     ``rows``: the champion's own labelled rows of trusted spans since it began, oldest first, the newest ``CAP`` at most;
     ``recent``: their newest stretch. ``spans``: the matured spans of those days, in order of time, trusted or not.
-    ``learnable``: int64[m], sorted capture times (microseconds) of every prediction, whoever made it, whose outcome training may see.
+    ``deaf_since``: since when labels that were due have not come, None while they do; ``waits_for`` says what is missing.
+    ``min_coverage``: of the contract. ``learnable``: int64[m], sorted capture times (microseconds) of every prediction, whoever made it, whose outcome training may see.
     """
 
     rows: LabelledRows = field(default_factory=LabelledRows.empty)
     recent: LabelledRows = field(default_factory=LabelledRows.empty)
     spans: tuple[Span, ...] = ()
     learnable: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    deaf_since: datetime | None = None
+    waits_for: str = ""
+    min_coverage: float = 0.0
 
     @property
     def biased(self) -> bool:
         """Whether the newest matured span that has labels is one of selected customers."""
         newest = next((span for span in reversed(self.spans) if span.labelled), None)
         return newest is not None and newest.selected
+
+    @property
+    def thin(self) -> bool:
+        """Whether the newest matured span that has labels has too few of them for the contract."""
+        newest = next((span for span in reversed(self.spans) if span.labelled), None)
+        return newest is not None and newest.coverage < self.min_coverage
 
     @property
     def coverage(self) -> float:

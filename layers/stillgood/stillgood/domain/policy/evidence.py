@@ -23,7 +23,7 @@ class Evidence:
     ``drift`` is None when there were too few rows to look; ``estimated`` and ``realised`` when there is no such figure.
     ``outcomes``: the labelled predictions behind ``realised``, with the trusted and distrusted spans; ``realised_recent`` is of their
     newest stretch only, None where that is all of them or too few.
-    ``recall_floor``: what the contract wants the threshold to reach, 0 when it comes from costs.
+    ``recall_floor``: what the contract wants the threshold to reach, 0 when it comes from costs; ``roc_auc_floor`` of any model.
     ``previous_gain``: ROC-AUC of the previous champion minus the champion's on the same labelled rows.
     ``new_labelled_rows``: labelled rows that the champion was not trained on; ``data_sha256`` names all labelled data.
     ``labels``: what became of the labels, JSON-able, for the report. ``late``: a later window has been decided already.
@@ -45,6 +45,7 @@ class Evidence:
     labels: Mapping[str, Any] = field(default_factory=dict)
     late: bool = False
     recall_floor: float = 0.0
+    roc_auc_floor: float = 0.0
     outcomes: OutcomeEvidence = field(default_factory=OutcomeEvidence)
     realised_recent: RealisedPerformance | None = None
 

@@ -25,12 +25,14 @@ class MonitorState:
     """``last_window``: id of the newest window decided. ``version``: the champion it was decided about.
 
     ``streaks``: consecutive windows in which a check drifted, by the check's name. ``retrains``: oldest first.
+    ``standing``: what lasts (see standing.py), as it is stored.
     """
 
     last_window: str | None = None
     version: str | None = None
     streaks: Mapping[str, int] = field(default_factory=dict)
     retrains: tuple[Retrain, ...] = ()
+    standing: tuple[Mapping[str, Any], ...] = ()
 
     def streaks_of(self, version: str) -> Mapping[str, int]:
         """The streaks that count for champion ``version``: another champion has another reference, so they start again."""
@@ -69,7 +71,7 @@ class MonitorState:
                 }
                 for retrain in self.retrains
             ],
-        }
+        } | ({"standing": [dict(one) for one in self.standing]} if self.standing else {})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -88,4 +90,5 @@ class MonitorState:
                 )
                 for one in data["retrains"]
             ),
+            standing=tuple(dict(one) for one in data.get("standing", ())),
         )

@@ -64,6 +64,7 @@ class WindowInputs:
             previous_gain=self.outcomes.previous_gain,
             labels=self.outcomes.labels,
             recall_floor=self.contract.floors.recall if self.contract.costs is None else 0.0,
+            roc_auc_floor=self.contract.floors.roc_auc,
             late=state.last_window is not None and self.window.id < state.last_window,
         )
         # Probabilities of rows that got past a broken upstream say nothing.

@@ -171,7 +171,7 @@ def _index(
     store: ObjectStore, captured: CapturedHours, progress: Progress, etag: str | None, settled: datetime
 ) -> tuple[Progress, str | None]:
     """Take the captures of all hours that are over into the ledger, oldest first."""
-    start = progress.until or _first_hour(store)
+    start = progress.until or first_hour(store)
     if start is None:
         return progress, etag
     progress = replace(progress, until=start)
@@ -391,7 +391,7 @@ def _added(totals: dict[str, int], **more: int) -> dict[str, int]:
     return totals | {name: totals.get(name, 0) + count for name, count in more.items()}
 
 
-def _first_hour(store: ObjectStore) -> datetime | None:
+def first_hour(store: ObjectStore) -> datetime | None:
     """The first clock hour with a capture."""
     for info in store.list(CAPTURE_PREFIX):
         parts = info.key.removeprefix(CAPTURE_PREFIX).split("/")

@@ -6,7 +6,7 @@ effect was asked for. Whoever comes next *finishes* what a crash left half-way b
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from stillgood.domain.formats import current_format
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
 from stillgood.domain.policy.policies import advance
 from stillgood.domain.policy.report import build_report
+from stillgood.domain.policy.standing import Standing, stand, tell
 from stillgood.domain.policy.state import FORMAT, MonitorState
 from stillgood.steps.monitor.gather import WindowInputs, gather
 from stillgood.steps.monitor.outcomes import take_label_files
@@ -104,10 +105,16 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
             return standing, True
         evidence = material.evidence(deps.policy, state)
         decision = deps.policy.decide(evidence, state)
-        report = _report(material, evidence, decision, state, deps)
+        before = tuple(map(Standing.from_dict, state.standing))
+        after_all = before if evidence.late else stand(evidence, deps.policy, decision, before)
+        if not evidence.late:
+            decision = tell(decision, before, after_all)
+        standing_now = [] if evidence.late else [one.to_dict() for one in after_all if one.told]
+        report = _report(material, evidence, decision, state, deps) | {"standing": standing_now}
         if evidence.late:  # the state is about later windows already; the report alone is this one's record
             return _finish(report, deps), False
         after = advance(deps.policy, evidence, decision, state)
+        after = replace(after, standing=tuple(one.to_dict() for one in after_all))
         entry = {"format": FORMAT, "format_version": 1, **after.to_dict(), "report": report}
         try:
             write_state(deps.store, entry, etag)

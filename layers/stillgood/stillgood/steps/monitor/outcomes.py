@@ -19,13 +19,13 @@ from stillgood.domain.errors import ModelUnusable, StillgoodError
 from stillgood.domain.model.evaluation import Metrics
 from stillgood.domain.outcomes.coverage import SELECTED_P, Sample, Span, judge_span, selection_p
 from stillgood.domain.outcomes.evidence import LabelledRows, OutcomeEvidence, microseconds
-from stillgood.domain.outcomes.feeds import Feed
+from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
 from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay
 from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.domain.statistics.delong import paired_delong
 from stillgood.domain.statistics.intervals import Estimate
 from stillgood.steps.labels.ingest import ingest_label_files
-from stillgood.steps.monitor.hear import Heard, hear
+from stillgood.steps.monitor.hear import Heard, first_hour, hear
 from stillgood.steps.monitor.hours import WORKERS, ahead
 from stillgood.steps.monitor.training_rows import learnable, write_training_rows
 from stillgood.steps.ports import Clock
@@ -41,6 +41,9 @@ MAX_ROWS = 200_000  # predictions judged by: more would not change a figure, and
 POOLED_DAYS = 30  # over which a weak choice of labels is looked for
 _DAY_BYTES = 2 << 20
 _SPANS_REPORTED = 10
+_MIN_SILENT = 30  # predictions without a label, before their silence is missed
+_NO_CHANCE = 9.2  # -log 1e-4: if a share c gets labels, so many / c in a row without one are no chance
+_WAITS = "labels of predictions that have matured (POST /labels, or files under labels/incoming/)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,12 @@ def outcomes(
     """
     with ThreadPoolExecutor(WORKERS) as pool:
         heard = hear(store, contract, pool, settled=settled)
-        if heard is None:
-            return Outcomes()
         feed = Feed.of(contract)
+        if heard is None:
+            return Outcomes(evidence=OutcomeEvidence(**_never_heard(store, feed, window)))
         until = feed.matured_until(microseconds(now), heard.complete)
-        days = _matured_days(store, pool, heard, until)
+        # By the calendar, though silence may say nothing yet: what is due and does not come is told.
+        days = _matured_days(store, pool, heard, microseconds(now) - feed.matures)
         spans = _spans(contract, feed, days, heard.complete, until)
         rival = _rival(store, pointer) if learnable(contract) else None
         days, written = write_training_rows(
@@ -87,12 +91,8 @@ def outcomes(
     return _judge(contract, feed, pointer, window, heard, days, spans, written)
 
 
-def _matured_days(
-    store: ObjectStore, pool: ThreadPoolExecutor, heard: Heard, until: int | None
-) -> dict[date, OutcomeDay]:
+def _matured_days(store: ObjectStore, pool: ThreadPoolExecutor, heard: Heard, until: int) -> dict[date, OutcomeDay]:
     """The days with matured predictions, oldest first: the newest ``MAX_ROWS`` predictions, and those whose outcomes changed now."""
-    if until is None:
-        return {}
     last = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=until)).date()
     listed = [day for day in reversed(list(ledger_days(store))) if day <= last]
     found: dict[date, OutcomeDay] = {}
@@ -200,6 +200,8 @@ def _judge(
         rows=rows,
         recent=recent,
         spans=spans,
+        min_coverage=feed.min_coverage,
+        **_deaf(feed, window, heard, days, spans),
         learnable=np.sort(
             np.concatenate([np.empty(0, np.int64), *(days[day].records["time"][known] for day, (known, _) in trusted.items())])
         ),
@@ -213,6 +215,38 @@ def _judge(
         evidence=evidence,
         written=written,
     )
+
+
+def _never_heard(store: ObjectStore, feed: Feed, window: Window) -> dict[str, Any]:
+    """Since when labels are due, where none was ever sent."""
+    first = first_hour(store)
+    due = None if first is None else first + timedelta(microseconds=feed.matures)
+    late = due is not None and due + timedelta(days=GRACE_DAYS) < window.end
+    return {"deaf_since": due if late else None, "waits_for": _WAITS}
+
+
+def _deaf(
+    feed: Feed, window: Window, heard: Heard, days: Mapping[date, OutcomeDay], spans: tuple[Span, ...]
+) -> dict[str, Any]:
+    """Since when labels that were due have not come: so many predictions without one, after the last with one, are no chance."""
+    due = microseconds(window.end) - feed.matures - round(GRACE_DAYS * DAY)
+    times, known = [np.empty(0, np.int64)], [np.empty(0, bool)]
+    for day in days.values():
+        said = feed.outcomes(day.records, heard.complete)
+        times.append(day.records["time"])
+        known.append((said == NEGATIVE) | (said == POSITIVE))
+    at, labelled = np.concatenate(times), np.concatenate(known)
+    last = int(at[labelled].max()) if labelled.any() else None
+    silent = at[(at <= due) & ((last is None) | (at > (last or 0)))]
+    shares = [span.coverage for span in spans if span.labelled]
+    usual = max(sum(shares) / len(shares) if shares else 1.0, 0.01)
+    if len(silent) < max(_MIN_SILENT, _NO_CHANCE / usual):
+        return {}
+    since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(silent.min()) + feed.matures)
+    waits = _WAITS
+    if feed.silence_is_negative:
+        waits = "a complete_until with the labels, or the file's date by contract: without it silence says nothing"
+    return {"deaf_since": since, "waits_for": waits}
 
 
 def _labelled_rows(

@@ -1,0 +1,162 @@
+"""Never silent: states that last are told once when they begin, stand in every report until they end, and then are over.
+
+A message says nothing that changes from window to window, so that the same state is the same message.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Self
+
+from stillgood.domain.model.evaluation import Estimate
+from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
+
+_STRICT = 3.2905 / 1.96  # two-sided 99.9% against the 95% of an Estimate
+MIN_REFUSED = 20  # refused rows that are no accident
+# In how many windows in a row a state must hold before it is told: some heal by themselves.
+WINDOWS = {
+    "labels": 1,
+    "selected": 2,
+    "coverage": 2,
+    "recall": 2,
+    "roc_auc": 2,
+    "refused": 1,
+    "fault": 1,
+    "traffic": 3,
+    "budget": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A state that holds since ``since`` (ISO 8601) and was seen in ``windows`` windows in a row; ``told`` once it counts."""
+
+    name: str
+    since: str
+    message: str
+    waits_for: str
+    windows: int = 1
+
+    @property
+    def told(self) -> bool:
+        return self.windows >= WINDOWS[self.name]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "since": self.since,
+            "message": self.message,
+            "waits_for": self.waits_for,
+            "windows": self.windows,
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Self:
+        """Raises KeyError, TypeError or ValueError for what is none."""
+        name = str(raw["name"])
+        if name not in WINDOWS:
+            raise ValueError(f"{name[:40]!r} is no state that stands")
+        return cls(name, str(raw["since"]), str(raw["message"]), str(raw["waits_for"]), int(raw["windows"]))
+
+
+def stand(
+    evidence: Evidence, policy: Policy, decision: PolicyDecision, before: tuple[Standing, ...]
+) -> tuple[Standing, ...]:
+    """What stands after a window; ``before``: what stood after the window before. A state keeps the time at which it began."""
+    known = {one.name: one for one in before}
+    found = []
+    for one in _found(evidence, policy, decision):
+        if (old := known.get(one.name)) is not None:
+            found.append(replace(old, windows=old.windows + 1))
+        else:
+            found.append(one)
+    # What a window cannot judge goes on: no rows are no sign that a fault is over.
+    seen = {one.name for one in found}
+    unjudged = {"fault"} if evidence.drift is None else set()
+    if evidence.trusted_realised is None:
+        unjudged |= {"recall", "roc_auc"}
+    return (*found, *(one for one in before if one.name in unjudged - seen))
+
+
+def tell(decision: PolicyDecision, before: tuple[Standing, ...], after: tuple[Standing, ...]) -> PolicyDecision:
+    """``decision``, but never silent: a state that begins is an alert, one that goes on is said with what is waited for."""
+    known = {one.name for one in before if one.told}
+    began = [one for one in after if one.told and one.name not in known]
+    on = [one for one in after if one.told and one.name in known]
+    news = tuple(one.message for one in began)
+    # What the policy found itself comes first; where it found nothing, what begins is the reason of the alert.
+    own = (*news, *decision.reasons) if decision.action == "nothing" else (*decision.reasons, *news)
+    reasons = (*own, *(f"still: {one.message}" for one in on))
+    waits = tuple(one.waits_for for one in (*began, *on))
+    action = "alert" if began and decision.action == "nothing" else decision.action
+    return replace(decision, action=action, reasons=reasons, would_change=(*decision.would_change, *waits))
+
+
+def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision) -> list[Standing]:
+    found: list[Standing] = []
+
+    def add(name: str, message: str, waits_for: str, since: datetime | None = None) -> None:
+        moment = since or evidence.at
+        found.append(Standing(name, _iso(moment), message, waits_for))
+
+    outcomes, realised, total = evidence.outcomes, evidence.trusted_realised, evidence.rows + evidence.refused
+    if outcomes.deaf_since is not None:
+        add(
+            "labels",
+            f"deaf since {outcomes.deaf_since:%Y-%m-%d}: predictions have matured since then and no label of them has come",
+            outcomes.waits_for,
+            outcomes.deaf_since,
+        )
+    if outcomes.biased:
+        add(
+            "selected",
+            "the labels that come are of selected customers; nothing is judged by them or learnt from them",
+            "labels of all predictions, or of a random sample; or labels.absent: negative in the contract for a feed of positives",
+        )
+    if outcomes.thin:
+        add(
+            "coverage",
+            "fewer predictions get a label than the contract's labels.min_coverage; nothing is judged by them or learnt from them",
+            "more labels, or a lower labels.min_coverage",
+        )
+    if realised is not None and evidence.recall_floor and _under(realised.metrics.recall, evidence.recall_floor):
+        add(
+            "recall",
+            f"the champion's realised recall is under the contract's floor {evidence.recall_floor:g}",
+            "a better threshold or model, or another floor",
+        )
+    if realised is not None and _under(realised.metrics.roc_auc, evidence.roc_auc_floor):
+        add(
+            "roc_auc",
+            f"the champion's realised ROC-AUC is under the contract's floor {evidence.roc_auc_floor:g}",
+            "a better model, or another floor",
+        )
+    if evidence.refused >= MIN_REFUSED and evidence.violation_rate > policy.violation_rate:
+        add("refused", "predictions are refused: their rows break the contract", "rows that keep the contract")
+    if evidence.drift is not None and evidence.drift.faults:
+        names = ", ".join(sorted(check.name for check in evidence.drift.faults))
+        add(
+            "fault",
+            f"a data fault upstream: {names}",
+            "values as they were, or a retrain by hand if the change is meant",
+        )
+    if total < evidence.min_rows:
+        add(
+            "traffic",
+            f"too few predictions to judge a window by: fewer than {evidence.min_rows}",
+            "more predictions a window, longer windows, or a smaller monitoring.min_rows",
+        )
+    rules = decision.figures.get("rules", {})
+    spent = decision.figures.get("retrains_in_period", 0)
+    if decision.action == "alert" and "budget" in rules and spent >= rules["budget"]:
+        add("budget", "the budget of retrains is spent while there is something to learn", "time, or a retrain by hand")
+    return found
+
+
+def _under(estimate: Estimate, floor: float) -> bool:
+    """Whether a figure is under its floor beyond chance: by 3.29 standard errors, since it is looked at in every window."""
+    return estimate.value + _STRICT * (estimate.high - estimate.value) < floor
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().removesuffix("+00:00") + "Z"

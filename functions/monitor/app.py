@@ -6,9 +6,8 @@ from typing import Any
 from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
 from stillgood.pages.writer import write_pages
-from stillgood.steps.announce import announce
 from stillgood.steps.monitor.monitor import monitor, request_id
-from stillgood.wiring.announce import announcing
+from stillgood.wiring.announce import tell
 from stillgood.wiring.monitor import monitoring
 
 STARTED = {
@@ -39,8 +38,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
         if result["result"] in STARTED:
             metrics.count(STARTED[result["result"]])
         logs.attempt("the pages were not written", write_pages, deps.store, result)
-        if (announcer := announcing()) is not None:
-            logs.attempt("nobody was told", announce, deps.store, result, announcer)
+        logs.attempt("nobody was told", tell, deps.store, result)
         level = logging.WARNING if result["result"] in ("alert", "recalibrate") else logging.INFO
         logs.log(level, f"window judged: {result['result']}", **result)
     return result

@@ -7,12 +7,11 @@ from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
 from stillgood.domain.errors import InvalidEvent
 from stillgood.pages.writer import write_pages
-from stillgood.steps.announce import announce
 from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import promote
 from stillgood.steps.promote.release import release
 from stillgood.steps.promote.rollback import roll_back
-from stillgood.wiring.announce import announcing
+from stillgood.wiring.announce import tell
 from stillgood.wiring.promote import deciding
 
 ACTIONS = {"promote": promote, "rollback": roll_back, "move": move, "release": release}
@@ -43,8 +42,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
             raise
         metrics.count(COUNTS[result["result"]])
         logs.attempt("the pages were not written", write_pages, deps.store, result)
-        if (announcer := announcing()) is not None:
-            logs.attempt("nobody was told", announce, deps.store, result, announcer)
+        logs.attempt("nobody was told", tell, deps.store, result)
         told = {**result, "model_version": result["new_version"]}
         logs.log(logging.INFO, f"decision {result['decision']}: {result['result']}", **told)
     return result

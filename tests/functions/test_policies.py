@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stillgood.steps.announce import announce
 from stillgood.storage.memory import MemoryObjectStore
 
 from local.datasets import contract_text, telco
@@ -156,8 +157,10 @@ def handlers(store: MemoryObjectStore, noted: Noted) -> Iterator[dict[str, Calla
             assert spec.loader is not None
             app = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(app)
-            if hasattr(app, "announcing"):
-                patch.setattr(app, "announcing", lambda role=role: Announcing(noted, role))
+            if hasattr(app, "tell"):
+                patch.setattr(
+                    app, "tell", lambda store, answer, role=role: announce(store, answer, Announcing(noted, role))
+                )
             found[role] = lambda event, app=app: app.handler(event, None)
         yield found
     for one in wired:

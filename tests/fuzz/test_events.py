@@ -148,7 +148,7 @@ def test_a_forged_event_is_done_or_refused_by_a_typed_error(
     }
     assert store.get("registry/production_metrics.json").data == pointer
     prefixes = {info.key.split("/")[0] for info in store.list("")}
-    assert prefixes <= {"models", "registry", "capture", "labels", "quarantine"}
+    assert prefixes <= {"models", "registry", "capture", "labels", "quarantine", "pages", "operating_points"}
     assert not [info.key for info in store.list("models/") if not info.key.startswith("models/20261123-fuzz/")]
     count(f"fuzz: forged {event} events", len(forged))
 

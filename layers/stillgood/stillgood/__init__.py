@@ -78,9 +78,9 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from stillgood import notebook
 
-    return getattr(import_module("stillgood.notebook"), name)
+    return getattr(notebook, name)
 
 
 def __dir__() -> "list[str]":  # quoted: an older Python has to read this, to be told that it is one

@@ -1,9 +1,13 @@
 """Who is told: an EventBridge bus, if the environment names one."""
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from stillgood.aws.announcer import EventBridgeAnnouncer
 from stillgood.aws.settings import Settings
+from stillgood.steps.announce import announce
+from stillgood.storage.objects import ObjectStore
 
 
 @cache
@@ -11,3 +15,9 @@ def announcing() -> EventBridgeAnnouncer | None:
     """The bus of STILLGOOD_EVENT_BUS; None when it is unset: then nobody is told. Raises SettingsInvalid."""
     settings = Settings.from_env()
     return None if settings.event_bus is None else EventBridgeAnnouncer(settings.event_bus)
+
+
+def tell(store: ObjectStore, answer: Mapping[str, Any]) -> None:
+    """Announce what a step's ``answer`` stands for. Raises SettingsInvalid, InvocationFailed."""
+    if (announcer := announcing()) is not None:
+        announce(store, answer, announcer)

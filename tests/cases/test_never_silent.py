@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from stillgood.storage.keys import capture_key
+from stillgood.storage.standing import read_standing
 
 from tests.steps.monitor.feed import Shop
 
@@ -51,12 +52,14 @@ def test_a_weekly_feed_is_not_deaf_between_its_files() -> None:
 
 
 def test_labels_that_never_come_are_told_once_and_stand() -> None:
-    reports = live(Shop(maturity=5), 20, lambda shop, day: None)
+    shop = Shop(maturity=5)
+    reports = live(shop, 20, lambda shop, day: None)
     first = next(day for day, report in enumerate(reports) if names(report))
     assert first == 12  # 5 days of maturity and a week of grace after the first prediction
     assert alerts(reports) == [first]
     assert all(names(report) == ["labels"] for report in reports[first:])
     assert reports[-1]["standing"][0]["message"].startswith("deaf since 2026-09-06")
+    assert read_standing(shop.store) == {"window": reports[-1]["window"]["id"], "standing": reports[-1]["standing"]}
     assert any(reason.startswith("still: deaf since") for reason in reports[-1]["decision"]["reasons"])
     assert any("labels of predictions" in change for change in reports[-1]["decision"]["would_change"])
 

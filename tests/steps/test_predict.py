@@ -13,8 +13,10 @@ from stillgood.domain.errors import InvalidRows, MalformedRequest, NoChampion, R
 from stillgood.domain.model.model import Model
 from stillgood.steps.predict import MAX_VIOLATIONS, PredictDeps, contract, describe, predict, status
 from stillgood.storage.champion import ChampionSource
+from stillgood.storage.keys import STANDING_KEY
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
+from stillgood.storage.standing import write_standing
 from stillgood.testing.fakes import FakeCapture
 
 NOW = datetime(2026, 11, 23, 18, 5, 7, 250, tzinfo=UTC)
@@ -250,6 +252,15 @@ def test_without_a_champion_it_says_how_to_get_one(serving: PredictDeps, capture
     told = status(serving)
     assert told["serving"] is False
     assert "train a model" in told["champion"]["last_error"]
+
+
+def test_the_status_tells_what_lasts(serving: PredictDeps, store: MemoryObjectStore) -> None:
+    assert status(serving)["monitoring"] is None
+    lasting = [{"name": "labels", "since": "2026-11-01T00:00:00Z", "message": "deaf since 2026-11-01"}]
+    write_standing(store, "20261123T000000Z_20261124T000000Z", lasting)
+    assert status(serving)["monitoring"] == {"window": "20261123T000000Z_20261124T000000Z", "standing": lasting}
+    store.put(STANDING_KEY, b"{")
+    assert status(serving)["monitoring"] is None
 
 
 def test_a_promotion_is_picked_up_without_a_restart(

@@ -76,6 +76,9 @@ class Status(_Answer):
     serving: bool
     champion: dict[str, Any]
     operating_point: dict[str, Any] | None
+    monitoring: dict[str, Any] | None = Field(
+        description="What lasts since the newest window: deaf since, under a floor"
+    )
     capture: dict[str, Any]
     limits: dict[str, Any]
 

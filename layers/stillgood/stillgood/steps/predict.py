@@ -95,6 +95,7 @@ def status(serving: PredictDeps) -> dict[str, Any]:
         "serving": champion["version"] is not None,
         "champion": {name: iso(value) if isinstance(value, datetime) else value for name, value in champion.items()},
         "operating_point": serving.champions.point_status(),
+        "monitoring": serving.champions.standing(),
         "capture": serving.capture.status(),
         "limits": {"max_rows": serving.max_rows, "max_bytes": serving.max_bytes},
     }

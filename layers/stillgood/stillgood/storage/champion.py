@@ -18,6 +18,7 @@ from stillgood.storage.keys import POINTER_KEY
 from stillgood.storage.objects import ObjectStore, Stored
 from stillgood.storage.points import read_point_status, served
 from stillgood.storage.records import read_pointer
+from stillgood.storage.standing import read_standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,10 @@ class ChampionSource:
     def point_status(self) -> dict[str, Any] | None:
         """What monitor wrote of the operating point after its newest window; one GET, for a status. None when there is nothing."""
         return read_point_status(self._store)
+
+    def standing(self) -> dict[str, Any] | None:
+        """What lasts, as monitor saw it in its newest window; one GET, for a status. None when there is nothing."""
+        return read_standing(self._store)
 
     def _due(self) -> bool:
         if self._checked_at is None:

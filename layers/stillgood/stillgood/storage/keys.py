@@ -20,6 +20,7 @@ LABELS_PREFIX = "labels/"
 POINTS_PREFIX = "operating_points/"
 POINT_EVIDENCE_PREFIX = "operating_points/evidence/"
 POINT_STATUS_KEY = "monitoring/operating_point.json"
+STANDING_KEY = "monitoring/standing.json"
 LEDGER_PREFIX = "labels/dt="
 INCOMING_PREFIX = "labels/incoming/"
 TAKEN_PREFIX = "labels/taken/"
@@ -162,6 +163,7 @@ PLACES = (
         "compare-and-swap",
         "hashed ids, scores and outcomes",
     ),
+    Place(STANDING_KEY, "what lasts, as /status tells it: deaf since, under a floor", "monitor", "replaced"),
     Place(STATE_KEY, "the last window, streaks and cool-downs", "monitor", "compare-and-swap"),
     Place(
         f"{REFUSED_LABELS_PREFIX}<sha256>.jsonl",

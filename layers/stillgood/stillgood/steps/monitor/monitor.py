@@ -23,6 +23,7 @@ from stillgood.steps.ports import Clock, Invoker
 from stillgood.storage.keys import STATE_KEY, report_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import Registry
+from stillgood.storage.standing import write_standing
 from stillgood.storage.windows import Window, iso, read_report, read_state, utc, write_report, write_state
 
 # Each lost round means that another monitor decided a window, so this bounds contention, not progress.
@@ -109,7 +110,7 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
         after_all = before if evidence.late else stand(evidence, deps.policy, decision, before)
         if not evidence.late:
             decision = tell(decision, before, after_all)
-        standing_now = [] if evidence.late else [one.to_dict() for one in after_all if one.told]
+        standing_now = None if evidence.late else [one.to_dict() for one in after_all if one.told]
         report = _report(material, evidence, decision, state, deps) | {"standing": standing_now}
         if evidence.late:  # the state is about later windows already; the report alone is this one's record
             return _finish(report, deps), False
@@ -130,6 +131,9 @@ def _finish(report: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
     if (standing := read_report(deps.store, window)) is not None:
         return standing
     _invoke(report, deps)
+    # Before the report, whose presence says that all is done. A window of the past says nothing of now.
+    if (lasting := report.get("standing")) is not None:
+        write_standing(deps.store, window.id, lasting)
     return write_report(deps.store, window, report)
 
 

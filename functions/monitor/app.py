@@ -37,6 +37,8 @@ def handler(event: object, context: object) -> dict[str, Any]:
             logs.bind(correlation_id=correlation, model_version=champion)
         if result["result"] in STARTED:
             metrics.count(STARTED[result["result"]])
+        if (point := result.get("operating_point")) and point["alert"] and result["result"] != "alert":
+            metrics.count("Alerts")
         logs.attempt("the pages were not written", write_pages, deps.store, result)
         logs.attempt("nobody was told", tell, deps.store, result)
         level = logging.WARNING if result["result"] in ("alert", "recalibrate") else logging.INFO

@@ -31,6 +31,7 @@ CONTRACT = read_contract(
         "version": "1",
         "target": {"name": "left", "positive": "yes", "negative": "no"},
         "features": [{"name": "reading", "kind": "numeric"}],
+        "operating_point": {"mode": "fixed"},  # what follows is about the policy
     }
 )
 MODEL = Model("v1", CONTRACT, (NumericTerm("reading", 50.0, 20.0, 1.0),), 0.0, 0.0, Calibration(1.0, 0.0))

@@ -72,7 +72,22 @@ UNUSED = {
         "MonitorFunction",
         "lambda:InvokeFunction",
         "PromoteFunction",
-    ): "only for a rollback; tests/steps/monitor/test_monitor.py",
+    ): "only for a rollback or a move; tests/steps/monitor/test_monitor.py",
+    **{
+        (
+            role,
+            action,
+            f"{BUCKET}/operating_points/{prefix}",
+        ): "only once an operating point has moved; tests/steps/promote/test_move.py"
+        for role, action, prefix in (
+            ("PredictFunction", "s3:GetObject", "*"),
+            ("BatchFunction", "s3:GetObject", "*"),
+            ("MonitorFunction", "s3:GetObject", "*"),
+            ("MonitorFunction", "s3:PutObject", "evidence/*"),
+            ("PromoteFunction", "s3:GetObject", "*"),
+            ("PromoteFunction", "s3:PutObject", "*"),
+        )
+    },
 }
 
 

@@ -42,12 +42,12 @@ RAW = {
 class World:
     """A bucket with a champion, and customers who ask for predictions."""
 
-    def __init__(self, **monitoring):
+    def __init__(self, mode="fixed", **monitoring):
         self.store = MemoryObjectStore(clock=lambda: self.wrote_at)
         self.wrote_at = TODAY - 30 * DAY
         self.now = TODAY + timedelta(hours=1)
         self.slept = []
-        self.contract = read_contract(RAW | {"monitoring": monitoring})
+        self.contract = read_contract(RAW | {"monitoring": monitoring, "operating_point": {"mode": mode}})
         self.model = self.promote("v1")
 
     def promote(self, version, generation=1):

@@ -26,6 +26,7 @@ from stillgood.simulation.world import Feedback, Request, Truth, World, utc64
 from stillgood.steps.labels.ingest import ingest_labels
 from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.steps.predict import PredictDeps, predict
+from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.steps.train.train import TrainDeps, train
@@ -281,6 +282,8 @@ class Driver:
                 if step == "train":
                     told = train(event, self._train)
                     yield Event("train", told["result"], told["version"], (str(told["why"] or event.get("reason")),))
+                elif event["action"] == "move":
+                    move(event, self._promote)
                 elif event["action"] == "rollback":
                     told = roll_back(event, self._promote)
                     yield Event("promote", told["result"], told["new_version"], tuple(told["reasons"]))

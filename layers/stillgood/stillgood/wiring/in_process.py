@@ -97,12 +97,14 @@ class InProcess:
             tracking = Tracking(settings.mlflow_tracking_uri, settings.mlflow_experiment_name)
             return train(event, TrainDeps(self.store, queue, self.clock, tracking))
         if step == "promote":
+            from stillgood.steps.promote.move import move
             from stillgood.steps.promote.promote import PromoteDeps, promote
             from stillgood.steps.promote.release import release
             from stillgood.steps.promote.rollback import roll_back
 
             deciding = PromoteDeps(self.store, self.clock, settings.gate)
-            return {"rollback": roll_back, "release": release}.get(str(event.get("action")), promote)(event, deciding)
+            actions = {"rollback": roll_back, "release": release, "move": move}
+            return actions.get(str(event.get("action")), promote)(event, deciding)
         if step == "monitor":
             from stillgood.domain.policy.policies import POLICIES
             from stillgood.steps.monitor.monitor import MonitorDeps, monitor

@@ -6,7 +6,13 @@ from stillgood.cli.console import Answer, paragraph
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import add_place, find_place
 
-_DONE = {"promote": "promoted", "refuse": "refused", "rollback": "rolled back to", "release": "released"}
+_DONE = {
+    "promote": "promoted",
+    "refuse": "refused",
+    "rollback": "rolled back to",
+    "release": "released",
+    "move": "moved the point of",
+}
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:

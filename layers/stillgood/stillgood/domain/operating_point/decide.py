@@ -33,7 +33,7 @@ MAX_POPULATION = 4000
 MAX_LABELLED = 4000
 # A span of n rows is looked at anew every n rows, so its false alarms are as rare per row as those of any other span when
 # each look errs with probability n / ROWS_PER_ALARM.
-ROWS_PER_ALARM = 400_000
+ROWS_PER_ALARM = 1_000_000
 CHANGED_Z = 2.5758293035489004  # two-sided 99%
 DISAGREE_P = 1e-4
 LARGE_MOVE = 0.1  # of the share flagged: a person is told
@@ -163,7 +163,7 @@ def leaves_z(rows: int) -> float:
     """How many standard errors the figure of ``rows`` rows must be off: two-sided p of rows / ROWS_PER_ALARM.
 
     >>> round(leaves_z(4000), 3), round(leaves_z(100), 3)
-    (2.576, 3.662)
+    (2.878, 3.891)
     """
     return NormalDist().inv_cdf(1.0 - rows / ROWS_PER_ALARM / 2.0)
 

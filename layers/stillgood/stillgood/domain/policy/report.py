@@ -27,10 +27,13 @@ def build_report(
     effect: Mapping[str, Any] | None,
     season: str | None,
     costs: Costs | None = None,
+    operating_point: Mapping[str, Any] | None = None,
+    contributions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """``span``: the window's id, start and end. ``champion``: who served, by version and keys. ``state``: as it was before.
 
     ``effect``: the step and event that the decision leads to. ``season``: id of the window that stood for the season.
+    ``operating_point``: what was estimated, decided and asked for; ``contributions``: what moved the mean score, in logits.
     ``costs``: of the contract; where it has any, ``value`` is what the champion's decisions are worth per 1,000 rows.
     """
     total = evidence.rows + evidence.refused
@@ -57,6 +60,8 @@ def build_report(
         "drift": evidence.drift.to_dict() if evidence.drift else None,
         "distributions": distributions(reference, window),
         "scores": score_summary(reference, window.scores),
+        "contributions": contributions,
+        "operating_point": operating_point,
         "estimated_performance": evidence.estimated.to_dict() if evidence.estimated else None,
         "realised_performance": evidence.realised.to_dict() if evidence.realised else None,
         "value": _value(evidence, window, costs),

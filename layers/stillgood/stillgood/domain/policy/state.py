@@ -26,6 +26,7 @@ class MonitorState:
 
     ``streaks``: consecutive windows in which a check drifted, by the check's name. ``retrains``: oldest first.
     ``standing``: what lasts (see standing.py), as it is stored.
+    ``point``: what ``steps/monitor/follow.py`` remembers of the operating point.
     """
 
     last_window: str | None = None
@@ -33,6 +34,7 @@ class MonitorState:
     streaks: Mapping[str, int] = field(default_factory=dict)
     retrains: tuple[Retrain, ...] = ()
     standing: tuple[Mapping[str, Any], ...] = ()
+    point: Mapping[str, Any] = field(default_factory=dict)
 
     def streaks_of(self, version: str) -> Mapping[str, int]:
         """The streaks that count for champion ``version``: another champion has another reference, so they start again."""
@@ -57,7 +59,7 @@ class MonitorState:
         return sum(until - period < retrain.at <= until for retrain in self.retrains)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        raw = {
             "last_window": self.last_window,
             "version": self.version,
             "streaks": dict(self.streaks),
@@ -72,6 +74,7 @@ class MonitorState:
                 for retrain in self.retrains
             ],
         } | ({"standing": [dict(one) for one in self.standing]} if self.standing else {})
+        return raw | {"point": dict(self.point)} if self.point else raw
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -80,6 +83,7 @@ class MonitorState:
             last_window=data["last_window"],
             version=data["version"],
             streaks={str(name): int(count) for name, count in data["streaks"].items()},
+            point=dict(data.get("point", {})),
             retrains=tuple(
                 Retrain(
                     str(one["window"]),

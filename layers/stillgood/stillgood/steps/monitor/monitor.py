@@ -17,11 +17,13 @@ from stillgood.domain.policy.policies import advance
 from stillgood.domain.policy.report import build_report
 from stillgood.domain.policy.standing import Standing, stand, tell
 from stillgood.domain.policy.state import FORMAT, MonitorState
+from stillgood.steps.monitor.follow import Followed, follow
 from stillgood.steps.monitor.gather import WindowInputs, gather
 from stillgood.steps.monitor.outcomes import take_label_files
 from stillgood.steps.ports import Clock, Invoker
 from stillgood.storage.keys import STATE_KEY, report_key
 from stillgood.storage.objects import ObjectStore
+from stillgood.storage.points import write_point_status
 from stillgood.storage.registry import Registry
 from stillgood.storage.standing import write_standing
 from stillgood.storage.windows import Window, iso, read_report, read_state, utc, write_report, write_state
@@ -107,15 +109,21 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
         evidence = material.evidence(deps.policy, state)
         decision = deps.policy.decide(evidence, state)
         before = tuple(map(Standing.from_dict, state.standing))
-        after_all = before if evidence.late else stand(evidence, deps.policy, decision, before)
+        followed, after_all = None, before
         if not evidence.late:
+            after_all = stand(evidence, deps.policy, decision, before)
             decision = tell(decision, before, after_all)
+            settled = deps.clock() - timedelta(seconds=deps.settle_seconds)
+            followed = follow(deps.store, material, evidence, deps.policy, state.point, settled=settled)
         standing_now = None if evidence.late else [one.to_dict() for one in after_all if one.told]
-        report = _report(material, evidence, decision, state, deps) | {"standing": standing_now}
-        if evidence.late:  # the state is about later windows already; the report alone is this one's record
+        report = _report(material, evidence, decision, state, followed, deps) | {"standing": standing_now}
+        if followed is None:  # the state is about later windows already; the report alone is this one's record
             return _finish(report, deps), False
-        after = advance(deps.policy, evidence, decision, state)
-        after = replace(after, standing=tuple(one.to_dict() for one in after_all))
+        after = replace(
+            advance(deps.policy, evidence, decision, state),
+            standing=tuple(one.to_dict() for one in after_all),
+            point=followed.remembered,
+        )
         entry = {"format": FORMAT, "format_version": 1, **after.to_dict(), "report": report}
         try:
             write_state(deps.store, entry, etag)
@@ -134,12 +142,18 @@ def _finish(report: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
     # Before the report, whose presence says that all is done. A window of the past says nothing of now.
     if (lasting := report.get("standing")) is not None:
         write_standing(deps.store, window.id, lasting)
+    if (point := report.get("operating_point")) is not None:
+        write_point_status(deps.store, {**point, "window": window.id, "champion": report["champion"]})
     return write_report(deps.store, window, report)
 
 
 def _invoke(report: Mapping[str, Any], deps: MonitorDeps) -> None:
-    if effect := report["effect"]:
+    effect = report["effect"]
+    if effect:
         deps.invoker.invoke(effect["step"], effect["event"])
+    move = (report.get("operating_point") or {}).get("effect")
+    if move and not (effect and effect["step"] == "promote"):  # a champion that is rolled back is not moved
+        deps.invoker.invoke(move["step"], move["event"])
 
 
 def _effect(window: Window, decision: PolicyDecision) -> dict[str, Any] | None:
@@ -159,7 +173,12 @@ def _effect(window: Window, decision: PolicyDecision) -> dict[str, Any] | None:
 
 
 def _report(
-    material: WindowInputs, evidence: Evidence, decision: PolicyDecision, state: MonitorState, deps: MonitorDeps
+    material: WindowInputs,
+    evidence: Evidence,
+    decision: PolicyDecision,
+    state: MonitorState,
+    followed: Followed | None,
+    deps: MonitorDeps,
 ) -> dict[str, Any]:
     window, pointer = material.window, material.pointer
     return build_report(
@@ -179,6 +198,8 @@ def _report(
         effect=_effect(window, decision),
         season=material.season[0].id if material.season else None,
         costs=material.contract.costs,
+        operating_point=None if followed is None else {**followed.section, "effect": followed.effect},
+        contributions=None if followed is None else followed.contributions,
     )
 
 
@@ -214,4 +235,10 @@ def _outcome(window: Window, report: Mapping[str, Any], *, duplicate: bool) -> d
         "drifted": decision["figures"]["drifted"],
         "reasons": decision["reasons"],
         "would_change": decision["would_change"],
+        "operating_point": _of_point(report),
     }
+
+
+def _of_point(report: Mapping[str, Any]) -> dict[str, Any] | None:
+    point = report.get("operating_point")
+    return None if point is None else {name: point[name] for name in ("action", "sentence", "reasons", "alert")}

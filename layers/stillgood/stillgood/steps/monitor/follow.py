@@ -1,0 +1,271 @@
+"""Let the operating point follow the population: estimate, decide, and ask promote for the move. Once a window, beside its policy.
+
+What must last from window to window is remembered in the monitor's state: the slow correction, since when no fault of the data
+stands, and which spans were faulty, whose rows are no population and whose labels teach nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.drift.contributions import contribution_drift
+from stillgood.domain.errors import ModelUnusable, ObjectNotFound
+from stillgood.domain.operating_point.calibration import FittedCalibration, Labelled
+from stillgood.domain.operating_point.correction import BLOCK_ROWS, Correction
+from stillgood.domain.operating_point.decide import (
+    PointDecision,
+    PointInputs,
+    corrected,
+    decide,
+    realised_figure,
+    uncertain,
+)
+from stillgood.domain.operating_point.evidence import to_dict, trimmed
+from stillgood.domain.operating_point.objective import figure_name, objective_of
+from stillgood.domain.operating_point.placement import Population
+from stillgood.domain.outcomes.evidence import LabelledRows, microseconds
+from stillgood.domain.policy.evidence import Evidence, Policy
+from stillgood.domain.promotion.decision import Pointer
+from stillgood.domain.statistics.intervals import wilson
+from stillgood.steps.monitor.gather import WindowInputs
+from stillgood.steps.monitor.sample import logits_of, sample
+from stillgood.storage.champion import load_model, load_served
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.points import read_point, write_evidence
+from stillgood.storage.registry import Registry
+from stillgood.storage.windows import Window, iso, utc
+
+_FAULTS_KEPT = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """``section`` is the report's, ``remembered`` the state's; ``effect`` asks promote for a move, None without one."""
+
+    section: dict[str, Any]
+    contributions: dict[str, Any] | None
+    remembered: dict[str, Any]
+    effect: dict[str, Any] | None
+
+
+def follow(
+    store: ObjectStore,
+    material: WindowInputs,
+    evidence: Evidence,
+    policy: Policy,
+    remembered: Mapping[str, Any],
+    *,
+    settled: datetime,
+) -> Followed:
+    """Decide on the operating point after a window that is not late. Raises StoreUnavailable, ModelUnusable."""
+    pointer, contract, window = material.pointer, material.contract, material.window
+    faults = _faults(evidence, policy)
+    memory = _Memory.of(remembered, pointer, window).after(window, bool(faults))
+    model = load_model(store, pointer)
+    served = load_served(store, pointer)
+    objective, wanted = objective_of(contract)
+    seen = sample(
+        store, contract, pointer.version, window, since=memory.sound_since, rows=evidence.rows, settled=settled
+    )
+    rows = _sound(evidence.outcomes.rows, memory.faults)
+    labelled = _labelled(rows)
+    correction, judged_until = _corrected(memory, objective.kind, wanted, rows, evidence.rows, window)
+    costs = contract.costs
+    inputs = trimmed(
+        PointInputs(
+            objective=objective,
+            wanted=wanted,
+            rules=contract.operating_point,
+            line=_line(store, pointer) or uncertain(served.calibration),
+            threshold=served.threshold_logit,
+            correction=correction,
+            population=Population(seen.logits, seen.entities),
+            labelled=labelled,
+            faults=(*faults, *_held(store, pointer, rows)),
+            capacity=None if costs is None or costs.capacity is None else costs.capacity / 1000,
+        )
+    )
+    decision = decide(inputs)
+    effect = None
+    if decision.action == "move":
+        digest = write_evidence(store, {"champion": champion_of(pointer), "window": window.id, **to_dict(inputs)})
+        event = {"action": "move", "request_id": f"point:{window.id}", "evidence": digest}
+        effect = {"step": "promote", "event": event}
+    own = slice(seen.first, None)
+    moved = contribution_drift(
+        model, material.reference, seen.frame.take(np.arange(seen.frame.n)[own]), seen.entities[own]
+    )
+    return Followed(
+        section=_section(contract, pointer, inputs, decision, rows),
+        contributions=None if moved is None else moved.to_dict(),
+        remembered=memory.to_dict(correction, judged_until),
+        effect=effect,
+    )
+
+
+def champion_of(pointer: Pointer) -> dict[str, Any]:
+    """As promote compares it with what is in force when it decides."""
+    point = None if pointer.point is None else pointer.point.id
+    return {"version": pointer.version, "model_sha256": pointer.model_sha256, "point": point}
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """``judged_until``: microseconds of the newest matured row that the correction has seen."""
+
+    version: str
+    correction: Correction
+    judged_until: int
+    sound_since: datetime
+    faults: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any], pointer: Pointer, window: Window) -> "_Memory":
+        """Another champion starts anew, but for what is known of the data."""
+        promoted = utc(pointer.promoted_at)
+        earliest = max(promoted, window.start - timedelta(days=7))
+        try:
+            faults = tuple((int(start), int(end)) for start, end in raw.get("faults", []))
+            sound = max(earliest, utc(raw["sound_since"])) if "sound_since" in raw else earliest
+            if raw.get("version") != pointer.version:
+                return cls(pointer.version, Correction(), 0, sound, faults)
+            return cls(
+                pointer.version,
+                Correction(float(raw["offset"]), int(raw["blocks"])),
+                int(raw["judged_until"]),
+                sound,
+                faults,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelUnusable(f"The monitor's state of the operating point is malformed ({error}).") from error
+
+    def after(self, window: Window, fault: bool) -> "_Memory":
+        if not fault:
+            return self
+        span = (microseconds(window.start), microseconds(window.end))
+        return _Memory(
+            self.version, self.correction, self.judged_until, window.end, (*self.faults, span)[-_FAULTS_KEPT:]
+        )
+
+    def to_dict(self, correction: Correction, judged_until: int) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "offset": correction.offset,
+            "blocks": correction.blocks,
+            "judged_until": judged_until,
+            "sound_since": iso(self.sound_since),
+            "faults": [list(span) for span in self.faults],
+        }
+
+
+def _faults(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
+    """Faults of the data and refusals in numbers: while one stands, the population is not what it seems."""
+    found = []
+    if evidence.violation_rate > policy.violation_rate:
+        found.append(f"{evidence.violation_rate:.1%} of the rows were refused by the contract.")
+    if evidence.drift is not None:
+        found += [f"data fault upstream, {check.name}: {check.reason}." for check in evidence.drift.faults]
+    return tuple(found)
+
+
+def _held(store: ObjectStore, pointer: Pointer, rows: LabelledRows) -> tuple[str, ...]:
+    """A person who went back to an operating point holds it until labels of predictions made since then can speak."""
+    try:
+        decision = Registry(store).decision(pointer.decision)
+    except ObjectNotFound:
+        return ()
+    if decision.action != "rollback" or "point" not in decision.figures.get("asked", {}):
+        return ()
+    since = int((rows.times > microseconds(utc(decision.at))).sum())
+    if since >= BLOCK_ROWS:
+        return ()
+    return (
+        f"a person went back to this operating point (decision {decision.n}); {since} of {BLOCK_ROWS} labels since then.",
+    )
+
+
+def _line(store: ObjectStore, pointer: Pointer) -> FittedCalibration | None:
+    if pointer.point is None:
+        return None
+    point = read_point(store, pointer.point)
+    return FittedCalibration(point.calibration, point.covariance, point.rows)
+
+
+def _sound(rows: LabelledRows, faults: tuple[tuple[int, int], ...]) -> LabelledRows:
+    keep = np.ones(rows.n, dtype=bool)
+    for start, end in faults:
+        keep &= (rows.times < start) | (rows.times >= end)
+    return rows.take(keep)
+
+
+def _labelled(rows: LabelledRows) -> Labelled:
+    return Labelled(logits_of(rows.scores), rows.outcomes, rows.entities.view(np.int64), rows.decisions)
+
+
+def _corrected(
+    memory: _Memory, kind: str, wanted: float, rows: LabelledRows, window_rows: int, window: Window
+) -> tuple[Correction, int]:
+    """The correction after every whole block of rows that it has not seen, and until when it has seen them."""
+    fresh = rows.take(rows.times > memory.judged_until)
+    whole = fresh.n // BLOCK_ROWS * BLOCK_ROWS
+    if not whole:
+        return memory.correction, memory.judged_until
+    used = fresh.take(slice(0, whole))
+    newest = int(used.times[-1])
+    seconds = (microseconds(window.end) - newest) / 1e6
+    delay = round(max(seconds, 0.0) * window_rows / (window.end - window.start).total_seconds())
+    return corrected(kind, wanted, memory.correction, _labelled(used), delay), newest
+
+
+def _section(
+    contract: Contract, pointer: Pointer, inputs: PointInputs, decision: PointDecision, rows: LabelledRows
+) -> dict[str, Any]:
+    name, estimated = figure_name(inputs.objective), decision.estimated
+    newest = rows.take(slice(max(0, rows.n - BLOCK_ROWS), None))
+    truth = realised_figure(inputs.objective.kind, _labelled(newest)) if newest.n else None
+    realised = None
+    if truth is not None:
+        over = {"recall": newest.positives, "precision": int(newest.decisions.sum())}.get(
+            inputs.objective.kind, newest.n
+        )
+        until = iso((_EPOCH + timedelta(microseconds=int(newest.times[-1]))).replace(microsecond=0))
+        realised = {**wilson(round(truth * over), over).to_dict(), "until": until, "rows": newest.n}
+    interval = None if estimated is None else estimated.interval().to_dict()
+    return {
+        "objective": name,
+        "mode": contract.operating_point.mode,
+        "wanted": inputs.wanted,
+        "estimated": interval,
+        "realised": realised,
+        "sentence": sentence(name, inputs.wanted, interval, realised),
+        "action": decision.action,
+        "reasons": list(decision.reasons),
+        "alert": decision.alert,
+        "correction": inputs.correction.offset,
+        "population": inputs.population.n,
+        "labelled": inputs.labelled.n,
+        "point": None if pointer.point is None else pointer.point.id,
+        "threshold": pointer.threshold,
+        "flagged": float((inputs.population.logits >= inputs.threshold).mean()) if inputs.population.n else None,
+    }
+
+
+def sentence(
+    name: str, wanted: float, estimated: Mapping[str, float] | None, realised: Mapping[str, Any] | None
+) -> str:
+    """Objective, estimate and truth side by side.
+
+    >>> sentence("recall", 0.8, {"value": 0.79, "low": 0.76, "high": 0.82}, {"value": 0.78, "until": "2026-06-12T10:00:00Z"})
+    'recall: wanted 0.80, estimated 0.79 [0.76, 0.82], realised to 2026-06-12 0.78'
+    """
+    parts = [f"{name}: wanted {wanted:.2f}"]
+    if estimated is not None:
+        parts.append(f"estimated {estimated['value']:.2f} [{estimated['low']:.2f}, {estimated['high']:.2f}]")
+    if realised is not None:
+        parts.append(f"realised to {realised['until'][:10]} {realised['value']:.2f}")
+    return ", ".join(parts)

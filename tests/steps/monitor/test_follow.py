@@ -1,0 +1,139 @@
+"""monitor and promote together: the population moves, recall is kept without a label, and every window says why."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from stillgood.domain.model.model import sigmoid
+from stillgood.domain.promotion.decision import Proposal, Release
+from stillgood.steps.monitor.monitor import monitor
+from stillgood.steps.monitor.sample import MAX_POPULATION, logits_of, sample
+from stillgood.steps.promote.move import move
+from stillgood.steps.promote.promote import PromoteDeps
+from stillgood.steps.promote.replay import replay
+from stillgood.storage.champion import ChampionSource
+from stillgood.storage.codec import sha256
+from stillgood.storage.points import read_point_status
+from stillgood.storage.registry import Registry
+from stillgood.storage.windows import Window
+from stillgood.testing.fakes import FakeInvoker
+
+from tests.steps.monitor.test_monitor import DAY, EVENT, TODAY, World, at
+
+
+class Following(World):
+    """A world whose champion is in a real log, so that it can be moved."""
+
+    def __init__(self) -> None:
+        super().__init__("follow")
+        data = self.store.get("models/v1/model.json").data
+        self.store.delete("registry/production_metrics.json")
+        release = Release("v1", "models/v1/model.json", sha256(data), "models/v1/reference.json", {}, 0.5)
+        Registry(self.store).decide(
+            "first", lambda head: Proposal("2026-11-01T00:00:00Z", "promote", "first", "v1", (), release=release)
+        )
+        self.invoker = FakeInvoker()
+
+    def day(self, day: int, *, price: float, n: int = 900, **more: object) -> dict[str, object]:
+        """A day's customers, and the window judged; what monitor asks of promote is done."""
+        model = ChampionSource(self.store, lambda: self.now, 0.0).current().model
+        when = TODAY + (day - 1) * DAY + timedelta(hours=3)
+        self.capture(when, self.customers(100 + day, n, price=price), model=model, **more)
+        self.now = TODAY + day * DAY + timedelta(hours=1)
+        self.invoker.events.clear()
+        monitor(at(day), self.deps(invoker=self.invoker))
+        for step, event in self.invoker.events:
+            if step == "promote":
+                move(event, PromoteDeps(self.store, lambda: self.now))
+        return self.report(TODAY + day * DAY)["operating_point"]
+
+    def recall(self, price: float) -> float:
+        """Of 20,000 customers like today's, whose outcome the model's probabilities tell truly."""
+        model = ChampionSource(self.store, lambda: self.now, 0.0).current().model
+        logits = np.array([model.score(row).logit for row in self.customers(1, 20_000, price=price)])
+        chance = np.vectorize(sigmoid)(logits)
+        return float(chance[logits >= model.threshold_logit].sum() / chance.sum())
+
+
+@pytest.fixture(scope="module")
+def moved() -> tuple[Following, list[dict[str, object]]]:
+    """Three days on which prices fall from 50 to 38 on the second: every score with them."""
+    world = Following()
+    return world, [world.day(0, price=50.0), world.day(1, price=38.0), world.day(2, price=38.0)]
+
+
+def test_recall_is_kept_without_a_label(moved: tuple[Following, list[dict[str, object]]]) -> None:
+    world, (_, second, third) = moved
+    assert second["action"] == "move"
+    assert "wanted 0.800: moved" in str(second["reasons"])
+    assert third["action"] == "keep"
+    assert world.recall(38.0) == pytest.approx(0.8, abs=0.03)
+    own = Following()
+    assert own.recall(38.0) < 0.5
+
+
+def test_the_log_tells_the_move_and_replays(moved: tuple[Following, list[dict[str, object]]]) -> None:
+    world, _ = moved
+    decisions = list(Registry(world.store).decisions())
+    assert {one.action for one in decisions[1:]} == {"move"}
+    assert all(one.same for one in replay(world.store, [one.n for one in decisions[1:]]))
+
+
+def test_report_and_status_show_objective_estimate_and_truth(moved: tuple[Following, list[dict[str, object]]]) -> None:
+    world, (_, _, third) = moved
+    assert str(third["sentence"]).startswith("recall: wanted 0.80, estimated 0.")
+    assert third["realised"] is None  # no label came
+    status = read_point_status(world.store)
+    assert status is not None
+    assert status["sentence"] == third["sentence"]
+
+
+def test_what_moved_the_score_is_told_in_logits(moved: tuple[Following, list[dict[str, object]]]) -> None:
+    world, _ = moved
+    told = world.report(TODAY + DAY)["contributions"]
+    assert told["parts"][0]["name"] == "price"
+    assert told["parts"][0]["change"]["value"] == pytest.approx(-1.2, abs=0.15)
+    assert sum(part["change"]["value"] for part in told["parts"]) == pytest.approx(told["total"]["change"]["value"])
+
+
+def test_it_freezes_while_a_fault_stands_and_forgets_the_faulty_rows() -> None:
+    world = Following()
+    world.day(0, price=50.0)
+    before = Registry(world.store).pointer()
+    frozen = world.day(1, price=20.0, refused=400)
+    assert frozen["action"] == "freeze"
+    assert "were refused by the contract" in str(frozen["reasons"])
+    assert Registry(world.store).pointer() == before
+    after = world.day(2, price=50.0)
+    assert after["population"] == 900  # not the 1,800 rows since yesterday
+    assert world.recall(50.0) == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_duplicate_asks_for_the_same_move_again() -> None:
+    world = Following()
+    world.day(0, price=30.0)
+    asked = list(world.invoker.events)
+    assert [step for step, _ in asked] == ["promote"]
+    monitor(EVENT, world.deps(invoker=world.invoker))
+    assert world.invoker.events == asked * 2
+    answer = move(asked[0][1], PromoteDeps(world.store, lambda: world.now))
+    assert answer["duplicate"]
+
+
+def test_a_large_window_is_sampled_over_all_its_hours_and_a_quiet_one_filled_from_before_it() -> None:
+    world = World()
+    for hour in range(24):
+        world.capture(TODAY - timedelta(hours=hour + 1), world.customers(hour, 400))
+    window = Window.ending(TODAY, 24)
+    found = sample(world.store, world.contract, "v1", window, since=TODAY - 7 * DAY, rows=9600, settled=TODAY)
+    assert MAX_POPULATION * 0.9 <= found.frame.n <= MAX_POPULATION
+    later = Window.ending(TODAY + DAY, 24)
+    filled = sample(world.store, world.contract, "v1", later, since=TODAY - 7 * DAY, rows=0, settled=TODAY)
+    assert filled.frame.n > 0
+    none = sample(world.store, world.contract, "v1", later, since=TODAY, rows=0, settled=TODAY)
+    assert none.frame.n == 0
+
+
+def test_a_score_of_one_is_a_finite_logit() -> None:
+    assert np.isfinite(logits_of(np.array([0.0, 1.0]))).all()
+    assert logits_of(np.array([0.75]))[0] == pytest.approx(np.log(3.0), abs=1e-12)

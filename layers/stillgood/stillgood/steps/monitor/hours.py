@@ -7,14 +7,15 @@ for another champion or as a season, makes one request instead of thousands.
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import takewhile
 
 from stillgood.domain.errors import ObjectNotFound
-from stillgood.storage.keys import capture_prefix, hour_key
+from stillgood.storage.keys import HOURS_PREFIX, capture_prefix, hour_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.windows import Window, hour_window
 
@@ -54,7 +55,8 @@ class CapturedHours:
 
     def read(self, hours: Sequence[datetime], window: Window | None = None) -> Iterator[CapturedHour]:
         """In order. Of an hour that ``window`` covers in part, only the objects written in ``window``."""
-        finds = ((partial(self._find, hour, window), _AHEAD_BYTES // 3) for hour in hours)
+        packed = self._packed_hours(hours)
+        finds = ((partial(self._find, hour, window, packed), _AHEAD_BYTES // 3) for hour in hours)
         for hour, found in zip(hours, ahead(self._pool, finds), strict=True):
             if isinstance(found, tuple):
                 inventory, data = found
@@ -72,9 +74,19 @@ class CapturedHours:
         """Have ``hour`` read from its objects again."""
         self._store.put(hour_key(hour), b"")
 
-    def _find(self, hour: datetime, window: Window | None) -> tuple[Inventory, bytes] | list[ObjectInfo]:
-        if self._whole(hour, window) and (packed := self._packed(hour)) is not None:
-            return packed
+    def _packed_hours(self, hours: Sequence[datetime]) -> set[str]:
+        """The keys of those that were packed, by listing: most hours of little traffic were not, and asking each costs a request."""
+        if not hours:
+            return set()
+        first, last = hour_key(min(hours)), hour_key(max(hours))
+        listed = (info.key for info in self._store.list(HOURS_PREFIX, first[:-1]))  # sorts before the key itself
+        return set(takewhile(lambda key: key <= last, listed))
+
+    def _find(
+        self, hour: datetime, window: Window | None, packed: Container[str]
+    ) -> tuple[Inventory, bytes] | list[ObjectInfo]:
+        if hour_key(hour) in packed and self._whole(hour, window) and (found := self._packed(hour)) is not None:
+            return found
         return self._list(hour, window)
 
     def _packed(self, hour: datetime) -> tuple[Inventory, bytes] | None:

@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant("rare levels tested as if frequent", "domain/statistics/contingency.py", "        if waiting >= MIN_EXPECTED:", "        if True:", "domain/statistics/test_contingency.py"),
     Mutant("looking again is not paid for", "domain/statistics/sequential.py", "return min(1.0, 1.0 / e) if e > 0 else 1.0", "return min(1.0, 0.1 / e) if e > 0 else 1.0", "domain/statistics/test_sequential.py domain/drift/test_performance.py"),
     Mutant("a customer's outcomes counted one by one", "domain/drift/performance.py", "if entities is not None:", "if False:", "domain/drift/test_performance.py"),
-    Mutant("the promise taken for exact", "domain/drift/performance.py", "variance = _standard_error(realised) ** 2 + _standard_error(promised) ** 2", "variance = _standard_error(realised) ** 2", "domain/drift/test_performance.py"),
+    Mutant("the promise taken for exact", "domain/drift/performance.py", "variance = realised.standard_error**2 + promised.standard_error**2", "variance = realised.standard_error**2", "domain/drift/test_performance.py"),
     Mutant("confidence one-sided", "domain/drift/confidence.py", "z = difference / spread if", "z = min(difference, 0.0) / spread if", "domain/drift/test_detect.py"),
     # What is concluded from it.
     Mutant("no persistence", POLICY, 'figures["streaks"][name] >= self.persistence}', 'figures["streaks"][name] >= 1}', "domain/policy/test_policies.py"),

@@ -3,7 +3,7 @@
 import pytest
 
 from local import chapters
-from local.chapters import family
+from local.chapters import family, point
 from local.cloud import CloudError
 
 
@@ -23,3 +23,13 @@ def test_evidence_replaces_logistic_regression_on_mlc_churn_and_not_on_telco(
     assert "The candidate is logistic: boosted pairs do not rank demonstrably better by 0.005 out of fold" in printed
     assert "Serving now: boosted." in printed
     assert "Serving now: logistic." in printed
+
+
+def test_an_operating_point_that_follows_keeps_recall_where_a_fixed_one_ends_at_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chapters.tell("point")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert point.__doc__
+    assert "wanted 0.600: moved, so that" in printed
+    assert "Replayed to the same bytes: yes." in printed

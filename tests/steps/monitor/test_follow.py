@@ -65,6 +65,7 @@ def moved() -> tuple[Following, list[dict[str, object]]]:
 def test_recall_is_kept_without_a_label(moved: tuple[Following, list[dict[str, object]]]) -> None:
     world, (_, second, third) = moved
     assert second["action"] == "move"
+    assert second["estimated"]["value"] < 0.7  # type: ignore[index]  # as served on that day, not as placed after it
     assert "wanted 0.800: moved" in str(second["reasons"])
     assert third["action"] == "keep"
     assert world.recall(38.0) == pytest.approx(0.8, abs=0.03)
@@ -132,6 +133,15 @@ def test_a_large_window_is_sampled_over_all_its_hours_and_a_quiet_one_filled_fro
     assert filled.frame.n > 0
     none = sample(world.store, world.contract, "v1", later, since=TODAY, rows=0, settled=TODAY)
     assert none.frame.n == 0
+
+
+def test_a_month_that_was_scored_on_its_first_day_is_a_population() -> None:
+    """Found by the demo: a limit of a week before the window's end left monthly windows without a population."""
+    world = World()
+    month = Window.ending(TODAY, 24 * 30)
+    world.capture(month.start, world.customers(1, 400))
+    found = sample(world.store, world.contract, "v1", month, since=month.start, rows=400, settled=TODAY)
+    assert (found.frame.n, found.first) == (400, 0)
 
 
 def test_a_score_of_one_is_a_finite_logit() -> None:

@@ -26,7 +26,7 @@ from stillgood.domain.operating_point.decide import (
 )
 from stillgood.domain.operating_point.evidence import to_dict, trimmed
 from stillgood.domain.operating_point.objective import figure_name, objective_of
-from stillgood.domain.operating_point.placement import Population
+from stillgood.domain.operating_point.placement import Population, estimate
 from stillgood.domain.outcomes.evidence import LabelledRows, microseconds
 from stillgood.domain.policy.evidence import Evidence, Policy
 from stillgood.domain.promotion.decision import Pointer
@@ -225,7 +225,8 @@ def _corrected(
 def _section(
     contract: Contract, pointer: Pointer, inputs: PointInputs, decision: PointDecision, rows: LabelledRows
 ) -> dict[str, Any]:
-    name, estimated = figure_name(inputs.objective), decision.estimated
+    name, population = figure_name(inputs.objective), inputs.population
+    estimated = estimate(inputs.objective.kind, decision.line, population, inputs.threshold) if population.n else None
     newest = rows.take(slice(max(0, rows.n - BLOCK_ROWS), None))
     truth = realised_figure(inputs.objective.kind, _labelled(newest)) if newest.n else None
     realised = None
@@ -258,7 +259,7 @@ def _section(
 def sentence(
     name: str, wanted: float, estimated: Mapping[str, float] | None, realised: Mapping[str, Any] | None
 ) -> str:
-    """Objective, estimate and truth side by side.
+    """Objective, estimate and truth side by side; all of the point that served in the window.
 
     >>> sentence("recall", 0.8, {"value": 0.79, "low": 0.76, "high": 0.82}, {"value": 0.78, "until": "2026-06-12T10:00:00Z"})
     'recall: wanted 0.80, estimated 0.79 [0.76, 0.82], realised to 2026-06-12 0.78'

@@ -21,7 +21,7 @@ from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import Window, hours, iso
 
 _WORKERS = 16
-# Beyond it, the share of the store's time would show; a population of months ago is another one anyway.
+# How far before a quiet window: a population of long ago is another one.
 MAX_HOURS = 24 * 7
 
 
@@ -68,7 +68,7 @@ def sample(
     decoder = msgspec.json.Decoder(_Scored | _Refused)
     found: list[_Scored] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
-        newest_first = list(reversed(hours(span)))[:MAX_HOURS]
+        newest_first = list(reversed(hours(span)))[: len(hours(window)) + MAX_HOURS]
         for hour in CapturedHours(store, pool, settled).read(newest_first, span):
             before = hour.start < window.start
             lines = [line for part in hour.parts for line in part.splitlines() if line]

@@ -45,7 +45,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, fault: Once) -> Iterator[Sta
         stack = bring_up(home, PARAMETERS | {"EndpointUrl": proxy.url})
         proxy.target = stack.cloud.port
         first, others = customers.split(datasets.telco())
-        keep.seed(stack, "data/2026-08-01/customers.csv", first.to_csv(index=False).encode(), datasets.contract_text("telco"))
+        keep.seed(
+            stack, "data/2026-08-01/customers.csv", first.to_csv(index=False).encode(), datasets.contract_text("telco")
+        )
         keep.train_first(stack)
         rows = others.drop(columns="churn")
         for number in range(SHARDS):

@@ -59,7 +59,9 @@ def test_before_the_first_model_predict_says_how_to_get_one(api: Api, usual: lis
 
 def test_train_hands_over_to_promote_and_the_first_model_serves(stack: Stack, api: Api) -> None:
     first, _ = customers.split(datasets.telco())
-    keep.seed(stack, "data/2026-08-01/customers.csv", first.to_csv(index=False).encode(), datasets.contract_text("telco"))
+    keep.seed(
+        stack, "data/2026-08-01/customers.csv", first.to_csv(index=False).encode(), datasets.contract_text("telco")
+    )
 
     decision = keep.train_first(stack)
 

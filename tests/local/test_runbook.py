@@ -23,7 +23,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("runbook")
     stack = bring_up(home, PARAMETERS)
     first, _ = customers.split(datasets.telco())
-    keep.seed(stack, "data/2026-08-01/customers.csv", first.to_csv(index=False).encode(), datasets.contract_text("telco"))
+    keep.seed(
+        stack, "data/2026-08-01/customers.csv", first.to_csv(index=False).encode(), datasets.contract_text("telco")
+    )
     keep.train_first(stack)
     yield stack
     cloud.stop(home)

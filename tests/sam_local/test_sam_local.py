@@ -92,7 +92,7 @@ def test_train_publishes_a_version_and_has_promote_judge_it(
     assert pointer.version == told["version"]
     new = written(sam, before)
     assert {f"models/{told['version']}/{file}" for file in ("model.json", "metrics.json", "card.md")} <= new
-    assert {key.split("/")[0] for key in new} == {"models", "training", "registry"}
+    assert {key.split("/")[0] for key in new} == {"models", "pages", "training", "registry"}
 
 
 def test_promote_answers_a_duplicate_with_the_first_decision(sam: SamLocal) -> None:

@@ -17,7 +17,7 @@ from benchmarks.sizes import build
 
 SERVER = "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-tracking-server/churn"
 APP = "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-app/app-1"
-RUNTIME = ("boto3", "botocore", "jmespath", "s3transfer")  # what Lambda brings
+RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py")  # what Lambda brings
 TRACK = """
 import json, sys
 from stillgood.training.tracking import Tracking, track

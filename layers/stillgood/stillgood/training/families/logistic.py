@@ -5,12 +5,14 @@ Collinear columns cancel under a weak penalty, so that reasons move from one ref
 Numbers may bend at quantiles, a broken line in place of a straight one (docs/decisions/0022).
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from stillgood.domain.contract.frame import Frame
@@ -83,12 +85,12 @@ class Logistic:
         )
         found = []
         for inverse in penalties:
-            estimator.set_params(C=inverse).fit(matrix, target)
+            _fit(estimator.set_params(C=inverse), matrix, target)
             kept = np.ones(self.matrix.shape[1])
             # A weight of the wrong sign becomes 0 and the others are fitted again, until none is wrong: few rounds, if any.
             while wrong := [at for at, sign in self._signs.items() if sign * estimator.coef_[0, at] < 0]:
                 kept[wrong] = 0.0
-                estimator.fit(_scaled(matrix, kept), target)
+                _fit(estimator, _scaled(matrix, kept), target)
                 estimator.coef_ = estimator.coef_ * kept
             found.append((estimator.coef_[0].copy(), float(estimator.intercept_[0])))
         return found
@@ -135,3 +137,10 @@ class Logistic:
 
 def _scaled(matrix: Matrix, by: Floats) -> Matrix:
     return sparse.csr_array(matrix @ sparse.diags_array(by)) if sparse.issparse(matrix) else matrix * by
+
+
+def _fit(estimator: LogisticRegression, matrix: Matrix, target: npt.NDArray[np.int8]) -> None:
+    """Fit, and say nothing of a start that is the optimum already: its line search ends, and L-BFGS confirms it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Line search of Newton solver", ConvergenceWarning)
+        estimator.fit(matrix, target)

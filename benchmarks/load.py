@@ -263,7 +263,10 @@ def run(home: Path) -> list[dict[str, Any]]:
         stack = bring_up(home, PARAMETERS | {"EndpointUrl": proxy.url})
         proxy.target = stack.cloud.port
         first, others = customers.split(datasets.telco())
-        keep.seed(stack, f"data/{datetime.now(UTC):%Y-%m-%d}/customers.csv", first.to_csv(index=False))
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        keep.seed(
+            stack, f"data/{day}/customers.csv", first.to_csv(index=False).encode(), datasets.contract_text("telco")
+        )
         decision = keep.train_first(stack)
         requests = customers.as_requests(others, datasets.contract("telco"))
         bench = Bench(stack, Api(stack.api_url), outage, requests, decision.candidate or "", f"{decision.candidate}-b")

@@ -16,7 +16,7 @@ import numpy as np
 from stillgood.domain.contract.contract import Objective
 from stillgood.domain.operating_point.calibration import sigmoid
 from stillgood.domain.statistics.delong import roc_auc
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
 
 from benchmarks.decisions.table import Table
 from benchmarks.operating_point import worlds
@@ -151,11 +151,13 @@ def objectives(table: Table, cohort: list[World], steady: list[World]) -> None:
         )
     for name in DATED:
         world = worlds.dated(name)
-        lived = follow(world, every=EVERY, objective=share)
-        table.figure(f"{name}: abs error of share flagged .20", error(lived.shares(), SHARE))
-        lived = follow(world, every=EVERY, objective=Objective("cost"), wanted=BREAK_EVEN)
+        followed = follow(world, every=EVERY, objective=share)
+        table.figure(f"{name}: abs error of share flagged .20", error(followed.shares(), SHARE))
+        followed = follow(world, every=EVERY, objective=Objective("cost"), wanted=BREAK_EVEN)
         stood = _regret(fixed(world))
-        table.figure(f"{name}: cost over the least in hindsight, offer .2 of a miss", _regret(lived), f"<= {stood:.3f}")
+        table.figure(
+            f"{name}: cost over the least in hindsight, offer .2 of a miss", _regret(followed), f"<= {stood:.3f}"
+        )
         table.figure(f"{name}: the same, fixed threshold", stood)
 
 

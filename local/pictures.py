@@ -11,7 +11,7 @@ from local.up import DEMO
 
 PICTURES = ROOT / "docs" / "pictures"
 # Name, page below pages/, and the part of it that is shown, in pixels.
-SHOWN = (("overview", "index.html", 1000, 900), ("decision", "decisions/00000002.html", 1000, 1050))
+SHOWN = (("overview", "index.html", 1000, 900), ("decision", "decisions/00000003.html", 1000, 1050))
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from stillgood.storage.registry import Registry
 from local import cloud, customers, datasets
 from local.api import Api
 from local.cloud import ROOT
+from local.sam import FIXED
 
 pytestmark = pytest.mark.skipif(
     shutil.which("sam") is None, reason="sam deploy cannot run: the SAM CLI (`sam`) is not on the PATH"
@@ -107,7 +108,7 @@ def test_a_life_on_what_sam_deployed(deployed: Deployed) -> None:
     api, store = deployed.api, deployed.store
     first, others = customers.split(datasets.telco())
     assert api.predict({}).status == 503
-    store.put("contract.json", datasets.contract_text("telco").encode())
+    store.put("contract.json", json.dumps(json.loads(datasets.contract_text("telco")) | FIXED).encode())
     store.put("data/2026-08-25/customers.csv", first.to_csv(index=False).encode())
 
     trained = deployed.invoke("train", {"request_id": "first", "reason": "first model"})

@@ -40,28 +40,24 @@ def write_pages(store: ObjectStore, answer: Mapping[str, Any]) -> None:
         write_model(store, str(answer["version"]))
 
 
-def write_window(store: ObjectStore, window_id: str, into: ObjectStore | None = None) -> str:
+def write_window(store: ObjectStore, window_id: str) -> str:
     """The page of a judged window, and the overview with it. Returns the page's key. Raises ObjectNotFound without a report."""
     report = read_report(store, Window.from_id(window_id))
     if report is None:
         raise ObjectNotFound(f"Window {window_id} was not judged yet, so there is no page of it.")
-    into = store if into is None else into
-    into.put(window_page_key(window_id), window_page(report))
-    _write_overview(into, overview.with_window(_history(into), report, _floors(store)))
-    return window_page_key(window_id)
+    _write_overview(store, overview.with_window(_history(store), report, _floors(store)))
+    return _put_window(store, report)
 
 
-def write_decision(store: ObjectStore, n: int, into: ObjectStore | None = None) -> str:
+def write_decision(store: ObjectStore, n: int) -> str:
     """The page of decision ``n``, and the overview with it. Returns the page's key. Raises ObjectNotFound, ModelUnusable."""
     decision = Registry(store).decision(n)
-    into = store if into is None else into
-    into.put(decision_page_key(n), decision_page(decision.to_dict(), curves(store, decision)))
-    _write_overview(into, overview.with_decision(_history(into), decision.to_dict()))
-    return decision_page_key(n)
+    _write_overview(store, overview.with_decision(_history(store), decision.to_dict()))
+    return _put_decision(store, store, decision)
 
 
 def write_model(store: ObjectStore, version: str, into: ObjectStore | None = None) -> str:
-    """The page of a version. Returns its key. Raises ObjectNotFound, ModelUnusable."""
+    """The page of a version, in ``into`` (by default ``store``). Returns its key. Raises ObjectNotFound, ModelUnusable."""
     model, metrics = (
         decode_any(store.get(artifact_key(version, name)).data, what=artifact_key(version, name))
         for name in (MODEL, METRICS)
@@ -73,14 +69,32 @@ def write_model(store: ObjectStore, version: str, into: ObjectStore | None = Non
 def write_all(store: ObjectStore, into: ObjectStore | None = None) -> list[str]:
     """Every page anew, from ``store`` into ``into`` (by default the same): after an upgrade, or to look at them elsewhere."""
     into = store if into is None else into
-    into.put(OVERVIEW_KEY, encode(overview.empty()))
-    decisions = list(Registry(store).decisions())
-    written = [write_decision(store, decision.n, into) for decision in decisions]
-    written += [
-        write_model(store, version, into)
-        for version in sorted({d.candidate for d in decisions if d.candidate is not None})
-    ]
-    return written + [write_window(store, window.id, into) for window in reports(store)]
+    history, floors = overview.empty(), _floors(store)
+    written, versions = list[str](), set[str]()
+    for decision in Registry(store).decisions():
+        written.append(_put_decision(store, into, decision))
+        history = overview.with_decision(history, decision.to_dict())
+        if decision.candidate is not None:
+            versions.add(decision.candidate)
+    written += [write_model(store, version, into) for version in sorted(versions)]
+    for window in reports(store):
+        if (report := read_report(store, window)) is not None:
+            written.append(_put_window(into, report))
+            history = overview.with_window(history, report, floors)
+    _write_overview(into, history)
+    return written
+
+
+def _put_window(into: ObjectStore, report: Mapping[str, Any]) -> str:
+    key = window_page_key(report["window"]["id"])
+    into.put(key, window_page(report))
+    return key
+
+
+def _put_decision(store: ObjectStore, into: ObjectStore, decision: Decision) -> str:
+    key = decision_page_key(decision.n)
+    into.put(key, decision_page(decision.to_dict(), curves(store, decision)))
+    return key
 
 
 def curves(store: ObjectStore, decision: Decision) -> dict[str, Any]:

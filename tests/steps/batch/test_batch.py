@@ -31,16 +31,6 @@ type Enthrone = Callable[[ObjectStore, Model], None]
 
 
 @pytest.fixture
-def store() -> MemoryObjectStore:
-    return MemoryObjectStore()
-
-
-@pytest.fixture
-def deps(store: MemoryObjectStore) -> BatchDeps:
-    return BatchDeps(store, ChampionSource(store, lambda: NOW, ttl_seconds=0), lambda: NOW)
-
-
-@pytest.fixture
 def model(store: MemoryObjectStore, telco: Contract, draw_model: Draw, make_champion: Enthrone) -> Model:
     model = draw_model(telco, "20261123-first")
     make_champion(store, model)

@@ -9,7 +9,6 @@ from stillgood.domain.errors import InvalidEvent, ModelUnusable, NoChampion, Obj
 from stillgood.domain.model.model import Model
 from stillgood.steps.batch.batch import BatchDeps, batch
 from stillgood.steps.batch.job import MAX_KEY_BYTES, MAX_SHARDS, plan, report
-from stillgood.storage.champion import ChampionSource
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
 
@@ -21,16 +20,6 @@ ROW = {
 }
 type Draw = Callable[..., Model]
 type Enthrone = Callable[[ObjectStore, Model], None]
-
-
-@pytest.fixture
-def store() -> MemoryObjectStore:
-    return MemoryObjectStore()
-
-
-@pytest.fixture
-def deps(store: MemoryObjectStore) -> BatchDeps:
-    return BatchDeps(store, ChampionSource(store, lambda: NOW, ttl_seconds=0), lambda: NOW)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
-"""``make bench-load``: is every prediction that was answered also captured and monitored? Over real HTTP, and through trouble.
+"""``make bench-load``: is every prediction that was answered also captured and monitored? Over real HTTP, and through
+trouble.
 
-The real template runs on the embedded cloud. Between its functions and S3 stands a proxy that can refuse captures. Each phase has
-a window of its own; in it, what clients were answered, what lies under ``capture/`` and what monitor judged must be the same, id by id.
-The last phase shows the limit: what only a process's memory holds while S3 refuses it dies with that process, and no more than that.
+The real template runs on the embedded cloud. Between its functions and S3 stands a proxy that can refuse captures. Each
+phase has a window of its own; in it, what clients were answered, what lies under ``capture/`` and what monitor judged
+must be the same, id by id. The last phase shows the limit: what only a process's memory holds while S3 refuses it dies
+with that process, and no more than that.
 """
 
 import contextlib
@@ -128,7 +130,9 @@ class Bench:
         print(f"  {name:78} {value!s:>10}  {target!s:22} {verdict}", flush=True)
 
     def phase(self, name: str, trouble: Callable[[Clients], int | None], seconds: float = TRAFFIC_SECONDS) -> None:
-        """Traffic for some seconds with ``trouble`` in it, then the three counts. ``trouble`` returns how many captures it must cost."""
+        """Traffic for some seconds with ``trouble`` in it, then the three counts. ``trouble`` returns how many captures
+        it must cost.
+        """
         before = max((info.key for info in self.stack.store.list("capture/")), default="")
         began = math.ceil(time.time())
         time.sleep(max(0.0, began - time.time()))
@@ -221,7 +225,9 @@ def capture_outage(bench: Bench) -> None:
 
 
 def kill(bench: Bench, clients: Clients) -> int:
-    """End predict's process by SIGKILL while it holds captures that S3 refuses: they are lost, and /status had told how many."""
+    """End predict's process by SIGKILL while it holds captures that S3 refuses: they are lost, and /status had told how
+    many.
+    """
     bench.outage.set()
     time.sleep(OUTAGE_SECONDS / 2)
     with clients.held():

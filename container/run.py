@@ -1,7 +1,8 @@
-"""Runs a step outside Lambda, as the container image does: ``run.py train|batch [EVENT]``, the event as JSON, a file, or on standard input.
+"""Runs a step outside Lambda, as the container image does: ``run.py train|batch [EVENT]``, the event as JSON, a file,
+or on standard input.
 
-The very handlers that Lambda calls. Prints the result as one JSON line, after the log lines; exit status 1 says that the step raised,
-2 that it was called wrongly.
+The very handlers that Lambda calls. Prints the result as one JSON line, after the log lines; exit status 1 says that
+the step raised, 2 that it was called wrongly.
 """
 
 import importlib

@@ -1,4 +1,6 @@
-"""``make docs``: writes the bucket map of docs/architecture.md from ``storage/keys.py``; a test holds the page to it."""
+"""``make docs``: writes the bucket map of docs/architecture.md from ``storage/keys.py``; a test holds the page to
+it.
+"""
 
 from pathlib import Path
 

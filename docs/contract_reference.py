@@ -1,4 +1,6 @@
-"""``make docs``: writes docs/contract.md and contracts/contract.schema.json from ``domain/contract/fields.py``; a test holds them to it."""
+"""``make docs``: writes docs/contract.md and contracts/contract.schema.json from ``domain/contract/fields.py``; a test
+holds them to it.
+"""
 
 import json
 from pathlib import Path

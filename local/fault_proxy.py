@@ -1,4 +1,6 @@
-"""Stands between the deployed functions and the embedded cloud on loopback, and answers some of their requests itself: an S3 with faults."""
+"""Stands between the deployed functions and the embedded cloud on loopback, and answers some of their requests itself:
+an S3 with faults.
+"""
 
 import contextlib
 import http.client
@@ -20,7 +22,9 @@ CHANGED = Refusal(412, "PreconditionFailed")
 
 
 class Proxy:
-    """Forwards to ``target``, a port on loopback, what ``refuse(method, path)`` does not answer. Deploy with ``EndpointUrl`` = ``url``."""
+    """Forwards to ``target``, a port on loopback, what ``refuse(method, path)`` does not answer. Deploy with
+    ``EndpointUrl`` = ``url``.
+    """
 
     def __init__(self, refuse: Callable[[str, str], Refusal | None]) -> None:
         self.target = 0

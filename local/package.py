@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 ARTIFACTS = "stillgood-artifacts"
-# MiniStack draws a new API id at every deployment unless a tag pins it (eight hexadecimal digits): yesterday's curl works.
+# MiniStack draws a new API id at every deployment unless a tag pins it (eight hexadecimal digits): yesterday's curl
+# works.
 API_ID = "11fec7c1"
 NOT_CODE = ("requirements*.txt", "Makefile", "pyproject.toml", "*.pyc", "*.md")
 

@@ -202,7 +202,9 @@ def event(name: str) -> dict[str, Any]:
 
 
 def seed(sam: SamLocal) -> Sequence[dict[str, Any]]:
-    """The shipped contract, the first customers and the inputs of the batch events in the bucket; returns other customers, as requests."""
+    """The shipped contract, the first customers and the inputs of the batch events in the bucket; returns other
+    customers, as requests.
+    """
     first, others = customers.split(datasets.telco())
     store = sam.store
     store.put("contract.json", json.dumps(json.loads(datasets.contract_text("telco")) | FIXED).encode())
@@ -280,7 +282,9 @@ EVENTS = (
 
 
 def main() -> None:
-    """Build, then every event to its function, the API by HTTP, and drift that ends in a retrain, printing what came back."""
+    """Build, then every event to its function, the API by HTTP, and drift that ends in a retrain, printing what came
+    back.
+    """
 
     def told(asked: str, answer: Any) -> None:
         print(f"{asked}\n    {json.dumps(answer)[:300]}", flush=True)

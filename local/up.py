@@ -61,8 +61,9 @@ def up(
 ) -> None:
     """Start, deploy, and see to it that a model serves. All of it is idempotent.
 
-    ``data``: one's own labelled rows in place of Telco, with their ``contract``, or one drafted by ``target`` and ``positive``.
-    ``empty``: no rows at all. What the cloud held for another contract is kept aside. Raises CloudError; StillgoodError from the draft.
+    ``data``: one's own labelled rows in place of Telco, with their ``contract``, or one drafted by ``target`` and
+    ``positive``. ``empty``: no rows at all. What the cloud held for another contract is kept aside. Raises CloudError;
+    StillgoodError from the draft.
     """
     own = _own(data, contract, target, positive, id_column, time_column) if data is not None else None
     _make_room(home, own, empty)

@@ -1,7 +1,7 @@
 """Builds one Lambda package: the handler, its locked dependencies, and nothing else.
 
-``sam build`` calls it through each folder's Makefile (``BuildMethod: makefile``), for what its own Python builder cannot do:
-hashes checked, wheels for the other architecture, and packages without tests, headers and symbols.
+``sam build`` calls it through each folder's Makefile (``BuildMethod: makefile``), for what its own Python builder
+cannot do: hashes checked, wheels for the other architecture, and packages without tests, headers and symbols.
 
     python3 packaging/build.py predict OUT [--arch arm64]
 
@@ -37,7 +37,8 @@ UNREAD = (
 )
 # Packages that other packages' code imports although they look like tests.
 KEEP = ("numpy/testing", "numpy/_core/tests", "sklearn/utils/tests")
-# SAM publishes a new version of predict, which its alias then names, when the function's own code changes, and does not look at
+# SAM publishes a new version of predict, which its alias then names, when the function's own code changes, and does not
+# look at
 # the layer: so the library's hash is part of each package.
 STAMP = "library.sha256"
 # The command line, the simulation, and fakes; no Lambda imports them.
@@ -47,7 +48,9 @@ DEVELOPMENT_FILES = (".pyi", ".h", ".hpp", ".pxd", ".pyx", ".c", ".cpp", ".a", "
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What one Lambda consists of. ``precompile``: ship .pyc where a cold start is waited for and the size allows it."""
+    """What one Lambda consists of. ``precompile``: ship .pyc where a cold start is waited for and the size allows
+    it.
+    """
 
     precompile: bool = False
 
@@ -111,7 +114,9 @@ def install(requirements: Path, target: Path, arch: str) -> None:
 
 
 def prune(target: Path) -> None:
-    """Drop what no Lambda reads: the runtime's own packages, tests, headers, stubs, scripts, byte code of the builder."""
+    """Drop what no Lambda reads: the runtime's own packages, tests, headers, stubs, scripts, byte code of the
+    builder.
+    """
     for name in (*RUNTIME_PROVIDES, *UNUSED):
         for path in [*target.glob(name), *target.glob(f"{name}.*.so"), *target.glob(f"{name}-*.dist-info")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

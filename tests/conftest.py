@@ -54,7 +54,9 @@ def event_loop(loop_of_the_thread: asyncio.AbstractEventLoop) -> asyncio.Abstrac
 
 @pytest.fixture(scope="session", autouse=True)
 def no_cloud_of_the_shell() -> Iterator[None]:
-    """No profile, credentials, endpoint or tracking server of the developer: a forgotten fake must fail, not reach AWS."""
+    """No profile, credentials, endpoint or tracking server of the developer: a forgotten fake must fail, not reach
+    AWS.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(OF_THE_SHELL)]:
             patch.delenv(name)
@@ -66,7 +68,9 @@ def no_cloud_of_the_shell() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """What ``make mlflow`` becomes, over an empty store: MLflow's server on 127.0.0.1, as long as the module's tests run."""
+    """What ``make mlflow`` becomes, over an empty store: MLflow's server on 127.0.0.1, as long as the module's tests
+    run.
+    """
     home = tmp_path_factory.mktemp("mlflow")
     (home / "mlflow.db").touch()
     code = f"from pathlib import Path; from local.tracking import serve; serve(Path({str(home / 'mlflow.db')!r}), 0)"
@@ -101,7 +105,8 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """``count(name, value, target="")`` tells how much a test tried: at the end of the run, and as a JSON line in $STILLGOOD_COUNTS.
+    """``count(name, value, target="")`` tells how much a test tried: at the end of the run, and as a JSON line in
+    $STILLGOOD_COUNTS.
 
     ``target`` is a comparison that the sum over all tests of that name must meet, such as ">= 200" or "== 0".
     """
@@ -132,7 +137,9 @@ def telco() -> Contract:
 
 @pytest.fixture
 def draw_model() -> Callable[[Contract, str, int], Model]:
-    """A model of a contract, with a version, and weights drawn from a seed; about half of random rows are decided either way."""
+    """A model of a contract, with a version, and weights drawn from a seed; about half of random rows are decided
+    either way.
+    """
 
     def draw(contract: Contract, version: str, seed: int = 0) -> Model:
         weight = random.Random(seed)

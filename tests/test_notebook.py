@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Close(doctest.OutputChecker):
-    """Decimal numbers may differ by .03: what a model learns changes a little with each way of fitting it, the page does not."""
+    """Decimal numbers may differ by .03: what a model learns changes a little with each way of fitting it, the page
+    does not.
+    """
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
         wanted, found = (_DECIMAL.findall(text) for text in (want, got))

@@ -1,4 +1,6 @@
-"""Each Lambda package as `sam build` makes it: small enough, complete on its own, and free of what it must not carry."""
+"""Each Lambda package as `sam build` makes it: small enough, complete on its own, and free of what it must not
+carry.
+"""
 
 import hashlib
 import json
@@ -79,7 +81,9 @@ type Run = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def run(package_of: Callable[[str], Path], layer: Path, runtime: Path) -> Run:
-    """``run(name, event, **variables)``: the package's handler in a process that can import the package, the layer and the runtime only."""
+    """``run(name, event, **variables)``: the package's handler in a process that can import the package, the layer and
+    the runtime only.
+    """
 
     def call(name: str, event: Any, **variables: str) -> Any:
         places = [str(place) for place in (package_of(name), layer, runtime)]
@@ -126,7 +130,9 @@ def handed_over() -> Iterator[Asked]:
 def test_a_life_of_the_packages_with_nothing_else_to_import(
     run: Run, here: cloud.Cloud, handed_over: Asked, mlflow_url: str
 ) -> None:
-    """What is imported only when it is used (Arrow for Parquet, MLflow for a run, boto3 to invoke) is used here, too."""
+    """What is imported only when it is used (Arrow for Parquet, MLflow for a run, boto3 to invoke) is used here,
+    too.
+    """
     client = here.client("s3")
     client.create_bucket(Bucket=BUCKET)
     store = Boto3ObjectStore(BUCKET, client)

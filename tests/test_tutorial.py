@@ -1,4 +1,6 @@
-"""docs/tutorial.md, executed: each command runs, and prints what the page shows. ``python tests/test_tutorial.py`` writes the page anew."""
+"""docs/tutorial.md, executed: each command runs, and prints what the page shows. ``python tests/test_tutorial.py``
+writes the page anew.
+"""
 
 import contextlib
 import io

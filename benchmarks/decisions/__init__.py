@@ -1,1 +1,3 @@
-"""How often each automatic decision errs, measured on real rows: ``python -m benchmarks.decisions``, or ``make bench-decisions``."""
+"""How often each automatic decision errs, measured on real rows: ``python -m benchmarks.decisions``, or ``make
+bench-decisions``.
+"""

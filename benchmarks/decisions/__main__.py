@@ -1,7 +1,8 @@
-"""``python -m benchmarks.decisions``: all error rates and the years; ``QUICK=1`` has fewer seeds and worlds, so its intervals are wider.
+"""``python -m benchmarks.decisions``: all error rates and the years; ``QUICK=1`` has fewer seeds and worlds, so its
+intervals are wider.
 
-Seeded. Prints a table, writes benchmarks/results/decisions.json and docs/error-rates.md with its pictures. ``ONLY=rates,null`` runs
-parts of it and writes nothing.
+Seeded. Prints a table, writes benchmarks/results/decisions.json and docs/error-rates.md with its pictures.
+``ONLY=rates,null`` runs parts of it and writes nothing.
 """
 
 import json

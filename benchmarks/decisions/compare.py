@@ -1,4 +1,6 @@
-"""Rows of the table that need whole years: errors where nothing happens, and policies side by side where something does."""
+"""Rows of the table that need whole years: errors where nothing happens, and policies side by side where something
+does.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -26,7 +28,9 @@ FEW = (
 
 
 def null(table: Table, *, few: bool) -> list[Year]:
-    """Years of days in which nothing happens, under guarded, and windows of three sizes under a policy that only watches."""
+    """Years of days in which nothing happens, under guarded, and windows of three sizes under a policy that only
+    watches.
+    """
     seeds = 2 if few else 20
     sizes = {200: 60, 500: 60, 2000: 20} if few else {200: 200, 500: 200, 2000: 100}
     watched = {

@@ -1,4 +1,6 @@
-"""One decision at a time: how often a window is called drifted, a concept drift found, a candidate promoted, wrongly or rightly."""
+"""One decision at a time: how often a window is called drifted, a concept drift found, a candidate promoted, wrongly or
+rightly.
+"""
 
 from dataclasses import replace
 
@@ -146,7 +148,9 @@ def estimates(table: Table, repeats: int) -> None:
 
 
 def gates(table: Table, repeats: int) -> None:
-    """The guarded gate as train and promote use it, on held-out rows that neither model has seen; ``simple`` beside it."""
+    """The guarded gate as train and promote use it, on held-out rows that neither model has seen; ``simple`` beside
+    it.
+    """
     counts: dict[tuple[str, str], int] = {}
     gains: dict[str, list[float]] = {BETTER: [], SLIGHTLY_BETTER: []}
     for repeat in range(repeats):

@@ -1,4 +1,5 @@
-"""The worlds of the benchmark by name: Telco customers to whom something happens, dated tables, buyers who age, streams of River.
+"""The worlds of the benchmark by name: Telco customers to whom something happens, dated tables, buyers who age, streams
+of River.
 
 Contracts are as shipped, but for what a world needs to be itself (a maturity that fits its labels).
 """

@@ -13,12 +13,16 @@ class Table:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def share(self, name: str, hits: int, trials: int, target: str = "") -> None:
-        """``hits`` of ``trials`` with the Wilson interval; ``target`` such as "<= 0.02", which the share itself must meet."""
+        """``hits`` of ``trials`` with the Wilson interval; ``target`` such as "<= 0.02", which the share itself must
+        meet.
+        """
         one = wilson(hits, trials)
         self._add(name, one.value, one.low, one.high, target, trials)
 
     def mean(self, name: str, values: list[float], target: str = "") -> None:
-        """The mean with mean +- 1.96 standard errors. A count that never varied gets the rule of three as its upper limit."""
+        """The mean with mean +- 1.96 standard errors. A count that never varied gets the rule of three as its upper
+        limit.
+        """
         mean, error = float(np.mean(values)), float(np.std(values) / np.sqrt(len(values)))
         high = mean + Z95 * error if error else mean + 3 / len(values)
         self._add(name, mean, mean - Z95 * error, high, target, len(values))
@@ -28,7 +32,9 @@ class Table:
         self._add(name, value, value, value, target, 1)
 
     def over_seeds(self, name: str, values: Sequence[float], target: str = "", *, larger_is_worse: bool = True) -> None:
-        """The mean over seeds with its standard error's interval, their spread (standard deviation) and the worst of them."""
+        """The mean over seeds with its standard error's interval, their spread (standard deviation) and the worst of
+        them.
+        """
         mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
         reach = Z95 * spread / np.sqrt(len(values))
         worst = max(values) if larger_is_worse else min(values)

@@ -1,4 +1,6 @@
-"""A champion on real Telco rows, windows drawn from rows it has not seen, and the evidence that monitor would gather of them."""
+"""A champion on real Telco rows, windows drawn from rows it has not seen, and the evidence that monitor would gather of
+them.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -46,7 +48,9 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """One split: a champion, its reference, its metrics as promote would have measured it, and the rows nobody has learned."""
+    """One split: a champion, its reference, its metrics as promote would have measured it, and the rows nobody has
+    learned.
+    """
 
     model: Model
     reference: Reference

@@ -42,7 +42,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """What happened, by window. ``aucs`` and ``recalls`` are of the truth where the world has one, else of the window's own rows."""
+    """What happened, by window. ``aucs`` and ``recalls`` are of the truth where the world has one, else of the window's
+    own rows.
+    """
 
     task: Task
     aucs: tuple[float, ...]
@@ -136,7 +138,9 @@ def _drifted(result: WindowResult) -> bool:
 
 
 def _gains(results: list[WindowResult]) -> tuple[float, ...]:
-    """Of each promotion, the true ROC-AUC of the window after it less that of its own, where the truth did not move between them."""
+    """Of each promotion, the true ROC-AUC of the window after it less that of its own, where the truth did not move
+    between them.
+    """
     return tuple(
         after.truth_roc_auc - one.truth_roc_auc
         for one, after in pairwise(results)

@@ -1,7 +1,7 @@
 """``python -m benchmarks.operating_point``: is the promise kept while the population moves? ``QUICK=1``: three seeds.
 
-Seeded. Prints a table and writes benchmarks/results/operating_point.json. POINT_DATA names the folder of elec and noaa, which are not
-part of the project; without it their rows stay as they were measured last.
+Seeded. Prints a table and writes benchmarks/results/operating_point.json. POINT_DATA names the folder of elec and noaa,
+which are not part of the project; without it their rows stay as they were measured last.
 """
 
 import json

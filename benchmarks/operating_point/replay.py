@@ -65,10 +65,11 @@ def follow(
     batch: bool = False,
     broken: NDArray[np.bool_] | None = None,
 ) -> Lived:
-    """Decide before every ``every`` rows, thirty times a window where it is None, or with ``batch`` once a window on its very rows.
+    """Decide before every ``every`` rows, thirty times a window where it is None, or with ``batch`` once a window on
+    its very rows.
 
-    ``broken`` bool[n]: rows of a fault of the data that monitor has found. While one is the newest row, the fault stands; such
-    rows are no population, and their labels teach nothing (``steps/monitor/follow.py``).
+    ``broken`` bool[n]: rows of a fault of the data that monitor has found. While one is the newest row, the fault
+    stands; such rows are no population, and their labels teach nothing (``steps/monitor/follow.py``).
     """
     sound = np.ones(world.n, dtype=bool) if broken is None else ~broken
     objective = objective or Objective("recall", world.objective)
@@ -113,7 +114,9 @@ def fixed(world: World) -> Lived:
 
 
 def retrained(world: World, every: int = 1) -> Lived:
-    """Always retrained: every ``every`` windows a model learns from the newest rows whose outcomes are known, with its own threshold."""
+    """Always retrained: every ``every`` windows a model learns from the newest rows whose outcomes are known, with its
+    own threshold.
+    """
     flagged = world.logit >= world.model.threshold_logit
     starts = np.searchsorted(world.window, np.arange(world.window[-1] + 2))
     for start, end in zip(starts[:-1:every], [*starts[every::every], world.n], strict=False):

@@ -35,8 +35,9 @@ CUSTOMERS = 8000
 class World:
     """Rows after the first model, oldest first.
 
-    ``known`` int64[n]: how many rows had been scored when a row's outcome became known. ``window`` int64[n]: the window in
-    which its recall is counted, from 0. ``history``: logits and outcomes of the rows that the champion learnt from, out of fold.
+    ``known`` int64[n]: how many rows had been scored when a row's outcome became known. ``window`` int64[n]: the window
+    in which its recall is counted, from 0. ``history``: logits and outcomes of the rows that the champion learnt from,
+    out of fold.
     """
 
     name: str
@@ -134,7 +135,8 @@ def _shop_contract(recall: float) -> Contract:
 
 
 def shop(seed: int, *, steady: bool = False, recall: float = 0.6) -> World:
-    """Customers who buy as BG/NBD says (Fader, Hardie and Lee 2005), looked at every 30 days; the outcome is no order in 60 days.
+    """Customers who buy as BG/NBD says (Fader, Hardie and Lee 2005), looked at every 30 days; the outcome is no order
+    in 60 days.
 
     A cohort that joins within 90 days ages; ``steady``: as many join every day, since 400 days before.
     """

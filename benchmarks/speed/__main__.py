@@ -1,4 +1,6 @@
-"""``python -m benchmarks.speed [TABLE ...]``: measures every table, or those named, and writes results/speed.json and docs/benchmarks.md."""
+"""``python -m benchmarks.speed [TABLE ...]``: measures every table, or those named, and writes results/speed.json and
+docs/benchmarks.md.
+"""
 
 import importlib
 import os
@@ -9,7 +11,9 @@ from benchmarks.speed.report import ORDER, publish, stored, summary
 
 
 def main(asked: list[str]) -> int:
-    """1 when a table could not be measured; the others are written all the same. A missed target is a result, not an error."""
+    """1 when a table could not be measured; the others are written all the same. A missed target is a result, not an
+    error.
+    """
     started, failed = time.monotonic(), []
     for name in asked or [one for one in ORDER if one != "demo" or os.environ.get("DEMO", "") not in ("", "0")]:
         print(f"{name} ... ({time.monotonic() - started:.0f} s)", flush=True)

@@ -1,4 +1,6 @@
-"""The monitoring libraries that are measured against, in an environment of their own: evidently does not run with the locked pandas."""
+"""The monitoring libraries that are measured against, in an environment of their own: evidently does not run with the
+locked pandas.
+"""
 
 import hashlib
 import shutil

@@ -1,7 +1,7 @@
 """Batch, whole process: an object of rows in S3 becomes predictions in S3.
 
-This project checks every row against the contract, accounts for each, and writes ids, scores and logits; the rival reads all rows into one data frame,
-checks nothing, and has byte code beside its libraries.
+This project checks every row against the contract, accounts for each, and writes ids, scores and logits; the rival
+reads all rows into one data frame, checks nothing, and has byte code beside its libraries.
 """
 
 import json

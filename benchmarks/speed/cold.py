@@ -1,4 +1,6 @@
-"""Cold start of predict: a new process answers its first API Gateway event; pointer, model and capture over HTTP to a local S3."""
+"""Cold start of predict: a new process answers its first API Gateway event; pointer, model and capture over HTTP to a
+local S3.
+"""
 
 import sys
 import tempfile

@@ -1,7 +1,9 @@
-"""What a million costs, from the CPU seconds measured above and list prices of us-east-1 (x86_64, on demand, as published in March 2026, in US dollars).
+"""What a million costs, from the CPU seconds measured above and list prices of us-east-1 (x86_64, on demand, as
+published in March 2026, in US dollars).
 
-Lambda gives a whole processor at 1,769 MB and a share of one below, so that CPU seconds become billed seconds. A PUT to S3 is waited for: 15 ms are assumed, since the local
-S3 answers faster than the real one. SageMaker bills its instances by the hour, whether anybody asks or not.
+Lambda gives a whole processor at 1,769 MB and a share of one below, so that CPU seconds become billed seconds. A PUT to
+S3 is waited for: 15 ms are assumed, since the local S3 answers faster than the real one. SageMaker bills its instances
+by the hour, whether anybody asks or not.
 """
 
 from typing import Any

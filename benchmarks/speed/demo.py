@@ -1,4 +1,5 @@
-"""The first impression: `make demo` and `make test` in a fresh clone, with the package caches of this machine warm; wall seconds.
+"""The first impression: `make demo` and `make test` in a fresh clone, with the package caches of this machine warm;
+wall seconds.
 
 Measured only when asked for: `make bench DEMO=1`.
 """

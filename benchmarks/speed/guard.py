@@ -1,6 +1,8 @@
-"""``python -m benchmarks.speed.guard``: predict cold and warm, batch and KS again, quickly, beside the published ratios. For CI.
+"""``python -m benchmarks.speed.guard``: predict cold and warm, batch and KS again, quickly, beside the published
+ratios. For CI.
 
-A ratio holds on any machine, a time does not. It fails only when one is twice as bad as published: noise does not do that, a blunder does.
+A ratio holds on any machine, a time does not. It fails only when one is twice as bad as published: noise does not do
+that, a blunder does.
 """
 
 import json

@@ -1,6 +1,8 @@
-"""The Kolmogorov-Smirnov test alone, exact, of 20 columns against 7,043 reference values each, which are sorted once beforehand; CPU in one process, on arrays in memory.
+"""The Kolmogorov-Smirnov test alone, exact, of 20 columns against 7,043 reference values each, which are sorted once
+beforehand; CPU in one process, on arrays in memory.
 
-Sorting the columns is what any exact test has to do. All three in one process, with the variables that the template sets (docs/decisions/0016).
+Sorting the columns is what any exact test has to do. All three in one process, with the variables that the template
+sets (docs/decisions/0016).
 """
 
 import sys

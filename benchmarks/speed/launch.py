@@ -1,6 +1,7 @@
 """Runs one command and writes what it used: ``launch.py OUT COMMAND...``.
 
-Linux counts the memory of whoever starts a process into that process's peak, so the starter must be small: this one imports next to nothing.
+Linux counts the memory of whoever starts a process into that process's peak, so the starter must be small: this one
+imports next to nothing.
 """
 
 import json

@@ -21,7 +21,9 @@ class MeasurementFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """``wall`` and ``cpu`` (user and system) in seconds, ``peak`` resident memory in MiB, ``said``: the JSON of its last line."""
+    """``wall`` and ``cpu`` (user and system) in seconds, ``peak`` resident memory in MiB, ``said``: the JSON of its
+    last line.
+    """
 
     wall: float
     cpu: float
@@ -31,7 +33,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One claim. ``target`` is such as "<= 1.1"; None: measured without a promise. ``low`` and ``high``: the extremes of the repeats."""
+    """One claim. ``target`` is such as "<= 1.1"; None: measured without a promise. ``low`` and ``high``: the extremes
+    of the repeats.
+    """
 
     name: str
     ratio: float
@@ -86,7 +90,9 @@ def in_turns[T](contestants: Mapping[str, Callable[[], T]], repeats: int, *, war
 
 
 def compare(name: str, above: Sequence[float], below: Sequence[float], target: str | None) -> Row:
-    """The median of the ratios ``above[i] / below[i]`` of what was measured in one turn, with the least and the greatest."""
+    """The median of the ratios ``above[i] / below[i]`` of what was measured in one turn, with the least and the
+    greatest.
+    """
     ratios = [a / b for a, b in zip(above, below, strict=True)]
     return Row(name, statistics.median(ratios), min(ratios), max(ratios), target)
 

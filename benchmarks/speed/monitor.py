@@ -1,6 +1,8 @@
-"""Monitor, whole process: one day of captured predictions is read from S3, tested feature by feature against the champion's training rows, and judged.
+"""Monitor, whole process: one day of captured predictions is read from S3, tested feature by feature against the
+champion's training rows, and judged.
 
-The captures are those of requests of 1,000 rows. pandas + scipy reads the same objects and has byte code beside its libraries; evidently and NannyML read one local file.
+The captures are those of requests of 1,000 rows. pandas + scipy reads the same objects and has byte code beside its
+libraries; evidently and NannyML read one local file.
 """
 
 import csv
@@ -64,7 +66,9 @@ def ours(place: Bucket, size: int, event: dict[str, str] = EVENT, **settings: st
 
 
 def write_reference(file: Path) -> None:
-    """The champion's training rows as the rivals need them: each column has the very values of the reference, in an order of its own."""
+    """The champion's training rows as the rivals need them: each column has the very values of the reference, in an
+    order of its own.
+    """
     profile: dict[str, Any] = json.loads(champion()[pointer().reference_key])
     columns: dict[str, list[Any]] = {}
     for name, part in (*profile["numeric"].items(), ("score", profile["score"])):

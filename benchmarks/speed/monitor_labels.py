@@ -1,7 +1,9 @@
-"""Monitor with labels, whole process: single predictions and single labels, day after day, against an S3 that answers after 15 ms.
+"""Monitor with labels, whole process: single predictions and single labels, day after day, against an S3 that answers
+after 15 ms.
 
-Every prediction is an object of its own, and so is every label. A day's run has a day's captures and a day's labels to read; what
-became of older days is in the outcome ledger. ``python -m benchmarks.speed.monitor_labels``; DAILY and DAYS scale it.
+Every prediction is an object of its own, and so is every label. A day's run has a day's captures and a day's labels to
+read; what became of older days is in the outcome ledger. ``python -m benchmarks.speed.monitor_labels``; DAILY and DAYS
+scale it.
 """
 
 import os
@@ -59,7 +61,9 @@ def measure() -> tuple[Table, list[Row]]:
 
 @contextmanager
 def maturing() -> Iterator[None]:
-    """Servers that take their time, and a champion whose labels mature after three days, so that most days are judged and learnt."""
+    """Servers that take their time, and a champion whose labels mature after three days, so that most days are judged
+    and learnt.
+    """
     settings = {"S3_LATENCY_MS": LATENCY_MS, "MATURITY_DAYS": "3"}
     caches = (champion, captured.lines, captured._model)
     os.environ.update(settings)

@@ -1,4 +1,6 @@
-"""What is measured: this project's packages as `sam build` makes them, and what others would deploy, from the same locked wheels."""
+"""What is measured: this project's packages as `sam build` makes them, and what others would deploy, from the same
+locked wheels.
+"""
 
 import compileall
 import hashlib
@@ -21,7 +23,9 @@ CONTESTANTS = Path(__file__).with_name("contestants")
 
 @cache
 def built(name: str) -> list[str]:
-    """``sys.path`` of this project's Lambda ``name``: package, layer, and what the runtime brings. Built when its sources changed."""
+    """``sys.path`` of this project's Lambda ``name``: package, layer, and what the runtime brings. Built when its
+    sources changed.
+    """
     sources = [
         ROOT / "packaging" / "build.py",
         *(ROOT / "functions" / name / file for file in ("requirements.txt", "app.py")),
@@ -34,7 +38,9 @@ def built(name: str) -> list[str]:
 
 
 def vendored(name: str, distributions: Iterable[str], *, compiled: bool) -> Path:
-    """A folder with these distributions and all they need, from this environment, as pip would install them; byte code if ``compiled``."""
+    """A folder with these distributions and all they need, from this environment, as pip would install them; byte code
+    if ``compiled``.
+    """
     closure = sorted(_closure(distributions))
     stamp = hashlib.sha256(repr([(one, distribution(one).version) for one in closure]).encode()).hexdigest()
 

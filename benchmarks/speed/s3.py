@@ -1,6 +1,8 @@
-"""A small S3 in a process of its own, so that its work is nobody's: ``python s3.py`` prints its port and serves one bucket from memory.
+"""A small S3 in a process of its own, so that its work is nobody's: ``python s3.py`` prints its port and serves one
+bucket from memory.
 
-GET (ranges, If-None-Match, If-Match), HEAD, PUT (If-None-Match, If-Match, copies), DELETE, ListObjectsV2 and multipart uploads.
+GET (ranges, If-None-Match, If-Match), HEAD, PUT (If-None-Match, If-Match, copies), DELETE, ListObjectsV2 and multipart
+uploads.
 """
 
 import hashlib

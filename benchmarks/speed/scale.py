@@ -55,7 +55,9 @@ def measure() -> tuple[Table, list[Row]]:
 
 
 def _judge(place: Bucket, days_ago: int, hours: int, size: int) -> Callable[[], Usage]:
-    """One window; its report is forgotten first, so that it is judged however often it is asked for. What was counted stays."""
+    """One window; its report is forgotten first, so that it is judged however often it is asked for. What was counted
+    stays.
+    """
     end = END - timedelta(days=days_ago)
     event = {"scheduled_time": end.isoformat().replace("+00:00", "Z")}
     command = [*python("app", event), *built("monitor")]

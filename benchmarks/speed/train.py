@@ -1,7 +1,9 @@
-"""Train, CPU after imports. Fit: from typed columns to model, threshold and metrics; whole: from CSV in S3 to artifacts in S3.
+"""Train, CPU after imports. Fit: from typed columns to model, threshold and metrics; whole: from CSV in S3 to artifacts
+in S3.
 
-The rival is a ColumnTransformer pipeline in a TunedThresholdClassifierCV of five folds, from the same libraries and on one thread, which saves it CPU. Its metrics
-are of the rows it was fitted on; this project's are out of fold, with intervals. It calibrates nothing, checks nothing and keeps no reference.
+The rival is a ColumnTransformer pipeline in a TunedThresholdClassifierCV of five folds, from the same libraries and on
+one thread, which saves it CPU. Its metrics are of the rows it was fitted on; this project's are out of fold, with
+intervals. It calibrates nothing, checks nothing and keeps no reference.
 """
 
 import sys

@@ -1,7 +1,8 @@
 """A warm predict: one row, checked, scored and explained, request after request in one process.
 
 The hello world fetches from S3 and captures, too (contestants/hello_s3.py), by the same client as this project.
-"Without the PUT" builds and encodes the capture's record and stops before S3 is asked to take it; other rivals capture nothing.
+"Without the PUT" builds and encodes the capture's record and stops before S3 is asked to take it; other rivals capture
+nothing.
 """
 
 import sys

@@ -1,4 +1,6 @@
-"""The bucket that is measured against: a local S3 with a champion in it, trained on real customers by this project's own steps."""
+"""The bucket that is measured against: a local S3 with a champion in it, trained on real customers by this project's
+own steps.
+"""
 
 import http.client
 import json
@@ -111,7 +113,9 @@ def constants() -> dict[str, str]:
 
 @cache
 def champion() -> dict[str, bytes]:
-    """Every object of a bucket in which the Telco customers were learnt from, and the model promoted. $MATURITY_DAYS: of labels."""
+    """Every object of a bucket in which the Telco customers were learnt from, and the model promoted. $MATURITY_DAYS:
+    of labels.
+    """
     store, invoked = MemoryObjectStore(), FakeInvoker()
     contract = json.loads(contract_text("telco"))
     if (days := os.environ.get("MATURITY_DAYS")) is not None:
@@ -126,7 +130,9 @@ def champion() -> dict[str, bytes]:
 
 @cache
 def customers(rows: int) -> pd.DataFrame:
-    """``rows`` labelled customers as text, drawn from the real ones, each with an id of its own and its charges moved by some cents."""
+    """``rows`` labelled customers as text, drawn from the real ones, each with an id of its own and its charges moved
+    by some cents.
+    """
     chance = np.random.default_rng(0)
     real = telco()
     drawn = real.iloc[chance.integers(0, len(real), rows)].reset_index(drop=True)

@@ -1,4 +1,6 @@
-"""predict: HTTP in, HTTP out. See events/predict.json, predict_batch.json (a list), predict_invalid.json, model.json and status.json."""
+"""predict: HTTP in, HTTP out. See events/predict.json, predict_batch.json (a list), predict_invalid.json, model.json
+and status.json.
+"""
 
 import gc
 

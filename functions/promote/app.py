@@ -1,4 +1,6 @@
-"""promote: one event in, one recorded decision out. See events/promote.json, events/rollback.json and events/release.json."""
+"""promote: one event in, one recorded decision out. See events/promote.json, events/rollback.json and
+events/release.json.
+"""
 
 import logging
 from typing import Any

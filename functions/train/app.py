@@ -11,7 +11,9 @@ from stillgood.wiring.train import training
 
 
 def handler(event: object, context: object) -> dict[str, Any]:
-    """Train what the labelled rows allow; raises typed errors, which Lambda retries and then hands to the failure queue."""
+    """Train what the labelled rows allow; raises typed errors, which Lambda retries and then hands to the failure
+    queue.
+    """
     deps = training()
     logs.begin(context)
     with metrics.emitted("train"):

@@ -1,4 +1,5 @@
-"""Evidence replaces a logistic champion by boosted pairs where two features act together (mlc_churn), and does not on Telco.
+"""Evidence replaces a logistic champion by boosted pairs where two features act together (mlc_churn), and does not on
+Telco.
 
 The real steps over a store in memory: no cloud is needed. Nothing here is simulated; both tables are real.
 """

@@ -1,9 +1,10 @@
-"""Customers age, nobody retrains, labels come 60 days late: a threshold that stands still flags nobody in the end; one that follows keeps
+"""Customers age, nobody retrains, labels come 60 days late: a threshold that stands still flags nobody in the end; one
+that follows keeps
 its recall, and the log says why it moved.
 
-The real steps over a store in memory, in virtual time: no cloud is needed. The customers are simulated: they buy and leave as the
-BG/NBD model says (Fader, Hardie and Lee 2005), all of them joined within 90 days, and each month whoever bought in the last 180 days
-is scored at once, so that a month's threshold is placed on the month before.
+The real steps over a store in memory, in virtual time: no cloud is needed. The customers are simulated: they buy and
+leave as the BG/NBD model says (Fader, Hardie and Lee 2005), all of them joined within 90 days, and each month whoever
+bought in the last 180 days is scored at once, so that a month's threshold is placed on the month before.
 """
 
 from dataclasses import dataclass, replace

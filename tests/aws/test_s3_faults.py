@@ -1,4 +1,6 @@
-"""Both S3 adapters against a small S3 that fails on purpose: busy, throttled, slow, gone, or deaf after the write was done."""
+"""Both S3 adapters against a small S3 that fails on purpose: busy, throttled, slow, gone, or deaf after the write was
+done.
+"""
 
 import hashlib
 import threading

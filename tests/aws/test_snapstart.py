@@ -25,7 +25,9 @@ EVENT = json.loads((Path(__file__).parents[2] / "events/predict.json").read_text
 
 
 class Runtime(ModuleType):
-    """``snapshot_restore_py``: what Lambda's runtime brings. Before: last registered first; after: first registered first."""
+    """``snapshot_restore_py``: what Lambda's runtime brings. Before: last registered first; after: first registered
+    first.
+    """
 
     def __init__(self) -> None:
         super().__init__("snapshot_restore_py")
@@ -180,7 +182,9 @@ def test_elsewhere_there_are_no_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Endpoints(HTTPServer):
-    """The credentials' endpoint under /credentials, and an S3 that answers "here" to whoever signs with the newest key."""
+    """The credentials' endpoint under /credentials, and an S3 that answers "here" to whoever signs with the newest
+    key.
+    """
 
     issued = 0
     authorizations: list[str]

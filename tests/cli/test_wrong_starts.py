@@ -1,4 +1,5 @@
-"""Ten wrong starts, each with the message that says what to do. Two more are in tests/local/test_up.py, which has a cloud: a port
+"""Ten wrong starts, each with the message that says what to do. Two more are in tests/local/test_up.py, which has a
+cloud: a port
 in use, and a cloud that was killed."""
 
 import json

@@ -1,4 +1,6 @@
-"""A bucket in which every step has work to do, and each step's work on it: small enough to be done again at every write."""
+"""A bucket in which every step has work to do, and each step's work on it: small enough to be done again at every
+write.
+"""
 
 import csv
 import io
@@ -108,7 +110,9 @@ def capture(store: ObjectStore, at: datetime, count: int, seed: int, shift: floa
 
 
 def write(store: ObjectStore) -> ObjectStore:
-    """v0 served, v1 serves; v2 is better, v3 worse. Yesterday's customers differ; last month's have labels, not taken in yet."""
+    """v0 served, v1 serves; v2 is better, v3 worse. Yesterday's customers differ; last month's have labels, not taken
+    in yet.
+    """
     store.put("contract.json", encode(CONTRACT))
     store.put("data/2026-11-20/a.csv", table(400, 5))
     for version, weights in (("v0", DULL), ("v1", WEAK), ("v2", STRONG), ("v3", POOR)):

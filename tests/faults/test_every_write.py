@@ -1,4 +1,6 @@
-"""A fault before and after every single write of every step: the champion stays whole, and one retry leaves what a calm run leaves."""
+"""A fault before and after every single write of every step: the champion stays whole, and one retry leaves what a calm
+run leaves.
+"""
 
 import json
 
@@ -32,7 +34,9 @@ def copy(store):
 
 
 def everything(store):
-    """Every object. Of a training's record only what a retry must find alike: one that died after its model was published finds the version there."""
+    """Every object. Of a training's record only what a retry must find alike: one that died after its model was
+    published finds the version there.
+    """
     objects = {info.key: store.get(info.key).data for info in store.list("")}
     for key in [key for key in objects if key.startswith("training/")]:
         told = json.loads(objects[key])

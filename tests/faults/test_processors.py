@@ -1,4 +1,6 @@
-"""A log written on one processor replays on another: only the rounding of figures may differ, and a forgery still shows."""
+"""A log written on one processor replays on another: only the rounding of figures may differ, and a forgery still
+shows.
+"""
 
 import json
 import os

@@ -99,7 +99,9 @@ def test_of_fifty_promoters_and_rollbacks_one_wins_each_round(before, count):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_doubled_and_reordered_events_are_each_decided_once(seed, before, count):
-    """Asynchronous invocation delivers at least once and in any order: here all at once, through the real steps and gate."""
+    """Asynchronous invocation delivers at least once and in any order: here all at once, through the real steps and
+    gate.
+    """
     store = copy(before)
     deps = PromoteDeps(store, lambda: story.NOW)
     events = [

@@ -1,7 +1,7 @@
 """One process that handles one event: ``python tests/faults/worker.py <folder> <step> <write> <before|after>``.
 
-The real Lambda handler runs, on the store in the folder. At write number <write> (0: never) the process kills itself with
-SIGKILL: no handler, no ``finally``, no flushing. One that lives leaves the list of its writes.
+The real Lambda handler runs, on the store in the folder. At write number <write> (0: never) the process kills itself
+with SIGKILL: no handler, no ``finally``, no flushing. One that lives leaves the list of its writes.
 """
 
 import importlib.util
@@ -34,7 +34,9 @@ class Killed(FaultyObjectStore):
 
 
 class Sent:
-    """Invocations as objects beside the bucket: one for each distinct event, so that a second, different one would show."""
+    """Invocations as objects beside the bucket: one for each distinct event, so that a second, different one would
+    show.
+    """
 
     def __init__(self, store: Killed, sent: FolderObjectStore) -> None:
         self.store, self.sent = store, sent

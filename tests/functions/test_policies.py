@@ -190,7 +190,9 @@ def http(name: str, body: Any = None) -> dict[str, Any]:
 
 
 def a_life(store: MemoryObjectStore, noted: Noted) -> None:
-    """First model, predictions, labels good and bad, batch, drift, retrain, recalibration, refusal, rollback, duplicates."""
+    """First model, predictions, labels good and bad, batch, drift, retrain, recalibration, refusal, rollback,
+    duplicates.
+    """
     rows = telco().sample(3000, random_state=0)
     contract = json.loads(contract_text("telco"))
     contract["monitoring"]["label_maturity_days"] = 0  # so that what is labelled can be learned within this life

@@ -1,4 +1,6 @@
-"""The predict function, driven by its event files: the real handler, FastAPI, Mangum and obstore, against S3 over HTTP."""
+"""The predict function, driven by its event files: the real handler, FastAPI, Mangum and obstore, against S3 over
+HTTP.
+"""
 
 import importlib.util
 import json

@@ -38,7 +38,9 @@ def test_everything_struck_from_logs_is_secret_here_too(secrets: list[str]) -> N
 
 @pytest.fixture(params=[400, 403, 500])
 def telltale_s3(request: pytest.FixtureRequest) -> Iterator[str]:
-    """An S3 that quotes the credentials it refuses, as AWS does: the token of an InvalidToken, the key of a bad signature."""
+    """An S3 that quotes the credentials it refuses, as AWS does: the token of an InvalidToken, the key of a bad
+    signature.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def _refuse(self) -> None:

@@ -1,4 +1,6 @@
-"""Predict under fault, through the real handler: the last good champion serves, says so, and gives way once there is a good one again."""
+"""Predict under fault, through the real handler: the last good champion serves, says so, and gives way once there is a
+good one again.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,6 @@
-"""The API as a client meets it: an HTTP request becomes an event of API Gateway, and the real Lambda handler answers it."""
+"""The API as a client meets it: an HTTP request becomes an event of API Gateway, and the real Lambda handler answers
+it.
+"""
 
 import asyncio
 import base64

@@ -1,6 +1,7 @@
 """The running API against its own document: thousands of requests drawn from /openapi.json, right and wrong ones.
 
-Schemathesis covers every constraint of the schema, then draws more at random, then follows answers (a prediction's id into a label).
+Schemathesis covers every constraint of the schema, then draws more at random, then follows answers (a prediction's id
+into a label).
 """
 
 import json
@@ -23,7 +24,8 @@ CONFIG = {
     "generation": {"deterministic": True, "max-examples": 400},
     # Its own list of right refusals does not know 413.
     "checks": {"negative_data_rejection": {"expected-statuses": [400, 405, 413, 422]}},
-    # A list of labels is taken in as far as it can be, and the answer counts what was refused: a broken label in it is no 422. And a
+    # A list of labels is taken in as far as it can be, and the answer counts what was refused: a broken label in it is
+    # no 422. And a
     # label without one id is right with the other, which the mutation of one branch of a oneOf does not see.
     # That no label comes from the future is a rule that no schema can state.
     "operations": [
@@ -60,7 +62,8 @@ def test_thousands_of_requests_are_answered_as_the_document_says_and_none_by_a_5
     count("fuzz: requests to the API drawn from its document", answers.total(), f">= {LEAST_CASES}")
     count("fuzz: of those, answered by a 5xx", broken, "== 0")
     assert broken == 0
-    # Too long a list for /predict is seldom drawn since there is a query to get wrong; the last test here holds its 413.
+    # Too long a list for /predict is seldom drawn since there is a query to get wrong; the last test here holds its
+    # 413.
     assert {
         "POST /predict 200",
         "POST /predict 400",

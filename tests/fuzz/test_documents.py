@@ -1,4 +1,6 @@
-"""Stored documents that somebody edited, truncated or forged: refused by a typed error, never by whatever Python raises."""
+"""Stored documents that somebody edited, truncated or forged: refused by a typed error, never by whatever Python
+raises.
+"""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,6 @@
-"""Whatever JSON a handler is invoked with: it does what was asked, or raises a typed refusal, and writes nowhere it should not."""
+"""Whatever JSON a handler is invoked with: it does what was asked, or raises a typed refusal, and writes nowhere it
+should not.
+"""
 
 import importlib.util
 import json

@@ -340,7 +340,9 @@ def test_every_captured_line_is_profiled_or_counted_as_unreadable(
 def test_ids_that_a_spreadsheet_would_run_come_back_as_they_were_and_only_as_json(
     telco: Contract, scoring: BatchDeps
 ) -> None:
-    """Outputs are JSON Lines, which no spreadsheet runs as formulas: ids round-trip untouched. See docs/decisions/0013."""
+    """Outputs are JSON Lines, which no spreadsheet runs as formulas: ids round-trip untouched. See
+    docs/decisions/0013.
+    """
     example = [str(value) for value in telco.example().values()]
     text = io.StringIO(newline="")
     table = csv.writer(text)

@@ -1,4 +1,6 @@
-"""The API behind its JWT authoriser, deployed on the embedded cloud, which checks signature, issuer, audience and times as AWS does."""
+"""The API behind its JWT authoriser, deployed on the embedded cloud, which checks signature, issuer, audience and times
+as AWS does.
+"""
 
 import base64
 import http.client

@@ -1,4 +1,6 @@
-"""A batch of many objects on the embedded cloud: the template's state machine over two dozen shards, with one that fails once and one that is broken."""
+"""A batch of many objects on the embedded cloud: the template's state machine over two dozen shards, with one that
+fails once and one that is broken.
+"""
 
 import json
 import time

@@ -1,4 +1,5 @@
-"""The deployed stack, end to end: the real template and handlers on the embedded cloud, by HTTP, events and the schedule.
+"""The deployed stack, end to end: the real template and handlers on the embedded cloud, by HTTP, events and the
+schedule.
 
 The tests build on each other, in this order, as a life does.
 """
@@ -126,7 +127,9 @@ def test_rollback_of_the_first_champion_is_refused_with_a_reason(stack: Stack) -
 
 
 def test_the_schedule_fires_by_itself(stack: Stack) -> None:
-    """EventBridge Scheduler's one minute is the least there is; the window's end is the scheduled time, not the clock's."""
+    """EventBridge Scheduler's one minute is the least there is; the window's end is the scheduled time, not the
+    clock's.
+    """
     report = keep.wait_for(lambda: next(iter(keys(stack, "monitoring/reports/")), None), "a report", seconds=150)
     body = json.loads(stack.store.get(report).data)
     assert body["window"]["end"].endswith(":00Z")

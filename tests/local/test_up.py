@@ -1,4 +1,6 @@
-"""``make up`` with one's own rows in place of Telco, or with none: on a cloud of the test's own, with the command line beside it."""
+"""``make up`` with one's own rows in place of Telco, or with none: on a cloud of the test's own, with the command line
+beside it.
+"""
 
 import json
 import os

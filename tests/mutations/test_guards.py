@@ -1,4 +1,5 @@
-"""Each guard of an automatic decision is broken in turn, and a test must fail for it: a guard that no test misses is not there.
+"""Each guard of an automatic decision is broken in turn, and a test must fail for it: a guard that no test misses is
+not there.
 
 A mutant is a copy of the library with one line changed; only the tests that are to catch it are run on it.
 """
@@ -19,7 +20,9 @@ TEST_FAILED = 1  # pytest's exit code; 2 and more are errors of another kind, wh
 
 @dataclass(frozen=True)
 class Mutant:
-    """``file`` of the library with ``old`` (found once) replaced by ``new`` must fail ``tests``, chosen by pytest's ``-k`` expression ``k``."""
+    """``file`` of the library with ``old`` (found once) replaced by ``new`` must fail ``tests``, chosen by pytest's
+    ``-k`` expression ``k``.
+    """
 
     guard: str
     file: str

@@ -1,4 +1,6 @@
-"""The pages in a real browser: no console error, no request leaves, axe finds no serious fault, and people's habits work."""
+"""The pages in a real browser: no console error, no request leaves, axe finds no serious fault, and people's habits
+work.
+"""
 
 import json
 import shutil

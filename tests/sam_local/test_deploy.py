@@ -1,4 +1,5 @@
-"""The unmodified ``sam build`` and ``sam deploy`` onto the embedded cloud, with nothing but the endpoint set; then a life on what came up.
+"""The unmodified ``sam build`` and ``sam deploy`` onto the embedded cloud, with nothing but the endpoint set; then a
+life on what came up.
 
 It needs the SAM CLI, and no container engine.
 """
@@ -114,7 +115,8 @@ def test_a_life_on_what_sam_deployed(deployed: Deployed) -> None:
     trained = deployed.invoke("train", {"request_id": "first", "reason": "first model"})
     assert deployed.decisions(1)[0].action == "promote"
 
-    # Customers unlike those that were learnt from, and new labelled rows: by the policy "simple" a reason to train again.
+    # Customers unlike those that were learnt from, and new labelled rows: by the policy "simple" a reason to train
+    # again.
     store.put("data/2026-08-26/more.csv", others.to_csv(index=False).encode())
     usual = customers.as_requests(others, datasets.contract("telco"))[:400]
     asked = [row | {"contract": "Month-to-month", "tenure": min(row["tenure"], 5)} for row in usual]

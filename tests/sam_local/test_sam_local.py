@@ -1,6 +1,8 @@
-"""The built packages under the real SAM CLI: each function by its event, the API over HTTP, and the hand-over from monitor to train to promote.
+"""The built packages under the real SAM CLI: each function by its event, the API over HTTP, and the hand-over from
+monitor to train to promote.
 
-What counts is the payload and the state in S3: `sam local invoke` exits 0 when a handler raises. The tests build on each other, as a life does.
+What counts is the payload and the state in S3: `sam local invoke` exits 0 when a handler raises. The tests build on
+each other, as a life does.
 """
 
 import json

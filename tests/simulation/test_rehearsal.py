@@ -1,4 +1,6 @@
-"""A rehearsal plays somebody's rows through the real loop: figures, differences, alarms, and what a bad history gets."""
+"""A rehearsal plays somebody's rows through the real loop: figures, differences, alarms, and what a bad history
+gets.
+"""
 
 import json
 from collections.abc import Callable

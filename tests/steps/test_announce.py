@@ -23,7 +23,9 @@ WINDOW = {"id": "20261123T000000Z_20261124T000000Z", "start": "2026-11-23T00:00:
 
 @pytest.fixture
 def told():
-    """The events of a life: a window that retrains, a promotion, a refusal, a rollback, and the promotion asked for again."""
+    """The events of a life: a window that retrains, a promotion, a refusal, a rollback, and the promotion asked for
+    again.
+    """
     store, announcer = MemoryObjectStore(), FakeAnnouncer()
     story.write(store)
     for name in ("monitor", "promote", "refuse", "rollback", "promote"):

@@ -1,8 +1,9 @@
-"""The contract changes: a feature goes, comes, gets another kind, gets a level; through train, gate, promotion, clients of both shapes,
+"""The contract changes: a feature goes, comes, gets another kind, gets a level; through train, gate, promotion, clients
+of both shapes,
 monitoring across the change, and rollback over it.
 
-One world: in November ``b`` means the opposite, and what the new contract says matters. So a model of the old contract is demonstrably
-worse, and the gate has to see that on the same rows, each model reading its own columns.
+One world: in November ``b`` means the opposite, and what the new contract says matters. So a model of the old contract
+is demonstrably worse, and the gate has to see that on the same rows, each model reading its own columns.
 """
 
 import json
@@ -55,7 +56,9 @@ def contract(features: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Case:
-    """``features`` of the new contract. ``shape``: what a client of the new shape sends, beside ``a``; None: a column that ended upstream."""
+    """``features`` of the new contract. ``shape``: what a client of the new shape sends, beside ``a``; None: a column
+    that ended upstream.
+    """
 
     features: list[dict[str, Any]]
     shape: Mapping[str, Any]
@@ -194,7 +197,8 @@ def test_a_window_across_the_change_is_judged(changed: tuple[Shop, dict[str, Any
     answer = shop.steps.run("monitor", {"scheduled_time": shop.now.isoformat()}, window_hours=24 * 30)[0]
     assert answer["champion"] == shop.serving
     report = json.loads(shop.store.get(answer["report"]).data)
-    # Rows that lack a feature, or hold it as another kind, cannot be compared with the champion's; they are counted and nothing else:
+    # Rows that lack a feature, or hold it as another kind, cannot be compared with the champion's; they are counted and
+    # nothing else:
     # as blanks they would look like a fault upstream.
     lacking = shop.case in ("add one", "add one that may be blank", "retype one")
     asked_before = 60 + (CASES[shop.case].old_client is None and not lacking)

@@ -1,4 +1,6 @@
-"""A bucket that the code wrote while the project was called ``lifecycle``: every document in it is read, and its log replays."""
+"""A bucket that the code wrote while the project was called ``lifecycle``: every document in it is read, and its log
+replays.
+"""
 
 import json
 import tarfile

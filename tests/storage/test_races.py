@@ -100,7 +100,9 @@ def test_of_fifty_promoters_each_slot_has_one_winner_and_losers_decide_again(pro
 
 @pytest.mark.parametrize("seed", range(20))
 def test_promotions_against_rollbacks_over_rounds(seed: int, promotion: Make) -> None:
-    """10 rounds each: one slot, two promoters, a rollback and a duplicate. One winner a round; losers say why; A -> B -> A appears."""
+    """10 rounds each: one slot, two promoters, a rollback and a duplicate. One winner a round; losers say why; A -> B
+    -> A appears.
+    """
     store = Jittery(seed)
     Registry(store).decide("first", lambda head: promotion("A", "first"))
     for number in range(10):

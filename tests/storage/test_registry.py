@@ -194,7 +194,9 @@ def test_after_a_fault_at_the_first_promotion_a_retry_finishes(promotion: Make) 
 
 
 def test_another_request_finishes_the_job_of_a_crashed_one(store: ObjectStore, promotion: Make) -> None:
-    """The crash came after the record and before the pointer: the decision stands, and the next writer puts it in force."""
+    """The crash came after the record and before the pointer: the decision stands, and the next writer puts it in
+    force.
+    """
     registry = Registry(store)
     registry.decide("r1", lambda head: promotion("A", "r1"))
     crashing = FaultyObjectStore(store, at=3, when="before")

@@ -1,4 +1,6 @@
-"""Files as they come: one table, written in every way that was met, is drafted, checked and learnt from as the same rows."""
+"""Files as they come: one table, written in every way that was met, is drafted, checked and learnt from as the same
+rows.
+"""
 
 import csv
 import gzip

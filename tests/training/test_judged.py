@@ -1,4 +1,6 @@
-"""Every row is learnt from, and the newest that the champion has not seen judge, each by a fold that has not seen its customer."""
+"""Every row is learnt from, and the newest that the champion has not seen judge, each by a fold that has not seen its
+customer.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""An ARN as the tracking URI: the built train package alone finds SageMaker's plug-in, signs every request and survives a server that refuses."""
+"""An ARN as the tracking URI: the built train package alone finds SageMaker's plug-in, signs every request and survives
+a server that refuses.
+"""
 
 import json
 import os
@@ -27,7 +29,9 @@ print(json.dumps(track(Tracking(sys.argv[1]), name="v1", parameters={"C": 1.0}, 
 
 
 class SageMaker:
-    """Answers as an MLflow server does, but refuses files: they are S3's, and the bucket is somebody else's. ``refuses``: everything."""
+    """Answers as an MLflow server does, but refuses files: they are S3's, and the bucket is somebody else's.
+    ``refuses``: everything.
+    """
 
     def __init__(self) -> None:
         self.refuses = False

@@ -1,4 +1,6 @@
-"""Kolmogorov-Smirnov alone: ``columns.py ROWS COLUMNS REPEATS PATH...``; CPU seconds a turn of sorting, of this project, of scipy."""
+"""Kolmogorov-Smirnov alone: ``columns.py ROWS COLUMNS REPEATS PATH...``; CPU seconds a turn of sorting, of this
+project, of scipy.
+"""
 
 import json
 import sys

@@ -1,4 +1,6 @@
-"""Batch by pandas and scikit-learn: the object from S3 into one data frame, predict_proba, and back. No validation, no reasons for a refusal."""
+"""Batch by pandas and scikit-learn: the object from S3 into one data frame, predict_proba, and back. No validation, no
+reasons for a refusal.
+"""
 
 import io
 import os

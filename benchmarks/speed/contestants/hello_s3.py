@@ -1,4 +1,5 @@
-"""A hello world that does what predict has to: fetches a pointer and a model from S3, once, and puts a record there per request.
+"""A hello world that does what predict has to: fetches a pointer and a model from S3, once, and puts a record there per
+request.
 
 By boto3, which Lambda brings, as the tutorials do; or with CLIENT=obstore by the client of the predict package.
 """

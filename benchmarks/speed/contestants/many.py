@@ -1,6 +1,8 @@
-"""A warm handler: ``many.py MODULE EVENT REQUESTS PUT PATH...`` answers one event over and over and tells the latencies, in seconds.
+"""A warm handler: ``many.py MODULE EVENT REQUESTS PUT PATH...`` answers one event over and over and tells the
+latencies, in seconds.
 
-``PUT``: "yes"; "no" stops a capture at the last step, when its record is built and encoded and S3 would be asked to take it.
+``PUT``: "yes"; "no" stops a capture at the last step, when its record is built and encoded and S3 would be asked to
+take it.
 """
 
 import importlib

@@ -1,4 +1,5 @@
-"""One promotion in this new process: ``promotion.py whole|reading EVENT PATH...``; CPU and wall seconds after imports and the S3 client's start.
+"""One promotion in this new process: ``promotion.py whole|reading EVENT PATH...``; CPU and wall seconds after imports
+and the S3 client's start.
 
 ``reading``: two models and the holdout from S3, verified, and the rows scored by both; what no gate can do without.
 """

@@ -1,7 +1,9 @@
-"""One training in this new process: ``training.py ours|rival EVENT PATH...``; says what its parts took, in CPU seconds, after all imports.
+"""One training in this new process: ``training.py ours|rival EVENT PATH...``; says what its parts took, in CPU seconds,
+after all imports.
 
-``fit`` begins with typed columns in memory and ends with a model, its decision threshold and its metrics. ``threshold`` is the search
-for the threshold alone, on scores that are there. ``whole`` is everything from CSV objects in S3 to artifacts in S3.
+``fit`` begins with typed columns in memory and ends with a model, its decision threshold and its metrics. ``threshold``
+is the search for the threshold alone, on scores that are there. ``whole`` is everything from CSV objects in S3 to
+artifacts in S3.
 """
 
 import importlib

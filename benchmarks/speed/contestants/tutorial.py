@@ -1,4 +1,6 @@
-"""The tutorial way: a pickled scikit-learn pipeline from S3, a data frame for each row. No validation, no reasons, no capture."""
+"""The tutorial way: a pickled scikit-learn pipeline from S3, a data frame for each row. No validation, no reasons, no
+capture.
+"""
 
 import json
 import os

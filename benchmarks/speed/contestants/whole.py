@@ -1,4 +1,6 @@
-"""One event through a handler in this new process: ``whole.py MODULE EVENT PATH...``; says what the handler answered."""
+"""One event through a handler in this new process: ``whole.py MODULE EVENT PATH...``; says what the handler
+answered.
+"""
 
 import importlib
 import json

@@ -1,6 +1,8 @@
-"""Is the model still good? Predict, monitor, train and promote, as functions over DataFrames (``stillgood/notebook.py``).
+"""Is the model still good? Predict, monitor, train and promote, as functions over DataFrames
+(``stillgood/notebook.py``).
 
-Importing this imports nothing: each name is looked up on first use, because a cold start of predict must not load pandas.
+Importing this imports nothing: each name is looked up on first use, because a cold start of predict must not load
+pandas.
 """
 
 from typing import TYPE_CHECKING

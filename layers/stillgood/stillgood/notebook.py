@@ -1,6 +1,8 @@
-"""The verbs for notebooks: DataFrames in, DataFrames out, over a folder or any other store. ``import stillgood`` offers them.
+"""The verbs for notebooks: DataFrames in, DataFrames out, over a folder or any other store. ``import stillgood`` offers
+them.
 
-``store`` is a path (a plain folder, made when it is not there) or an ObjectStore, such as ``Boto3ObjectStore("my-bucket")``.
+``store`` is a path (a plain folder, made when it is not there) or an ObjectStore, such as
+``Boto3ObjectStore("my-bucket")``.
 """
 
 import json
@@ -48,7 +50,9 @@ class Drafted:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """``result`` is "trained" or "skipped"; ``figures`` has a row a metric, out of fold and on the holdout; ``decision`` is the gate's."""
+    """``result`` is "trained" or "skipped"; ``figures`` has a row a metric, out of fold and on the holdout;
+    ``decision`` is the gate's.
+    """
 
     version: str
     result: str
@@ -69,7 +73,9 @@ def draft(
     time: str | None = None,
     name: str = "draft",
 ) -> Drafted:
-    """A first contract for labelled ``rows``. Raises ContractInvalid, which names the column and what to do about it."""
+    """A first contract for labelled ``rows``. Raises ContractInvalid, which names the column and what to do about
+    it.
+    """
     from stillgood.cli.drafting import draft_file
 
     with _as_file(rows, name) as path:
@@ -84,7 +90,8 @@ def train(
     contract: ContractData | None = None,
     because: str = "asked in a notebook",
 ) -> Trained:
-    """Add labelled ``rows`` to the store, put ``contract`` in force if one is given, fit a candidate, and let the gate judge it.
+    """Add labelled ``rows`` to the store, put ``contract`` in force if one is given, fit a candidate, and let the gate
+    judge it.
 
     Raises InvalidEvent without a contract, ContractInvalid, TooFewRows, OneClassOnly.
     """
@@ -124,11 +131,12 @@ def promote(store: Where, version: str) -> dict[str, Any]:
 
 
 def rehearse(history: pd.DataFrame, contract: "ContractData | FirstDraft", **plan: Any) -> "Rehearsal":
-    """Play a dated table through the whole loop, policy by policy; ``contract`` may be a ``FirstDraft``. ``plan`` are the fields of
+    """Play a dated table through the whole loop, policy by policy; ``contract`` may be a ``FirstDraft``. ``plan`` are
+    the fields of
     ``simulation.rehearsal.plan.Plan``: window_days, label_delay_days, first, policies and so on.
 
-    The answer has ``policies``, ``windows``, ``decisions``, ``differences`` and ``alarms`` as DataFrames, and ``document``.
-    Raises HistoryInvalid, which says what to mend, ContractInvalid, NotEnoughData.
+    The answer has ``policies``, ``windows``, ``decisions``, ``differences`` and ``alarms`` as DataFrames, and
+    ``document``. Raises HistoryInvalid, which says what to mend, ContractInvalid, NotEnoughData.
     """
     from stillgood.simulation.rehearsal.plan import Plan
     from stillgood.simulation.rehearsal.rehearse import rehearse as played
@@ -143,10 +151,11 @@ def rollback(store: Where, *, because: str, to: str | None = None) -> dict[str, 
 
 
 def predict(store: Where, rows: pd.DataFrame, *, capture: bool = True) -> pd.DataFrame:
-    """The champion's answers, in the index of ``rows``: probability, decision, threshold, logit, prediction and entity id, version.
+    """The champion's answers, in the index of ``rows``: probability, decision, threshold, logit, prediction and entity
+    id, version.
 
-    ``refused`` says what is wrong with a row that breaks the contract, whose answer is missing. ``capture``: keep a record of each, for
-    monitor. Raises NoChampion.
+    ``refused`` says what is wrong with a row that breaks the contract, whose answer is missing. ``capture``: keep a
+    record of each, for monitor. Raises NoChampion.
     """
     from stillgood.steps.score_rows import score_rows
 
@@ -162,7 +171,8 @@ def predict(store: Where, rows: pd.DataFrame, *, capture: bool = True) -> pd.Dat
 
 
 def explain(store: Where, rows: pd.DataFrame) -> pd.DataFrame:
-    """What each feature adds to the logit of each row, with ``baseline`` and their sum ``logit``; in the index of ``rows``.
+    """What each feature adds to the logit of each row, with ``baseline`` and their sum ``logit``; in the index of
+    ``rows``.
 
     Raises NoChampion, and InvalidRows when a row breaks the contract.
     """
@@ -187,8 +197,8 @@ def explain(store: Where, rows: pd.DataFrame) -> pd.DataFrame:
 def drift(reference: pd.DataFrame, rows: pd.DataFrame, contract: ContractData) -> pd.DataFrame:
     """Every check of ``rows`` against ``reference``, the drifted ones first, then by size of effect.
 
-    Columns: feature, test, effect (0 to 1), p and p_adjusted (Holm), drifted, reason. Rows that break the contract are left out of both.
-    Raises InvalidRows when that leaves nothing.
+    Columns: feature, test, effect (0 to 1), p and p_adjusted (Holm), drifted, reason. Rows that break the contract are
+    left out of both. Raises InvalidRows when that leaves nothing.
     """
     from stillgood.domain.drift.detect import detect_drift
     from stillgood.domain.drift.profile import profile
@@ -282,7 +292,9 @@ def _csv(rows: pd.DataFrame) -> bytes:
 
 
 def _as_texts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every value as CSV would hold it: blank for missing, whole numbers without a point, as a column of integers with a gap has them."""
+    """Every value as CSV would hold it: blank for missing, whole numbers without a point, as a column of integers with
+    a gap has them.
+    """
     return pd.DataFrame(rows.astype(object).map(_text))
 
 

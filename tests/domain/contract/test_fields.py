@@ -1,4 +1,6 @@
-"""The reference of the contract's fields says what the strict reader does: examples are read, wrong values refused at their place."""
+"""The reference of the contract's fields says what the strict reader does: examples are read, wrong values refused at
+their place.
+"""
 
 import copy
 import importlib.util

@@ -1,4 +1,6 @@
-"""Drift in logits: the parts add up to the change of the mean score, and the interval knows that customers come back."""
+"""Drift in logits: the parts add up to the change of the mean score, and the interval knows that customers come
+back.
+"""
 
 import math
 from dataclasses import replace

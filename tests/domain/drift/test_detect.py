@@ -143,7 +143,9 @@ def test_the_correction_is_over_all_checks_together():
 
 
 def test_false_alarms_are_as_rare_as_promised():
-    """100 windows of the same world: p < .05 somewhere cries wolf often, the report (alpha .01 and an effect) at most twice."""
+    """100 windows of the same world: p < .05 somewhere cries wolf often, the report (alpha .01 and an effect) at most
+    twice.
+    """
     reports = [detect_drift(REFERENCE, window(seed=seed, rows=500)) for seed in range(100, 200)]
 
     naive = sum(any(check.p < 0.05 for check in report.checks) for report in reports)

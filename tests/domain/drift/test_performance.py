@@ -150,7 +150,9 @@ def test_outcomes_of_the_same_few_customers_are_fewer_outcomes():
 
 
 def test_a_promise_is_kept_in_every_look_of_nineteen_years_out_of_twenty():
-    """150 champions, their outcomes added up and looked at after each of 20 windows: at 5% one in twenty is ever doubted."""
+    """150 champions, their outcomes added up and looked at after each of 20 windows: at 5% one in twenty is ever
+    doubted.
+    """
     rng = np.random.default_rng(5)
     doubted = 0
     for _ in range(150):

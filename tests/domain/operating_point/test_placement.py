@@ -1,4 +1,6 @@
-"""The threshold meets its objective by the estimate, and the estimate and its error are those of a simulation with known truth."""
+"""The threshold meets its objective by the estimate, and the estimate and its error are those of a simulation with
+known truth.
+"""
 
 import numpy as np
 import pytest
@@ -67,7 +69,8 @@ def test_costs_stay_within_their_capacity():
 
 @pytest.mark.parametrize("kind", ["recall", "precision", "capacity"])
 def test_the_estimate_is_unbiased_and_its_error_is_that_of_the_truth(kind: str):
-    """600 windows of 400 rows, each customer with 4 rows of like scores: the mean is the truth of 400,000 rows, and the stated
+    """600 windows of 400 rows, each customer with 4 rows of like scores: the mean is the truth of 400,000 rows, and the
+    stated
     error the spread. An error without clusters would be half as large."""
     random = np.random.default_rng(7)
 

@@ -1,4 +1,6 @@
-"""Evidence becomes an action by a named policy, with reasons; nothing is retrained without a lasting reason and something to learn."""
+"""Evidence becomes an action by a named policy, with reasons; nothing is retrained without a lasting reason and
+something to learn.
+"""
 
 import json
 from dataclasses import replace

@@ -52,7 +52,9 @@ def test_a_worse_ranking_is_refused():
 
 
 def test_a_champion_that_sank_under_its_floor_sets_no_standard_of_precision():
-    """D1: its recall is .41, so that its precision is high; nine candidates in a row were refused on precision alone."""
+    """D1: its recall is .41, so that its precision is high; nine candidates in a row were refused on precision
+    alone.
+    """
     sunk = model("old", 0.8, recall=0.4)
     better = model("new")
     assert metrics(sunk).precision.value > metrics(better).precision.value + 0.08

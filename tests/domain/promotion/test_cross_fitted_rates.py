@@ -1,6 +1,7 @@
 """How often the second gate errs, on seeded worlds the size of Telco: 1,400 rows, 27% positive, ROC-AUC about .845.
 
-Both models' weights are off by the sampling error of 2,800 rows; thresholds stand where 2,800 rows of their own put them.
+Both models' weights are off by the sampling error of 2,800 rows; thresholds stand where 2,800 rows of their own put
+them.
 """
 
 import numpy as np
@@ -43,7 +44,9 @@ def learnt(rng, version, truth, lowered=0.0):
 
 
 def promoted(seed, *, champion=WEIGHTS, candidate=WEIGHTS, lowered=0.0, each=1, tries=1, repeats=REPEATS):
-    """The share of repeats in which one of ``tries`` candidates replaces the champion; rows are added up between tries."""
+    """The share of repeats in which one of ``tries`` candidates replaces the champion; rows are added up between
+    tries.
+    """
     rng = np.random.default_rng(seed)
     found = 0
     for _ in range(repeats):

@@ -22,7 +22,9 @@ def scored(version, logits, threshold=0.0):
 
 
 def case(*, rows=1400, noise=(0.8, 1.6), thresholds=(-0.9, -0.9), seed=5, **more):
-    """A candidate and a champion that read one signal, each with its own noise; by default the candidate reads it better."""
+    """A candidate and a champion that read one signal, each with its own noise; by default the candidate reads it
+    better.
+    """
     rng = np.random.default_rng(seed)
     y = rng.random(rows) < 0.3
     signal = 2.0 * y - 1.0

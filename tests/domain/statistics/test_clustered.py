@@ -1,4 +1,6 @@
-"""Rows of one customer are one piece of evidence: the clustered AUC reduces to DeLong's, and errs as often as it says."""
+"""Rows of one customer are one piece of evidence: the clustered AUC reduces to DeLong's, and errs as often as it
+says.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from stillgood.domain.statistics.delong import delong_variance, paired_delong, r
 
 
 def customers(rng, number, each):
-    """Customers with ``each`` rows: a trait of their own in both scores, and an outcome that follows the first trait."""
+    """Customers with ``each`` rows: a trait of their own in both scores, and an outcome that follows the first
+    trait.
+    """
     trait, noise = rng.normal(size=(2, number))
     y = np.repeat(rng.random(number) < 1 / (1 + np.exp(1 - trait)), each)
     who = np.repeat(np.arange(number), each)

@@ -36,7 +36,9 @@ def test_choosing_what_is_rare_sees_totals_only():
 
 @pytest.mark.parametrize(("levels", "n"), [(105, 200), (500, 200), (105, 2000)])
 def test_many_levels_fire_as_seldom_as_few(levels, n):
-    """Zipf levels, 4,000 windows of the reference's distribution at a nominal .005; Pearson's fires in 4 to 20 of 100."""
+    """Zipf levels, 4,000 windows of the reference's distribution at a nominal .005; Pearson's fires in 4 to 20 of
+    100.
+    """
     rng = np.random.default_rng(levels + n)
     share = 1 / np.arange(1, levels + 1)
     share /= share.sum()

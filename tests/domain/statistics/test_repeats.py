@@ -1,4 +1,6 @@
-"""How many independent rows there are: the same from whole rows, from parts added up, and from a sample of the entities."""
+"""How many independent rows there are: the same from whole rows, from parts added up, and from a sample of the
+entities.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""One may look after every window: the chance of ever being wrong stays below alpha, and a difference is still found."""
+"""One may look after every window: the chance of ever being wrong stays below alpha, and a difference is still
+found.
+"""
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ LOOKS, YEARS, ALPHA, SCALE = 200, 400, 0.05, 0.05
 
 
 def years(seed, truth=0.0, promise_error=0.01, each=0.05):
-    """Running means of LOOKS windows, each with standard error ``each``, against one promise that has an error of its own."""
+    """Running means of LOOKS windows, each with standard error ``each``, against one promise that has an error of its
+    own.
+    """
     rng = np.random.default_rng(seed)
     means = np.cumsum(truth + each * rng.normal(size=(YEARS, LOOKS)), axis=1) / np.arange(1, LOOKS + 1)
     variance = each**2 / np.arange(1, LOOKS + 1) + promise_error**2

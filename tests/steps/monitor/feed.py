@@ -48,7 +48,9 @@ RAW: dict[str, Any] = {
 
 
 class Shop:
-    """``per_day`` customers are scored at 06:00; each leaves with its own probability, on the day after it was scored."""
+    """``per_day`` customers are scored at 06:00; each leaves with its own probability, on the day after it was
+    scored.
+    """
 
     def __init__(
         self, *, per_day: int = 250, seed: int = 1, maturity: float = 10, policy: str = "guarded", **contract: Any
@@ -91,7 +93,9 @@ class Shop:
     def predict(
         self, day: int, *, truth: float = 1.5, entities: Callable[[int], str | None] | None = None, hour: float = 6
     ) -> list[dict[str, Any]]:
-        """Score the customers of ``day`` (counted from FIRST), in one request; returns one dict each, with ``leaves``."""
+        """Score the customers of ``day`` (counted from FIRST), in one request; returns one dict each, with
+        ``leaves``.
+        """
         at = FIRST + day * DAY + timedelta(hours=hour)
         made, lines = [], []
         for number in range(self.per_day):

@@ -393,7 +393,9 @@ def test_the_rows_of_another_model_are_learnt_and_do_not_judge_the_champion() ->
 
 
 def test_monitor_makes_as_many_requests_as_there_are_new_objects_and_no_more() -> None:
-    """A month of single predictions and single labels: a day's run reads each new capture and label once, and a handful besides."""
+    """A month of single predictions and single labels: a day's run reads each new capture and label once, and a handful
+    besides.
+    """
 
     class Counting(MemoryObjectStore):
         gets = 0
@@ -421,5 +423,6 @@ def test_monitor_makes_as_many_requests_as_there_are_new_objects_and_no_more() -
         report = shop.monitor(day + 1)
         spent.append(Counting.gets)
     assert report["labels"]["of_the_champion"] == 60 * 20
-    # 60 captures and 60 labels are new each day; of each older day that is judged by, its one object is read at most five times.
+    # 60 captures and 60 labels are new each day; of each older day that is judged by, its one object is read at most
+    # five times.
     assert all(gets <= 120 + 45 + 5 * day for day, gets in enumerate(spent))

@@ -1,4 +1,5 @@
-"""What promote does with a version that has fold models: it verifies them, scores each row by the one that had not seen it,
+"""What promote does with a version that has fold models: it verifies them, scores each row by the one that had not seen
+it,
 and counts attempts over the champion's tenure."""
 
 import json

@@ -1,4 +1,6 @@
-"""Another operating point in force: one record, decided from its evidence, replayable, and rolled back by point or by model."""
+"""Another operating point in force: one record, decided from its evidence, replayable, and rolled back by point or by
+model.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,6 @@
-"""Both families live the same life: trained, gated, served, batched, monitored, recalibrated, rolled back, replayed, audited."""
+"""Both families live the same life: trained, gated, served, batched, monitored, recalibrated, rolled back, replayed,
+audited.
+"""
 
 import csv
 import io

@@ -31,7 +31,9 @@ ASKED = {"request_id": "monitor:w2", "reason": "probabilities are off", "window"
 
 
 def rows(shift, count, seed, turn=1.0):
-    """Customers who leave more often the higher x is; ``shift`` moves everybody's log odds, ``turn`` -1 turns x around."""
+    """Customers who leave more often the higher x is; ``shift`` moves everybody's log odds, ``turn`` -1 turns x
+    around.
+    """
     rng = np.random.default_rng(seed)
     x, z = rng.normal(size=(2, count))
     left = rng.random(count) < 1 / (1 + np.exp(1.5 - shift - 2 * turn * x))

@@ -230,7 +230,8 @@ def test_the_card_names_version_figures_and_rows(store):
     assert "600 accepted, 0 refused" in card
 
 
-# ---- twice, at once, and half ------------------------------------------------------------------------------------------
+# ---- twice, at once, and half
+# ------------------------------------------------------------------------------------------
 
 
 def test_a_duplicate_trains_nothing_and_asks_promote_again(store):
@@ -351,7 +352,8 @@ def test_when_promote_cannot_be_invoked_the_retry_only_invokes_it(store):
     assert len(invoked.events) == 1
 
 
-# ---- dirt ----------------------------------------------------------------------------------------------------------------
+# ---- dirt
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_refused_rows_are_kept_as_they_stood_and_the_answer_says_where(store):
@@ -459,7 +461,8 @@ def test_a_request_id_may_hold_any_text(store):
     assert train({"request_id": hostile}, working(store))["duplicate"] is True
 
 
-# ---- tracking --------------------------------------------------------------------------------------------------------------
+# ---- tracking
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_tracking_failure_never_fails_a_training_and_is_written_down(store):

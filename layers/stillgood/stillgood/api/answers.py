@@ -1,6 +1,8 @@
-"""What the API answers, for its OpenAPI document. Built when the document is asked for, not at a cold start (``defer_build``).
+"""What the API answers, for its OpenAPI document. Built when the document is asked for, not at a cold start
+(``defer_build``).
 
-Answers themselves are not validated by these: they come from checked rows and stored documents, and are written by orjson.
+Answers themselves are not validated by these: they come from checked rows and stored documents, and are written by
+orjson.
 """
 
 from typing import Annotated, Any
@@ -84,7 +86,9 @@ class Status(_Answer):
 
 
 class Violation(_Answer):
-    """``row`` counts from 0; it, rule and value are there where a row broke its contract, and not where a parameter is wrong."""
+    """``row`` counts from 0; it, rule and value are there where a row broke its contract, and not where a parameter is
+    wrong.
+    """
 
     row: Count | None = None
     field: str

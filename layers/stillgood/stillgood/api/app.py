@@ -1,7 +1,8 @@
-"""The HTTP API of predict, an ordinary FastAPI application: routers, one middleware, and errors as problem details (RFC 9457).
+"""The HTTP API of predict, an ordinary FastAPI application: routers, one middleware, and errors as problem details (RFC
+9457).
 
-Bodies are read by the routes themselves: rows are checked by the feature contract of the serving champion, which changes while the
-application runs, so that no model of Pydantic could do it.
+Bodies are read by the routes themselves: rows are checked by the feature contract of the serving champion, which
+changes while the application runs, so that no model of Pydantic could do it.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,6 @@
-"""Every request has a correlation id: the caller's, API Gateway's, or a new one. It is in the answer's headers and in every log line."""
+"""Every request has a correlation id: the caller's, API Gateway's, or a new one. It is in the answer's headers and in
+every log line.
+"""
 
 import re
 from collections.abc import Callable

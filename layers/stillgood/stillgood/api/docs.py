@@ -1,4 +1,6 @@
-"""GET /docs: Swagger UI from files of our own (``swagger_ui/``), so that it works without the internet and behind any prefix."""
+"""GET /docs: Swagger UI from files of our own (``swagger_ui/``), so that it works without the internet and behind any
+prefix.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,6 @@
-"""The contract's part of the OpenAPI document: which rows and labels are taken. The rest FastAPI writes from the routes."""
+"""The contract's part of the OpenAPI document: which rows and labels are taken. The rest FastAPI writes from the
+routes.
+"""
 
 from typing import Any
 
@@ -9,7 +11,8 @@ from stillgood.domain.contract.contract import Contract, Feature
 
 ROW = {"$ref": "#/components/schemas/Row"}
 LABEL = {"$ref": "#/components/schemas/Label"}
-_ID_TEXT = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"  # not blank, no control characters
+# not blank, no control characters
+_ID_TEXT = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"
 
 
 def problems(**descriptions: str) -> dict[int | str, dict[str, Any]]:
@@ -20,7 +23,9 @@ def problems(**descriptions: str) -> dict[int | str, dict[str, Any]]:
 
 
 def body_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """A route's ``openapi_extra`` for a body that the route reads itself: one object of ``schema``, or a list of them."""
+    """A route's ``openapi_extra`` for a body that the route reads itself: one object of ``schema``, or a list of
+    them.
+    """
     either = {"oneOf": [schema, {"type": "array", "items": schema}]}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": either}}}}
 

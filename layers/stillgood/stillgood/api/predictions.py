@@ -40,7 +40,9 @@ def predictions_router(serving: PredictDeps) -> APIRouter:
         ),
     )
     async def predictions(request: Request, reasons: Reasons = "parts") -> Response:
-        """One object is answered by one prediction, a list by {predictions: [...]} in its order. One bad value refuses the request."""
+        """One object is answered by one prediction, a list by {predictions: [...]} in its order. One bad value refuses
+        the request.
+        """
         try:
             answered = predict(await read_body(request, serving.max_bytes), serving, split_pairs=reasons == "features")
         except InvalidRows as error:

@@ -14,7 +14,9 @@ _PER_REQUEST = 10  # the most that PutEvents takes
 
 
 class EventBridgeAnnouncer:
-    """Puts events on ``bus`` ("default" or a name). boto3 is imported when there is something to tell: on most windows nothing is."""
+    """Puts events on ``bus`` ("default" or a name). boto3 is imported when there is something to tell: on most windows
+    nothing is.
+    """
 
     def __init__(self, bus: str, client: "EventBridgeClient | None" = None) -> None:
         self._bus = bus

@@ -1,8 +1,9 @@
 """The capture log: what was asked and answered, written durably before the answer leaves.
 
-One object per request, JSON lines. A failed write never fails a prediction: the records wait in memory, bounded in bytes,
-and go out under their original keys with a later request, so an outage shorter than the process loses nothing
-and a write that had succeeded after all is repeated, not doubled. Every failure is logged, counted and shown by ``/status``.
+One object per request, JSON lines. A failed write never fails a prediction: the records wait in memory, bounded in
+bytes, and go out under their original keys with a later request, so an outage shorter than the process loses nothing
+and a write that had succeeded after all is repeated, not doubled. Every failure is logged, counted and shown by
+``/status``.
 """
 
 import logging
@@ -58,7 +59,8 @@ class Capture:
                 self._drop()
 
     def status(self) -> dict[str, object]:
-        """Counts of records: written, pending (waiting for the store), lost (dropped from a full backlog); failures of writes.
+        """Counts of records: written, pending (waiting for the store), lost (dropped from a full backlog); failures of
+        writes.
 
         Asking also sends what is pending, so that it need not wait for another prediction.
         """

@@ -24,7 +24,9 @@ def are_offered(environ: Mapping[str, str] | None = None) -> bool:
 
 
 def fetch() -> "S3Credential":
-    """Credentials of now; obstore asks again before they expire. Raises OSError, ValueError or KeyError when there are none to be had."""
+    """Credentials of now; obstore asks again before they expire. Raises OSError, ValueError or KeyError when there are
+    none to be had.
+    """
     # Only under SnapStart, where the snapshot already holds the import.
     from http.client import HTTPConnection, HTTPSConnection
     from urllib.parse import urlsplit

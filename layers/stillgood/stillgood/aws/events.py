@@ -1,4 +1,6 @@
-"""What a handler is given, before any step looks at it: Lambda hands over any JSON value that somebody invoked it with."""
+"""What a handler is given, before any step looks at it: Lambda hands over any JSON value that somebody invoked it
+with.
+"""
 
 from typing import Any
 

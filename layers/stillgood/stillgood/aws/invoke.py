@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 
 class LambdaInvoker:
-    """Invokes by ``InvocationType=Event``. ``functions`` maps a step to the name or ARN of its function, None if it was not configured."""
+    """Invokes by ``InvocationType=Event``. ``functions`` maps a step to the name or ARN of its function, None if it was
+    not configured.
+    """
 
     def __init__(self, functions: Mapping[str, str | None], client: "LambdaClient | None" = None) -> None:
         self._functions = functions
         self._client = client
 
     def invoke(self, step: str, event: Mapping[str, Any]) -> None:
-        """Queue ``event``. Delivered at least once, perhaps twice after a time-out: steps find duplicates by request id.
+        """Queue ``event``. Delivered at least once, perhaps twice after a time-out: steps find duplicates by request
+        id.
 
         Raises InvocationFailed when Lambda does not take it.
         """
@@ -41,7 +44,9 @@ class LambdaInvoker:
 
 
 def lambda_client() -> "LambdaClient":
-    """A client that retries throttling and outages for at most about 20 s. The region and endpoint come from the environment."""
+    """A client that retries throttling and outages for at most about 20 s. The region and endpoint come from the
+    environment.
+    """
     return boto3.client(
         "lambda",
         config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),

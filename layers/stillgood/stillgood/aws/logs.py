@@ -1,8 +1,9 @@
-"""One JSON object a line, through the standard library's logging, under the names that AWS Lambda Powertools gives its fields.
+"""One JSON object a line, through the standard library's logging, under the names that AWS Lambda Powertools gives its
+fields.
 
-Whatever is logged is chosen by name: ``fields`` hold counts, versions, keys and ids, never secrets and never feature values.
-An unexpected exception is logged by type and place, without its message, since a message may quote the value that caused it.
-See docs/decisions/0010. Metrics are lines of their own (``metrics.py``).
+Whatever is logged is chosen by name: ``fields`` hold counts, versions, keys and ids, never secrets and never feature
+values. An unexpected exception is logged by type and place, without its message, since a message may quote the value
+that caused it. See docs/decisions/0010. Metrics are lines of their own (``metrics.py``).
 """
 
 import json
@@ -35,7 +36,8 @@ _cold = True
 
 
 def configure(service: str, *, level: str = "INFO", stream: TextIO | None = None) -> logging.Handler:
-    """Send every record of the process to ``stream`` (standard output) as JSON lines naming ``service``; return the handler.
+    """Send every record of the process to ``stream`` (standard output) as JSON lines naming ``service``; return the
+    handler.
 
     Replaces the root handlers, so that the Lambda runtime's own does not print each line twice.
     Libraries are heard from WARNING on, the lifecycle from ``level`` on.
@@ -50,7 +52,9 @@ def configure(service: str, *, level: str = "INFO", stream: TextIO | None = None
 
 
 def begin(context: object, **fields: object) -> None:
-    """Start an invocation: its lines tell Lambda's request id, whether it is the process's first, and ``fields`` until bound again."""
+    """Start an invocation: its lines tell Lambda's request id, whether it is the process's first, and ``fields`` until
+    bound again.
+    """
     global _cold
     _invocation.set({"cold_start": _cold, "function_request_id": getattr(context, "aws_request_id", None)})
     _cold = False
@@ -64,7 +68,9 @@ def restored() -> None:
 
 
 def bind(**fields: object) -> None:
-    """Make ``fields`` (correlation_id, model_version, ...) part of every line of the current context, until bound again."""
+    """Make ``fields`` (correlation_id, model_version, ...) part of every line of the current context, until bound
+    again.
+    """
     _bound.set(fields)
 
 
@@ -75,7 +81,9 @@ def log(level: int, message: str, /, *, error: BaseException | None = None, **fi
 
 
 class JsonLines(logging.Formatter):
-    """A record as one JSON object: level, message, timestamp, service, the invocation, the bound and the call's fields, the error."""
+    """A record as one JSON object: level, message, timestamp, service, the invocation, the bound and the call's fields,
+    the error.
+    """
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -98,7 +106,9 @@ class JsonLines(logging.Formatter):
 
 
 def describe(error: BaseException) -> dict[str, object]:
-    """What may be logged of an exception: its type, its place, and the detail only of our own errors, which quote no values."""
+    """What may be logged of an exception: its type, its place, and the detail only of our own errors, which quote no
+    values.
+    """
     frames = [
         f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)
     ]
@@ -117,7 +127,9 @@ def _struck(line: str) -> str:
 
 
 def attempt[**P](message: str, action: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Call ``action``; when it fails, log ``message`` as a warning and go on. For what a step can do without, such as a page."""
+    """Call ``action``; when it fails, log ``message`` as a warning and go on. For what a step can do without, such as a
+    page.
+    """
     try:
         action(*args, **kwargs)
     except Exception as error:

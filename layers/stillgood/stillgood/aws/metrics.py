@@ -1,7 +1,9 @@
-"""Counts for CloudWatch in its embedded metric format (EMF): one line on standard output per invocation, and no call to any service.
+"""Counts for CloudWatch in its embedded metric format (EMF): one line on standard output per invocation, and no call to
+any service.
 
-Every metric of a service stands on every line, zeros too: a graph without gaps, and a line that is one ``%`` on the predict path.
-What an invocation may do twice is counted twice: an alarm that rings again is better than one that a crash kept silent.
+Every metric of a service stands on every line, zeros too: a graph without gaps, and a line that is one ``%`` on the
+predict path. What an invocation may do twice is counted twice: an alarm that rings again is better than one that a
+crash kept silent.
 """
 
 import json
@@ -18,13 +20,17 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "train": ("TrainFailures", "ModelsTrained"),
     "promote": ("Promotions", "Refusals", "Rollbacks"),
 }
-"""What each service counts, all of unit Count; ``ChampionStale`` is 1 for an invocation that an outdated champion answered."""
+"""What each service counts, all of unit Count; ``ChampionStale`` is 1 for an invocation that an outdated champion
+answered.
+"""
 
 _counts: ContextVar[dict[str, int]] = ContextVar("stillgood_metrics")
 
 
 def line_of(service: str, function: str) -> str:
-    """The line of ``function``, for ``%``: when, and how many of each. Its name keeps two stacks of one account apart."""
+    """The line of ``function``, for ``%``: when, and how many of each. Its name keeps two stacks of one account
+    apart.
+    """
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     names = METRICS[service]
     declared = [{"Name": name, "Unit": "Count"} for name in names]
@@ -46,7 +52,9 @@ def count(name: str, by: int = 1) -> None:
 
 
 class emitted:  # noqa: N801 -- reads as the function that it could be, in half of its time
-    """What is counted inside, in tasks too, is written when the block ends, by an error too. Raises KeyError for no such service."""
+    """What is counted inside, in tasks too, is written when the block ends, by an error too. Raises KeyError for no
+    such service.
+    """
 
     __slots__ = ("_before", "_counts", "_service")
 

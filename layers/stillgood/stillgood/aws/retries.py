@@ -1,7 +1,8 @@
-"""Bounded retries with jitter, for both S3 adapters; the SDKs' own are off, because only here it is known that a try may have been applied.
+"""Bounded retries with jitter, for both S3 adapters; the SDKs' own are off, because only here it is known that a try
+may have been applied.
 
-A conditional write that timed out may have happened. Its retry then meets its own result and is refused; so after an unsure try a
-refusal is checked by reading back: if the object holds our bytes, the write was ours.
+A conditional write that timed out may have happened. Its retry then meets its own result and is refused; so after an
+unsure try a refusal is checked by reading back: if the object holds our bytes, the write was ours.
 """
 
 import random
@@ -22,7 +23,9 @@ class TransientError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """At most ``max_attempts`` tries; between them a random pause up to ``base_delay_seconds``, doubled each time; none starts after ``budget_seconds``."""
+    """At most ``max_attempts`` tries; between them a random pause up to ``base_delay_seconds``, doubled each time; none
+    starts after ``budget_seconds``.
+    """
 
     max_attempts: int = 5
     base_delay_seconds: float = 0.1

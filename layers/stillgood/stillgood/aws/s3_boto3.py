@@ -1,4 +1,6 @@
-"""The object store on S3 by boto3, for train and promote: boto3 is in the Lambda runtime already. See docs/decisions/0003."""
+"""The object store on S3 by boto3, for train and promote: boto3 is in the Lambda runtime already. See
+docs/decisions/0003.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +41,9 @@ _PASSING = frozenset(
 
 
 class Boto3ObjectStore:
-    """``ObjectStore`` in ``bucket``. Credentials, region and AWS_ENDPOINT_URL come from the environment. Threads may share it."""
+    """``ObjectStore`` in ``bucket``. Credentials, region and AWS_ENDPOINT_URL come from the environment. Threads may
+    share it.
+    """
 
     def __init__(self, bucket: str, client: "S3Client | None" = None, attempts: RetryPolicy | None = None) -> None:
         self._bucket = bucket
@@ -68,7 +72,8 @@ class Boto3ObjectStore:
         self._run(key, lambda: self._client.delete_object(Bucket=self._bucket, Key=key))
 
     def purge(self, key: str) -> int:
-        """Remove every version of ``key`` but the present one, and what marks a deletion; returns how many. Needs the right to.
+        """Remove every version of ``key`` but the present one, and what marks a deletion; returns how many. Needs the
+        right to.
 
         Raises StoreUnavailable.
         """

@@ -1,4 +1,6 @@
-"""The object store on S3 by obstore, for predict, batch and monitor: a tenth of boto3's cold start. See docs/decisions/0003."""
+"""The object store on S3 by obstore, for predict, batch and monitor: a tenth of boto3's cold start. See
+docs/decisions/0003.
+"""
 
 import os
 import re
@@ -31,10 +33,11 @@ _PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes but for the last; at mo
 
 
 class ObstoreObjectStore:
-    """``ObjectStore`` in ``bucket``. Credentials, region and AWS_ENDPOINT_URL come from the environment. Threads may share it.
+    """``ObjectStore`` in ``bucket``. Credentials, region and AWS_ENDPOINT_URL come from the environment. Threads may
+    share it.
 
-    ``timeout_seconds`` bounds each request from connecting to the last byte, so no call takes longer than that plus the budget of
-    ``attempts``. The default suits predict: better the last good champion than a slow answer.
+    ``timeout_seconds`` bounds each request from connecting to the last byte, so no call takes longer than that plus the
+    budget of ``attempts``. The default suits predict: better the last good champion than a slow answer.
     """
 
     def __init__(
@@ -98,7 +101,8 @@ class ObstoreObjectStore:
             try:
                 return next(pages, None)
             except BaseError:
-                # A listing that failed is over, and would say "no more" when asked again: start anew after the last key.
+                # A listing that failed is over, and would say "no more" when asked again: start anew after the last
+                # key.
                 pages = None
                 raise
 
@@ -127,7 +131,8 @@ class ObstoreObjectStore:
             self._patient = S3Store(self._bucket, retry_config=retries, **self._options)
         try:
             # Leaving the block by an error aborts the upload.
-            # One part under way, while the next is filled: each more is 5 MB of memory, and the default of 12 would be 60.
+            # One part under way, while the next is filled: each more is 5 MB of memory, and the default of 12 would be
+            # 60.
             with obstore.open_writer(self._patient, key, buffer_size=_PART_BYTES, max_concurrency=1) as sink:
                 yield _Sink(sink)
         except BaseError as error:
@@ -199,7 +204,9 @@ class _Sink:
 
 
 def _short(error: Exception) -> str:
-    """What happened and S3's error code. The rest of S3's document stays out: of a bad session token, it quotes the token."""
+    """What happened and S3's error code. The rest of S3's document stays out: of a bad session token, it quotes the
+    token.
+    """
     text, _, document = str(error).partition("\n\nDebug source")[0].partition("<")
     code = _CODE.search(document)
     return f"{text[:300]}{code[1] if code else ''}".strip()

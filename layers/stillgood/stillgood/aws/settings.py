@@ -1,4 +1,6 @@
-"""The environment, read once, into one frozen value. The fields below are the one table of variables; README's is tested against it."""
+"""The environment, read once, into one frozen value. The fields below are the one table of variables; README's is
+tested against it.
+"""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,7 +13,9 @@ from stillgood.domain.formats import FORMER_RULES
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One environment variable. ``default`` is as it would be written in the environment; None: none, "" stands for unset."""
+    """One environment variable. ``default`` is as it would be written in the environment; None: none, "" stands for
+    unset.
+    """
 
     name: str
     default: str | None
@@ -146,7 +150,9 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read ``environ`` (the process's by default). Raises SettingsInvalid naming every bad variable and what to set."""
+        """Read ``environ`` (the process's by default). Raises SettingsInvalid naming every bad variable and what to
+        set.
+        """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         problems: list[str] = []

@@ -20,7 +20,9 @@ def draft_file(
     name: str | None,
     keep: Collection[str] = (),
 ) -> "DraftedFile":
-    """Raises ContractInvalid, which names the column and what to do about it; WrongCall without a file; TableUnreadable."""
+    """Raises ContractInvalid, which names the column and what to do about it; WrongCall without a file;
+    TableUnreadable.
+    """
     from stillgood.training.drafting import draft_file as drafted
 
     if not path.is_file():

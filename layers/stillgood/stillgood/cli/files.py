@@ -25,7 +25,8 @@ def table(path: Path, contract: "Contract | None" = None, needed: Collection[str
 
 
 def stored(path: Path) -> tuple[str, str, bytes]:
-    """The file as it is kept in a store: its name, its suffix (".csv.gz"), and its bytes; a workbook as the CSV of its first sheet.
+    """The file as it is kept in a store: its name, its suffix (".csv.gz"), and its bytes; a workbook as the CSV of its
+    first sheet.
 
     Raises WrongCall when there is none, TableUnreadable, OSError.
     """

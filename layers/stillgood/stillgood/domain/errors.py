@@ -52,7 +52,9 @@ class ContractInvalid(StillgoodError):
 
 
 class InvalidRows(StillgoodError):
-    """Rows break the contract. ``violations``: JSON-able mappings, one per field and row; ``rows``: how many rows, 0 when nobody counted."""
+    """Rows break the contract. ``violations``: JSON-able mappings, one per field and row; ``rows``: how many rows, 0
+    when nobody counted.
+    """
 
     slug, title = "invalid-rows", "Some values break the feature contract"
 

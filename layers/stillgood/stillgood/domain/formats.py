@@ -1,4 +1,6 @@
-"""The first word of every stored document's ``format``. Documents written before the project was renamed say ``lifecycle``."""
+"""The first word of every stored document's ``format``. Documents written before the project was renamed say
+``lifecycle``.
+"""
 
 from typing import Any
 

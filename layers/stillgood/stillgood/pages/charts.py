@@ -32,7 +32,9 @@ class Mark:
 
 
 def histogram(edges: Sequence[float], reference: Sequence[float], window: Sequence[float], label: str) -> Node:
-    """Two histograms over the same bins, as shares per unit so that wide bins do not look full: reference filled, window outlined."""
+    """Two histograms over the same bins, as shares per unit so that wide bins do not look full: reference filled,
+    window outlined.
+    """
     if len(edges) < 2 or edges[-1] <= edges[0]:
         return h.p(class_="soft")["No values."]
     widths = [max(after - before, 1e-300) for before, after in pairwise(edges)]
@@ -106,7 +108,9 @@ def lines(
     marks: Sequence[Mark] = (),
     bands: Sequence[tuple[float, float, str]] = (),
 ) -> Node:
-    """Up to three lines with bands. ``bands`` (from, to, name) shade spans of x; ``floor`` is a horizontal line; ``marks`` signs."""
+    """Up to three lines with bands. ``bands`` (from, to, name) shade spans of x; ``floor`` is a horizontal line;
+    ``marks`` signs.
+    """
     xs = [value for one in series for value in one.x] + [mark.x for mark in marks] + [e for b in bands for e in b[:2]]
     low, high = x_range or ((min(xs), max(xs)) if xs else (0.0, 1.0))
     span = (high - low) or 1.0

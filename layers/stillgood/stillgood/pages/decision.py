@@ -1,4 +1,6 @@
-"""The page of one decision: candidate beside champion, each clause with a tick or a cross, and how to check the record."""
+"""The page of one decision: candidate beside champion, each clause with a tick or a cross, and how to check the
+record.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +22,8 @@ WORDS = {
 
 
 def decision_page(record: Mapping[str, Any], curves: Mapping[str, Any] | None = None) -> bytes:
-    """``record`` as ``registry/decisions/<n>.json`` holds it; ``curves``: each model's ``thresholds`` and ``calibration``
+    """``record`` as ``registry/decisions/<n>.json`` holds it; ``curves``: each model's ``thresholds`` and
+    ``calibration``
     on the rows of the decision, by role ("candidate", "champion")."""
     figures = record.get("figures") or {}
     verb, level = WORDS.get(record["action"], (record["action"], "look"))

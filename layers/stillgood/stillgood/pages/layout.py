@@ -1,4 +1,6 @@
-"""The frame of every page: style and scripts inlined, a content security policy that allows just these, readable without scripts."""
+"""The frame of every page: style and scripts inlined, a content security policy that allows just these, readable
+without scripts.
+"""
 
 import base64
 import hashlib
@@ -86,7 +88,9 @@ def page(title: str, lead: Node, *body: Node, crumbs: Sequence[tuple[str, str]] 
 
 
 def state(text: Node, level: str = "well") -> Node:
-    """A sentence that says how things are; ``level`` is "well", "look" or "act", said in words, too, for who sees no colours."""
+    """A sentence that says how things are; ``level`` is "well", "look" or "act", said in words, too, for who sees no
+    colours.
+    """
     word = {"well": "", "look": "To look at: ", "act": "To act on: "}[level]
     return h.p(class_=f"state {level}")[h.strong[word] if word else None, text]
 

@@ -1,4 +1,6 @@
-"""The page of one window: what monitor saw, what it decided, and what would have changed its mind. Written from the report alone."""
+"""The page of one window: what monitor saw, what it decided, and what would have changed its mind. Written from the
+report alone.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -31,7 +31,9 @@ from stillgood.storage.windows import Window, read_report, reports
 
 
 def write_pages(store: ObjectStore, answer: Mapping[str, Any]) -> None:
-    """The pages of what a step answered: a judged window, a decision, or a version. Raises ObjectNotFound, ModelUnusable."""
+    """The pages of what a step answered: a judged window, a decision, or a version. Raises ObjectNotFound,
+    ModelUnusable.
+    """
     if answer.get("report") is not None:
         write_window(store, str(answer["window"]))
     elif answer.get("decision") is not None:
@@ -41,7 +43,9 @@ def write_pages(store: ObjectStore, answer: Mapping[str, Any]) -> None:
 
 
 def write_window(store: ObjectStore, window_id: str) -> str:
-    """The page of a judged window, and the overview with it. Returns the page's key. Raises ObjectNotFound without a report."""
+    """The page of a judged window, and the overview with it. Returns the page's key. Raises ObjectNotFound without a
+    report.
+    """
     report = read_report(store, Window.from_id(window_id))
     if report is None:
         raise ObjectNotFound(f"Window {window_id} was not judged yet, so there is no page of it.")
@@ -50,14 +54,18 @@ def write_window(store: ObjectStore, window_id: str) -> str:
 
 
 def write_decision(store: ObjectStore, n: int) -> str:
-    """The page of decision ``n``, and the overview with it. Returns the page's key. Raises ObjectNotFound, ModelUnusable."""
+    """The page of decision ``n``, and the overview with it. Returns the page's key. Raises ObjectNotFound,
+    ModelUnusable.
+    """
     decision = Registry(store).decision(n)
     _write_overview(store, overview.with_decision(_history(store), decision.to_dict()))
     return _put_decision(store, store, decision)
 
 
 def write_model(store: ObjectStore, version: str, into: ObjectStore | None = None) -> str:
-    """The page of a version, in ``into`` (by default ``store``). Returns its key. Raises ObjectNotFound, ModelUnusable."""
+    """The page of a version, in ``into`` (by default ``store``). Returns its key. Raises ObjectNotFound,
+    ModelUnusable.
+    """
     model, metrics = (
         decode_any(store.get(artifact_key(version, name)).data, what=artifact_key(version, name))
         for name in (MODEL, METRICS)
@@ -67,7 +75,9 @@ def write_model(store: ObjectStore, version: str, into: ObjectStore | None = Non
 
 
 def write_all(store: ObjectStore, into: ObjectStore | None = None) -> list[str]:
-    """Every page anew, from ``store`` into ``into`` (by default the same): after an upgrade, or to look at them elsewhere."""
+    """Every page anew, from ``store`` into ``into`` (by default the same): after an upgrade, or to look at them
+    elsewhere.
+    """
     into = store if into is None else into
     history, floors = overview.empty(), _floors(store)
     written, versions = list[str](), set[str]()
@@ -98,7 +108,9 @@ def _put_decision(store: ObjectStore, into: ObjectStore, decision: Decision) -> 
 
 
 def curves(store: ObjectStore, decision: Decision) -> dict[str, Any]:
-    """Both models' curves on the rows that the decision was made on; empty where there are none (a rollback), or one is gone."""
+    """Both models' curves on the rows that the decision was made on; empty where there are none (a rollback), or one is
+    gone.
+    """
     inputs = decision.inputs
     if "candidate" not in inputs or "holdout" not in inputs:
         return {}

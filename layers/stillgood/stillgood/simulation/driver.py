@@ -1,8 +1,9 @@
-"""Drives the real steps through a world in virtual time: predict, labels, monitor, train, promote, each as its Lambda would be called.
+"""Drives the real steps through a world in virtual time: predict, labels, monitor, train, promote, each as its Lambda
+would be called.
 
-Nothing of the loop is imitated. Rows go through ``predict`` and are captured, labels through the labels step, and what monitor and
-train invoke is called when they have returned. What differs from a deployment: calls arrive at once and in order, requests are as
-large as the world makes them, and a step that fails is not tried again.
+Nothing of the loop is imitated. Rows go through ``predict`` and are captured, labels through the labels step, and what
+monitor and train invoke is called when they have returned. What differs from a deployment: calls arrive at once and in
+order, requests are as large as the world makes them, and a step that fails is not tried again.
 """
 
 import json
@@ -58,7 +59,8 @@ _JUDGED_BY = (HOLDOUT, FOLDS)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a step did in a window: ``step`` is train or promote, ``result`` its own word ("trained", "promoted", "refused",
+    """What a step did in a window: ``step`` is train or promote, ``result`` its own word ("trained", "promoted",
+    "refused",
     "rolled back", "failed")."""
 
     step: str
@@ -69,9 +71,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowResult:
-    """One window under one policy. ``y``, ``probability`` and ``flagged`` have an entry for each of the n rows that were sent;
-    ``refused`` bool[n] marks those that broke the contract, whose other entries mean nothing. ``truth``: the champion's ROC-AUC
-    and recall on rows nobody learns from, with the model that served at the window's end *before* it was decided."""
+    """One window under one policy. ``y``, ``probability`` and ``flagged`` have an entry for each of the n rows that
+    were sent;
+    ``refused`` bool[n] marks those that broke the contract, whose other entries mean nothing. ``truth``: the champion's
+    ROC-AUC and recall on rows nobody learns from, with the model that served at the window's end *before* it was
+    decided.
+    """
 
     at: int
     window: Window
@@ -124,7 +129,8 @@ class Driver:
     """One world under one policy. ``policy`` is one of ``COMPARED``, or a Policy of its own with the guarded gate.
 
     ``watches`` False leaves monitor out, where the policy does nothing anyway; ``seed`` is train's. Without
-    ``keeps_candidates`` the rows that a gate looked at are dropped once their version serves no more: they are most of what is stored.
+    ``keeps_candidates`` the rows that a gate looked at are dropped once their version serves no more: they are most of
+    what is stored.
     """
 
     def __init__(
@@ -168,7 +174,8 @@ class Driver:
             yield self.step(at)
 
     def begin(self) -> None:
-        """Learn the first model. A gate that refuses it (a floor that it does not reach) is heard, and overruled: there is no
+        """Learn the first model. A gate that refuses it (a floor that it does not reach) is heard, and overruled: there
+        is no
         history without a champion. Raises what train raises when there is nothing to learn from."""
         self.store.put(CONTRACT_KEY, encode(self.world.contract.to_dict()))
         day = self.clock() - timedelta(days=1)

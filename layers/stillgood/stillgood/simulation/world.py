@@ -1,4 +1,6 @@
-"""What the driver asks of a world: rows to predict, when they come, and which of their outcomes become known, and when."""
+"""What the driver asks of a world: rows to predict, when they come, and which of their outcomes become known, and
+when.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +23,9 @@ NEVER = np.datetime64("NaT", "us")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """One call of predict at ``time`` (aware, UTC): ``body`` is a JSON list of rows, ``rows`` int64[k] their places in the window."""
+    """One call of predict at ``time`` (aware, UTC): ``body`` is a JSON list of rows, ``rows`` int64[k] their places in
+    the window.
+    """
 
     time: datetime
     body: bytes
@@ -30,9 +34,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Feedback:
-    """What becomes known of a window's rows, each entry one message: ``row`` int64[m] is its place in the window, ``positive`` bool[m]
-    what is said of it, ``event`` and ``known`` datetime64[us][m] (UTC) when it became true and when it is sent. A row may have none,
-    or several: a correction comes later."""
+    """What becomes known of a window's rows, each entry one message: ``row`` int64[m] is its place in the window,
+    ``positive`` bool[m]
+    what is said of it, ``event`` and ``known`` datetime64[us][m] (UTC) when it became true and when it is sent. A row
+    may have none, or several: a correction comes later.
+    """
 
     row: Ints
     positive: Bools

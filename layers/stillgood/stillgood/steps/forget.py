@@ -1,9 +1,11 @@
-"""forget: remove one entity from every stored row, leave the decision log whole, and name the models that had learnt from it.
+"""forget: remove one entity from every stored row, leave the decision log whole, and name the models that had learnt
+from it.
 
-Which objects hold rows is said by ``storage/keys.py``. Three passes: find (nothing is written), record, remove. The record under
-``forgotten/`` says that something was forgotten, not what. It comes before the removal, because a holdout without a row has other bytes
-than the decision log names: the audit finds both hashes there, so a forgotten row is told from a forged file, also after a crash. What
-is removed stays removed: monitor joins captures with labels, and both are gone.
+Which objects hold rows is said by ``storage/keys.py``. Three passes: find (nothing is written), record, remove. The
+record under ``forgotten/`` says that something was forgotten, not what. It comes before the removal, because a holdout
+without a row has other bytes than the decision log names: the audit finds both hashes there, so a forgotten row is told
+from a forged file, also after a crash. What is removed stays removed: monitor joins captures with labels, and both are
+gone.
 """
 
 import json
@@ -62,7 +64,9 @@ class KeepsVersions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """``objects``: rows removed by key. ``models``: versions that had learnt from the entity, or were judged by it. ``record``: its key."""
+    """``objects``: rows removed by key. ``models``: versions that had learnt from the entity, or were judged by it.
+    ``record``: its key.
+    """
 
     objects: Mapping[str, int]
     models: tuple[str, ...]
@@ -93,7 +97,9 @@ class Forgotten:
 
 @dataclass(slots=True)
 class _Search:
-    """What is looked for, and what was found: ``changed`` has the new bytes of an object (empty: nothing is left of it)."""
+    """What is looked for, and what was found: ``changed`` has the new bytes of an object (empty: nothing is left of
+    it).
+    """
 
     entity: str
     columns: frozenset[str]
@@ -114,7 +120,8 @@ class _Search:
 def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) -> Forgotten:
     """Remove every row of ``entity``. ``dry``: only say where it stands. Raises InvalidEvent, StoreUnavailable.
 
-    Run it again after a crash: it removes what is left. ``unread`` names objects that could not be read, and so may hold it still.
+    Run it again after a crash: it removes what is left. ``unread`` names objects that could not be read, and so may
+    hold it still.
     """
     if not entity.strip():
         raise InvalidEvent("Name the entity by its id; an empty one would name every row without.")
@@ -289,7 +296,9 @@ def _without_places(raw: dict[str, Any], gone: set[int]) -> dict[str, Any]:
 
 
 def _record(store: ObjectStore, search: _Search, models: Iterable[str], clock: Clock) -> str:
-    """Write down that something was forgotten. Of a holdout, what it was and what it is now: the log names the former."""
+    """Write down that something was forgotten. Of a holdout, what it was and what it is now: the log names the
+    former.
+    """
     now = iso(clock())
     replaced = [
         {"key": key, "before": sha256(store.get(key).data), "after": sha256(data)}

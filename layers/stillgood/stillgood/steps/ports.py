@@ -12,7 +12,9 @@ class Invoker(Protocol):
     """Hands an event to another step and does not wait for its answer."""
 
     def invoke(self, step: str, event: Mapping[str, Any]) -> None:
-        """Queue ``event`` for ``step`` ("train", "promote"). The step sees it at least once. Raises InvocationFailed."""
+        """Queue ``event`` for ``step`` ("train", "promote"). The step sees it at least once. Raises
+        InvocationFailed.
+        """
 
 
 class Announcer(Protocol):

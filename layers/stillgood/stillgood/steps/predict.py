@@ -24,7 +24,9 @@ class CaptureLog(Protocol):
     """Where records go (``aws/capture.py``)."""
 
     def write(self, records: Sequence[Mapping[str, object]], now: datetime, unique: str) -> None:
-        """Keep one request's records before its answer leaves; ``unique`` is the request's own. Must not raise when the store fails."""
+        """Keep one request's records before its answer leaves; ``unique`` is the request's own. Must not raise when the
+        store fails.
+        """
 
     def status(self) -> dict[str, object]:
         """Counts of what was written, waits or was lost."""
@@ -32,7 +34,9 @@ class CaptureLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PredictDeps:
-    """What predict works with. ``new_id`` gives a unique id per call; the limits, in rows and bytes, are per request."""
+    """What predict works with. ``new_id`` gives a unique id per call; the limits, in rows and bytes, are per
+    request.
+    """
 
     champions: ChampionSource
     capture: CaptureLog
@@ -81,13 +85,17 @@ def predict(body: bytes, serving: PredictDeps, *, split_pairs: bool = False) -> 
 
 
 def describe(serving: PredictDeps) -> dict[str, Any]:
-    """``GET /model``: the production pointer, and the contract that rows must keep. Raises what finding the champion raises."""
+    """``GET /model``: the production pointer, and the contract that rows must keep. Raises what finding the champion
+    raises.
+    """
     champion = serving.champions.current()
     return {**champion.pointer.to_dict(), "contract": champion.model.contract.to_dict()}
 
 
 def status(serving: PredictDeps) -> dict[str, Any]:
-    """``GET /status``: how the champion and the capture stand in this process. Never raises, so that it can tell of any trouble."""
+    """``GET /status``: how the champion and the capture stand in this process. Never raises, so that it can tell of any
+    trouble.
+    """
     with suppress(StillgoodError):  # told below, as the champion's last error
         serving.champions.current()
     champion = asdict(serving.champions.status())
@@ -110,7 +118,9 @@ def contract(serving: PredictDeps) -> Contract | None:
 
 
 def score(model: Model, row: CheckedRow) -> tuple[CheckedRow, Score | None]:
-    """The row's score; None, and then violations in the row, when it breaks the contract or its numbers overflow the model."""
+    """The row's score; None, and then violations in the row, when it breaks the contract or its numbers overflow the
+    model.
+    """
     if row.violations:
         return row, None
     given = model.score(row.values)
@@ -135,9 +145,9 @@ def answer(
 ) -> dict[str, Any]:
     """What the caller gets for one row.
 
-    ``baseline`` plus the contributions, added up in the contract's order of features, then pairs, is ``logit`` to the last bit;
-    ``reasons`` lists the contributions by size, largest first. A pair that acts is a reason of its own ("tenure x contract"),
-    or, with ``split_pairs``, half of its share goes to either feature.
+    ``baseline`` plus the contributions, added up in the contract's order of features, then pairs, is ``logit`` to the
+    last bit; ``reasons`` lists the contributions by size, largest first. A pair that acts is a reason of its own
+    ("tenure x contract"), or, with ``split_pairs``, half of its share goes to either feature.
     """
     values, added = list(row.values.items()), given.contributions
     if model.pairs:

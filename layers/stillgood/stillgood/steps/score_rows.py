@@ -1,6 +1,8 @@
-"""predict for a file or a table: rows that break the contract are set aside by name, all others are answered and captured.
+"""predict for a file or a table: rows that break the contract are set aside by name, all others are answered and
+captured.
 
-The API refuses a whole request for one bad row, because its sender can mend it; a table of thousands is not sent again for one.
+The API refuses a whole request for one bad row, because its sender can mend it; a table of thousands is not sent again
+for one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +26,8 @@ class ScoredRow:
 def score_rows(rows: Iterable[Mapping[str, object]], deps: PredictDeps, *, text: bool) -> Iterator[ScoredRow]:
     """Score ``rows`` with the champion of now, and capture them in requests of ``deps.max_rows``, as the API would.
 
-    ``text``: values are as in CSV. Columns that the contract does not name are ignored. Raises NoChampion, ModelUnusable, StoreUnavailable.
+    ``text``: values are as in CSV. Columns that the contract does not name are ignored. Raises NoChampion,
+    ModelUnusable, StoreUnavailable.
     """
     champion = deps.champions.current()
     model, check = champion.model, champion.checker.check

@@ -1,4 +1,6 @@
-"""The immutable files of a version under ``models/<version>/`` and publishing them so that a version is whole or absent."""
+"""The immutable files of a version under ``models/<version>/`` and publishing them so that a version is whole or
+absent.
+"""
 
 from collections.abc import Mapping
 

@@ -1,8 +1,9 @@
-"""Reads the whole decision log and says what does not fit: a deleted, edited or inserted record, or a pointer that no decision explains.
+"""Reads the whole decision log and says what does not fit: a deleted, edited or inserted record, or a pointer that no
+decision explains.
 
-Each record carries the hash of the one before; each request's index entry, written after the record, carries the hash of the record.
-So a change shows twice, also at the end of the log, where no later record vouches. Nobody who may rewrite the whole bucket can be found
-out this way: keep its versions (or an object lock) for that.
+Each record carries the hash of the one before; each request's index entry, written after the record, carries the hash
+of the record. So a change shows twice, also at the end of the log, where no later record vouches. Nobody who may
+rewrite the whole bucket can be found out this way: keep its versions (or an object lock) for that.
 """
 
 from dataclasses import dataclass
@@ -43,8 +44,8 @@ class Problem:
 def verify(store: ObjectStore) -> tuple[Problem, ...]:
     """Every problem of the log, the index and the pointer, oldest record first; empty when all is well.
 
-    A newest record that is not indexed or in force yet is no problem: a writer is between two of its writes, or crashed there,
-    and the next one finishes the job. Reads every record and index entry; again if the log grew meanwhile.
+    A newest record that is not indexed or in force yet is no problem: a writer is between two of its writes, or crashed
+    there, and the next one finishes the job. Reads every record and index entry; again if the log grew meanwhile.
     """
     for _ in range(5):
         problems, newest = _verify_once(store)
@@ -54,7 +55,9 @@ def verify(store: ObjectStore) -> tuple[Problem, ...]:
 
 
 def _verify_once(store: ObjectStore) -> tuple[list[Problem], int]:
-    """The problems, and the number of the newest record. Reads the records first, the pointer last: the order they are written in."""
+    """The problems, and the number of the newest record. Reads the records first, the pointer last: the order they are
+    written in.
+    """
     problems: list[Problem] = []
     records = {n: store.get(decision_key(n)).data for n in _numbers(store)}
     indexed = _read_index(store, problems)
@@ -124,7 +127,9 @@ def check_inputs(store: ObjectStore, decision: Decision) -> tuple[Problem, ...]:
 
 
 def replaced_by_forgetting(store: ObjectStore) -> set[tuple[str, str, str]]:
-    """(key, sha256 before, sha256 after) of every object that lost rows of a forgotten entity, also over several forgettings."""
+    """(key, sha256 before, sha256 after) of every object that lost rows of a forgotten entity, also over several
+    forgettings.
+    """
     steps: dict[tuple[str, str], set[str]] = {}
     for info in store.list(FORGOTTEN_PREFIX):
         for one in decode_any(store.get(info.key).data, what=info.key).get("replaced", ()):
@@ -192,7 +197,9 @@ def _judge_champion(decision: Decision, champion: CommittedPointer | None) -> li
 def _judge_pointer(
     store: ObjectStore, champion: CommittedPointer | None, settled: CommittedPointer | None
 ) -> list[Problem]:
-    """The pointer must be what the log says: ``champion``, or still ``settled`` while the newest record is not in force."""
+    """The pointer must be what the log says: ``champion``, or still ``settled`` while the newest record is not in
+    force.
+    """
     try:
         stored = store.get(POINTER_KEY)
     except ObjectNotFound:

@@ -1,4 +1,5 @@
-"""The champion as the prediction path sees it: loaded with two GETs, then watched with one conditional GET per ``ttl_seconds``.
+"""The champion as the prediction path sees it: loaded with two GETs, then watched with one conditional GET per
+``ttl_seconds``.
 
 On the cold start of predict: imports nothing beyond light parts of the standard library.
 """
@@ -23,7 +24,8 @@ from stillgood.storage.standing import read_standing
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """A pointer and the model it names, verified and whole, with the check of its contract's rows. ``model`` decides by the
+    """A pointer and the model it names, verified and whole, with the check of its contract's rows. ``model`` decides by
+    the
     operating point in force, ``base`` is as it was trained. One object, so a request never mixes two versions."""
 
     pointer: Pointer
@@ -34,9 +36,11 @@ class Champion:
 
 @dataclass(frozen=True, slots=True)
 class ChampionStatus:
-    """What ``/status`` tells. ``stale`` means: the last look at the registry failed, and the last good champion serves ``since`` then.
+    """What ``/status`` tells. ``stale`` means: the last look at the registry failed, and the last good champion serves
+    ``since`` then.
 
-    ``failures`` counts failed looks in a row; ``loaded_at`` is when this champion was picked up. Times are aware and in UTC.
+    ``failures`` counts failed looks in a row; ``loaded_at`` is when this champion was picked up. Times are aware and in
+    UTC.
     """
 
     version: str | None
@@ -50,7 +54,9 @@ class ChampionStatus:
 
 
 class ChampionSource:
-    """Hands out the champion; notices a promotion within ``ttl_seconds``; keeps the last good one through every failure."""
+    """Hands out the champion; notices a promotion within ``ttl_seconds``; keeps the last good one through every
+    failure.
+    """
 
     def __init__(self, store: ObjectStore, clock: Callable[[], datetime], ttl_seconds: float) -> None:
         self._store = store
@@ -108,7 +114,9 @@ class ChampionSource:
         )
 
     def point_status(self) -> dict[str, Any] | None:
-        """What monitor wrote of the operating point after its newest window; one GET, for a status. None when there is nothing."""
+        """What monitor wrote of the operating point after its newest window; one GET, for a status. None when there is
+        nothing.
+        """
         return read_point_status(self._store)
 
     def standing(self) -> dict[str, Any] | None:
@@ -134,7 +142,8 @@ class ChampionSource:
                 self._champion, self._etag, self._loaded_at = champion, etag, now
             self._error, self._since, self._failures = None, None, 0
         finally:
-            # After a failure too: a store that is slow or down costs one time-out per ttl, not one per request. Read again, because it took time.
+            # After a failure too: a store that is slow or down costs one time-out per ttl, not one per request. Read
+            # again, because it took time.
             self._checked_at = self._clock()
 
     def _load(self) -> tuple[Champion, str]:
@@ -166,7 +175,9 @@ class ChampionSource:
 
 
 def load_model(store: ObjectStore, release: Release) -> Model:
-    """The model a release or pointer names, if its bytes are the ones that were promoted. Raises ModelUnusable, StoreUnavailable."""
+    """The model a release or pointer names, if its bytes are the ones that were promoted. Raises ModelUnusable,
+    StoreUnavailable.
+    """
     return load_verified(store, release.version, release.model_key, release.model_sha256)
 
 

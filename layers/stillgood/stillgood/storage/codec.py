@@ -10,7 +10,8 @@ from stillgood.domain.formats import current_format
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
-    """``value`` as canonical JSON: sorted keys, no blanks, ASCII (valid UTF-8 whatever the strings hold), one newline at the end.
+    """``value`` as canonical JSON: sorted keys, no blanks, ASCII (valid UTF-8 whatever the strings hold), one newline
+    at the end.
 
     Raises ValueError for NaN and infinities, TypeError for what JSON cannot say.
 
@@ -28,10 +29,11 @@ def sha256(data: bytes) -> str:
 def decode(
     data: bytes, *, format: str | Sequence[str], versions: Collection[int] = (1,), what: str = "The object"
 ) -> dict[str, Any]:
-    """The JSON object in ``data`` if it says ``"format": format``, or one of several, and a ``format_version`` among ``versions``.
+    """The JSON object in ``data`` if it says ``"format": format``, or one of several, and a ``format_version`` among
+    ``versions``.
 
-    ``what`` names the object in the message, usually its key. Raises ModelUnusable for anything else: truncated, not JSON, NaN inside,
-    nested too deep, another format, a future version.
+    ``what`` names the object in the message, usually its key. Raises ModelUnusable for anything else: truncated, not
+    JSON, NaN inside, nested too deep, another format, a future version.
     """
     value = decode_any(data, what=what)
     value["format"] = current_format(value.get("format"))

@@ -1,8 +1,9 @@
-"""A whole object store in a plain folder, for several processes on one machine: no cloud, and every object is a file one can open.
+"""A whole object store in a plain folder, for several processes on one machine: no cloud, and every object is a file
+one can open.
 
-An object is the file of its key below the root. Writes go to a temporary file that replaces the object in one step, so a kill leaves
-the old object or the new one. Conditional writes hold a file lock, which the kernel gives back when its holder dies. ``.stillgood/``
-below the root holds the lock and the temporary files, and is no object.
+An object is the file of its key below the root. Writes go to a temporary file that replaces the object in one step, so
+a kill leaves the old object or the new one. Conditional writes hold a file lock, which the kernel gives back when its
+holder dies. ``.stillgood/`` below the root holds the lock and the temporary files, and is no object.
 """
 
 import errno

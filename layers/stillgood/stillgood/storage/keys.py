@@ -1,4 +1,6 @@
-"""Every prefix and key of the bucket, and nothing else: who writes what where. docs/architecture.md shows ``PLACES`` as a table."""
+"""Every prefix and key of the bucket, and nothing else: who writes what where. docs/architecture.md shows ``PLACES`` as
+a table.
+"""
 
 import hashlib
 import re
@@ -246,7 +248,9 @@ def decision_number(key: str) -> int | None:
 
 
 def request_key(request_id: str) -> str:
-    """The key under which a request's decision is found. The id is hashed: it comes from outside and may hold anything."""
+    """The key under which a request's decision is found. The id is hashed: it comes from outside and may hold
+    anything.
+    """
     return f"{REQUESTS_PREFIX}{hashlib.sha256(request_id.encode(errors='surrogatepass')).hexdigest()[:32]}.json"
 
 
@@ -257,7 +261,8 @@ def capture_prefix(hour: datetime) -> str:
 
 
 def capture_key(now: datetime, unique: str) -> str:
-    """The key of one request's captures. ``unique`` keeps requests of one microsecond apart, for instance the request id.
+    """The key of one request's captures. ``unique`` keeps requests of one microsecond apart, for instance the request
+    id.
 
     >>> capture_key(datetime(2026, 11, 24, 9, 5, 1, 250, tzinfo=UTC), "a1")
     'capture/dt=2026-11-24/hour=09/090501000250-a1.jsonl'

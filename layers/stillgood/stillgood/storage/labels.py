@@ -1,7 +1,8 @@
 """The label ledger: ``labels/dt=<date of arrival>/<sha256>.jsonl``, append-only.
 
-A batch's key is its content, so the same batch again on the same day is the same object. Its first line says when it arrived, who
-sent it, and up to when its sender has sent all labels. Batches of older code have no such line, and lie under their newest event's date.
+A batch's key is its content, so the same batch again on the same day is the same object. Its first line says when it
+arrived, who sent it, and up to when its sender has sent all labels. Batches of older code have no such line, and lie
+under their newest event's date.
 """
 
 import hashlib
@@ -22,7 +23,9 @@ FORMAT = "stillgood.label-batch"
 
 @dataclass(frozen=True, slots=True)
 class LabelBatch:
-    """``arrived``: aware, None for a batch of older code. ``complete_until``: ISO 8601, None where the sender did not say."""
+    """``arrived``: aware, None for a batch of older code. ``complete_until``: ISO 8601, None where the sender did not
+    say.
+    """
 
     labels: tuple[Label, ...]
     source: str = ""
@@ -33,7 +36,9 @@ class LabelBatch:
 def append(
     store: ObjectStore, labels: Iterable[Label], *, arrived: datetime, source: str, complete_until: str | None = None
 ) -> bool:
-    """Keep a batch under the date of its arrival. False when that very batch was kept on that day before. Raises StoreUnavailable."""
+    """Keep a batch under the date of its arrival. False when that very batch was kept on that day before. Raises
+    StoreUnavailable.
+    """
     distinct = sorted(set(labels))
     if not distinct and complete_until is None:
         return False
@@ -74,7 +79,9 @@ def read_batch(store: ObjectStore, key: str) -> LabelBatch:
 
 
 def incoming(store: ObjectStore) -> Iterator[ObjectInfo]:
-    """Files that somebody uploaded and that were not taken in yet, of whatever name: what is no file of labels is refused by name."""
+    """Files that somebody uploaded and that were not taken in yet, of whatever name: what is no file of labels is
+    refused by name.
+    """
     taken: set[str] | None = None
     for info in store.list(INCOMING_PREFIX):
         if taken is None:

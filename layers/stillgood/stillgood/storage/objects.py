@@ -17,7 +17,9 @@ STREAM_CHUNK_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object's bytes and the ETag they had. An ETag names content, not time: A -> B -> A gives the first one again."""
+    """An object's bytes and the ETag they had. An ETag names content, not time: A -> B -> A gives the first one
+    again.
+    """
 
     data: bytes
     etag: str
@@ -60,7 +62,9 @@ class ObjectStore(Protocol):
         """Write only if nothing is there. Returns the ETag. Raises ObjectExists."""
 
     def swap(self, key: str, data: bytes, etag: str) -> str:
-        """Write only over the object whose ETag is ``etag``. Returns the new ETag. Raises PreconditionFailed, also when nothing is there."""
+        """Write only over the object whose ETag is ``etag``. Returns the new ETag. Raises PreconditionFailed, also when
+        nothing is there.
+        """
 
     def delete(self, key: str) -> None:
         """Remove; no error when nothing is there."""
@@ -69,7 +73,8 @@ class ObjectStore(Protocol):
         """Objects whose key starts with ``prefix`` and sorts after ``start_after``, in key order (UTF-8 bytes)."""
 
     def stream(self, key: str) -> Iterator[bytes]:
-        """The object in pieces of at most ``STREAM_CHUNK_BYTES``, all of one version. Raises ObjectNotFound at the first piece,
+        """The object in pieces of at most ``STREAM_CHUNK_BYTES``, all of one version. Raises ObjectNotFound at the
+        first piece,
         and PreconditionFailed when the object is replaced while it is read."""
 
     def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
@@ -79,8 +84,8 @@ class ObjectStore(Protocol):
 def checked_key(key: str) -> str:
     """``key``, if every store keeps it as it is; raises InvalidEvent otherwise.
 
-    Refuses what one of them rewrites or what tricks a path: empty, "." and ".." segments, a slash at either end, control characters,
-    backslashes, and more than 1024 bytes of UTF-8 (the limit of S3).
+    Refuses what one of them rewrites or what tricks a path: empty, "." and ".." segments, a slash at either end,
+    control characters, backslashes, and more than 1024 bytes of UTF-8 (the limit of S3).
     """
     try:
         size = len(key.encode())

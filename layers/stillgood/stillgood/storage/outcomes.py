@@ -26,9 +26,11 @@ STATE_NAME = "progress"
 class Progress:
     """How far labels were heard.
 
-    ``since``: the newest day of arrival that was listed, ``seen`` the batches of it and the day before it. ``until``: captures before it are
-    in the ledger, and days until ``verified`` were looked at again for captures that came late. ``waiting``: labels that found no prediction yet. ``sources``: what ``waiting`` counts into. ``watermarks``: up to when each source
-    has sent everything, in microseconds. ``totals``: labels by what became of them. ``newest``: when the last label arrived, in microseconds.
+    ``since``: the newest day of arrival that was listed, ``seen`` the batches of it and the day before it. ``until``:
+    captures before it are in the ledger, and days until ``verified`` were looked at again for captures that came late.
+    ``waiting``: labels that found no prediction yet. ``sources``: what ``waiting`` counts into. ``watermarks``: up to
+    when each source has sent everything, in microseconds. ``totals``: labels by what became of them. ``newest``: when
+    the last label arrived, in microseconds.
     """
 
     since: date | None = None
@@ -123,7 +125,9 @@ def write_progress(store: ObjectStore, progress: Progress, etag: str | None) -> 
 
 
 def without(data: bytes, ids: Iterable[str]) -> tuple[bytes, int]:
-    """An object of the ledger without the records and labels of some entities or predictions, and how many those were."""
+    """An object of the ledger without the records and labels of some entities or predictions, and how many those
+    were.
+    """
     line, mark, body = data.partition(b"\n")
     if b'"' + FORMAT.encode() + b'"' in line:
         rows = np.frombuffer(body, RECORD)

@@ -8,7 +8,9 @@ from stillgood.storage.objects import ObjectInfo, ObjectStore, Stored
 
 
 class OverlayObjectStore(MemoryObjectStore):
-    """``base``, which is never written to, under what was written here. For one process: conditional writes are atomic in memory only."""
+    """``base``, which is never written to, under what was written here. For one process: conditional writes are atomic
+    in memory only.
+    """
 
     def __init__(self, base: ObjectStore) -> None:
         super().__init__()

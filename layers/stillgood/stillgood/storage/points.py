@@ -1,4 +1,6 @@
-"""Operating points and what they were decided from: immutable objects, verified when they are read. Light: predict reads one."""
+"""Operating points and what they were decided from: immutable objects, verified when they are read. Light: predict
+reads one.
+"""
 
 import contextlib
 from collections.abc import Mapping
@@ -26,14 +28,18 @@ def write_point(store: ObjectStore, point: OperatingPoint, generation: int) -> P
 
 
 def read_point(store: ObjectStore, ref: PointRef) -> OperatingPoint:
-    """The operating point that ``ref`` names, if its bytes are the ones that were put in force. Raises ModelUnusable, StoreUnavailable."""
+    """The operating point that ``ref`` names, if its bytes are the ones that were put in force. Raises ModelUnusable,
+    StoreUnavailable.
+    """
     key = point_key(ref.id)
     data = _verified(store, key, ref.sha256, "which the pointer names")
     return OperatingPoint.from_dict(decode(data, format=FORMAT, what=key))
 
 
 def served(store: ObjectStore, model: Model, ref: PointRef | None) -> Model:
-    """``model`` as it decides under the operating point that ``ref`` names; itself where there is none. Raises ModelUnusable, StoreUnavailable."""
+    """``model`` as it decides under the operating point that ``ref`` names; itself where there is none. Raises
+    ModelUnusable, StoreUnavailable.
+    """
     return model if ref is None else read_point(store, ref).applied_to(model, ref.id)
 
 

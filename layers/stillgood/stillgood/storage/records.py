@@ -20,7 +20,9 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class CommittedPointer:
-    """A pointer and its very bytes, as its record holds them: another version of this code may write a pointer otherwise."""
+    """A pointer and its very bytes, as its record holds them: another version of this code may write a pointer
+    otherwise.
+    """
 
     pointer: Pointer
     data: bytes

@@ -1,7 +1,8 @@
 """Who is champion, and why: a write-ahead log of decisions, and the pointer as its materialised view.
 
-``registry/decisions/<n>.json`` is created first; taking slot *n* is the one moment at which a decision happens. The record carries the
-whole new pointer, so whoever comes next can put it in force: every writer *settles* before it decides. See docs/decisions/0001.
+``registry/decisions/<n>.json`` is created first; taking slot *n* is the one moment at which a decision happens. The
+record carries the whole new pointer, so whoever comes next can put it in force: every writer *settles* before it
+decides. See docs/decisions/0001.
 
     while True:
         head = registry.recover()                       # finish what a crashed writer began
@@ -47,7 +48,9 @@ _ROUNDS = 100
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """The end of a settled log: the number and sha256 of the newest record (0 and None before the first), and the pointer in force."""
+    """The end of a settled log: the number and sha256 of the newest record (0 and None before the first), and the
+    pointer in force.
+    """
 
     n: int
     sha256: str | None
@@ -84,7 +87,8 @@ class Registry:
             return None
 
     def recover(self) -> LogHead:
-        """Put the newest decision in force if a crash left it half-way, index its request, and return the head to decide on.
+        """Put the newest decision in force if a crash left it half-way, index its request, and return the head to
+        decide on.
 
         Idempotent. Raises ModelUnusable when the log itself is damaged; serving is not touched then.
         """
@@ -109,7 +113,8 @@ class Registry:
         raise StoreUnavailable(f"The registry was changed by others {_ROUNDS} times in a row; try again later.")
 
     def record(self, head: LogHead, draft: Proposal) -> Decision:
-        """Take the slot after ``head`` for ``draft`` and put it in force. Raises PreconditionFailed when the slot is taken.
+        """Take the slot after ``head`` for ``draft`` and put it in force. Raises PreconditionFailed when the slot is
+        taken.
 
         Any other error leaves it open whether the slot was taken: recover, then ask ``find``.
         """
@@ -127,8 +132,8 @@ class Registry:
     def decide(self, request_id: str, decide: Callable[[LogHead], Proposal]) -> tuple[Decision, bool]:
         """One decision for one request, however often it arrives and however many decide at once.
 
-        ``decide`` is called with the settled head, again whenever another writer was faster. Returns the decision and whether it
-        is new; False means that a duplicate found the first answer.
+        ``decide`` is called with the settled head, again whenever another writer was faster. Returns the decision and
+        whether it is new; False means that a duplicate found the first answer.
         """
         for _ in range(_ROUNDS):
             head = self.recover()
@@ -163,7 +168,9 @@ class Registry:
                 yield n
 
     def _before(self, head: Decision, seen: Pointer | None, stored: Stored | None) -> CommittedPointer | None:
-        """What the log says was in force under the refusal ``head``; looked up in the log only if the pointer is not it."""
+        """What the log says was in force under the refusal ``head``; looked up in the log only if the pointer is not
+        it.
+        """
         if head.pointer_before is None:
             return None
         if seen is not None and stored is not None and sha256(stored.data) == head.pointer_before.sha256:

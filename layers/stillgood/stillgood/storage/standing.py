@@ -18,7 +18,9 @@ def write_standing(store: ObjectStore, window: str, standing: Sequence[Mapping[s
 
 
 def read_standing(store: ObjectStore) -> dict[str, Any] | None:
-    """``window`` and ``standing``; None before the first window, or while nothing can be read: a status must not fail."""
+    """``window`` and ``standing``; None before the first window, or while nothing can be read: a status must not
+    fail.
+    """
     try:
         found = decode(store.get(STANDING_KEY).data, format=FORMAT, what=STANDING_KEY)
         return {"window": found["window"], "standing": found["standing"]}

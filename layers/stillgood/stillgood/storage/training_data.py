@@ -21,7 +21,9 @@ _PACKED_ROW = 20  # bytes a row of Parquet takes at most, for all that matters h
 
 
 def joined_key(day: date, data: bytes) -> str:
-    """The key of rows joined from the captures of ``day``: their content names them, so a retry writes the same object."""
+    """The key of rows joined from the captures of ``day``: their content names them, so a retry writes the same
+    object.
+    """
     return f"{DATA_PREFIX}{day}/labels-{hashlib.sha256(data).hexdigest()[:32]}.csv"
 
 
@@ -41,7 +43,9 @@ def is_plain(key: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LabelledData:
-    """``sha256`` names all labelled objects (their keys and ETags); ``new_rows`` is counted up to ``COUNTED_AT_MOST``."""
+    """``sha256`` names all labelled objects (their keys and ETags); ``new_rows`` is counted up to
+    ``COUNTED_AT_MOST``.
+    """
 
     sha256: str
     new_rows: int
@@ -50,8 +54,8 @@ class LabelledData:
 def labelled_data(store: ObjectStore, since: datetime) -> LabelledData:
     """Of all objects under ``data/``; new rows are lines after the header in objects written after ``since`` (aware).
 
-    A line break inside quotes counts as a row, and of Parquet the bytes tell: this is how much there is to learn, not what
-    ingestion will accept. An object that cannot be unpacked has no rows.
+    A line break inside quotes counts as a row, and of Parquet the bytes tell: this is how much there is to learn, not
+    what ingestion will accept. An object that cannot be unpacked has no rows.
     """
     digest, rows = hashlib.sha256(), 0
     for info in store.list(DATA_PREFIX):

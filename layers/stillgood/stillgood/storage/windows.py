@@ -53,7 +53,9 @@ def iso(moment: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The half-open span [start, end), whole seconds, aware UTC. Raises InvalidEvent when it is empty, reversed or naive."""
+    """The half-open span [start, end), whole seconds, aware UTC. Raises InvalidEvent when it is empty, reversed or
+    naive.
+    """
 
     start: datetime
     end: datetime
@@ -118,8 +120,8 @@ def hour_window(hour: datetime) -> Window:
 def busy_hours(store: ObjectStore, window: Window) -> tuple[datetime, ...]:
     """The hours of ``window`` to look for captures in.
 
-    All of them for a window of days; of a longer one those that hold any, by one listing for each: a year of monthly batches has
-    8,760 hours and twelve that matter.
+    All of them for a window of days; of a longer one those that hold any, by one listing for each: a year of monthly
+    batches has 8,760 hours and twelve that matter.
     """
     touched = hours(window)
     if len(touched) <= _SEARCHED_HOURS:
@@ -139,13 +141,17 @@ def busy_hours(store: ObjectStore, window: Window) -> tuple[datetime, ...]:
 
 
 def captures(store: ObjectStore, window: Window) -> Iterator[ObjectInfo]:
-    """The capture objects of every hour that ``window`` touches, in order of time; their records must be filtered by ``time in window``."""
+    """The capture objects of every hour that ``window`` touches, in order of time; their records must be filtered by
+    ``time in window``.
+    """
     for hour in busy_hours(store, window):
         yield from store.list(capture_prefix(hour))
 
 
 def write_report(store: ObjectStore, window: Window, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep ``report`` unless one is there, and return the one that stands: two monitors of one window agree on the first."""
+    """Keep ``report`` unless one is there, and return the one that stands: two monitors of one window agree on the
+    first.
+    """
     with contextlib.suppress(ObjectExists):
         store.create(report_key(window.id), encode(report))
     standing = read_report(store, window)
@@ -199,9 +205,11 @@ def read_state(store: ObjectStore) -> tuple[dict[str, Any], str | None]:
 
 
 def write_state(store: ObjectStore, state: Mapping[str, Any], etag: str | None) -> str:
-    """Write the state over the one that was read. Raises PreconditionFailed, or ObjectExists for the first, when it changed since.
+    """Write the state over the one that was read. Raises PreconditionFailed, or ObjectExists for the first, when it
+    changed since.
 
-    Keep a counter or the last window's id in it: an ETag names content, so a state that returns to an old value would let a stale writer in.
+    Keep a counter or the last window's id in it: an ETag names content, so a state that returns to an old value would
+    let a stale writer in.
     """
     data = encode(state)
     return store.create(STATE_KEY, data) if etag is None else store.swap(STATE_KEY, data, etag)

@@ -1,4 +1,6 @@
-"""An object store that fails on purpose, for tests of what survives: one write fails, or the process dies there, before or after it."""
+"""An object store that fails on purpose, for tests of what survives: one write fails, or the process dies there, before
+or after it.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +19,10 @@ class Crashed(BaseException):
 class FaultyObjectStore:
     """``inner``, but write number ``at`` (from 1; a put, create, swap, delete or the end of a writer) fails.
 
-    ``when`` "before": the write does not happen; "after": it happens, and nobody hears of it. ``how`` "crash" raises Crashed, and every
-    later call too; "error" raises StoreUnavailable once (after the write: a time-out); "outage" raises it at every later call, too. ``at`` 0 never fails; ``writes`` lists what was tried, so a test can go
-    through all of them.
+    ``when`` "before": the write does not happen; "after": it happens, and nobody hears of it. ``how`` "crash" raises
+    Crashed, and every later call too; "error" raises StoreUnavailable once (after the write: a time-out); "outage"
+    raises it at every later call, too. ``at`` 0 never fails; ``writes`` lists what was tried, so a test can go through
+    all of them.
     """
 
     inner: ObjectStore

@@ -1,4 +1,6 @@
-"""Between columns of values and the sparse matrix that scikit-learn fits, and back from its weights to terms with a meaning."""
+"""Between columns of values and the sparse matrix that scikit-learn fits, and back from its weights to terms with a
+meaning.
+"""
 
 from dataclasses import dataclass
 
@@ -52,7 +54,9 @@ def design(frame: Frame) -> tuple[Column, ...]:
 
 
 def _spread(name: str, present: Floats) -> tuple[float, float]:
-    """Mean and standard deviation; 1 instead of 0, which for a constant would come out as a rounding error to be divided by."""
+    """Mean and standard deviation; 1 instead of 0, which for a constant would come out as a rounding error to be
+    divided by.
+    """
     if len(present) == 0:
         return 0.0, 1.0
     if present.min() == present.max():
@@ -67,7 +71,9 @@ def _spread(name: str, present: Floats) -> tuple[float, float]:
 
 
 def encode(frame: Frame, columns: tuple[Column, ...]) -> sparse.csr_array:
-    """The design matrix, float64[n, width], one stored value per row and feature: built at once, without a dense one."""
+    """The design matrix, float64[n, width], one stored value per row and feature: built at once, without a dense
+    one.
+    """
     data = np.empty((frame.n, len(columns)))
     place = np.empty((frame.n, len(columns)), dtype=np.int32)
     for i, column in enumerate(columns):
@@ -90,7 +96,9 @@ def encode(frame: Frame, columns: tuple[Column, ...]) -> sparse.csr_array:
 def terms_of(
     frame: Frame, columns: tuple[Column, ...], weights: Floats, intercept: float
 ) -> tuple[tuple[Term, ...], float]:
-    """Terms whose categorical weights are centred on the training rows, so that contributions read "against the average row"."""
+    """Terms whose categorical weights are centred on the training rows, so that contributions read "against the average
+    row".
+    """
     terms: list[Term] = []
     baseline = intercept
     for column in columns:
@@ -109,7 +117,9 @@ def terms_of(
 
 
 def knots(frame: Frame) -> dict[str, Floats]:
-    """Where the line of a number may bend: least value, up to ``KNOTS`` quantiles, largest value; numbers that may not are left out."""
+    """Where the line of a number may bend: least value, up to ``KNOTS`` quantiles, largest value; numbers that may not
+    are left out.
+    """
     found = {}
     for feature in frame.contract.features:
         column = frame.columns[feature.name]
@@ -125,7 +135,9 @@ def knots(frame: Frame) -> dict[str, Floats]:
 
 
 def hinges(frame: Frame, columns: tuple[Column, ...], bends: dict[str, Floats]) -> Floats:
-    """float64[n, inner knots]: max(x - knot, 0) / scale, 0 for null; beside the straight columns these make a broken line."""
+    """float64[n, inner knots]: max(x - knot, 0) / scale, 0 for null; beside the straight columns these make a broken
+    line.
+    """
     parts = [
         np.nan_to_num(np.maximum(frame.columns[column.name][:, None] - bends[column.name][1:-1], 0.0) / column.scale)
         for column in columns
@@ -137,7 +149,8 @@ def hinges(frame: Frame, columns: tuple[Column, ...], bends: dict[str, Floats]) 
 def curves(
     frame: Frame, columns: tuple[Column, ...], bends: dict[str, Floats], slopes: Floats, terms: tuple[Term, ...]
 ) -> tuple[tuple[Term, ...], float]:
-    """``terms`` with the straight ones of ``bends`` bent by ``slopes`` float64[inner knots] and centred on the training rows;
+    """``terms`` with the straight ones of ``bends`` bent by ``slopes`` float64[inner knots] and centred on the training
+    rows;
     and what that takes out of them, for the baseline."""
     bent: list[Term] = []
     start, moved = 0, 0.0

@@ -22,12 +22,13 @@ def distinct(
     *,
     dated: bool,
 ) -> tuple[Bools, int, Ints]:
-    """Which rows stay (bool[n]), how many were there before, and where rows contradict each other: same entity and time, other values.
+    """Which rows stay (bool[n]), how many were there before, and where rows contradict each other: same entity and
+    time, other values.
 
-    ``dated``: rows have times of their own. Without, an upload's date is no event time, so a row that returns unchanged is the same
-    row, not news. The oldest copy stays. Rows without an id (``unnamed``) may look alike and be two: of those, the second in
-    one object is dropped only where another object has a second, too. Of rows that contradict each other none stays: nothing
-    says which one is right. Rows are compared by 128 bits of a hash of their values.
+    ``dated``: rows have times of their own. Without, an upload's date is no event time, so a row that returns unchanged
+    is the same row, not news. The oldest copy stays. Rows without an id (``unnamed``) may look alike and be two: of
+    those, the second in one object is dropped only where another object has a second, too. Of rows that contradict each
+    other none stays: nothing says which one is right. Rows are compared by 128 bits of a hash of their values.
     """
     n = len(entities)
     stamps = times.astype(np.int64)
@@ -78,7 +79,9 @@ def _hashed(columns: Sequence[npt.NDArray[Any]], n: int, seed: int) -> Hashes:
 
 
 def _mixed(words: Hashes) -> Hashes:
-    """SplitMix64's finaliser. Source: G. Steele, D. Lea, C. Flood (2014), "Fast splittable pseudorandom number generators"."""
+    """SplitMix64's finaliser. Source: G. Steele, D. Lea, C. Flood (2014), "Fast splittable pseudorandom number
+    generators".
+    """
     with np.errstate(over="ignore"):
         z = words + _GOLDEN
         z = (z ^ (z >> np.uint64(30))) * _MIX_A

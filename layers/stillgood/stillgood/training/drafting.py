@@ -1,4 +1,6 @@
-"""Contracts and files: a first contract from a file as it is, and a file held against everything that training asks of it."""
+"""Contracts and files: a first contract from a file as it is, and a file held against everything that training asks of
+it.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -92,7 +94,9 @@ def draft_file(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that rows break: how many, an example ``value`` (None where it is personal), the lines of the first, and what mends it."""
+    """A rule that rows break: how many, an example ``value`` (None where it is personal), the lines of the first, and
+    what mends it.
+    """
 
     column: str
     rule: str
@@ -120,7 +124,9 @@ class Finding:
 
 @dataclass(slots=True)
 class CheckReport:
-    """What training would do with a file: ``rows`` = ``accepted`` + ``refused``. ``problem``: why it is refused whole."""
+    """What training would do with a file: ``rows`` = ``accepted`` + ``refused``. ``problem``: why it is refused
+    whole.
+    """
 
     rows: int = 0
     accepted: int = 0

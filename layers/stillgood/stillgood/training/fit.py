@@ -1,4 +1,5 @@
-"""Fit the model: of the family that the contract names or evidence chooses, its threshold and calibration on out-of-fold logits.
+"""Fit the model: of the family that the contract names or evidence chooses, its threshold and calibration on
+out-of-fold logits.
 
 The same rows, contract and seed give the same bytes, and a version's name is derived from them.
 """
@@ -37,7 +38,8 @@ type Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """``oof_logits`` float64[n]: each row's logit by a model that had not seen it; ``fold_auc``: one per fold that has both outcomes.
+    """``oof_logits`` float64[n]: each row's logit by a model that had not seen it; ``fold_auc``: one per fold that has
+    both outcomes.
 
     ``comparison`` is there when evidence chose the family; ``stability`` by family, for each that was fitted.
     ``fold_models``: ``model`` with the terms that were learnt without fold k, which score its rows out of fold.
@@ -67,8 +69,8 @@ def version_of(
 ) -> str:
     """The version that these rows, contract, seed and libraries give, before anything is fitted.
 
-    ``newest``: the newest row's date, YYYYMMDD; ``recalibrates``: sha256 of the model whose weights are kept, if any are;
-    ``against``: the champion whose unseen rows judge it.
+    ``newest``: the newest row's date, YYYYMMDD; ``recalibrates``: sha256 of the model whose weights are kept, if any
+    are; ``against``: the champion whose unseen rows judge it.
     """
     told = {
         "contract": contract.sha256,
@@ -93,10 +95,11 @@ def fit(
     data_sha256: str,
     seed: int = 0,
 ) -> Fitted:
-    """Fit a model on ``frame`` (rows in canonical order), ``target`` int8[n] and whose rows they are, ``entities`` uint64[n].
+    """Fit a model on ``frame`` (rows in canonical order), ``target`` int8[n] and whose rows they are, ``entities``
+    uint64[n].
 
-    Raises OneClassOnly when an outcome is too rare to cross-validate, NotEnoughData when the features say nothing about the
-    outcome, ContractInvalid when a number's values have no finite spread.
+    Raises OneClassOnly when an outcome is too rare to cross-validate, NotEnoughData when the features say nothing about
+    the outcome, ContractInvalid when a number's values have no finite spread.
     """
     contract = frame.contract
     straight = Logistic(frame, target, seed)
@@ -141,7 +144,8 @@ def fit(
 def folds(
     target: npt.NDArray[np.int8], entities: npt.NDArray[np.uint64]
 ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Folds of entities by the hash of their id, as (train, test) row positions: a customer's rows are never on both sides.
+    """Folds of entities by the hash of their id, as (train, test) row positions: a customer's rows are never on both
+    sides.
 
     Raises OneClassOnly when fewer than ``FOLDS`` entities have the rarer outcome, or all of them fall into one fold.
     """
@@ -158,9 +162,10 @@ def folds(
 def calibrate(logits: Floats, target: npt.NDArray[np.int8]) -> Calibration:
     """Platt scaling: the logistic regression of the outcome on the out-of-fold logit, without penalty.
 
-    The outcomes are Platt's smoothed ones, (P + 1) / (P + 2) and 1 / (N + 2) for P positives and N negatives, so that outcomes
-    which the logit separates have a finite answer too. Each row enters as both outcomes, weighted. Raises NotEnoughData when
-    higher logits are not more often positive. Source: J. Platt (1999), "Probabilistic outputs for support vector machines".
+    The outcomes are Platt's smoothed ones, (P + 1) / (P + 2) and 1 / (N + 2) for P positives and N negatives, so that
+    outcomes which the logit separates have a finite answer too. Each row enters as both outcomes, weighted. Raises
+    NotEnoughData when higher logits are not more often positive. Source: J. Platt (1999), "Probabilistic outputs for
+    support vector machines".
     """
     positives = int(target.sum())
     smoothed = np.where(target == 1, (positives + 1) / (positives + 2), 1 / (len(target) - positives + 2))

@@ -1,7 +1,8 @@
-"""From labelled objects under ``data/`` to columns: every row ends accepted, repaired by a stated rule, or refused with a reason.
+"""From labelled objects under ``data/`` to columns: every row ends accepted, repaired by a stated rule, or refused with
+a reason.
 
-``storage/tables`` reads them in chunks, ``validate.py`` holds them against the contract; here they come together, each row once and in
-canonical order. Memory is that of the columns: no text of a row is kept.
+``storage/tables`` reads them in chunks, ``validate.py`` holds them against the contract; here they come together, each
+row once and in canonical order. Memory is that of the columns: no text of a row is kept.
 """
 
 import hashlib
@@ -37,9 +38,10 @@ type Data = bytes | Callable[[], Iterable[bytes]]
 class Ingested:
     """Accepted rows in canonical order: by time, then by the hash of the id, whatever the order of objects and rows.
 
-    ``target`` int8[n], 1 where the outcome is the positive one; ``times`` datetime64[us][n] in UTC; ``hashes`` uint64[n] of the ids.
-    ``sha256`` is of the accepted rows. Every data row is in ``frame``, in ``refused``, or a dropped duplicate.
-    ``origin`` int64[n, 2]: the object of each row, a place in ``sources``, and its row there, from 1.
+    ``target`` int8[n], 1 where the outcome is the positive one; ``times`` datetime64[us][n] in UTC; ``hashes``
+    uint64[n] of the ids. ``sha256`` is of the accepted rows. Every data row is in ``frame``, in ``refused``, or a
+    dropped duplicate. ``origin`` int64[n, 2]: the object of each row, a place in ``sources``, and its row there, from
+    1.
     """
 
     frame: Frame
@@ -55,7 +57,9 @@ class Ingested:
     sources: Sequence[tuple[str, Data]]
 
     def counts(self) -> dict[str, Any]:
-        """JSON-able: what became of objects and rows. A row that breaks several rules counts once under each of them."""
+        """JSON-able: what became of objects and rows. A row that breaks several rules counts once under each of
+        them.
+        """
         rules = Counter(f"{one.field}: {one.rule}" for refused in self.refused for one in refused.violations)
         whole = sum(one.row is None for one in self.refused)
         return {
@@ -69,7 +73,9 @@ class Ingested:
 
 
 def needed_columns(contract: Contract) -> list[str]:
-    """What a file of labelled rows must have. A feature that may be blank may be absent, too, since older rows lack newer columns; it is counted."""
+    """What a file of labelled rows must have. A feature that may be blank may be absent, too, since older rows lack
+    newer columns; it is counted.
+    """
     needed = [one.name for one in contract.features if not one.nullable and one.if_missing is None]
     return [*needed, contract.target.name, *filter(None, (contract.id_column, contract.time_column))]
 
@@ -126,7 +132,9 @@ def ingest(contract: Contract, objects: Iterable[tuple[str, Data]], *, latest: d
 
 
 def require_enough(ingested: Ingested, kept: str | None = None) -> None:
-    """Raise TooFewRows or OneClassOnly when the rows cannot be learnt from. ``kept``: the key under which refused rows are kept."""
+    """Raise TooFewRows or OneClassOnly when the rows cannot be learnt from. ``kept``: the key under which refused rows
+    are kept.
+    """
     rules = ingested.frame.contract
     n, positives = ingested.frame.n, int(ingested.target.sum())
     most = Counter(ingested.counts()["refused"]).most_common(3)
@@ -147,7 +155,9 @@ def require_enough(ingested: Ingested, kept: str | None = None) -> None:
 
 
 def _read(contract: Contract, key: str, data: Data, latest: datetime | None) -> tuple[list[Part], LabelledCheck]:
-    """The rows of one object. An object that turns out unreadable midway is refused whole: what is left of it is not what was sent."""
+    """The rows of one object. An object that turns out unreadable midway is refused whole: what is left of it is not
+    what was sent.
+    """
     text, joined = True, is_joined(key)
     contract = _as_written(contract, key)
     try:
@@ -172,7 +182,9 @@ def _as_written(contract: Contract, key: str) -> Contract:
 
 
 def _current(predictions: Sequence[str], heard: Sequence[str]) -> tuple[npt.NDArray[np.bool_], int]:
-    """Which rows hold (bool[n]): of those of one prediction the one whose label arrived last. And how many others there were."""
+    """Which rows hold (bool[n]): of those of one prediction the one whose label arrived last. And how many others there
+    were.
+    """
     newest: dict[str, int] = {}
     for place, made in enumerate(predictions):
         if made and ((before := newest.get(made)) is None or heard[place] > heard[before]):

@@ -1,4 +1,6 @@
-"""Which rows judge a candidate: the newest that the champion has not learnt from. And what it learnt, small enough to keep."""
+"""Which rows judge a candidate: the newest that the champion has not learnt from. And what it learnt, small enough to
+keep.
+"""
 
 import base64
 from collections.abc import Mapping
@@ -20,7 +22,9 @@ type Bools = npt.NDArray[np.bool_]
 
 
 def row_ids(times: npt.NDArray[np.datetime64], hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
-    """uint32[n]: names a row by its entity and time. Two of a million rows share one by chance; both then count as seen."""
+    """uint32[n]: names a row by its entity and time. Two of a million rows share one by chance; both then count as
+    seen.
+    """
     mixed = hashes ^ (times.astype("datetime64[us]").astype(np.int64).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
     return np.asarray(mixed >> np.uint64(32), dtype=np.uint32)
@@ -48,11 +52,12 @@ def seen_in(raw: Mapping[str, Any], ids: npt.NDArray[np.uint32]) -> Bools:
 
 
 def judged(train: Ints, target: npt.NDArray[np.int8], unseen: Bools | None, rules: TrainingRules) -> tuple[Ints, bool]:
-    """Which of the rows at ``train`` (positions, oldest first) judge the candidate, and whether the champion has seen none.
+    """Which of the rows at ``train`` (positions, oldest first) judge the candidate, and whether the champion has seen
+    none.
 
-    ``unseen`` bool[n]: the champion has not learnt them; None when nothing serves. The newest ``holdout_rows`` of them, and more
-    where an outcome is so rare that those hold fewer than ``ENOUGH_PER_CLASS``. Where the champion has seen all but a few, the
-    newest rows of all: then both models have to be scored by their fold models.
+    ``unseen`` bool[n]: the champion has not learnt them; None when nothing serves. The newest ``holdout_rows`` of them,
+    and more where an outcome is so rare that those hold fewer than ``ENOUGH_PER_CLASS``. Where the champion has seen
+    all but a few, the newest rows of all: then both models have to be scored by their fold models.
 
     >>> rules = TrainingRules(holdout_rows=2)
     >>> judged(np.arange(4), np.array([0, 1, 0, 1], dtype=np.int8), None, rules)[0].tolist()
@@ -75,10 +80,12 @@ def _newest(rows: Ints, target: npt.NDArray[np.int8], rules: TrainingRules) -> I
 
 
 def memories(rows: Ints, judging: Ints, unit: int) -> list[Ints]:
-    """The rows that candidates learn from, the longest memory first: all, and the newest 11.5 and 4.3 ``unit``s of rows.
+    """The rows that candidates learn from, the longest memory first: all, and the newest 11.5 and 4.3 ``unit``s of
+    rows.
 
-    As many rows stand for half-lives of 4 and 1.5 units: with weights 2^(-age / h) rows are 1.44 h old on average, which is the
-    middle of the newest 2.88 h. Only memories that hold all rows that judge, and differ from the longer ones.
+    As many rows stand for half-lives of 4 and 1.5 units: with weights 2^(-age / h) rows are 1.44 h old on average,
+    which is the middle of the newest 2.88 h. Only memories that hold all rows that judge, and differ from the longer
+    ones.
     """
     found = [rows]
     for half_life in (4.0, 1.5):

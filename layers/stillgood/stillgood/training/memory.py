@@ -1,4 +1,6 @@
-"""Candidates that differ in how far back they remember; the one that ranks the newest rows best out of fold is offered."""
+"""Candidates that differ in how far back they remember; the one that ranks the newest rows best out of fold is
+offered.
+"""
 
 from dataclasses import replace
 
@@ -16,7 +18,9 @@ MIN_GAIN = 0.002  # ROC-AUC; for less the longer memory is kept: it has seen mor
 
 
 def fit_best(ingested: Ingested, parts: Split, version: str, seed: int) -> tuple[Split, Fitted]:
-    """The best of the memories, and ``parts`` with the rows it was fitted on. Raises what ``fit`` raises for all rows."""
+    """The best of the memories, and ``parts`` with the rows it was fitted on. Raises what ``fit`` raises for all
+    rows.
+    """
     best: tuple[Split, Fitted, float] | None = None
     for rows in memories(parts.train, parts.holdout, UNIT):
         try:

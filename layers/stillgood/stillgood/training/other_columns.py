@@ -1,7 +1,7 @@
 """The rows that the gate keeps, with every column of the data: a model of another contract reads its own among them.
 
-A champion may need a column that the candidate's contract dropped or reads otherwise, so what was uploaded is kept for the few rows that
-judge, not only what the candidate learns from.
+A champion may need a column that the candidate's contract dropped or reads otherwise, so what was uploaded is kept for
+the few rows that judge, not only what the candidate learns from.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,8 @@ _OWN = frozenset(("prediction_id",))
 
 
 def with_other_columns(ingested: Ingested, at: npt.NDArray[np.int64]) -> Frame:
-    """The rows at positions ``at`` int64[m] with the columns that the contract does not name, at most 256 characters each.
+    """The rows at positions ``at`` int64[m] with the columns that the contract does not name, at most 256 characters
+    each.
 
     Reads again the objects in which they lie, once each.
     """

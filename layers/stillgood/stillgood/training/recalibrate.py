@@ -31,9 +31,9 @@ def recalibrate(
     """``champion`` with a Platt calibration and a threshold fitted on ``frame`` (newest rows), ``target`` int8[n] and
     whose rows they are, ``entities`` uint64[n].
 
-    The metrics are of these rows; some of them may be rows the champion learned from, which a line with two coefficients
-    and one threshold can hardly exploit. Raises NotEnoughData when higher scores are not more often positive: then the
-    ranking is what has to be learned again; OneClassOnly, TooFewRows.
+    The metrics are of these rows; some of them may be rows the champion learned from, which a line with two
+    coefficients and one threshold can hardly exploit. Raises NotEnoughData when higher scores are not more often
+    positive: then the ranking is what has to be learned again; OneClassOnly, TooFewRows.
     """
     values = logits(champion, frame)
     with threadpool_limits(1):

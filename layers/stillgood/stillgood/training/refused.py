@@ -9,7 +9,8 @@ from stillgood.domain.contract.row_check import Violation
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row, or a whole object (``row`` None), that is not learnt from. ``row`` counts data rows from 1, ``line`` the file's lines.
+    """A row, or a whole object (``row`` None), that is not learnt from. ``row`` counts data rows from 1, ``line`` the
+    file's lines.
 
     ``raw`` is what stood in the contract's columns, but for personal data and for rows that do not fit their header.
     """

@@ -12,7 +12,8 @@ from stillgood.domain.contract.contract import TrainingRules
 class Split:
     """Row positions, ascending: ``train`` is learnt from; ``holdout`` judges, each row by a model that had not seen it.
 
-    ``unseen``: the champion has learnt none of ``holdout`` (also where nothing serves). ``against``: that champion's version.
+    ``unseen``: the champion has learnt none of ``holdout`` (also where nothing serves). ``against``: that champion's
+    version.
     """
 
     train: npt.NDArray[np.int64]
@@ -31,7 +32,9 @@ def is_holdout(hashes: npt.NDArray[np.uint64], fraction: float) -> npt.NDArray[n
 
 
 def window(times: npt.NDArray[np.datetime64], rules: TrainingRules) -> npt.NDArray[np.int64]:
-    """Positions of the rows that may be learnt from, of rows in canonical order (oldest first): those of the newest ``window_days``."""
+    """Positions of the rows that may be learnt from, of rows in canonical order (oldest first): those of the newest
+    ``window_days``.
+    """
     if rules.window_days is None or not len(times):
         return np.arange(len(times))
     oldest = times.max() - np.timedelta64(int(rules.window_days * 86_400_000_000), "us")

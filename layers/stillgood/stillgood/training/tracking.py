@@ -37,7 +37,9 @@ def track(
     artifacts: Mapping[str, bytes],
     tags: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Log one run named ``name``. Returns ``{"uri", "run_id", "error"}``; ``error`` says why nothing, or not all, was logged."""
+    """Log one run named ``name``. Returns ``{"uri", "run_id", "error"}``; ``error`` says why nothing, or not all, was
+    logged.
+    """
     if not tracking.uri:
         return {"uri": None, "run_id": None, "error": None}
     told: dict[str, Any] = {"uri": _without_secrets(tracking.uri), "run_id": None, "error": None}
@@ -100,7 +102,8 @@ def _experiment(client: Any, tracking: Tracking) -> str:
 
 @contextmanager
 def _patience(uri: str) -> Iterator[None]:
-    """MLflow is configured by the environment alone; what is set there already stands, but for the server: SageMaker's plug-in
+    """MLflow is configured by the environment alone; what is set there already stands, but for the server: SageMaker's
+    plug-in
     signs for the one that the environment names."""
     before = dict(os.environ)
     os.environ.update({**_ENVIRONMENT, **before, "MLFLOW_TRACKING_URI": uri})

@@ -1,4 +1,6 @@
-"""Labelled rows judged by the contract, chunk by chunk: features as everywhere, and the outcome, the time and the id that only training needs."""
+"""Labelled rows judged by the contract, chunk by chunk: features as everywhere, and the outcome, the time and the id
+that only training needs.
+"""
 
 import hashlib
 import re
@@ -33,7 +35,8 @@ _MAX_REMEMBERED = 50_000  # different times or outcomes, so that memory stays fl
 class Part:
     """Rows that obey the contract, as columns (see Frame). ``numbers`` int64[n] are their places in the object, from 1.
 
-    ``predictions``: the ids of the predictions that rows were joined from, "" for others; ``heard``: when their labels arrived, as text.
+    ``predictions``: the ids of the predictions that rows were joined from, "" for others; ``heard``: when their labels
+    arrived, as text.
     """
 
     columns: Mapping[str, Column]
@@ -49,7 +52,8 @@ class Part:
 
 
 class LabelledCheck:
-    """Judges the chunks of one object. ``joined``: monitor wrote it, so rows have the id and the time of their predictions. ``text``: values are CSV text; no row may be dated after ``latest`` (aware).
+    """Judges the chunks of one object. ``joined``: monitor wrote it, so rows have the id and the time of their
+    predictions. ``text``: values are CSV text; no row may be dated after ``latest`` (aware).
 
     ``repaired`` counts accepted rows by the rule that mended them, ``refused`` lists the others.
     """
@@ -60,7 +64,8 @@ class LabelledCheck:
         self.refused: list[Refused] = []
         self.repaired: Counter[str] = Counter()
         self._contract, self._source, self._joined = contract, source, joined
-        # Without a time of its own in the contract, a joined row has that of its prediction, an upload the date of its folder.
+        # Without a time of its own in the contract, a joined row has that of its prediction, an upload the date of its
+        # folder.
         self._time = contract.time_column or (PREDICTED_AT if joined else None)
         self._default = partition_time(source)
         now = None if self._default == _UNDATED else self._default.astype(datetime).replace(tzinfo=UTC)

@@ -1,1 +1,3 @@
-"""The composition root: one module per Lambda, so that none imports what another needs. Built once per process, on first use."""
+"""The composition root: one module per Lambda, so that none imports what another needs. Built once per process, on
+first use.
+"""

@@ -1,4 +1,6 @@
-"""monitor's dependencies: obstore, which reads thousands of captures at a third of boto3's processor time, and the policy by name."""
+"""monitor's dependencies: obstore, which reads thousands of captures at a third of boto3's processor time, and the
+policy by name.
+"""
 
 import time
 from collections.abc import Mapping

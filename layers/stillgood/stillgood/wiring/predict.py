@@ -41,7 +41,9 @@ def api() -> LambdaHandler:
 
 
 def register_hooks() -> bool:
-    """Have Lambda call the two functions below around a snapshot; False where its module is not, which is anywhere else."""
+    """Have Lambda call the two functions below around a snapshot; False where its module is not, which is anywhere
+    else.
+    """
     try:
         from snapshot_restore_py import (  # type: ignore[import-untyped]  # it has no stubs
             register_after_restore,
@@ -55,13 +57,17 @@ def register_hooks() -> bool:
 
 
 def before_snapshot() -> None:
-    """Answer one request that needs no store, so that what is only imported or built then is in the snapshot; then keep no client."""
+    """Answer one request that needs no store, so that what is only imported or built then is in the snapshot; then keep
+    no client.
+    """
     api()(_NOWHERE, None)
     api.cache_clear()
 
 
 def after_restore() -> None:
-    """Connect with the credentials of now and fetch the champion of now. An outage fails no restore: the first request looks again."""
+    """Connect with the credentials of now and fetch the champion of now. An outage fails no restore: the first request
+    looks again.
+    """
     api.cache_clear()
     random.seed()  # jitter only: ids come from the kernel, which Lambda seeds anew
     with suppress(StillgoodError):

@@ -1,4 +1,6 @@
-"""train's dependencies: boto3, which the Lambda runtime brings, the hand-over to promote, and where runs are tracked."""
+"""train's dependencies: boto3, which the Lambda runtime brings, the hand-over to promote, and where runs are
+tracked.
+"""
 
 from datetime import UTC, datetime
 from functools import cache

@@ -1,4 +1,6 @@
-"""What predict keeps of each row, and monitor reads: the one definition of a captured line. Light: predict imports it."""
+"""What predict keeps of each row, and monitor reads: the one definition of a captured line. Light: predict imports
+it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -9,7 +9,8 @@ MISSING = object()  # stands where a row has no such field
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A row that could not be split into fields. ``number`` counts the rows of the input from 1; ``raw`` is what was there.
+    """A row that could not be split into fields. ``number`` counts the rows of the input from 1; ``raw`` is what was
+    there.
 
     ``line``: the line of the file on which it begins, from 1; None where a format has no lines.
     """
@@ -25,8 +26,8 @@ class Unreadable:
 class Chunk:
     """Consecutive rows: those that were read, by row or by column, and those that could not be.
 
-    ``numbers[i]`` (from 1) is the place in the input of row ``i`` of the chunk, ``lines[i]`` the line of the file on which it begins;
-    empty where a format has no lines.
+    ``numbers[i]`` (from 1) is the place in the input of row ``i`` of the chunk, ``lines[i]`` the line of the file on
+    which it begins; empty where a format has no lines.
     """
 
     numbers: list[int] = field(default_factory=list)

@@ -1,6 +1,8 @@
-"""The contract's check, a column at a time. What is plainly fine is accepted here; a row with anything else goes to ``RowChecker.check``.
+"""The contract's check, a column at a time. What is plainly fine is accepted here; a row with anything else goes to
+``RowChecker.check``.
 
-So there is one set of rules: this only remembers what the contract said of a value before, and compares plain numbers with their bounds.
+So there is one set of rules: this only remembers what the contract said of a value before, and compares plain numbers
+with their bounds.
 """
 
 import re
@@ -31,7 +33,9 @@ type Memo = dict[object, float]
 
 @dataclass(frozen=True, slots=True)
 class CheckedChunk:
-    """``accepted[i]`` is the position in the chunk of row ``i`` of ``frame``; ``by_row`` has the check of each row that was looked at singly."""
+    """``accepted[i]`` is the position in the chunk of row ``i`` of ``frame``; ``by_row`` has the check of each row that
+    was looked at singly.
+    """
 
     frame: Frame
     accepted: list[int]
@@ -39,7 +43,9 @@ class CheckedChunk:
 
 
 class ColumnCheck:
-    """Checks chunk after chunk of one input. ``text``: values are CSV text. ``extra`` and ``now`` as for ``RowChecker.check``."""
+    """Checks chunk after chunk of one input. ``text``: values are CSV text. ``extra`` and ``now`` as for
+    ``RowChecker.check``.
+    """
 
     def __init__(self, contract: Contract, *, text: bool, extra: Extra, now: datetime | None = None) -> None:
         self._contract, self._text, self._extra, self._now = contract, text, extra, now
@@ -56,7 +62,9 @@ class ColumnCheck:
         }
 
     def __call__(self, chunk: Chunk) -> CheckedChunk:
-        """Which rows keep the contract, as columns; and what is to be said of the others, and of those that were mended."""
+        """Which rows keep the contract, as columns; and what is to be said of the others, and of those that were
+        mended.
+        """
         features, n = self._contract.features, len(chunk.numbers)
         read = {one.name: self._column(one, chunk.column(one.name)) for one in features}
         suspect = np.zeros(n, np.bool_)
@@ -106,7 +114,9 @@ class ColumnCheck:
         return np.fromiter((not known.issuperset(row) for row in chunk.rows), np.bool_, n)
 
     def _column(self, feature: Feature, raw: Sequence[object]) -> Floats:
-        """float64[n]: the checked value, or a level's code; NaN for null, infinity for what the contract has to look at."""
+        """float64[n]: the checked value, or a level's code; NaN for null, infinity for what the contract has to look
+        at.
+        """
         if isinstance(raw, DictionaryColumn):
             return self._column(feature, raw.values)[raw.codes]
         if isinstance(raw, StringBuffer):
@@ -191,7 +201,9 @@ class ColumnCheck:
 
 
 def _unpacked(raw: StringBuffer) -> Floats | None:
-    """As ``_parsed``, without a text of its own for each number; None also for "+1", ".5" and such, which JSON has not."""
+    """As ``_parsed``, without a text of its own for each number; None also for "+1", ".5" and such, which JSON has
+    not.
+    """
     if raw.data.tobytes().translate(None, b"0123456789.+-"):
         return None
     text = f",{raw.joined()},".replace(",,", ",null,").replace(",,", ",null,")  # twice, for blanks next to each other
@@ -200,7 +212,8 @@ def _unpacked(raw: StringBuffer) -> Floats | None:
 
 def _parsed(raw: Sequence[str]) -> Floats | None:
     """Plain decimals as numbers, blanks as NaN; None when there is anything else."""
-    # Of these characters Python's float makes what the contract makes: no "nan", "1_000", blanks or other scripts' digits.
+    # Of these characters Python's float makes what the contract makes: no "nan", "1_000", blanks or other scripts'
+    # digits.
     if not _NUMERALS.fullmatch("".join(raw)):
         return None
     try:  # JSON's numbers are the same ones, and orjson reads them three times as fast

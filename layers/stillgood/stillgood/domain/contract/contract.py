@@ -1,6 +1,7 @@
 """The feature contract: one JSON file that says what a row is, and what a model must reach.
 
-The contract alone adapts the library to a data set; nothing else knows the name of a feature. ``reader`` reads it, ``row_check`` holds the rules for rows.
+The contract alone adapts the library to a data set; nothing else knows the name of a feature. ``reader`` reads it,
+``row_check`` holds the rules for rows.
 """
 
 import hashlib
@@ -55,7 +56,8 @@ _LATER = {"later": True}
 class Feature:
     """One column a model reads. ``if_missing`` is the stated repair: a blank becomes this value, counted as a repair.
 
-    ``aliases``: other spellings of levels. A date is read as ``derive`` says: a number of days before the row's time, or a level of the calendar.
+    ``aliases``: other spellings of levels. A date is read as ``derive`` says: a number of days before the row's time,
+    or a level of the calendar.
     """
 
     name: str
@@ -99,7 +101,9 @@ class Floors:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """In one currency: a missed positive, an offer made; ``capacity`` is the largest number of offers per 1,000 rows, None for no limit."""
+    """In one currency: a missed positive, an offer made; ``capacity`` is the largest number of offers per 1,000 rows,
+    None for no limit.
+    """
 
     miss: float
     offer: float
@@ -108,7 +112,8 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRules:
-    """``window_days``: learn only from rows at most this old, None for all. ``holdout_fraction`` of the rows is never learnt from.
+    """``window_days``: learn only from rows at most this old, None for all. ``holdout_fraction`` of the rows is never
+    learnt from.
 
     ``half_life_days``: a row this old weighs half of a new one, None for equal weights.
     """
@@ -124,7 +129,9 @@ class TrainingRules:
 
 @dataclass(frozen=True, slots=True)
 class MonitoringRules:
-    """``min_rows``: fewer captured rows are not enough evidence. ``period_hours``: the season's length, None for none."""
+    """``min_rows``: fewer captured rows are not enough evidence. ``period_hours``: the season's length, None for
+    none.
+    """
 
     min_rows: int = 200
     period_hours: float | None = None
@@ -133,16 +140,20 @@ class MonitoringRules:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRules:
-    """``below_floors``: what becomes of a better candidate under the floors; "ask" alerts a person, "refuse" only says so."""
+    """``below_floors``: what becomes of a better candidate under the floors; "ask" alerts a person, "refuse" only says
+    so.
+    """
 
     below_floors: BelowFloors = "ask"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How files are written, in the words of Frictionless Table Schema and CSV Dialect; None where a reader shall find out.
+    """How files are written, in the words of Frictionless Table Schema and CSV Dialect; None where a reader shall find
+    out.
 
-    ``bare_number``: numbers stand alone, without a currency or a percent sign. ``time_zone``: of times without an offset, "Europe/Rome".
+    ``bare_number``: numbers stand alone, without a currency or a percent sign. ``time_zone``: of times without an
+    offset, "Europe/Rome".
     """
 
     delimiter: str | None = None
@@ -161,9 +172,10 @@ class Source:
 class LabelRules:
     """What a feed of labels means. Days count from the prediction.
 
-    ``horizon_days``: what the prediction is about, None when it has no end. ``maturity_days``: None for that of ``monitoring``
-    (``Contract.label_maturity_days`` is the one that holds). ``absent``: what silence means once the horizon has passed.
-    ``min_coverage``: 0 to 1, the share of a span's predictions whose outcome must be known before the span judges or teaches.
+    ``horizon_days``: what the prediction is about, None when it has no end. ``maturity_days``: None for that of
+    ``monitoring`` (``Contract.label_maturity_days`` is the one that holds). ``absent``: what silence means once the
+    horizon has passed. ``min_coverage``: 0 to 1, the share of a span's predictions whose outcome must be known before
+    the span judges or teaches.
     """
 
     horizon_days: float | None = None
@@ -176,7 +188,9 @@ class LabelRules:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What the operating point is for: ``value`` is the recall or precision to reach, or the share that may be flagged; 0 for cost."""
+    """What the operating point is for: ``value`` is the recall or precision to reach, or the share that may be flagged;
+    0 for cost.
+    """
 
     kind: ObjectiveKind
     value: float = 0.0
@@ -197,7 +211,8 @@ class PointRules:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """That somebody acts on decisions. ``control_share`` (0 to .5) of flagged entities is left alone for ``rotate_days`` each.
+    """That somebody acts on decisions. ``control_share`` (0 to .5) of flagged entities is left alone for
+    ``rotate_days`` each.
 
     ``exempt`` names a column: whoever has a true value there is never left alone, and never counted.
     """
@@ -247,7 +262,9 @@ class Contract:
         raise KeyError(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON data. What was added to the format later is left out where it says nothing, so that old hashes stay valid."""
+        """JSON data. What was added to the format later is left out where it says nothing, so that old hashes stay
+        valid.
+        """
         raw = _plain(self)
         raw["id"], raw["time"] = raw.pop("id"), raw.pop("time")
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **raw}

@@ -1,6 +1,8 @@
-"""How a file is written, found out from what stands in it: encoding, delimiter, numbers, dates, words for nothing, for yes and for no.
+"""How a file is written, found out from what stands in it: encoding, delimiter, numbers, dates, words for nothing, for
+yes and for no.
 
-Everything here proposes; the contract's ``source`` decides, and says so. Where two readings fit all of a column, that is said, too.
+Everything here proposes; the contract's ``source`` decides, and says so. Where two readings fit all of a column, that
+is said, too.
 """
 
 import codecs
@@ -52,7 +54,9 @@ def encoding_of(pieces: Iterable[bytes]) -> str | None:
 
 
 def delimiter_of(text: str, standard: str = ",") -> str:
-    """The delimiter under which the lines of ``text`` (the beginning of a file) have the same number of cells, most of all; ``standard`` in doubt."""
+    """The delimiter under which the lines of ``text`` (the beginning of a file) have the same number of cells, most of
+    all; ``standard`` in doubt.
+    """
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")][:200]
     best, width = standard, 1
     for delimiter in (standard, *DELIMITERS):
@@ -70,7 +74,9 @@ def delimiter_of(text: str, standard: str = ",") -> str:
 
 @dataclass(frozen=True, slots=True)
 class NumberReading:
-    """How the numbers of a column are written. ``ambiguous``: another reading fits every value, and gives other numbers."""
+    """How the numbers of a column are written. ``ambiguous``: another reading fits every value, and gives other
+    numbers.
+    """
 
     decimal: str
     group: str | None
@@ -91,7 +97,8 @@ def number_share(values: Mapping[str, int], source: Source) -> float:
 
 
 def number_signs(columns: Iterable[Mapping[str, int]], at_least: float = 0.95) -> tuple[str, str | None, bool]:
-    """The decimal and group signs, and whether numbers stand bare, that make most columns numeric; the plainest of those that do.
+    """The decimal and group signs, and whether numbers stand bare, that make most columns numeric; the plainest of
+    those that do.
 
     >>> number_signs([{"1.234,50": 1, "7,00": 1}])
     (',', '.', True)
@@ -110,7 +117,8 @@ def number_signs(columns: Iterable[Mapping[str, int]], at_least: float = 0.95) -
 
 
 def ambiguous_signs(values: Iterable[str], source: Source) -> str:
-    """What else a column of numbers might mean: "" if nothing. Every sign before exactly three digits may group thousands, or not.
+    """What else a column of numbers might mean: "" if nothing. Every sign before exactly three digits may group
+    thousands, or not.
 
     >>> ambiguous_signs(["1.234", "12.500"], Source())
     'dots stand before three digits only, and might group thousands (1.234 for 1234)'

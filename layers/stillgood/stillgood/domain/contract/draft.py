@@ -1,6 +1,8 @@
-"""A first contract from a table, as a careful colleague would write it: what was seen, what was decided, and how to decide otherwise.
+"""A first contract from a table, as a careful colleague would write it: what was seen, what was decided, and how to
+decide otherwise.
 
-A person corrects it; the rules are theirs to set. What comes from data leaves head-room, so that the next period's rows are not refused.
+A person corrects it; the rules are theirs to set. What comes from data leaves head-room, so that the next period's rows
+are not refused.
 """
 
 import math
@@ -48,7 +50,9 @@ type Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class DraftNote:
-    """``column`` "" is the whole file. ``change``: what to write, or which option to give, for another decision; "" for none."""
+    """``column`` "" is the whole file. ``change``: what to write, or which option to give, for another decision; "" for
+    none.
+    """
 
     column: str
     seen: str
@@ -85,10 +89,11 @@ def draft(
     delimiter: str | None = None,
     encoding: str | None = None,
 ) -> tuple[dict[str, Any], list[DraftNote]]:
-    """A contract, as JSON data, and what was seen and decided. ``columns`` are texts by name, all of one length, as they stand.
+    """A contract, as JSON data, and what was seen and decided. ``columns`` are texts by name, all of one length, as
+    they stand.
 
-    ``positive``: the outcome to predict; None where one of the two values is a word for yes. ``keep``: columns that are kept
-    although they give the outcome away. Raises ContractInvalid, which names every column that hinders a draft.
+    ``positive``: the outcome to predict; None where one of the two values is a word for yes. ``keep``: columns that are
+    kept although they give the outcome away. Raises ContractInvalid, which names every column that hinders a draft.
     """
     notes: list[DraftNote] = []
     texts = {column: [text.strip() for text in values] for column, values in columns.items()}
@@ -143,7 +148,9 @@ def draft(
 def _outcome(
     target: str, positive: str | None, texts: Sequence[str], words: _Words, notes: list[DraftNote]
 ) -> tuple[npt.NDArray[np.int8], tuple[str, str]]:
-    """int8[n], -1 where the outcome is unknown; and the two values as the contract spells them, the negative one first."""
+    """int8[n], -1 where the outcome is unknown; and the two values as the contract spells them, the negative one
+    first.
+    """
     counts = Counter(texts)
     unknown = {text for text in counts if not text or text.casefold() in MISSING_WORDS | DOUBTFUL_WORDS}
     groups: dict[object, Counter[str]] = {}
@@ -345,7 +352,9 @@ class _Drafter:
         return first in (0, 1) and all(text == str(first + place) for place, text in enumerate(texts))
 
     def _names_rows(self, column: str) -> bool:
-        """Whether a column of different values names its rows: texts, codes with leading zeros, or integers called an id."""
+        """Whether a column of different values names its rows: texts, codes with leading zeros, or integers called an
+        id.
+        """
         if not self._is_unique(column) or self._counts_rows(column):
             return False
         texts = self._rows[column]
@@ -535,7 +544,9 @@ class _Drafter:
         return feature | {"kind": "integer" if whole else "numeric", "minimum": minimum, "maximum": bound}
 
     def _are_codes(self, values: Mapping[str, int], distinct: Sequence[float]) -> bool:
-        """Few integers, each in many rows, that are no scale: not evenly spaced, as 1, 2, 3 or 12, 24, 36 are, and not small counts."""
+        """Few integers, each in many rows, that are no scale: not evenly spaced, as 1, 2, 3 or 12, 24, 36 are, and not
+        small counts.
+        """
         if not 2 < len(distinct) <= MAX_CODES or self._n < 50 or min(values.values()) < max(5, 0.005 * self._n):
             return False
         steps = {after - before for before, after in pairwise(distinct)}
@@ -601,7 +612,9 @@ class _Drafter:
         return feature | {"kind": "categorical", "levels": sorted(levels)}
 
     def _auc(self, column: str, feature: Mapping[str, Any]) -> float:
-        """ROC-AUC of the column alone, in either direction: of its numbers, of its levels (by the rates in the other half of the rows), or of where it is blank."""
+        """ROC-AUC of the column alone, in either direction: of its numbers, of its levels (by the rates in the other
+        half of the rows), or of where it is blank.
+        """
         texts = self._rows[column]
         if min(self._positives.sum(), self._n - self._positives.sum()) < 10:
             return 0.5

@@ -1,6 +1,8 @@
-"""Every field of a contract: what it means, which values it takes, one that it does not. The JSON Schema and docs/contract.md are made of this.
+"""Every field of a contract: what it means, which values it takes, one that it does not. The JSON Schema and
+docs/contract.md are made of this.
 
-``tests/domain/contract/test_fields.py`` holds the strict reader to it: each example is read, each wrong value is refused at its place.
+``tests/domain/contract/test_fields.py`` holds the strict reader to it: each example is read, each wrong value is
+refused at its place.
 """
 
 import json

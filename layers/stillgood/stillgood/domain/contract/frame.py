@@ -19,8 +19,8 @@ class Frame:
     """``n`` rows. Numeric, integer and boolean columns are float64[n] with NaN for null;
 
     categorical ones int32[n], an index into the feature's levels, -1 for null, -2 for an unseen level.
-    ``other``: columns of the data that the contract does not name, as text, "" for blank; for a model of another contract. None where
-    they were not kept.
+    ``other``: columns of the data that the contract does not name, as text, "" for blank; for a model of another
+    contract. None where they were not kept.
     """
 
     contract: Contract

@@ -1,4 +1,6 @@
-"""Untrusted JSON into rows, strictly, before any contract looks at them. The API and batch files are read by the same rules."""
+"""Untrusted JSON into rows, strictly, before any contract looks at them. The API and batch files are read by the same
+rules.
+"""
 
 import json
 from collections.abc import Mapping
@@ -11,8 +13,8 @@ from stillgood.domain.errors import MalformedRequest, RequestTooLarge
 def parse_json(data: bytes | str, what: str = "The body") -> Any:
     """The JSON value in ``data``, which messages call ``what``.
 
-    Raises MalformedRequest for what is ambiguous or cannot be written back as valid text: not UTF-8, NaN or an infinity,
-    a key twice in one object, half a surrogate pair, nesting or digits without end.
+    Raises MalformedRequest for what is ambiguous or cannot be written back as valid text: not UTF-8, NaN or an
+    infinity, a key twice in one object, half a surrogate pair, nesting or digits without end.
 
     >>> parse_json(b'{"tenure": 5}')
     {'tenure': 5}
@@ -45,7 +47,9 @@ def parse_json(data: bytes | str, what: str = "The body") -> Any:
 
 
 def parse_rows(body: bytes, *, max_rows: int, max_bytes: int) -> tuple[list[Mapping[str, Any]], bool]:
-    """The rows of a request, and whether it was one object rather than a list. Raises MalformedRequest, RequestTooLarge."""
+    """The rows of a request, and whether it was one object rather than a list. Raises MalformedRequest,
+    RequestTooLarge.
+    """
     if len(body) > max_bytes:
         raise RequestTooLarge(
             f"The body has {len(body)} bytes; at most {max_bytes} are read. Send fewer rows at once, or use batch prediction.",

@@ -1,4 +1,6 @@
-"""Ground truth as it is sent: what a label is, and what is none. Light: predict takes labels in. ``domain/outcomes`` joins them."""
+"""Ground truth as it is sent: what a label is, and what is none. Light: predict takes labels in. ``domain/outcomes``
+joins them.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -52,7 +54,8 @@ def read_labels(
 ) -> tuple[list[Label], list[RefusedLabel]]:
     """Labels as they were sent (JSON objects, or CSV rows as text), and those that cannot be used. Never raises.
 
-    ``now`` (aware): nothing may be dated later. Rows that hold only ``complete_until`` are no labels; see ``watermark``.
+    ``now`` (aware): nothing may be dated later. Rows that hold only ``complete_until`` are no labels; see
+    ``watermark``.
     """
     accepted, refused = [], []
     for number, raw in enumerate(rows):
@@ -67,7 +70,9 @@ def read_labels(
 
 
 def watermark(rows: Iterable[Mapping[str, Any]]) -> str | None:
-    """The newest ``complete_until`` among the rows: the time up to which their sender has sent all labels. None without any."""
+    """The newest ``complete_until`` among the rows: the time up to which their sender has sent all labels. None without
+    any.
+    """
     return max(filter(None, (_time(raw.get(COMPLETE_UNTIL)) for raw in rows)), default=None)
 
 

@@ -1,4 +1,6 @@
-"""The outcome of a row, however it is spelt: 1, 1.0, true, YES for a target of "1" or "Yes", wherever that has one meaning only."""
+"""The outcome of a row, however it is spelt: 1, 1.0, true, YES for a target of "1" or "Yes", wherever that has one
+meaning only.
+"""
 
 from stillgood.domain.contract.contract import Target
 from stillgood.domain.contract.row_check import FALSE, TRUE
@@ -9,8 +11,8 @@ _YES, _NO = TRUE | {"t", "y"}, FALSE | {"f", "n"}
 def read_outcome(target: Target, value: object) -> bool | None:
     """True for the positive outcome, False for the negative one, None for neither.
 
-    A text is held against the target's two values as it stands, then without case, then as a number; a truth value, or a text
-    that is one, is read so where the target's own two values are truth values.
+    A text is held against the target's two values as it stands, then without case, then as a number; a truth value, or
+    a text that is one, is read so where the target's own two values are truth values.
 
     >>> churn = Target("churn", positive="Yes", negative="No")
     >>> [read_outcome(churn, value) for value in ("Yes", " no ", "YES", True, 0, "1", "maybe", None)]

@@ -42,7 +42,9 @@ _CENTURY_DAYS = 36_525  # longer spans lead before the first year there is
 
 
 def read_contract(raw: object) -> Contract:
-    """The contract in JSON data. Raises ContractInvalid, which names the place (``features[2].minimum``) and the rule."""
+    """The contract in JSON data. Raises ContractInvalid, which names the place (``features[2].minimum``) and the
+    rule.
+    """
     top = _Reader.at("contract", raw)
     if current_format(top.raw.get("format")) != FORMAT:
         raise top.broken("format", f'must be "{FORMAT}"')

@@ -76,9 +76,10 @@ class RowChecker:
     ) -> CheckedRow:
         """Check one row: every field at once; never raises.
 
-        ``text``: the values are CSV text (trimmed, blank is missing, 1/0/true/false/yes/no are booleans, decimals are numbers);
-        otherwise JSON, strict about types. ``extra``: what an unknown field is, None for what the contract says. The id, time and
-        target columns are always allowed. ``now`` (aware) is the time of a row that says none; only dates need it.
+        ``text``: the values are CSV text (trimmed, blank is missing, 1/0/true/false/yes/no are booleans, decimals are
+        numbers); otherwise JSON, strict about types. ``extra``: what an unknown field is, None for what the contract
+        says. The id, time and target columns are always allowed. ``now`` (aware) is the time of a row that says none;
+        only dates need it.
         """
         values: dict[str, FeatureValue] = {}
         repairs: list[Repair] = []
@@ -151,7 +152,9 @@ class RowChecker:
 
 
 class FieldChecker:
-    """One feature's rules. ``low`` and ``high`` are numbers even where no bound is set; of a category nothing lies between them."""
+    """One feature's rules. ``low`` and ``high`` are numbers even where no bound is set; of a category nothing lies
+    between them.
+    """
 
     __slots__ = (
         "aliases", "constant", "derive", "feature", "high", "kind", "level_set", "low", "name", "nullable", "pii",
@@ -172,7 +175,8 @@ class FieldChecker:
             self.constant = float(self.constant)
 
     def read_text(self, given: str, time: datetime | None = None) -> tuple[FeatureValue, Violation | None, str | None]:
-        """One CSV value: (value, violation, the rule of its repair). For column-wise readers, which ask once per distinct text.
+        """One CSV value: (value, violation, the rule of its repair). For column-wise readers, which ask once per
+        distinct text.
 
         The same rules as ``RowChecker.check(text=True)``, because it is the same code. ``time``: the row's, for dates.
         """
@@ -225,7 +229,9 @@ class FieldChecker:
         return _utf8(given)
 
     def _date(self, given: object, text: bool, time: datetime | None) -> FeatureValue:
-        """What is derived of a date; what was derived before (days, or a level) is taken as it is, so that captured rows can be read."""
+        """What is derived of a date; what was derived before (days, or a level) is taken as it is, so that captured
+        rows can be read.
+        """
         if not isinstance(given, str) or not _DATE.match(given):
             try:
                 return self._level(given) if self.derive in CALENDAR_LEVELS else self._within(_number(given, text))

@@ -1,7 +1,7 @@
 """The text of a file as the contract's check reads it: the words of ``source`` taken back, one value at a time.
 
-"1.234,50" becomes "1234.50", "$5" "5", "n/a" a blank, "02.05.2024" an ISO date. What does not follow ``source`` is left as it stands, or
-marked, so that the check refuses it: nothing is guessed.
+"1.234,50" becomes "1234.50", "$5" "5", "n/a" a blank, "02.05.2024" an ISO date. What does not follow ``source`` is left
+as it stands, or marked, so that the check refuses it: nothing is guessed.
 """
 
 import re
@@ -117,7 +117,8 @@ def _moment(text: str, form: str | None) -> datetime | None:
 
 
 def plain_number(text: str, source: Source) -> str:
-    """``text``, a number as ``source`` writes it, with a decimal point and nothing else; as it stands, or marked, if it is not one.
+    """``text``, a number as ``source`` writes it, with a decimal point and nothing else; as it stands, or marked, if it
+    is not one.
 
     >>> plain_number("1.234,50", Source(decimal_char=",", group_char="."))
     '1234.50'
@@ -140,7 +141,8 @@ def plain_number(text: str, source: Source) -> str:
             .replace("\N{NARROW NO-BREAK SPACE}", " ")
         )
         if group in number:
-            # A group's sign stands before groups of three digits (two, in India, but for the last), before the decimal point.
+            # A group's sign stands before groups of three digits (two, in India, but for the last), before the decimal
+            # point.
             g, d = re.escape(group), re.escape(decimal)
             if re.fullmatch(rf"[+-]?\d{{1,3}}({g}\d{{2,3}})*{g}\d{{3}}({d}\d*)?", number) is None:
                 return f"{text} (groupChar is {group})"

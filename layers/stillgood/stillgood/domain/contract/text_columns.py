@@ -30,7 +30,9 @@ class DictionaryColumn(Sequence[str]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StringBuffer(Sequence[str]):
-    """A column of texts without commas, most of them different, end to end: row ``i`` is ``data[starts[i] : starts[i + 1]]``."""
+    """A column of texts without commas, most of them different, end to end: row ``i`` is ``data[starts[i] : starts[i +
+    1]]``.
+    """
 
     data: NDArray[np.uint8]
     starts: NDArray[np.int32]

@@ -39,11 +39,12 @@ class Confidence:
 
 
 def compare_confidence(reference: Reference, scores: ScoreHistogram, design: Design = INDEPENDENT) -> Confidence:
-    """t = (mean - reference mean) / sqrt(variance / n + reference variance / m), two-sided p of Student's t with Welch and
+    """t = (mean - reference mean) / sqrt(variance / n + reference variance / m), two-sided p of Student's t with Welch
+    and
     Satterthwaite's degrees of freedom; n and m count an entity's rows once (``design``).
 
-    The champion's own rows only. Fewer than ``MIN_ROWS`` on one side: t = 0, p = 1. No spread on either side: p is 1 for
-    equal means, else 0. Source: Welch (1947), Biometrika 34.
+    The champion's own rows only. Fewer than ``MIN_ROWS`` on one side: t = 0, p = 1. No spread on either side: p is 1
+    for equal means, else 0. Source: Welch (1947), Biometrika 34.
 
     >>> from stillgood.domain.drift.reference import Distribution
     >>> reference = Reference("v1", 40, {}, {}, Distribution.of([0.1, 0.3, 0.7, 0.9] * 10))

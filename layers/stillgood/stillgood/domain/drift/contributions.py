@@ -1,7 +1,7 @@
 """Drift in units of the logit: how far each feature, and each pair, has moved the mean score, and that it adds up.
 
-The models are sums, so the mean logit is the sum of mean contributions, and its change the sum of their changes. A feature may
-be distributed quite differently and move no score; another may hardly differ and move all of them.
+The models are sums, so the mean logit is the sum of mean contributions, and its change the sum of their changes. A
+feature may be distributed quite differently and move no score; another may hardly differ and move all of them.
 """
 
 import math
@@ -23,7 +23,9 @@ TOTAL = "logit"
 
 @dataclass(frozen=True, slots=True)
 class ContributionChange:
-    """Mean contribution of ``name`` in logits, ``before`` (the reference) and ``now``, and the standard error of the change."""
+    """Mean contribution of ``name`` in logits, ``before`` (the reference) and ``now``, and the standard error of the
+    change.
+    """
 
     name: str
     before: float
@@ -73,11 +75,13 @@ class ContributionDrift:
 def contribution_drift(
     model: Model, reference: Reference, frame: Frame, entities: npt.NDArray[Any]
 ) -> ContributionDrift | None:
-    """The change of each mean contribution between ``reference`` and the rows of ``frame``, whose they are ``entities`` [n].
+    """The change of each mean contribution between ``reference`` and the rows of ``frame``, whose they are ``entities``
+    [n].
 
-    Standard error of a change: sqrt(sum over entities of (sum of (c - mean c))^2 / n^2 * g / (g - 1) + v / m), with g entities and
-    v the variance over the reference's m rows (Liang and Zeger 1986). Features that are personal data are not captured and left
-    out, of the total as well. None without rows, and for a model with pairs whose reference does not know their contributions.
+    Standard error of a change: sqrt(sum over entities of (sum of (c - mean c))^2 / n^2 * g / (g - 1) + v / m), with g
+    entities and v the variance over the reference's m rows (Liang and Zeger 1986). Features that are personal data are
+    not captured and left out, of the total as well. None without rows, and for a model with pairs whose reference does
+    not know their contributions.
 
     >>> from stillgood.domain.contract.contract import Contract, Feature, Target
     >>> from stillgood.domain.model.model import Calibration, NumericTerm
@@ -105,7 +109,8 @@ def contribution_drift(
         parts.append(ContributionChange(name, before, mean, math.hypot(error, math.sqrt(variance / reference.rows))))
     logit = shares[:, columns].sum(axis=1)
     logit -= logit.mean()
-    # The reference's joint distribution is not stored: its part of the error is taken as if contributions were independent.
+    # The reference's joint distribution is not stored: its part of the error is taken as if contributions were
+    # independent.
     error = math.hypot(
         _error(logit, whose, groups, n), math.sqrt(sum(known[part.name][1] for part in parts) / reference.rows)
     )

@@ -1,7 +1,9 @@
-"""Has the data moved? Every feature, the score and the confidence against the reference, with the reason for each verdict.
+"""Has the data moved? Every feature, the score and the confidence against the reference, with the reason for each
+verdict.
 
-A p value alone cries wolf: with 19 features one of them is below .05 in most harmless windows, and with enough rows always.
-So a check counts as drifted only when its p value survives Holm's correction over all checks *and* its effect is large.
+A p value alone cries wolf: with 19 features one of them is below .05 in most harmless windows, and with enough rows
+always. So a check counts as drifted only when its p value survives Holm's correction over all checks *and* its effect
+is large.
 """
 
 from collections.abc import Collection, Iterator
@@ -46,9 +48,9 @@ class DriftCheck:
     """One test of one subject: a feature, or the ``score`` over all of them.
 
     ``p`` and ``p_adjusted`` 0 to 1; ``effect`` is D (ks, score), total variation (chi_square), the difference of shares
-    (missing, unseen) or the relative change of the mean (confidence), all 0 or more; ``least_effect`` what it must exceed.
-    ``rows`` and ``reference_rows`` with a value. ``outside``: share of rows beyond anything in the reference, None where
-    it has no meaning. ``season``: the same test against the season before, if there was one.
+    (missing, unseen) or the relative change of the mean (confidence), all 0 or more; ``least_effect`` what it must
+    exceed. ``rows`` and ``reference_rows`` with a value. ``outside``: share of rows beyond anything in the reference,
+    None where it has no meaning. ``season``: the same test against the season before, if there was one.
     """
 
     subject: str
@@ -79,7 +81,8 @@ class DriftCheck:
 class DriftReport:
     """Every check of a window, and what the drifted ones say.
 
-    ``accepted``: features whose contract takes levels it does not know: more of those are drift to learn from, not a fault.
+    ``accepted``: features whose contract takes levels it does not know: more of those are drift to learn from, not a
+    fault.
     """
 
     checks: tuple[DriftCheck, ...]
@@ -89,7 +92,9 @@ class DriftReport:
 
     @property
     def drifted(self) -> tuple[DriftCheck, ...]:
-        """Checks of distributions, score and confidence that drifted, largest effect first: the world may have changed."""
+        """Checks of distributions, score and confidence that drifted, largest effect first: the world may have
+        changed.
+        """
         found = [check for check in self.checks if check.drifted and not self._is_fault(check)]
         return tuple(sorted(found, key=lambda check: -check.effect))
 
@@ -200,7 +205,9 @@ def _levels_again(season: Levels, now: Levels, design: Design) -> Statistic | No
 
 
 def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int], design: Design) -> DriftCheck:
-    """The test of the 2 x 2 table of (with, without); only a share that grew is a fault, so a fallen one has effect 0."""
+    """The test of the 2 x 2 table of (with, without); only a share that grew is a fault, so a fallen one has effect
+    0.
+    """
     found = categories(np.array(before), np.array(now), design)
     grew = now[1] * sum(before) > before[1] * sum(now)
     return _check(name, test, found if grew else replace(found, effect=0.0), sum(now), sum(before), None, None)

@@ -27,7 +27,8 @@ def population_stability_index(reference: npt.ArrayLike, window: npt.ArrayLike) 
 def jensen_shannon_distance(reference: npt.ArrayLike, window: npt.ArrayLike) -> float:
     """Square root of the Jensen-Shannon divergence to base 2: 0 for equal shares, 1 for disjoint ones.
 
-    Counts float64[k] over the same bins or levels. 0.0 when either has no rows. Source: Lin (1991), IEEE Trans. Inf. Theory 37.
+    Counts float64[k] over the same bins or levels. 0.0 when either has no rows. Source: Lin (1991), IEEE Trans. Inf.
+    Theory 37.
 
     >>> jensen_shannon_distance([10, 0], [0, 7])
     1.0
@@ -44,7 +45,8 @@ def jensen_shannon_distance(reference: npt.ArrayLike, window: npt.ArrayLike) -> 
 def wasserstein_distance(edges: npt.ArrayLike, reference: npt.ArrayLike, window: npt.ArrayLike) -> float:
     """First Wasserstein distance of two histograms, ``sum(|F_r - F_w| * width)``, in the unit of ``edges``.
 
-    ``edges`` float64[k + 1] ascending, counts float64[k]; rows are spread evenly in their bin. 0.0 when either has no rows.
+    ``edges`` float64[k + 1] ascending, counts float64[k]; rows are spread evenly in their bin. 0.0 when either has no
+    rows.
 
     >>> wasserstein_distance([0.0, 1.0, 2.0], [10, 0], [0, 10])
     1.0

@@ -1,4 +1,6 @@
-"""Numbers counted against the values of a reference: all that an exact Kolmogorov-Smirnov distance needs, and it adds up."""
+"""Numbers counted against the values of a reference: all that an exact Kolmogorov-Smirnov distance needs, and it adds
+up.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +18,8 @@ PROBABILITY_BINS = 1000
 class Histogram:
     """Numbers placed among the m values of a reference distribution.
 
-    ``at`` int64[m]: how many equal the i-th value. ``between`` int64[m + 1]: how many lie strictly before the first value,
-    between neighbours, after the last. ``nulls``: rows without a number.
+    ``at`` int64[m]: how many equal the i-th value. ``between`` int64[m + 1]: how many lie strictly before the first
+    value, between neighbours, after the last. ``nulls``: rows without a number.
     """
 
     at: Counts

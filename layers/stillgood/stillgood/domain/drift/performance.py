@@ -21,7 +21,8 @@ from stillgood.domain.statistics.clustered import ratio_variance
 from stillgood.domain.statistics.intervals import normal_sf
 from stillgood.domain.statistics.sequential import always_valid_p, e_value, one_sided_e_value
 
-# Differences worth finding, of ROC-AUC and of a share: they say where the evidence of accumulating outcomes grows fastest.
+# Differences worth finding, of ROC-AUC and of a share: they say where the evidence of accumulating outcomes grows
+# fastest.
 AUC_SCALE = 0.05
 SHARE_SCALE = 0.1
 CAVEAT = "believes the model's probabilities: follows a change in who is scored, blind to concept drift"
@@ -29,7 +30,9 @@ CAVEAT = "believes the model's probabilities: follows a change in who is scored,
 
 @dataclass(frozen=True, slots=True)
 class EstimatedPerformance:
-    """CBPE over ``rows`` scored rows. Shares 0 to 1; None where no row could define them (nobody flagged, nobody expected)."""
+    """CBPE over ``rows`` scored rows. Shares 0 to 1; None where no row could define them (nobody flagged, nobody
+    expected).
+    """
 
     rows: int
     positive_share: float | None
@@ -75,10 +78,11 @@ def estimate_performance(scores: ScoreHistogram) -> EstimatedPerformance:
 class RealisedPerformance:
     """The champion on rows whose outcome is known.
 
-    ``promised``: its metrics when it was promoted. ``drop_p`` and ``recall_drop_p``: one-sided p of "ROC-AUC (recall) is no
-    lower than promised". ``calibration_gap``: share positive - mean probability (-1 to 1), ``calibration_p`` its two-sided p.
-    ``calibration_variance``: of the gap. ``coverage``: share of the window's predictions that have a label; ``biased``: the labelled rows were selected, for
-    example only those that were acted on, so the figures are not those of all customers.
+    ``promised``: its metrics when it was promoted. ``drop_p`` and ``recall_drop_p``: one-sided p of "ROC-AUC (recall)
+    is no lower than promised". ``calibration_gap``: share positive - mean probability (-1 to 1), ``calibration_p`` its
+    two-sided p. ``calibration_variance``: of the gap. ``coverage``: share of the window's predictions that have a
+    label; ``biased``: the labelled rows were selected, for example only those that were acted on, so the figures are
+    not those of all customers.
     """
 
     metrics: Metrics
@@ -149,12 +153,13 @@ def realise_performance(
     entities: npt.ArrayLike | None = None,
 ) -> RealisedPerformance:
     """``scores``, ``probabilities`` float64[n] in 0..1, ``decisions`` bool[n] as captured; ``outcomes`` 0 or 1 [n];
-    ``entities`` [n]: whose row it is, None for one row each; with some, an entity's rows are one piece of evidence (Obuchowski 1997).
+    ``entities`` [n]: whose row it is, None for one row each; with some, an entity's rows are one piece of evidence
+    (Obuchowski 1997).
 
-    drop_p, recall_drop_p: upper tail of z = (promised - realised) / sqrt(se^2 + se_promised^2), the standard errors from the
-    95% intervals. calibration_p: two-sided, of z = gap / sqrt(sum p (1 - p) / n^2 + brier / m), the second term for a calibration
-    that is itself only known from the m rows of the promise, of that Brier score.
-    Raises OneClassOnly, TooFewRows; ValueError for NaN or lengths that differ.
+    drop_p, recall_drop_p: upper tail of z = (promised - realised) / sqrt(se^2 + se_promised^2), the standard errors
+    from the 95% intervals. calibration_p: two-sided, of z = gap / sqrt(sum p (1 - p) / n^2 + brier / m), the second
+    term for a calibration that is itself only known from the m rows of the promise, of that Brier score. Raises
+    OneClassOnly, TooFewRows; ValueError for NaN or lengths that differ.
     """
     score, probability = np.asarray(scores, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
     acted, outcome = np.asarray(decisions, dtype=bool), np.asarray(outcomes)

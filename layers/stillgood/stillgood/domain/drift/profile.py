@@ -1,4 +1,5 @@
-"""A set of captured rows, counted against one reference: small, exact for every statistic of ``drift.py``, and mergeable.
+"""A set of captured rows, counted against one reference: small, exact for every statistic of ``drift.py``, and
+mergeable.
 
 An hour's profile is stored once and added to others, so that a window costs its new rows only and memory stays flat.
 """
@@ -42,8 +43,9 @@ class Profile:
     """``rows`` accepted rows counted against a reference, and what was refused meanwhile.
 
     ``models``: rows per model version (features are compared over all of them, ``scores`` over the champion's own).
-    ``refused`` requests' rows broke the contract; ``violations`` counts them by (field, rule), one row under each of its rules.
-    ``unreadable`` captured lines could not be read. ``entities``: how the rows spread over them, empty where that is not known.
+    ``refused`` requests' rows broke the contract; ``violations`` counts them by (field, rule), one row under each of
+    its rules. ``unreadable`` captured lines could not be read. ``entities``: how the rows spread over them, empty where
+    that is not known.
     """
 
     rows: int
@@ -67,7 +69,9 @@ class Profile:
         )
 
     def __add__(self, other: Self) -> Self:
-        """Both sets of rows together, as if they had been profiled at once. Raises ValueError for different references."""
+        """Both sets of rows together, as if they had been profiled at once. Raises ValueError for different
+        references.
+        """
         if self.numeric.keys() != other.numeric.keys() or self.categorical.keys() != other.categorical.keys():
             raise ValueError("profiles of different references cannot be added")
         return type(self)(
@@ -132,7 +136,8 @@ def profile(
 ) -> Profile:
     """Count the rows of ``frame`` against ``reference``.
 
-    ``scores``, ``probabilities`` float64[k] in 0..1 and ``decisions`` bool[k] are of the champion's own rows, k <= frame.n.
+    ``scores``, ``probabilities`` float64[k] in 0..1 and ``decisions`` bool[k] are of the champion's own rows, k <=
+    frame.n.
     """
     features = watched(frame.contract)
     return Profile(

@@ -25,7 +25,9 @@ BOOLEAN_LEVELS = ("false", "true")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
-    """The values of one number: ``values`` float64[m] strictly ascending, ``counts`` int64[m] of each, ``nulls`` rows without one."""
+    """The values of one number: ``values`` float64[m] strictly ascending, ``counts`` int64[m] of each, ``nulls`` rows
+    without one.
+    """
 
     values: Floats
     counts: Counts
@@ -100,10 +102,12 @@ class Levels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """The training rows of model ``version``: each feature's values, and the ``score``s (0 to 1) of rows the scoring model had not seen.
+    """The training rows of model ``version``: each feature's values, and the ``score``s (0 to 1) of rows the scoring
+    model had not seen.
 
-    ``contributions``: mean and variance of what each pair of features added, in logits; what one feature added follows from its values.
-    ``repeats``: rows per independent row, above 1 where entities have several (``EntitySample.repeats``).
+    ``contributions``: mean and variance of what each pair of features added, in logits; what one feature added follows
+    from its values. ``repeats``: rows per independent row, above 1 where entities have several
+    (``EntitySample.repeats``).
     """
 
     version: str
@@ -116,7 +120,9 @@ class Reference:
 
     @property
     def confidence(self) -> tuple[float, float]:
-        """Mean and variance (n - 1 in the denominator, 0 for one row) of |score - 0.5|, each 0 to 0.5. 0, 0 without scores."""
+        """Mean and variance (n - 1 in the denominator, 0 for one row) of |score - 0.5|, each 0 to 0.5. 0, 0 without
+        scores.
+        """
         return mean_and_variance(np.abs(self.score.values - 0.5), self.score.counts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,10 +179,13 @@ def build_reference(
     max_rows: int = MAX_ROWS,
     seed: int = 0,
 ) -> Reference:
-    """The reference of ``model``'s training rows ``frame`` and their out-of-fold ``scores``, float64[n] in 0..1 (not those of
-    rows the model was fitted on: they are too sure). ``entities`` uint64[n]: whose rows they are, None for one row each.
+    """The reference of ``model``'s training rows ``frame`` and their out-of-fold ``scores``, float64[n] in 0..1 (not
+    those of
+    rows the model was fitted on: they are too sure). ``entities`` uint64[n]: whose rows they are, None for one row
+    each.
 
-    More than ``max_rows`` rows are sampled, the same ones for the same ``seed``. Raises ValueError for lengths that differ.
+    More than ``max_rows`` rows are sampled, the same ones for the same ``seed``. Raises ValueError for lengths that
+    differ.
     """
     score = np.asarray(scores, dtype=np.float64)
     if score.shape != (frame.n,):
@@ -214,7 +223,9 @@ def watched(contract: Contract) -> tuple[Feature, ...]:
 
 
 def is_category(feature: Feature) -> bool:
-    """Whether the feature is compared as a category. A boolean is one, of two levels: the test of two shares is the sharper one."""
+    """Whether the feature is compared as a category. A boolean is one, of two levels: the test of two shares is the
+    sharper one.
+    """
     return feature.categorical or feature.kind == "boolean"
 
 

@@ -30,7 +30,8 @@ def distributions(reference: Reference, window: Profile) -> dict[str, Any]:
 
 
 def numeric_summary(reference: Distribution, window: Histogram) -> dict[str, Any]:
-    """``edges`` [k + 1] with at most MAX_BINS bins between the reference's ends; rows beyond them are ``below`` and ``above``.
+    """``edges`` [k + 1] with at most MAX_BINS bins between the reference's ends; rows beyond them are ``below`` and
+    ``above``.
 
     >>> reference = Distribution.of([0.0, 1.0, 2.0, 4.0])
     >>> found = numeric_summary(reference, Histogram.of(reference, [1.5, 1.7, 9.0, float("nan")]))
@@ -101,7 +102,9 @@ def categorical_summary(reference: Levels, window: Levels) -> dict[str, Any]:
 
 
 def score_summary(reference: Reference, scores: ScoreHistogram) -> dict[str, Any]:
-    """The champion's own rows: their scores beside the reference's, 20 bins of calibrated probability, share flagged and mean."""
+    """The champion's own rows: their scores beside the reference's, 20 bins of calibrated probability, share flagged
+    and mean.
+    """
     numbers, sums = scores.bins[:, 0], scores.bins[:, 1]
     total = float(numbers.sum())
     return {
@@ -113,7 +116,9 @@ def score_summary(reference: Reference, scores: ScoreHistogram) -> dict[str, Any
 
 
 def _bins(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], list[float]]:
-    """Indices at which the bins begin, and their edges. Few values get a bin each; many get equal widths, empty ones merged."""
+    """Indices at which the bins begin, and their edges. Few values get a bin each; many get equal widths, empty ones
+    merged.
+    """
     if len(values) <= MAX_BINS:
         step = float(values[-1] - values[-2]) if len(values) > 1 else 1.0
         return np.arange(len(values), dtype=np.int64), [*values.tolist(), float(values[-1]) + step]

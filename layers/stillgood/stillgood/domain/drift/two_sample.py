@@ -16,7 +16,9 @@ from stillgood.domain.statistics.kolmogorov import sf
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A test's ``value``, its ``p`` (0 to 1), and the ``effect``: a distance from 0 (the same) to 1 that does not grow with rows."""
+    """A test's ``value``, its ``p`` (0 to 1), and the ``effect``: a distance from 0 (the same) to 1 that does not grow
+    with rows.
+    """
 
     value: float
     p: float
@@ -26,7 +28,8 @@ class Statistic:
 # No rows on one side: nothing speaks against the two being the same.
 NOTHING = Statistic(0.0, 1.0, 0.0)
 
-# Rows per independent row (``EntitySample.repeats``) of the reference and of the window: what is one customer's counts once.
+# Rows per independent row (``EntitySample.repeats``) of the reference and of the window: what is one customer's counts
+# once.
 type Design = tuple[float, float]
 INDEPENDENT: Design = (1.0, 1.0)
 
@@ -37,9 +40,9 @@ def kolmogorov_smirnov(reference: Distribution, window: Histogram, design: Desig
     D is exact: between two reference values F_reference stands still and F_window only rises, so the supremum is at a
     reference value or just before one, and there the counts say all. Ties, integers and constants need no special case.
     p is that of ``scipy.stats.ks_2samp(method="asymp")``: the one-sample distribution at round(n m / (n + m)) rows,
-    at every sample size; for a handful of rows, and for ties, it is approximate, so decide nothing on a handful of rows.
-    No values on one side: D = 0, p = 1. One value against one, where scipy gives NaN: p = 1.
-    Source: Hodges (1958), "The Significance Probability of the Smirnov Two-Sample Test", Arkiv för Matematik 3(43).
+    at every sample size; for a handful of rows, and for ties, it is approximate, so decide nothing on a handful of
+    rows. No values on one side: D = 0, p = 1. One value against one, where scipy gives NaN: p = 1. Source: Hodges
+    (1958), "The Significance Probability of the Smirnov Two-Sample Test", Arkiv för Matematik 3(43).
 
     >>> reference = Distribution.of([1.0, 2.0, 3.0, 4.0])
     >>> found = kolmogorov_smirnov(reference, Histogram.of(reference, [3.5, 4.0, 5.0, 6.0]))
@@ -51,7 +54,8 @@ def kolmogorov_smirnov(reference: Distribution, window: Histogram, design: Desig
         return NOTHING
     at_value = np.cumsum(window.between[:-1] + window.at)
     expected = np.cumsum(reference.counts) / n
-    # Between two values F_window only rises: it is furthest below F_reference at a value, and furthest above just before the next.
+    # Between two values F_window only rises: it is furthest below F_reference at a value, and furthest above just
+    # before the next.
     d = max(
         float((expected - at_value / m).max()),
         float(((at_value + window.between[1:]) / m - expected).max()),
@@ -63,8 +67,8 @@ def kolmogorov_smirnov(reference: Distribution, window: Histogram, design: Desig
 def kolmogorov_smirnov_between(one: Histogram, other: Histogram, design: Design = INDEPENDENT) -> Statistic:
     """The same test between two windows that were placed among the same reference values.
 
-    D is taken at the reference values and just before them, so it is exact on that grid and at most the mass between two
-    neighbours below the truth. No values on one side: D = 0, p = 1.
+    D is taken at the reference values and just before them, so it is exact on that grid and at most the mass between
+    two neighbours below the truth. No values on one side: D = 0, p = 1.
     """
     n, m = one.n, other.n
     if n == 0 or m == 0:
@@ -81,9 +85,9 @@ def _two_sample(d: float, n: float, m: float) -> Statistic:
 def chi_square(reference: Counts, window: Counts) -> Statistic:
     """Pearson's chi-square of the 2 x K table of counts int64[K]; the effect is the total variation distance.
 
-    X2 = sum (observed - expected)^2 / expected over the columns that are not 0 on both sides, K' - 1 degrees of freedom.
-    Equals ``scipy.stats.chi2_contingency(table, correction=False)``. One column, or no rows on one side: X2 = 0, p = 1.
-    Source: Pearson (1900), Philosophical Magazine 50(302).
+    X2 = sum (observed - expected)^2 / expected over the columns that are not 0 on both sides, K' - 1 degrees of
+    freedom. Equals ``scipy.stats.chi2_contingency(table, correction=False)``. One column, or no rows on one side: X2 =
+    0, p = 1. Source: Pearson (1900), Philosophical Magazine 50(302).
 
     >>> found = chi_square(np.array([30, 70, 0]), np.array([45, 55, 0]))
     >>> found.value, round(found.p, 6), round(found.effect, 2)
@@ -100,9 +104,11 @@ def chi_square(reference: Counts, window: Counts) -> Statistic:
 
 
 def categories(reference: Counts, window: Counts, design: Design = INDEPENDENT) -> Statistic:
-    """``chi_square`` for counts of any size: rare levels are pooled or tested exactly, see ``contingency.independence``.
+    """``chi_square`` for counts of any size: rare levels are pooled or tested exactly, see
+    ``contingency.independence``.
 
-    The effect is the total variation distance of the pooled rows less what chance alone would show (``contingency.distance``).
+    The effect is the total variation distance of the pooled rows less what chance alone would show
+    (``contingency.distance``).
 
     >>> found = categories(np.array([300, 700, 0]), np.array([450, 550, 0]))
     >>> round(found.value, 2), round(found.effect, 2)
@@ -126,7 +132,8 @@ def total_variation(reference: Counts, window: Counts) -> float:
 
 
 def holm(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Holm's adjusted p values float64[k]: reject those below alpha, and the chance of any false rejection is below alpha.
+    """Holm's adjusted p values float64[k]: reject those below alpha, and the chance of any false rejection is below
+    alpha.
 
     Sorted ascending, the i-th of k (from 0) becomes max over j <= i of min(1, (k - j) p_j). Never less powerful than
     Bonferroni's k p. Source: Holm (1979), Scandinavian Journal of Statistics 6(2).

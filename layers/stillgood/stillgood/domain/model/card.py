@@ -1,4 +1,6 @@
-"""The model card: what a person should know before trusting a version (Mitchell et al., 2019, "Model Cards for Model Reporting")."""
+"""The model card: what a person should know before trusting a version (Mitchell et al., 2019, "Model Cards for Model
+Reporting").
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +19,8 @@ _KINDS = {
 def card(
     model: Model, oof: Metrics, holdout: Metrics | None, ingested: Mapping[str, Any], evidence: Sequence[str] = ()
 ) -> str:
-    """Markdown. ``ingested`` counts what became of the rows; ``evidence``: sentences on the choice of the family and the
+    """Markdown. ``ingested`` counts what became of the rows; ``evidence``: sentences on the choice of the family and
+    the
     stability of reasons. Holds no row and no clock, so the same version has the same card."""
     contract = model.contract
     return "\n".join(

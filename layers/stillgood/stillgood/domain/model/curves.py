@@ -9,8 +9,8 @@ POINTS = 51
 def threshold_table(probabilities: npt.ArrayLike, y: npt.ArrayLike, points: int = POINTS) -> list[dict[str, float]]:
     """Share flagged, recall, precision and false positive rate when rows from ``threshold`` on are flagged.
 
-    ``probabilities`` float64[n] in 0..1, ``y`` bool[n]. At most ``points`` thresholds, evenly spread over the ranked rows, so that
-    ROC and precision-recall curves can be drawn from them. Empty without both outcomes.
+    ``probabilities`` float64[n] in 0..1, ``y`` bool[n]. At most ``points`` thresholds, evenly spread over the ranked
+    rows, so that ROC and precision-recall curves can be drawn from them. Empty without both outcomes.
 
     >>> threshold_table([0.2, 0.4, 0.9], [False, True, True], points=2)[0]
     {'threshold': 0.9, 'flagged': 0.3333333333333333, 'recall': 0.5, 'precision': 1.0, 'false_positive_rate': 0.0}

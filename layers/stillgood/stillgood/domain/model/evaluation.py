@@ -101,7 +101,8 @@ def clustered(
     positive: npt.NDArray[np.bool_],
     entities: npt.NDArray[Any],
 ) -> Metrics:
-    """``metrics`` with the intervals of ROC-AUC, recall and precision as wide as repeated entities make them, never narrower.
+    """``metrics`` with the intervals of ROC-AUC, recall and precision as wide as repeated entities make them, never
+    narrower.
 
     ``entities`` [n]: whose row it is. Raises TooFewRows for fewer than two entities with an outcome.
     """

@@ -2,7 +2,8 @@
 
 A model is a sum of one term per feature and, of the boosted family, of one per pair of features that act together
 (docs/decisions/0022). What a term adds is its reason, so the reasons are exact by construction:
-``logit = baseline + c1 + c2 + ...``, added left to right: features in the contract's order, then pairs (docs/decisions/0004).
+``logit = baseline + c1 + c2 + ...``, added left to right: features in the contract's order, then pairs
+(docs/decisions/0004).
 """
 
 import math
@@ -65,7 +66,8 @@ class NumericTerm:
 
 @dataclass(frozen=True, slots=True)
 class CurveTerm:
-    """A number's share in logits along a broken line: ``shares[i]`` at ``knots[i]``, straight between, constant beyond both ends.
+    """A number's share in logits along a broken line: ``shares[i]`` at ``knots[i]``, straight between, constant beyond
+    both ends.
 
     ``knots`` ascend strictly, at least two; ``missing`` is the share of null.
     """
@@ -120,7 +122,9 @@ type Term = NumericTerm | CurveTerm | CategoricalTerm | StepTerm
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Platt scaling: ``probability = sigmoid(slope * logit + intercept)``; ``slope`` > 0 keeps the ranking (Platt, 1999)."""
+    """Platt scaling: ``probability = sigmoid(slope * logit + intercept)``; ``slope`` > 0 keeps the ranking (Platt,
+    1999).
+    """
 
     slope: float
     intercept: float
@@ -131,7 +135,8 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One row's answer. ``score``, ``probability``, ``threshold`` are 0 to 1, ``confidence`` 0 to .5, the rest in logits.
+    """One row's answer. ``score``, ``probability``, ``threshold`` are 0 to 1, ``confidence`` 0 to .5, the rest in
+    logits.
 
     ``decision`` is ``logit >= threshold_logit``; ``threshold`` is that bound on the scale of ``probability``.
     """
@@ -149,7 +154,8 @@ class Score:
 class Model:
     """``terms`` in the contract's order of features, then ``pairs``. ``training`` says what it was learnt from.
 
-    ``operating_point``: id of the one that calibration and threshold are of, None for the model's own; it is not stored here.
+    ``operating_point``: id of the one that calibration and threshold are of, None for the model's own; it is not stored
+    here.
     """
 
     version: str

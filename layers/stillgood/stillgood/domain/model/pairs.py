@@ -1,8 +1,9 @@
 """Shapes of a boosted model: step functions of one feature and tables over two, read by bisection and look-up.
 
-Every value is a whole number of ``UNIT`` logits, and a logit stays below 32. Sums of such numbers are exact in a double, so
-contributions add up to the logit to the last bit in any order, a pair's share can be halved, and a monotone sum stays monotone.
-A model may also hold a linear part: ``on_grid`` rounds it to the same unit, and it is constant beyond the training range.
+Every value is a whole number of ``UNIT`` logits, and a logit stays below 32. Sums of such numbers are exact in a
+double, so contributions add up to the logit to the last bit in any order, a pair's share can be halved, and a monotone
+sum stays monotone. A model may also hold a linear part: ``on_grid`` rounds it to the same unit, and it is constant
+beyond the training range.
 """
 
 from bisect import bisect_left
@@ -29,10 +30,11 @@ def on_grid[Numbers](x: Numbers) -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class StepTerm:
-    """A number's share: ``steps[k]`` for the k cut points below the value, plus a line that ends at ``low`` and ``high``.
+    """A number's share: ``steps[k]`` for the k cut points below the value, plus a line that ends at ``low`` and
+    ``high``.
 
-    ``cuts`` ascend strictly; a value at a cut belongs to the step on its left. ``steps`` has one entry more than ``cuts``.
-    ``missing`` is the share of null. All shares are in logits.
+    ``cuts`` ascend strictly; a value at a cut belongs to the step on its left. ``steps`` has one entry more than
+    ``cuts``. ``missing`` is the share of null. All shares are in logits.
     """
 
     name: str
@@ -130,8 +132,9 @@ class PairTerm:
 def split_evenly(names: Sequence[str], pairs: Sequence[PairTerm], contributions: Sequence[float]) -> tuple[float, ...]:
     """One share per feature: its own, plus half of each pair's that it takes part in.
 
-    ``contributions`` are those of the features ``names``, then of ``pairs``. Half each is the Shapley value of a function of
-    two features whose parts are centred (L. S. Shapley, 1953). The halves are exact, so the shares add up to the same logit.
+    ``contributions`` are those of the features ``names``, then of ``pairs``. Half each is the Shapley value of a
+    function of two features whose parts are centred (L. S. Shapley, 1953). The halves are exact, so the shares add up
+    to the same logit.
 
     >>> pair = PairTerm(NumericAxis("a", ()), NumericAxis("b", ()), ((0, 0), (0, 0)))
     >>> split_evenly(("a", "b"), (pair,), (1.0, 2.0, 0.5))
@@ -158,7 +161,9 @@ def values_of(pair: PairTerm, values: Mapping[str, Value]) -> str:
 
 
 def step_term(raw: Mapping[str, Any], finite: Any) -> StepTerm:
-    """Raises KeyError, TypeError or ValueError for what is not a step term. ``finite`` reads a number or raises ValueError."""
+    """Raises KeyError, TypeError or ValueError for what is not a step term. ``finite`` reads a number or raises
+    ValueError.
+    """
     cuts, steps = _cuts(raw["cuts"], finite), tuple([finite(step) for step in raw["steps"]])
     if len(steps) != len(cuts) + 1:
         raise ValueError(f"{raw['name']} has {len(steps)} steps for {len(cuts)} cut points")

@@ -12,8 +12,9 @@ _STRONGEST = 10
 def shapes(model: Model) -> dict[str, list[dict[str, Any]]]:
     """``{"features": [...], "pairs": [...]}``, JSON-able, every share in logits.
 
-    A number has ``points`` (x, share) to be joined by straight lines, a step being two points at one x; a category ``levels``;
-    a pair the labels of ``rows`` and ``columns`` and its ``table``. ``span`` is largest minus smallest share.
+    A number has ``points`` (x, share) to be joined by straight lines, a step being two points at one x; a category
+    ``levels``; a pair the labels of ``rows`` and ``columns`` and its ``table``. ``span`` is largest minus smallest
+    share.
     """
     return {
         "features": [_feature(model, term) for term in model.terms],

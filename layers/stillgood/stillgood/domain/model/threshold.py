@@ -38,7 +38,8 @@ def threshold_for_costs(
     """The logit threshold with the lowest cost = ``miss`` * missed positives + ``offer`` * flagged rows.
 
     ``miss`` and ``offer`` are in one currency, per row, >= 0; ``capacity`` is the largest share of rows (0 to 1) that
-    may be flagged: .29 of 100 rows are 29, whatever the product rounds to. At equal cost fewer offers win. When no offer pays, the threshold lies just above every logit.
+    may be flagged: .29 of 100 rows are 29, whatever the product rounds to. At equal cost fewer offers win. When no
+    offer pays, the threshold lies just above every logit.
 
     >>> threshold_for_costs([1, 2, 3, 4], [0, 1, 0, 1], miss=5.0, offer=1.0)
     2.0

@@ -1,4 +1,6 @@
-"""The same scorer over columns: logits equal ``Model.score`` to the last bit, because every operation is the same IEEE one in the same order."""
+"""The same scorer over columns: logits equal ``Model.score`` to the last bit, because every operation is the same IEEE
+one in the same order.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,1 +1,3 @@
-"""Where a score becomes a decision: the objective, and the calibration and threshold that keep it while the population moves."""
+"""Where a score becomes a decision: the objective, and the calibration and threshold that keep it while the population
+moves.
+"""

@@ -23,7 +23,8 @@ _STEPS = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
-    """Matured predictions, oldest first: ``logits`` float64[n], ``y`` bool[n], whose they are ``entities`` int64[n], and
+    """Matured predictions, oldest first: ``logits`` float64[n], ``y`` bool[n], whose they are ``entities`` int64[n],
+    and
     whether they were flagged when they were made, ``flagged`` bool[n]."""
 
     logits: Floats
@@ -100,9 +101,9 @@ def calibrate(labelled: Labelled, prior: Calibration, prior_rows: float = PRIOR_
 
     sum of log-loss(y, sigmoid(slope * logit + intercept)) + (t - t0)' H (t - t0) / 2,    t = (slope, intercept)
 
-    where t0 is ``prior`` and H the information that ``prior_rows`` average rows would give at it, so that few labels move it
-    little. The covariance is the sandwich A^-1 B A^-1 with B summed by entity, because a customer's rows are not so many
-    customers (Liang and Zeger 1986). Newton's steps, halved until the loss falls, as far slopes overshoot.
+    where t0 is ``prior`` and H the information that ``prior_rows`` average rows would give at it, so that few labels
+    move it little. The covariance is the sandwich A^-1 B A^-1 with B summed by entity, because a customer's rows are
+    not so many customers (Liang and Zeger 1986). Newton's steps, halved until the loss falls, as far slopes overshoot.
     Sources: Platt (1999); Lin, Lin and Weng (2007), Machine Learning 68.
 
     >>> rows = Labelled(np.array([-1.0, 1.0] * 500), np.array([False, True] * 400 + [True, False] * 100),

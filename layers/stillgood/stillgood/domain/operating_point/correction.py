@@ -4,11 +4,11 @@ Adaptive conformal inference (Gibbs and Candes 2021): after each block of mature
 
     offset <- clip(offset + gain * (objective - realised), -BOUND, BOUND),      aim = objective + offset
 
-**Bound.** As long as the clip does not act, the mean of (objective - realised) over k blocks is (offset_k - offset_0) / (gain k),
-so its size is at most 2 BOUND / (gain k), whatever the population does.
-**Stability.** If a block's figure answers an offset with its own size and ``delay`` blocks late, the error obeys
-e[t + 1] = e[t] - gain * e[t - delay], which dies out if and only if gain < 2 sin(pi / (4 delay + 2)), and without
-oscillating if gain <= delay^delay / (delay + 1)^(delay + 1) (Levin and May 1976). The gain stays under half of the second.
+**Bound.** As long as the clip does not act, the mean of (objective - realised) over k blocks is (offset_k - offset_0) /
+(gain k), so its size is at most 2 BOUND / (gain k), whatever the population does. **Stability.** If a block's figure
+answers an offset with its own size and ``delay`` blocks late, the error obeys e[t + 1] = e[t] - gain * e[t - delay],
+which dies out if and only if gain < 2 sin(pi / (4 delay + 2)), and without oscillating if gain <= delay^delay / (delay
++ 1)^(delay + 1) (Levin and May 1976). The gain stays under half of the second.
 """
 
 import math
@@ -31,7 +31,8 @@ class Correction:
         return abs(self.offset) >= BOUND
 
     def after(self, objective: float, realised: float, delay_rows: int) -> "Correction":
-        """After one more block, whose figure was ``realised``; ``delay_rows``: predictions made since the block's last row.
+        """After one more block, whose figure was ``realised``; ``delay_rows``: predictions made since the block's last
+        row.
 
         >>> Correction().after(0.8, 0.7, delay_rows=0)
         Correction(offset=0.0020000000000000018, blocks=1)

@@ -31,7 +31,8 @@ Action = Literal["move", "keep", "freeze"]
 MIN_POPULATION = 100
 MAX_POPULATION = 4000
 MAX_LABELLED = 4000
-# A span of n rows is looked at anew every n rows, so its false alarms are as rare per row as those of any other span when
+# A span of n rows is looked at anew every n rows, so its false alarms are as rare per row as those of any other span
+# when
 # each look errs with probability n / ROWS_PER_ALARM.
 ROWS_PER_ALARM = 1_000_000
 CHANGED_Z = 2.5758293035489004  # two-sided 99%
@@ -44,8 +45,9 @@ class PointInputs:
     """What a decision is made from. ``wanted``: the objective's figure, 0 to 1. ``line``, ``threshold``: in force.
 
     ``population``: newest unlabelled predictions; ``labelled``: newest matured, unbiased ones, from vouched sources.
-    ``faults``: sentences about faults of the data or refusals that stand. ``capacity``: largest share flagged beside a cost.
-    ``whole``: the population is all that the threshold will be used on (a file), so that nothing of it is left to chance.
+    ``faults``: sentences about faults of the data or refusals that stand. ``capacity``: largest share flagged beside a
+    cost. ``whole``: the population is all that the threshold will be used on (a file), so that nothing of it is left to
+    chance.
     """
 
     objective: Objective
@@ -63,7 +65,8 @@ class PointInputs:
 
 @dataclass(frozen=True, slots=True)
 class PointDecision:
-    """``line`` and ``threshold`` are what to put in force, those that are in force unless it moves. ``alert``: a person is told.
+    """``line`` and ``threshold`` are what to put in force, those that are in force unless it moves. ``alert``: a person
+    is told.
 
     ``figures`` is JSON-able: the estimate with its interval, over how many rows, and what the labels said.
     """
@@ -79,7 +82,8 @@ class PointDecision:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """The figure called ``name`` that the labels of ``rows`` rows show, the one that was estimated for the same rows, and the
+    """The figure called ``name`` that the labels of ``rows`` rows show, the one that was estimated for the same rows,
+    and the
     two-sided p of no difference."""
 
     name: str
@@ -90,7 +94,9 @@ class Disagreement:
 
 
 def decide(inputs: PointInputs) -> PointDecision:
-    """Decide once. The order of the questions is the order of what may overrule what: people, faults, labels, estimates, bounds."""
+    """Decide once. The order of the questions is the order of what may overrule what: people, faults, labels,
+    estimates, bounds.
+    """
     name = figure_name(inputs.objective)
     if inputs.population.n < MIN_POPULATION:
         return _stay(inputs, "keep", f"{inputs.population.n} predictions are too few to estimate the {name} from.")
@@ -169,9 +175,11 @@ def leaves_z(rows: int) -> float:
 
 
 def _spans(inputs: PointInputs, line: FittedCalibration, aim: float) -> Iterator[tuple[int, EstimatedFigure, float]]:
-    """The newest rows, twice as many each time, as far back as they are one population: few notice a jump at once, many a slow
-    drift. With each the figure, and by how many standard errors it leaves the aim beyond what is allowed; not above 0 while it
-    does not. Source of the idea: Bifet and Gavalda (2007), ADWIN."""
+    """The newest rows, twice as many each time, as far back as they are one population: few notice a jump at once, many
+    a slow
+    drift. With each the figure, and by how many standard errors it leaves the aim beyond what is allowed; not above 0
+    while it does not. Source of the idea: Bifet and Gavalda (2007), ADWIN.
+    """
     if inputs.whole:
         figure = estimate(inputs.objective.kind, line, inputs.population, inputs.threshold)
         yield inputs.population.n, figure, math.inf
@@ -213,11 +221,13 @@ def _bound(inputs: PointInputs, placed: Placed) -> str | None:
 
 
 def disagreement(inputs: PointInputs) -> Disagreement | None:
-    """Whether the labels of the newest block contradict what was estimated for the same rows, under the calibration in force.
+    """Whether the labels of the newest block contradict what was estimated for the same rows, under the calibration in
+    force.
 
     Two questions, the surer answer with twice its p (Bonferroni). The level: is the mean of y - p zero? And the figure.
-    recall: T = sum (f - R) (y - p) with R the estimate; E T = 0 if the calibration is right, as T = (realised - R) sum y.
-    precision: the mean of y - p over flagged rows. Variance: sums by entity, squared. None where nothing can be said.
+    recall: T = sum (f - R) (y - p) with R the estimate; E T = 0 if the calibration is right, as T = (realised - R) sum
+    y. precision: the mean of y - p over flagged rows. Variance: sums by entity, squared. None where nothing can be
+    said.
     """
     rows = inputs.labelled.newest(BLOCK_ROWS)
     if rows.n == 0:

@@ -1,4 +1,6 @@
-"""What an operating point is for: recall at least r, precision at least p, share flagged at most c, or the least cost."""
+"""What an operating point is for: recall at least r, precision at least p, share flagged at most c, or the least
+cost.
+"""
 
 from stillgood.domain.contract.contract import Contract, Objective
 
@@ -14,7 +16,8 @@ def objective_of(contract: Contract) -> tuple[Objective, float]:
     """The contract's objective, and the value that its figure should have, 0 to 1.
 
     The figure of ``cost`` is the calibrated probability at the threshold: flagging pays from offer / miss on, because a
-    flagged row costs an offer and saves a miss with its probability. A contract with costs and no objective means ``cost``.
+    flagged row costs an offer and saves a miss with its probability. A contract with costs and no objective means
+    ``cost``.
     """
     objective = contract.stated_objective
     if objective is None:
@@ -26,7 +29,8 @@ def objective_of(contract: Contract) -> tuple[Objective, float]:
 
 
 def break_even(miss: float, offer: float) -> float:
-    """The probability from which on an offer pays: offer / miss, at most 1. A miss that costs nothing is worth no offer.
+    """The probability from which on an offer pays: offer / miss, at most 1. A miss that costs nothing is worth no
+    offer.
 
     >>> break_even(500.0, 50.0), break_even(0.0, 50.0)
     (0.1, 1.0)

@@ -1,7 +1,9 @@
-"""The threshold at which the estimated figure of unlabelled predictions meets an objective, and how sure the estimate is.
+"""The threshold at which the estimated figure of unlabelled predictions meets an objective, and how sure the estimate
+is.
 
-A calibrated probability is the expected outcome of its row, so sums of probabilities stand for counts of positives. That
-follows a change in who is scored before any label comes. It is blind to a change of P(y | score); the labels notice that.
+A calibrated probability is the expected outcome of its row, so sums of probabilities stand for counts of positives.
+That follows a change in who is scored before any label comes. It is blind to a change of P(y | score); the labels
+notice that.
 """
 
 import math
@@ -42,7 +44,9 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class EstimatedFigure:
-    """A figure, 0 to 1, and its standard error by the rows at hand (``sampling``) and by the calibration's own uncertainty."""
+    """A figure, 0 to 1, and its standard error by the rows at hand (``sampling``) and by the calibration's own
+    uncertainty.
+    """
 
     value: float
     sampling: float
@@ -60,12 +64,14 @@ class EstimatedFigure:
 
 
 def estimate(kind: str, fitted: FittedCalibration, population: Population, threshold: float) -> EstimatedFigure:
-    """The figure of ``kind`` for rows flagged at logit >= ``threshold``; p is a row's calibrated probability, f whether it is flagged.
+    """The figure of ``kind`` for rows flagged at logit >= ``threshold``; p is a row's calibrated probability, f whether
+    it is flagged.
 
-    recall = sum f p / sum p;  precision = sum f p / sum f;  capacity (share flagged) = mean f;  cost = p at the threshold.
-    Standard error by the delta method: a row's influence is (f - recall) p / sum p, f (p - precision) / sum f, or
-    (f - share) / n, summed by entity before it is squared (Taylor linearisation, Woodruff 1971), and the gradient in (slope,
-    intercept) times their covariance. Nobody flagged: the precision of the highest row. Raises ValueError without rows.
+    recall = sum f p / sum p;  precision = sum f p / sum f;  capacity (share flagged) = mean f;  cost = p at the
+    threshold. Standard error by the delta method: a row's influence is (f - recall) p / sum p, f (p - precision) / sum
+    f, or (f - share) / n, summed by entity before it is squared (Taylor linearisation, Woodruff 1971), and the gradient
+    in (slope, intercept) times their covariance. Nobody flagged: the precision of the highest row. Raises ValueError
+    without rows.
 
     >>> from stillgood.domain.model.model import Calibration
     >>> sure = FittedCalibration(Calibration(1.0, 0.0), (0.0, 0.0, 0.0), 1000)
@@ -126,11 +132,11 @@ def place(
 ) -> Placed:
     """The threshold for ``aim``, 0 to 1: the figure that ``objective`` should have.
 
-    recall: the fewest rows whose probabilities add up to ``aim`` of all. precision: the most rows with a mean probability of
-    at least ``aim``. capacity: as many rows as fit into it (.29 of 100 are 29). cost: rows from the probability ``aim`` on.
-    ``capacity`` is the largest share (0 to 1) that may be flagged beside a cost. Rows of one logit fall on one side; the
-    threshold lies midway between two logits, so that it does not hang on the rounding of one. An objective that nobody
-    meets flags nobody.
+    recall: the fewest rows whose probabilities add up to ``aim`` of all. precision: the most rows with a mean
+    probability of at least ``aim``. capacity: as many rows as fit into it (.29 of 100 are 29). cost: rows from the
+    probability ``aim`` on. ``capacity`` is the largest share (0 to 1) that may be flagged beside a cost. Rows of one
+    logit fall on one side; the threshold lies midway between two logits, so that it does not hang on the rounding of
+    one. An objective that nobody meets flags nobody.
 
     >>> from stillgood.domain.model.model import Calibration
     >>> sure = FittedCalibration(Calibration(1.0, 0.0), (0.0, 0.0, 0.0), 1000)

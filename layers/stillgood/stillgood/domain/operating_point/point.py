@@ -18,9 +18,9 @@ FORMAT, FORMAT_VERSION = "stillgood.operating-point", 1
 class OperatingPoint:
     """``threshold_logit`` in the model's logits; ``wanted`` is the objective's figure, 0 to 1.
 
-    ``covariance``: var(slope), cov(slope, intercept), var(intercept) of the calibration, fitted on ``rows`` labelled rows.
-    ``estimates``: recall, precision and share flagged as estimated when it was made, each value, low, high. ``evidence``:
-    JSON-able, what it was made from. ``since``: ISO-8601 in UTC.
+    ``covariance``: var(slope), cov(slope, intercept), var(intercept) of the calibration, fitted on ``rows`` labelled
+    rows. ``estimates``: recall, precision and share flagged as estimated when it was made, each value, low, high.
+    ``evidence``: JSON-able, what it was made from. ``since``: ISO-8601 in UTC.
     """
 
     model_version: str
@@ -41,7 +41,9 @@ class OperatingPoint:
         return self.calibration.probability(self.threshold_logit)
 
     def applied_to(self, model: Model, point_id: str | None = None) -> Model:
-        """``model`` with this calibration and threshold: logits and reasons are the model's own. Raises ModelUnusable for another model's point."""
+        """``model`` with this calibration and threshold: logits and reasons are the model's own. Raises ModelUnusable
+        for another model's point.
+        """
         if model.version != self.model_version:
             raise ModelUnusable(f"The operating point is of {self.model_version[:80]}, not of {model.version[:80]}.")
         return replace(

@@ -1,1 +1,3 @@
-"""What became of predictions: labels joined with captured rows, what silence means, and how far the labels can be trusted."""
+"""What became of predictions: labels joined with captured rows, what silence means, and how far the labels can be
+trusted.
+"""

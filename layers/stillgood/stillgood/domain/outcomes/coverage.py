@@ -1,7 +1,8 @@
 """How many predictions of a span have an outcome, and whether those were picked.
 
-A span is some adjoining days of predictions, as many as it takes to tell. Labels of chosen customers say nothing of the others, and a
-handful of labels is soon a choice, so a span judges and teaches only when it is covered well enough and was not picked.
+A span is some adjoining days of predictions, as many as it takes to tell. Labels of chosen customers say nothing of the
+others, and a handful of labels is soon a choice, so a span judges and teaches only when it is covered well enough and
+was not picked.
 """
 
 import math
@@ -24,9 +25,9 @@ FULL = 0.95  # of so many outcomes it does not matter which are missing
 class Span:
     """Matured predictions captured in [``start``, ``end``), aware.
 
-    ``labelled`` of the ``predictions`` have an outcome, ``positives`` of them the positive one. ``selected``: the labelled rows were
-    picked, so that they say nothing of the others. ``trusted``: neither selected, nor covered too thinly, nor too small to tell; only
-    trusted spans judge a model or are learnt from.
+    ``labelled`` of the ``predictions`` have an outcome, ``positives`` of them the positive one. ``selected``: the
+    labelled rows were picked, so that they say nothing of the others. ``trusted``: neither selected, nor covered too
+    thinly, nor too small to tell; only trusted spans judge a model or are learnt from.
     """
 
     start: datetime
@@ -84,14 +85,15 @@ class Sample:
 
 
 def selection_p(sample: Sample) -> float:
-    """p of "the labelled rows are a random sample of all", the least of three tests, times three (Bonferroni); 1 where no test applies.
+    """p of "the labelled rows are a random sample of all", the least of three tests, times three (Bonferroni); 1 where
+    no test applies.
 
-    With at least 30 labelled and 30 unlabelled rows: two-sided z tests of the share of decisions and of the mean score. Each
-    compares within strata, so that neither a change of customers nor of labels over time looks like a choice: with n1 labelled and n0
-    unlabelled rows in a stratum, d the difference of their means and v the variance there,
-    z = sum w d / sqrt(sum w^2 v (1 / n1 + 1 / n0)) with w = n1 n0 / (n1 + n0).
-    And where some rows have no label and all labels agree: the chance of that if each row is positive with its own probability,
-    prod p or prod (1 - p). A feed of leavers only is found by it even when leavers score like everybody else.
+    With at least 30 labelled and 30 unlabelled rows: two-sided z tests of the share of decisions and of the mean score.
+    Each compares within strata, so that neither a change of customers nor of labels over time looks like a choice: with
+    n1 labelled and n0 unlabelled rows in a stratum, d the difference of their means and v the variance there, z = sum w
+    d / sqrt(sum w^2 v (1 / n1 + 1 / n0)) with w = n1 n0 / (n1 + n0). And where some rows have no label and all labels
+    agree: the chance of that if each row is positive with its own probability, prod p or prod (1 - p). A feed of
+    leavers only is found by it even when leavers score like everybody else.
 
     >>> n = np.arange(200)
     >>> half = np.full(200, 0.5)

@@ -1,4 +1,6 @@
-"""Labelled predictions as a policy receives them: columns, with the entity of each row, so that repeated customers can be clustered."""
+"""Labelled predictions as a policy receives them: columns, with the entity of each row, so that repeated customers can
+be clustered.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,9 +28,9 @@ def microseconds(moment: datetime) -> int:
 class LabelledRows:
     """``n`` predictions whose outcome is known, in order of time.
 
-    ``times`` int64[n], when each was captured, in microseconds since 1970 (UTC). ``entities`` uint64[n], a hash of the entity's id;
-    rows without one count as entities of their own. ``scores`` and ``probabilities`` float64[n] in 0..1 and ``decisions`` bool[n] as
-    captured; ``outcomes`` bool[n], True for the positive one.
+    ``times`` int64[n], when each was captured, in microseconds since 1970 (UTC). ``entities`` uint64[n], a hash of the
+    entity's id; rows without one count as entities of their own. ``scores`` and ``probabilities`` float64[n] in 0..1
+    and ``decisions`` bool[n] as captured; ``outcomes`` bool[n], True for the positive one.
     """
 
     times: npt.NDArray[np.int64]
@@ -73,10 +75,11 @@ class LabelledRows:
 class OutcomeEvidence:
     """What is known by labels when a window is judged.
 
-    ``rows``: the champion's own labelled rows of trusted spans since it began, oldest first, the newest ``CAP`` at most;
-    ``recent``: their newest stretch. ``spans``: the matured spans of those days, in order of time, trusted or not.
-    ``deaf_since``: since when labels that were due have not come, None while they do; ``waits_for`` says what is missing.
-    ``min_coverage``: of the contract. ``learnable``: int64[m], sorted capture times (microseconds) of every prediction, whoever made it, whose outcome training may see.
+    ``rows``: the champion's own labelled rows of trusted spans since it began, oldest first, the newest ``CAP`` at
+    most; ``recent``: their newest stretch. ``spans``: the matured spans of those days, in order of time, trusted or
+    not. ``deaf_since``: since when labels that were due have not come, None while they do; ``waits_for`` says what is
+    missing. ``min_coverage``: of the contract. ``learnable``: int64[m], sorted capture times (microseconds) of every
+    prediction, whoever made it, whose outcome training may see.
     """
 
     rows: LabelledRows = field(default_factory=LabelledRows.empty)

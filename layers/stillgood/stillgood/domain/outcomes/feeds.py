@@ -1,8 +1,9 @@
 """What a feed of labels means: how long an outcome takes, what silence says, and how far a feed has told everything.
 
-The commonest feed lists positives only: cancellations, defaults, returns. With ``absent: negative`` a prediction that nobody
-labelled until its horizon is a negative, but only as far as the feed's watermark reaches: the time up to which it has sent
-all it will. Without a watermark nothing is assumed, so a feed that stops never turns into a month of loyal customers.
+The commonest feed lists positives only: cancellations, defaults, returns. With ``absent: negative`` a prediction that
+nobody labelled until its horizon is a negative, but only as far as the feed's watermark reaches: the time up to which
+it has sent all it will. Without a watermark nothing is assumed, so a feed that stops never turns into a month of loyal
+customers.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,9 @@ _OPEN_DAYS = 90.0  # how long after that an entity's first label still counts wh
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Spans in microseconds. ``matures``: from when on a prediction is judged; ``horizon``: what it is about, None for no end."""
+    """Spans in microseconds. ``matures``: from when on a prediction is judged; ``horizon``: what it is about, None for
+    no end.
+    """
 
     matures: int
     horizon: int | None
@@ -49,8 +52,9 @@ class Feed:
     def reach(self) -> Horizon:
         """How an entity's label may be dated.
 
-        A horizon is taken at its word, but a status that is told after it, until maturity and a week, still speaks of it where silence
-        does not. Without a horizon an entity's label counts until maturity and a week, the first one after that for 90 days more.
+        A horizon is taken at its word, but a status that is told after it, until maturity and a week, still speaks of
+        it where silence does not. Without a horizon an entity's label counts until maturity and a week, the first one
+        after that for 90 days more.
         """
         grace = round(GRACE_DAYS * DAY)
         if self.horizon is None:
@@ -58,12 +62,16 @@ class Feed:
         return Horizon(self.horizon, self.horizon if self.silence_is_negative else self.matures + grace)
 
     def complete_until(self, watermarks: Mapping[str, int]) -> int | None:
-        """Up to when every feed that says so has told everything, None when none does. Of vouched sources only, where the contract names any."""
+        """Up to when every feed that says so has told everything, None when none does. Of vouched sources only, where
+        the contract names any.
+        """
         said = [at for source, at in watermarks.items() if not self.vouched or source in self.vouched]
         return min(said, default=None)
 
     def matured_until(self, at: int, complete: int | None) -> int | None:
-        """Predictions made at this time or before have an outcome, if they ever get one, as seen from ``at``; None for none."""
+        """Predictions made at this time or before have an outcome, if they ever get one, as seen from ``at``; None for
+        none.
+        """
         until = at - self.matures
         if not self.silence_is_negative:
             return until

@@ -1,13 +1,16 @@
-"""One record per captured prediction: who was scored, how, and what became of it. Labels are joined here, and nowhere else.
+"""One record per captured prediction: who was scored, how, and what became of it. Labels are joined here, and nowhere
+else.
 
-Applying labels is idempotent, and their order does not matter: each record keeps the label that holds so far and the place it has in
-the order below, so a label that comes years later finds everything that is needed to judge it.
+Applying labels is idempotent, and their order does not matter: each record keeps the label that holds so far and the
+place it has in the order below, so a label that comes years later finds everything that is needed to judge it.
 
 Which label holds for a prediction made at t, highest first:
 1. one with its prediction id, dated after t: the newest;
 2. its entity's, dated in (t, t + horizon]: the newest;
-3. its entity's, dated after that and before the limit: the oldest, so that next month's news does not overrule this month's.
-Of labels with the same date the one that arrived last holds; two outcomes in one delivery contradict each other, and neither holds.
+3. its entity's, dated after that and before the limit: the oldest, so that next month's news does not overrule this
+   month's.
+Of labels with the same date the one that arrived last holds; two outcomes in one delivery contradict each other, and
+neither holds.
 """
 
 import hashlib
@@ -62,7 +65,9 @@ def identity(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """How far from its prediction an entity's label may be dated, in microseconds: ``within``, and at most ``limit``."""
+    """How far from its prediction an entity's label may be dated, in microseconds: ``within``, and at most
+    ``limit``.
+    """
 
     within: int
     limit: int
@@ -72,9 +77,10 @@ class Horizon:
 class OutcomeDay:
     """The predictions captured on one day in UTC, ``records`` of dtype RECORD in the order they were captured.
 
-    ``hours``: which objects each hour was read from, by its number: (objects, hash of their names). ``models`` and ``sources`` are what
-    the records' ``model`` and ``source`` count into; ``previous_model`` made the scores in ``previous`` (NaN where it made none).
-    ``outcome`` and ``learnt`` are UNKNOWN, NEGATIVE, POSITIVE; ``learnt`` is what training rows say of the prediction.
+    ``hours``: which objects each hour was read from, by its number: (objects, hash of their names). ``models`` and
+    ``sources`` are what the records' ``model`` and ``source`` count into; ``previous_model`` made the scores in
+    ``previous`` (NaN where it made none). ``outcome`` and ``learnt`` are UNKNOWN, NEGATIVE, POSITIVE; ``learnt`` is
+    what training rows say of the prediction.
     """
 
     day: date
@@ -95,7 +101,9 @@ class OutcomeDay:
         return np.asarray(self.records["model"] == self.models.index(version))
 
     def with_hour(self, hour: int, rows: Records, models: Sequence[str], inventory: tuple[int, str]) -> "OutcomeDay":
-        """With the predictions of one more hour; ``models`` by row. What was known of the hour before is replaced but for its outcomes."""
+        """With the predictions of one more hour; ``models`` by row. What was known of the hour before is replaced but
+        for its outcomes.
+        """
         names = (*self.models, *sorted(set(models) - set(self.models)))
         rows = rows.copy()
         rows["model"] = [names.index(model) for model in models]
@@ -126,7 +134,8 @@ def blank(n: int) -> Records:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Applied:
-    """``matched`` bool[labels]: which labels found a prediction that they may speak of; ``early``: which found only predictions made
+    """``matched`` bool[labels]: which labels found a prediction that they may speak of; ``early``: which found only
+    predictions made
     after them. ``corrected``: predictions whose known outcome was overruled by another."""
 
     day: OutcomeDay
@@ -214,7 +223,9 @@ def _equal(values: npt.NDArray[np.uint64], wanted: npt.NDArray[np.uint64]) -> tu
 
 
 def labels_of(rows: Sequence[tuple[str, str, int, int, bool, int]]) -> Labels:
-    """(prediction id, entity id, event, arrived, positive, source) by row, as an array of LABEL; an id that is "" is none."""
+    """(prediction id, entity id, event, arrived, positive, source) by row, as an array of LABEL; an id that is "" is
+    none.
+    """
     out = np.zeros(len(rows), LABEL)
     for place, (prediction, entity, event, arrived, positive, source) in enumerate(rows):
         ids: tuple[Any, Any] = (identity(prediction) if prediction else 0, identity(entity) if entity else 0)

@@ -17,7 +17,8 @@ def source_name(text: str) -> str:
 
 
 def source_of_file(name: str) -> str:
-    """The source of an uploaded file by its ``name`` below labels/incoming/: its folder, "upload" where it lies in none.
+    """The source of an uploaded file by its ``name`` below labels/incoming/: its folder, "upload" where it lies in
+    none.
 
     >>> source_of_file("crm/2026-11-01.csv"), source_of_file("2026-11-01.csv")
     ('crm', 'upload')

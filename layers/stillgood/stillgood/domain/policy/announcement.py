@@ -1,6 +1,8 @@
-"""What people and other systems are told: one event per decision, per window that needs somebody, and per state that begins or ends.
+"""What people and other systems are told: one event per decision, per window that needs somebody, and per state that
+begins or ends.
 
-Events have the shape of CloudEvents 1.0; contracts/event.schema.json describes them. Pure: the step says what is stored.
+Events have the shape of CloudEvents 1.0; contracts/event.schema.json describes them. Pure: the step says what is
+stored.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +22,9 @@ _MAX_REASONS = 5
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """``type`` such as "stillgood.decision.promoted"; ``message`` is a sentence; ``notify``: whether a person must see it."""
+    """``type`` such as "stillgood.decision.promoted"; ``message`` is a sentence; ``notify``: whether a person must see
+    it.
+    """
 
     type: str
     subject: str
@@ -32,7 +36,9 @@ class Announcement:
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """The event as CloudEvents has it. ``id`` is the same for the same thing told twice, so receivers can drop doubles."""
+        """The event as CloudEvents has it. ``id`` is the same for the same thing told twice, so receivers can drop
+        doubles.
+        """
         return {
             "specversion": "1.0",
             "id": f"{self.type}:{self.subject}:{self.message}"[:200],

@@ -21,9 +21,9 @@ class Evidence:
     ``window``: its id; ``at``: its end (aware, UTC). ``version``: the champion. ``rows`` accepted and ``refused`` rows;
     ``violations``: refused rows by (field, rule). ``min_rows``: below it nothing is decided.
     ``drift`` is None when there were too few rows to look; ``estimated`` and ``realised`` when there is no such figure.
-    ``outcomes``: the labelled predictions behind ``realised``, with the trusted and distrusted spans; ``realised_recent`` is of their
-    newest stretch only, None where that is all of them or too few.
-    ``recall_floor``: what the contract wants the threshold to reach, 0 when it comes from costs; ``roc_auc_floor`` of any model.
+    ``outcomes``: the labelled predictions behind ``realised``, with the trusted and distrusted spans;
+    ``realised_recent`` is of their newest stretch only, None where that is all of them or too few. ``recall_floor``:
+    what the contract wants the threshold to reach, 0 when it comes from costs; ``roc_auc_floor`` of any model.
     ``previous_gain``: ROC-AUC of the previous champion minus the champion's on the same labelled rows.
     ``new_labelled_rows``: labelled rows that the champion was not trained on; ``data_sha256`` names all labelled data.
     ``labels``: what became of the labels, JSON-able, for the report. ``late``: a later window has been decided already.
@@ -57,15 +57,20 @@ class Evidence:
 
     @property
     def trusted_realised(self) -> RealisedPerformance | None:
-        """Realised performance of all customers, of the newest stretch that says something; None when the labelled ones were
-        selected: a narrower range of scores lowers the ROC-AUC by itself, and a share of positives among the chosen is no share."""
+        """Realised performance of all customers, of the newest stretch that says something; None when the labelled ones
+        were
+        selected: a narrower range of scores lowers the ROC-AUC by itself, and a share of positives among the chosen is
+        no share.
+        """
         realised = self.realised_recent or self.realised
         return None if realised is None or realised.biased else realised
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyDecision:
-    """What to do, and why. ``figures`` is JSON-able; ``would_change`` says what else would have led to another action."""
+    """What to do, and why. ``figures`` is JSON-able; ``would_change`` says what else would have led to another
+    action.
+    """
 
     action: Action
     policy: str

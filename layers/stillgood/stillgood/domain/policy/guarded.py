@@ -27,22 +27,26 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 class Guarded:
     """In this order:
 
-    1. more than ``violation_rate`` of the rows break the contract, or more values are missing or unseen: *alert*, nothing else;
+    1. more than ``violation_rate`` of the rows break the contract, or more values are missing or unseen: *alert*,
+       nothing else;
     2. the previous champion is better on the same labelled rows, by more than ``auc_drop`` ROC-AUC, in ``persistence``
        consecutive windows: *roll back*, once: what a rollback put in force is not rolled back by itself;
-    3. realised ROC-AUC is not what was promised (by more than ``auc_drop``, p < alpha), or drift (``thresholds``), each in
-       ``persistence`` consecutive windows: *retrain*, if there are ``min_new_rows`` labelled rows the champion has not seen,
-       the data changed since the last retrain, and fewer than ``budget`` retrains were asked for within ``period``; else
-       *alert*, naming what stands in the way. Within ``cooldown`` of the last retrain, *nothing*; the cooldown doubles (at
-       most ``most_doublings`` times) with every retrain that the same champion withstands: see docs/decisions/0011;
+    3. realised ROC-AUC is not what was promised (by more than ``auc_drop``, p < alpha), or drift (``thresholds``), each
+       in
+       ``persistence`` consecutive windows: *retrain*, if there are ``min_new_rows`` labelled rows the champion has not
+       seen, the data changed since the last retrain, and fewer than ``budget`` retrains were asked for within
+       ``period``; else *alert*, naming what stands in the way. Within ``cooldown`` of the last retrain, *nothing*; the
+       cooldown doubles (at most ``most_doublings`` times) with every retrain that the same champion withstands: see
+       docs/decisions/0011;
     4. the ranking holds, but the share of positives differs from the mean probability by more than ``calibration_gap``
-       (p < alpha), or realised recall fell by more than ``recall_drop`` (p < alpha), to under the contract's floor; as lasting as
-       in 3 and under the same limits: *recalibrate*, which keeps the weights and fits calibration and threshold anew.
+       (p < alpha), or realised recall fell by more than ``recall_drop`` (p < alpha), to under the contract's floor; as
+       lasting as in 3 and under the same limits: *recalibrate*, which keeps the weights and fits calibration and
+       threshold anew.
 
-    Drift that moves neither the scores nor how sure they are is news in the report, not a reason: what a model does not feel
-    it need not learn. Windows count as consecutive when they adjoin; the same rows looked at again are no new evidence.
-    A finding by labels (*performance*, *recall*) alerts when it begins and waits for its own cooldown only, which doubles at most
-    twice; drift waits for labels of predictions since it began.
+    Drift that moves neither the scores nor how sure they are is news in the report, not a reason: what a model does not
+    feel it need not learn. Windows count as consecutive when they adjoin; the same rows looked at again are no new
+    evidence. A finding by labels (*performance*, *recall*) alerts when it begins and waits for its own cooldown only,
+    which doubles at most twice; drift waits for labels of predictions since it began.
 
     Labels of selected customers (``RealisedPerformance.biased``) are reported, and nothing is concluded from them.
     """
@@ -141,7 +145,9 @@ class Guarded:
         return PolicyDecision("nothing", self.name, quiet, figures, _nearest(drift.checks))
 
     def _waits_until(self, evidence: Evidence, state: MonitorState, lasting: Mapping[str, str]) -> datetime | None:
-        """When the cooldown ends, None if it has. The longer a champion withstands, the less there seems to be to gain."""
+        """When the cooldown ends, None if it has. The longer a champion withstands, the less there seems to be to
+        gain.
+        """
         if state.last_retrain is None:
             return None
         if GRAVE & lasting.keys():
@@ -192,7 +198,9 @@ class Guarded:
 
 
 def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
-    """What speaks against the champion in this one window, by name: drifted checks, and realised figures below what was promised."""
+    """What speaks against the champion in this one window, by name: drifted checks, and realised figures below what was
+    promised.
+    """
     quiet = set(news(evidence))
     drifted = evidence.drift.drifted if evidence.drift else ()
     found = {check.name: check.reason for check in drifted if check.name not in quiet}
@@ -202,7 +210,8 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     realised, alpha = evidence.trusted_realised, policy.thresholds.alpha
     if realised is None:
         return found
-    # A champion that does better than promised was promised on other rows than those of now: also something to learn from.
+    # A champion that does better than promised was promised on other rows than those of now: also something to learn
+    # from.
     # Outcomes add up and are looked at in every window, so the p values are those that may be looked at always.
     if abs(realised.drop) > policy.auc_drop and realised.drop_always_p < alpha:
         found[PERFORMANCE] = (
@@ -243,7 +252,9 @@ def _span(window: str) -> tuple[datetime, datetime] | None:
 
 
 def _follows(before: str | None, window: str) -> Literal["adjoins", "overlaps", "gap"]:
-    """How a window lies behind the last one: rows that are looked at twice are one piece of evidence, and so is what lies apart."""
+    """How a window lies behind the last one: rows that are looked at twice are one piece of evidence, and so is what
+    lies apart.
+    """
     last, now = _span(before or ""), _span(window)
     if last is None or now is None or now[0] == last[1]:
         return "adjoins"
@@ -253,7 +264,9 @@ def _follows(before: str | None, window: str) -> Literal["adjoins", "overlaps", 
 
 
 def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[str, int]:
-    """Consecutive windows of each finding, this one included. A window that cannot be judged leaves them as they were."""
+    """Consecutive windows of each finding, this one included. A window that cannot be judged leaves them as they
+    were.
+    """
     before = state.streaks_of(evidence.version)
     if evidence.drift is None or evidence.drift.faults or evidence.violation_rate > policy.violation_rate:
         return dict(before)

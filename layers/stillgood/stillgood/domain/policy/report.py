@@ -1,4 +1,6 @@
-"""The drift report: every statistic, threshold and reason of one window, and the decision that was made of them. JSON-able."""
+"""The drift report: every statistic, threshold and reason of one window, and the decision that was made of them.
+JSON-able.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,11 +32,13 @@ def build_report(
     operating_point: Mapping[str, Any] | None = None,
     contributions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """``span``: the window's id, start and end. ``champion``: who served, by version and keys. ``state``: as it was before.
+    """``span``: the window's id, start and end. ``champion``: who served, by version and keys. ``state``: as it was
+    before.
 
     ``effect``: the step and event that the decision leads to. ``season``: id of the window that stood for the season.
-    ``operating_point``: what was estimated, decided and asked for; ``contributions``: what moved the mean score, in logits.
-    ``costs``: of the contract; where it has any, ``value`` is what the champion's decisions are worth per 1,000 rows.
+    ``operating_point``: what was estimated, decided and asked for; ``contributions``: what moved the mean score, in
+    logits. ``costs``: of the contract; where it has any, ``value`` is what the champion's decisions are worth per 1,000
+    rows.
     """
     total = evidence.rows + evidence.refused
     return {
@@ -74,7 +78,9 @@ def build_report(
 
 
 def _value(evidence: Evidence, window: Profile, costs: Costs | None) -> dict[str, float] | None:
-    """``estimated`` by the probabilities of this window, ``realised`` by the labels that matured with it, where there are such figures."""
+    """``estimated`` by the probabilities of this window, ``realised`` by the labels that matured with it, where there
+    are such figures.
+    """
     if costs is None:
         return None
     found = {}

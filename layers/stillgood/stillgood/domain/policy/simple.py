@@ -11,8 +11,9 @@ from stillgood.domain.policy.state import MonitorState
 class Simple:
     """IF drift OR confidence degraded THEN retrain.
 
-    Drift: the KS or chi-square p of any feature below ``alpha``, uncorrected, of whatever size. Degraded: mean confidence
-    more than ``tolerance`` (a share) below the reference's. It fires on one harmless window in five; kept to compare with.
+    Drift: the KS or chi-square p of any feature below ``alpha``, uncorrected, of whatever size. Degraded: mean
+    confidence more than ``tolerance`` (a share) below the reference's. It fires on one harmless window in five; kept to
+    compare with.
     """
 
     alpha: float = 0.05

@@ -1,4 +1,5 @@
-"""Never silent: states that last are told once when they begin, stand in every report until they end, and then are over.
+"""Never silent: states that last are told once when they begin, stand in every report until they end, and then are
+over.
 
 A message says nothing that changes from window to window, so that the same state is the same message.
 """
@@ -29,7 +30,9 @@ WINDOWS = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A state that holds since ``since`` (ISO 8601) and was seen in ``windows`` windows in a row; ``told`` once it counts."""
+    """A state that holds since ``since`` (ISO 8601) and was seen in ``windows`` windows in a row; ``told`` once it
+    counts.
+    """
 
     name: str
     since: str
@@ -62,7 +65,9 @@ class Standing:
 def stand(
     evidence: Evidence, policy: Policy, decision: PolicyDecision, before: tuple[Standing, ...]
 ) -> tuple[Standing, ...]:
-    """What stands after a window; ``before``: what stood after the window before. A state keeps the time at which it began."""
+    """What stands after a window; ``before``: what stood after the window before. A state keeps the time at which it
+    began.
+    """
     known = {one.name: one for one in before}
     found = []
     for one in _found(evidence, policy, decision):
@@ -79,7 +84,9 @@ def stand(
 
 
 def tell(decision: PolicyDecision, before: tuple[Standing, ...], after: tuple[Standing, ...]) -> PolicyDecision:
-    """``decision``, but never silent: a state that begins is an alert, one that goes on is said with what is waited for."""
+    """``decision``, but never silent: a state that begins is an alert, one that goes on is said with what is waited
+    for.
+    """
     known = {one.name for one in before if one.told}
     began = [one for one in after if one.told and one.name not in known]
     on = [one for one in after if one.told and one.name in known]
@@ -154,7 +161,9 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision) -> list
 
 
 def _under(estimate: Estimate, floor: float) -> bool:
-    """Whether a figure is under its floor beyond chance: by 3.29 standard errors, since it is looked at in every window."""
+    """Whether a figure is under its floor beyond chance: by 3.29 standard errors, since it is looked at in every
+    window.
+    """
     return estimate.value + _STRICT * (estimate.high - estimate.value) < floor
 
 

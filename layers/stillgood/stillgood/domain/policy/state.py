@@ -10,8 +10,11 @@ FORMAT = "stillgood.monitor-state"
 
 @dataclass(frozen=True, slots=True)
 class Retrain:
-    """A retrain that was asked for: by which ``window`` (its id), ``at`` its end (aware, UTC), on data of which hash, and
-    of which champion (``version``; empty where an older state did not say). ``grave``: labels said that the champion had failed."""
+    """A retrain that was asked for: by which ``window`` (its id), ``at`` its end (aware, UTC), on data of which hash,
+    and
+    of which champion (``version``; empty where an older state did not say). ``grave``: labels said that the champion
+    had failed.
+    """
 
     window: str
     at: datetime
@@ -37,7 +40,9 @@ class MonitorState:
     point: Mapping[str, Any] = field(default_factory=dict)
 
     def streaks_of(self, version: str) -> Mapping[str, int]:
-        """The streaks that count for champion ``version``: another champion has another reference, so they start again."""
+        """The streaks that count for champion ``version``: another champion has another reference, so they start
+        again.
+        """
         return self.streaks if version == self.version else {}
 
     @property
@@ -49,7 +54,9 @@ class MonitorState:
         return tuple(one for one in self.retrains if one.grave and one.version == version)
 
     def attempts(self, version: str) -> int:
-        """How many of the newest retrains in a row were asked of champion ``version``: it has withstood all but the last."""
+        """How many of the newest retrains in a row were asked of champion ``version``: it has withstood all but the
+        last.
+        """
         return next(
             (count for count, one in enumerate(reversed(self.retrains)) if one.version != version), len(self.retrains)
         )

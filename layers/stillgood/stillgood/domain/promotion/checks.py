@@ -1,4 +1,6 @@
-"""The clauses of the gate and their margins: each judges one figure and says so in a sentence. Why these: docs/decisions/0006."""
+"""The clauses of the gate and their margins: each judges one figure and says so in a sentence. Why these:
+docs/decisions/0006.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,9 +107,9 @@ def recalibrated(
 ) -> list[GateCheck]:
     """The same ranking under another calibration and threshold: what must be gained, and what may not be lost.
 
-    ROC-AUC is the same by construction. Gained is a Brier score that is demonstrably lower, or, where the threshold comes
-    from the recall floor (``by_floor``), recall where the champion is demonstrably under that floor; such recall is bought
-    with precision, which then has to stay within reach of its own floor only.
+    ROC-AUC is the same by construction. Gained is a Brier score that is demonstrably lower, or, where the threshold
+    comes from the recall floor (``by_floor``), recall where the champion is demonstrably under that floor; such recall
+    is bought with precision, which then has to stay within reach of its own floor only.
     """
     brier, mends = pair.brier, by_floor and champion.recall.high < floors.recall and pair.recall.low > 0.0
     p = brier.p_below(0.0)

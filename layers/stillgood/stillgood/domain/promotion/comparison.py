@@ -17,7 +17,9 @@ Z_ONE_SIDED = 1.6448536269514722
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HoldoutScores:
-    """What one model says of the holdout: logits and calibrated probabilities, float64[n]; flagged when logit >= threshold."""
+    """What one model says of the holdout: logits and calibrated probabilities, float64[n]; flagged when logit >=
+    threshold.
+    """
 
     version: str
     logits: Floats

@@ -1,7 +1,9 @@
-"""The gate's second version: every row is scored by a model that has not seen it, and both models stand at the objective.
+"""The gate's second version: every row is scored by a model that has not seen it, and both models stand at the
+objective.
 
-It judges the newest labelled rows that the champion has not learnt from. The candidate is fitted on all of them, so each is scored
-by one of its fold models; a customer counts once. Why these margins, and what was measured: docs/decisions/0020.
+It judges the newest labelled rows that the champion has not learnt from. The candidate is fitted on all of them, so
+each is scored by one of its fold models; a customer counts once. Why these margins, and what was measured:
+docs/decisions/0020.
 """
 
 import math
@@ -45,8 +47,8 @@ FAILED_DROP = 0.02  # ROC-AUC under the promise
 class CrossFitted:
     """Both models on the same rows, each row by a model that had not seen it.
 
-    ``y`` 0 or 1 [n], ``clusters`` uint64[n] whose row it is, ``promised`` the champion's metrics of when it was promoted,
-    ``attempts`` how often a candidate was compared with this champion before, ``segments`` bool[n] by slice.
+    ``y`` 0 or 1 [n], ``clusters`` uint64[n] whose row it is, ``promised`` the champion's metrics of when it was
+    promoted, ``attempts`` how often a candidate was compared with this champion before, ``segments`` bool[n] by slice.
     """
 
     candidate: HoldoutScores
@@ -195,7 +197,9 @@ def _calibration_kept(brier: Difference) -> GateCheck:
 
 
 def _floors(case: CrossFitted, candidate: Metrics, champion: Metrics) -> list[GateCheck]:
-    """A floor that the champion reaches, the candidate has to reach; under one that both miss the better model serves."""
+    """A floor that the champion reaches, the candidate has to reach; under one that both miss the better model
+    serves.
+    """
     checks = [
         reaches("ROC-AUC", candidate.roc_auc, case.floors.roc_auc)
         if not _under(champion.roc_auc, case.floors.roc_auc)
@@ -221,7 +225,9 @@ def _both_under(name: str, candidate: Estimate, champion: Estimate, floor: float
 def _recalibrated(
     case: CrossFitted, candidate: Metrics, champion: Metrics, brier: Difference, alpha: float
 ) -> list[GateCheck]:
-    """The same ranking under another calibration and threshold: better probabilities, or a recall under its floor mended."""
+    """The same ranking under another calibration and threshold: better probabilities, or a recall under its floor
+    mended.
+    """
     assert case.champion is not None
     positive = np.asarray(case.y) == 1
     moved = case.candidate.flagged[positive].astype(np.float64) - case.champion.flagged[positive]

@@ -1,4 +1,6 @@
-"""What a promotion, a refusal or a rollback is, and what it puts in force. Pure data; ``storage/registry.py`` keeps it."""
+"""What a promotion, a refusal or a rollback is, and what it puts in force. Pure data; ``storage/registry.py`` keeps
+it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +11,8 @@ Action = Literal["promote", "refuse", "rollback", "move", "release"]
 
 @dataclass(frozen=True, slots=True)
 class PointRef:
-    """Names an operating point: its ``id`` (storage/keys.py), the ``sha256`` of its bytes, and the pointer's ``generation`` when
+    """Names an operating point: its ``id`` (storage/keys.py), the ``sha256`` of its bytes, and the pointer's
+    ``generation`` when
     it was made. A release without one serves with the model's own calibration and threshold: generation 0."""
 
     id: str
@@ -27,7 +30,8 @@ class PointRef:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A version as it can be put in force. ``threshold`` is on the probability scale, ``model_sha256`` of the bytes at ``model_key``.
+    """A version as it can be put in force. ``threshold`` is on the probability scale, ``model_sha256`` of the bytes at
+    ``model_key``.
 
     ``point``: the operating point that it serves with, None for the model's own.
     """
@@ -69,9 +73,10 @@ class Release:
 class Pointer(Release):
     """The production contract: the release in force and how it came to be.
 
-    ``generation`` counts the changes of champion or operating point from 1: A -> B -> A is three generations, so no content
-    ever repeats. ``decision`` is the number of the record that put it in force. ``promoted_at`` and ``previous`` are about the
-    model: since when it serves, and which one served before; a move of its operating point leaves both.
+    ``generation`` counts the changes of champion or operating point from 1: A -> B -> A is three generations, so no
+    content ever repeats. ``decision`` is the number of the record that put it in force. ``promoted_at`` and
+    ``previous`` are about the model: since when it serves, and which one served before; a move of its operating point
+    leaves both.
     """
 
     generation: int
@@ -136,7 +141,8 @@ class Proposal:
     """A decision before it has a number.
 
     ``release`` is what to put in force; None leaves the champion (a refusal). ``figures`` and ``inputs`` are JSON-able;
-    ``inputs`` names every object the decision was made from, as ``{name: {"key": ..., "sha256": ...}}``, so that it can be replayed.
+    ``inputs`` names every object the decision was made from, as ``{name: {"key": ..., "sha256": ...}}``, so that it can
+    be replayed.
     """
 
     at: str

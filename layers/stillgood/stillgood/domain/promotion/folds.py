@@ -1,7 +1,7 @@
 """The models that score a candidate's rows in its place: each was fitted without the customers of one fold.
 
-``models/<version>/folds.json``, written by train, read by promote. A customer's fold follows from the hash of its id alone, so
-it is the same in every run, and promote can tell for every row which model has not seen it.
+``models/<version>/folds.json``, written by train, read by promote. A customer's fold follows from the hash of its id
+alone, so it is the same in every run, and promote can tell for every row which model has not seen it.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ FORMAT = "stillgood.folds"
 def fold_of(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """int64[n], 0 to ``FOLDS`` - 1: the fold of each entity, by the hash of its id.
 
-    Multiplied first (Knuth's golden ratio), so that neither ids in order nor the holdout of models before this one, which went by
-    the last digits, gather in one fold.
+    Multiplied first (Knuth's golden ratio), so that neither ids in order nor the holdout of models before this one,
+    which went by the last digits, gather in one fold.
 
     >>> fold_of(np.arange(8, dtype=np.uint64)).tolist()
     [0, 4, 1, 1, 2, 4, 4, 1]
@@ -33,7 +33,8 @@ def fold_of(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class FoldModels:
-    """``models[k]`` has seen no row of fold k. ``against``: the champion whose unseen rows the holdout is, None without one;
+    """``models[k]`` has seen no row of fold k. ``against``: the champion whose unseen rows the holdout is, None without
+    one;
     ``unseen``: whether it has seen none of them (else its own fold models have to speak for it)."""
 
     version: str
@@ -59,7 +60,9 @@ class FoldModels:
 
     @classmethod
     def from_dict(cls, contract: Contract, raw: Mapping[str, Any]) -> Self:
-        """``contract``: of the version. Raises KeyError, TypeError, ValueError or ModelUnusable for a malformed ``raw``."""
+        """``contract``: of the version. Raises KeyError, TypeError, ValueError or ModelUnusable for a malformed
+        ``raw``.
+        """
         against = raw["against"]
         if (against is not None and not isinstance(against, str)) or not isinstance(raw["unseen"], bool):
             raise ValueError("'against' is a version or null, 'unseen' true or false")

@@ -1,11 +1,13 @@
-"""The promotion gate: may a candidate replace the champion? It answers with reasons, and anything it cannot judge is refused.
+"""The promotion gate: may a candidate replace the champion? It answers with reasons, and anything it cannot judge is
+refused.
 
 | gate | used | promotes when |
 |---|---|---|
 | first-model | nothing serves yet | no figure is demonstrably under its floor in the contract |
 | simple | by name | ROC-AUC is higher and recall is not lower, taken at face value |
-| guarded | the default | ROC-AUC is demonstrably higher, and nothing else is lost; or, for the champion's own ranking under another
-calibration and threshold, probabilities are demonstrably better or a recall under its floor is mended, and nothing is lost |
+| guarded | the default | ROC-AUC is demonstrably higher, and nothing else is lost; or, for the champion's own ranking
+under another calibration and threshold, probabilities are demonstrably better or a recall under its floor is mended,
+and nothing is lost |
 
 Why these margins: docs/decisions/0006; what error rates they give: tests/domain/promotion/test_gate_rates.py.
 """
@@ -70,7 +72,8 @@ class GateInputs:
 
 
 def decide(gate: str, case: GateInputs) -> GateDecision:
-    """The decision of ``gate`` ("simple" or "guarded"; "first-model" takes over when nothing serves). Never raises: whatever
+    """The decision of ``gate`` ("simple" or "guarded"; "first-model" takes over when nothing serves). Never raises:
+    whatever
     goes wrong is a refusal that says so."""
     name = "first-model" if case.champion is None else gate
     try:
@@ -86,7 +89,9 @@ def decide(gate: str, case: GateInputs) -> GateDecision:
 
 
 def decide_cross_fitted(case: CrossFitted) -> GateDecision:
-    """The decision of the guarded gate's second version. Never raises: whatever goes wrong is a refusal that says so."""
+    """The decision of the guarded gate's second version. Never raises: whatever goes wrong is a refusal that says
+    so.
+    """
     name = "first-model" if case.champion is None else "guarded"
     try:
         if case.champion is not None:

@@ -1,4 +1,6 @@
-"""The labelled rows that the gate judges a version on: ``models/<version>/holdout.json``, written by train, read by promote."""
+"""The labelled rows that the gate judges a version on: ``models/<version>/holdout.json``, written by train, read by
+promote.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from stillgood.domain.contract.frame import Frame
 class Holdout:
     """``target`` int8[n] is 1 where the outcome is the positive one; rows are in the order of ``frame``.
 
-    ``entities`` uint64[n] are the hashes of the ids, whose row it is, by which one can be forgotten and folds are told; None in a version of before they were kept.
+    ``entities`` uint64[n] are the hashes of the ids, whose row it is, by which one can be forgotten and folds are told;
+    None in a version of before they were kept.
     """
 
     frame: Frame

@@ -1,8 +1,8 @@
 """What a ranking is worth at the contract's objective, so that two models are compared at one operating point.
 
-A model's own threshold says where it stands today; the operating point follows the objective anyway. So both rankings are placed
-on the same rows, and what is compared is what the objective leaves open: precision at the recall that is asked for, recall at a
-precision, precision within a capacity, or net value.
+A model's own threshold says where it stands today; the operating point follows the objective anyway. So both rankings
+are placed on the same rows, and what is compared is what the objective leaves open: precision at the recall that is
+asked for, recall at a precision, precision within a capacity, or net value.
 """
 
 import numpy as np
@@ -33,9 +33,11 @@ def name_of(objective: Objective) -> str:
 
 
 def placed(objective: Objective, costs: Costs | None, logits: npt.ArrayLike, y: npt.ArrayLike) -> tuple[float, int]:
-    """The figure and how many rows it flags (the highest). Ties are flagged in the order of rows, as no threshold splits them evenly.
+    """The figure and how many rows it flags (the highest). Ties are flagged in the order of rows, as no threshold
+    splits them evenly.
 
-    Precision and recall 0 to 1; a net value counts a hit as 1 and an offer as offer / miss. Raises OneClassOnly by ``checked`` callers.
+    Precision and recall 0 to 1; a net value counts a hit as 1 and an offer as offer / miss. Raises OneClassOnly by
+    ``checked`` callers.
 
     >>> placed(Objective("recall", 0.6), None, [5, 4, 3, 2, 1], [1, 0, 1, 1, 0])
     (0.6666666666666666, 3)
@@ -75,8 +77,8 @@ def gain(
 ) -> tuple[float, float, Difference]:
     """The candidate's figure, the champion's, and their difference with the standard error of entities.
 
-    Each row moves a figure by its influence (``_influence``); what it moves both by cancels, and an entity's rows are added up
-    before they are squared. Raises NotEnoughData.
+    Each row moves a figure by its influence (``_influence``); what it moves both by cancels, and an entity's rows are
+    added up before they are squared. Raises NotEnoughData.
     """
     _, positive = checked(candidate, y)
     figures, moves = [], []
@@ -96,7 +98,8 @@ def gain(
 def _influence(
     objective: Objective, costs: Costs | None, logits: Floats, positive: Flags, figure: float, number: int
 ) -> Floats:
-    """How far each row moves the figure, float64[n] (its influence function over n): through the rows above the cut, and
+    """How far each row moves the figure, float64[n] (its influence function over n): through the rows above the cut,
+    and
     through the cut, which gives way so that the objective stays met. ``q`` is the share of positives around the cut.
     """
     n, positives = len(logits), int(positive.sum())
@@ -134,7 +137,9 @@ def slice_gain(
     rows: Flags,
     clusters: npt.NDArray[np.uint64],
 ) -> Difference:
-    """Recall within a slice, candidate - champion, with both placed at the objective on *all* rows; clusters count once."""
+    """Recall within a slice, candidate - champion, with both placed at the objective on *all* rows; clusters count
+    once.
+    """
     flags = []
     for values in (candidate, champion):
         _, number = placed(objective, costs, values, positive)

@@ -20,10 +20,11 @@ def clustered_auc(
 ) -> tuple[float, float]:
     """The AUC and its variance. ``clusters`` [n] names whose row it is, ``weights`` float64[n] > 0.
 
-    With a_i the sum over cluster i's positives of w (V10 - AUC), b_i that over its negatives of w (V01 - AUC), M and N the
-    sums of the positives' and negatives' weights, and I, I10, I01 the clusters with any, positive and negative rows:
-    variance = I10/(I10-1) sum a_i^2 / M^2 + I01/(I01-1) sum b_i^2 / N^2 + 2 I/(I-1) sum a_i b_i / (M N).
-    One row a cluster and no weights: DeLong's variance. Raises OneClassOnly; TooFewRows for fewer than two clusters of an outcome.
+    With a_i the sum over cluster i's positives of w (V10 - AUC), b_i that over its negatives of w (V01 - AUC), M and N
+    the sums of the positives' and negatives' weights, and I, I10, I01 the clusters with any, positive and negative
+    rows: variance = I10/(I10-1) sum a_i^2 / M^2 + I01/(I01-1) sum b_i^2 / N^2 + 2 I/(I-1) sum a_i b_i / (M N). One row
+    a cluster and no weights: DeLong's variance. Raises OneClassOnly; TooFewRows for fewer than two clusters of an
+    outcome.
 
     >>> auc, variance = clustered_auc([0.1, 0.4, 0.4, 0.8], [0, 0, 1, 1], ["a", "b", "c", "d"])
     >>> auc, round(variance, 6)
@@ -80,7 +81,9 @@ def _codes(clusters: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:
 
 
 def _moves(values: Floats, positive: Flags, w: Floats) -> tuple[float, Floats, float]:
-    """The AUC, and what each row moves it by: w (V - AUC) / (weight of the row's outcome); they sum to 0 per outcome."""
+    """The AUC, and what each row moves it by: w (V - AUC) / (weight of the row's outcome); they sum to 0 per
+    outcome.
+    """
     up, down = float(w[positive].sum()), float(w[~positive].sum())
     if not up or not down:
         raise OneClassOnly(f"an AUC needs both outcomes; {int(positive.sum())} of {len(values)} rows are positive")

@@ -1,7 +1,7 @@
 """Two rows of counts, some of them small: Fisher's exact test, and a chi-square test that pools what is rare.
 
-Pearson's statistic is no chi-square where expected counts are small: with 500 levels and 200 rows it fires in one harmless
-window of seven at a nominal .00025, and two rows of a level that was seen once in 20,000 give it a p of 2e-29.
+Pearson's statistic is no chi-square where expected counts are small: with 500 levels and 200 rows it fires in one
+harmless window of seven at a nominal .00025, and two rows of a level that was seen once in 20,000 give it a p of 2e-29.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ MIN_EXPECTED = 5.0  # Cochran (1954), Biometrics 10(4): below it a column counts
 
 
 def fisher(first: tuple[int, int], second: tuple[int, int]) -> float:
-    """Two-sided p of Fisher's exact test of the 2 x 2 table ((a, b), (c, d)): the chance, given its margins, of a table that
+    """Two-sided p of Fisher's exact test of the 2 x 2 table ((a, b), (c, d)): the chance, given its margins, of a table
+    that
     is no more likely than this one. Equals ``scipy.stats.fisher_exact``. An empty margin: 1.
 
     >>> round(fisher((1, 19_999), (2, 198)), 7)
@@ -38,11 +39,12 @@ def fisher(first: tuple[int, int], second: tuple[int, int]) -> float:
 
 
 def pooled(reference: Counts, window: Counts, design: tuple[float, float] = (1.0, 1.0)) -> tuple[Counts, Counts, bool]:
-    """Both rows with rare columns added up into groups, the most frequent first, and whether the last one is still rare.
+    """Both rows with rare columns added up into groups, the most frequent first, and whether the last one is still
+    rare.
 
-    Rare is a column whose expected count is below ``MIN_EXPECTED`` in either row; neighbours by their totals make a group
-    that is not. Only the columns' totals are looked at, so that under "both rows are of one distribution" the choice says
-    nothing about the outcome. ``design``: rows per independent row, of either side (see ``two_sample``).
+    Rare is a column whose expected count is below ``MIN_EXPECTED`` in either row; neighbours by their totals make a
+    group that is not. Only the columns' totals are looked at, so that under "both rows are of one distribution" the
+    choice says nothing about the outcome. ``design``: rows per independent row, of either side (see ``two_sample``).
 
     >>> once = pooled(np.array([90, 8, 1, 1]), np.array([45, 3, 2, 0]))
     >>> once[0].tolist(), once[1].tolist(), once[2]
@@ -64,11 +66,12 @@ def pooled(reference: Counts, window: Counts, design: tuple[float, float] = (1.0
 def independence(
     reference: Counts, window: Counts, design: tuple[float, float] = (1.0, 1.0)
 ) -> tuple[float, float, Counts, Counts]:
-    """X2 and p of "both rows of counts are of one distribution", and both rows as they were compared, rare columns pooled.
+    """X2 and p of "both rows of counts are of one distribution", and both rows as they were compared, rare columns
+    pooled.
 
-    Pearson's X2 over the groups that are not rare, divided by the design effect (Rao & Scott 1981, JASA 76, first order);
-    a last group that is still rare stands against the rest in Fisher's exact test, and the smaller of the two p counts
-    double (Bonferroni). No rows on one side, or one column: X2 = 0, p = 1.
+    Pearson's X2 over the groups that are not rare, divided by the design effect (Rao & Scott 1981, JASA 76, first
+    order); a last group that is still rare stands against the rest in Fisher's exact test, and the smaller of the two p
+    counts double (Bonferroni). No rows on one side, or one column: X2 = 0, p = 1.
 
     >>> x2, p, *_ = independence(np.array([30, 70]), np.array([45, 55]))
     >>> round(x2, 6), round(p, 6)
@@ -98,7 +101,8 @@ def independence(
 
 def distance(reference: Counts, window: Counts, design: tuple[float, float] = (1.0, 1.0)) -> float:
     """Total variation distance of two rows of counts, less what chance alone would show: half the sum over columns of
-    sqrt(max(0, d^2 - v)), with d the difference of shares and v its variance under "no difference", p (1 - p) (1/n + 1/m).
+    sqrt(max(0, d^2 - v)), with d the difference of shares and v its variance under "no difference", p (1 - p) (1/n +
+    1/m).
 
     0 to 1; 0 when one side has no rows. Many columns and few rows no longer look far apart by themselves.
 

@@ -10,7 +10,9 @@ Z95 = 1.959963984540054  # two-sided 95% of the normal distribution
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its 95% interval, in the figure's own unit. Never NaN: an undefined figure is an error, not a value."""
+    """A figure and its 95% interval, in the figure's own unit. Never NaN: an undefined figure is an error, not a
+    value.
+    """
 
     value: float
     low: float

@@ -1,7 +1,8 @@
 """The two-sided Kolmogorov distribution: how often is the distance to the truth at least d, by chance?
 
 ``scipy.stats.kstwo.sf`` computes the same, but importing ``scipy.stats`` takes 1.5 s of a Lambda's cold start and
-``scipy.special`` 0.2 s, so what a monitor needs of them stands here and in ``chi_squared.py``, checked against scipy to 1e-12.
+``scipy.special`` 0.2 s, so what a monitor needs of them stands here and in ``chi_squared.py``, checked against scipy to
+1e-12.
 
 Source: Simard & L'Ecuyer (2011), "Computing the Two-Sided Kolmogorov-Smirnov Distribution", J. Stat. Software 39(11).
 Of their methods, Durbin's matrix covers the small n that they give to Pomeranz's recursion: both are exact.
@@ -71,18 +72,21 @@ def _log_factorial_over_power(n: int) -> float:
 
 
 def _stirling_error(k: Floats) -> Floats:
-    """ln k! - (k ln k - k + ln(2 pi k)/2) for whole k >= 1: the series from 16 on, where it is exact to the last bit."""
+    """ln k! - (k ln k - k + ln(2 pi k)/2) for whole k >= 1: the series from 16 on, where it is exact to the last
+    bit.
+    """
     small = np.minimum(k, 16.0)
     exact = _LOG_FACTORIALS[small.astype(np.int64)] - (small + 0.5) * np.log(small) + small - math.log(2 * math.pi) / 2
     return np.where(k < 16.0, exact, np.polyval(_STIRLING, k**-2.0) / k)
 
 
 def _one_sided(n: int, d: float) -> float:
-    """P(D_n+ >= d), exact: the sum over j < n (1 - d) of (d / a) times the binomial probability of j in n at a = d + j/n.
+    """P(D_n+ >= d), exact: the sum over j < n (1 - d) of (d / a) times the binomial probability of j in n at a = d +
+    j/n.
 
-    The probabilities by Loader (2000), "Fast and Accurate Computation of Binomial Probabilities", which keeps 14 digits;
-    0.15 ms at n = 7,000, where ``scipy.special.smirnov`` takes 5 ms for the same figure.
-    Source of the sum: Birnbaum & Tingey (1951), Ann. Math. Statist. 22(4).
+    The probabilities by Loader (2000), "Fast and Accurate Computation of Binomial Probabilities", which keeps 14
+    digits; 0.15 ms at n = 7,000, where ``scipy.special.smirnov`` takes 5 ms for the same figure. Source of the sum:
+    Birnbaum & Tingey (1951), Ann. Math. Statist. 22(4).
     """
     t = n * d
     j = np.arange(1.0, n)

@@ -15,9 +15,9 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hash: spreads wha
 class EntitySample:
     """Row counts of a random sample of entities, which adds up: the ``SIZE`` entities whose hashes are the smallest.
 
-    An entity among the smallest of all rows is among the smallest of every part in which it occurs, so two samples give the
-    sample of both (bottom-k sketch; Cohen & Kaplan 2007, PODC). ``hashes`` uint64[k] ascending, ``counts`` int64[k] rows
-    of each; ``rows`` in all, ``single`` of them without an entity, each of which stands for itself.
+    An entity among the smallest of all rows is among the smallest of every part in which it occurs, so two samples give
+    the sample of both (bottom-k sketch; Cohen & Kaplan 2007, PODC). ``hashes`` uint64[k] ascending, ``counts`` int64[k]
+    rows of each; ``rows`` in all, ``single`` of them without an entity, each of which stands for itself.
     """
 
     hashes: npt.NDArray[np.uint64]
@@ -51,10 +51,11 @@ class EntitySample:
 
     @property
     def repeats(self) -> float:
-        """The design effect of the rows if an entity's rows are all alike: (sum of squared counts) / (sum of counts), at least 1.
+        """The design effect of the rows if an entity's rows are all alike: (sum of squared counts) / (sum of counts),
+        at least 1.
 
-        n rows then say as much as n / repeats independent ones (Kish 1965, Survey Sampling, 5.4 and 8.2). Alike is the worst
-        case, so a test that counts n / repeats rows errs no more often than it says.
+        n rows then say as much as n / repeats independent ones (Kish 1965, Survey Sampling, 5.4 and 8.2). Alike is the
+        worst case, so a test that counts n / repeats rows errs no more often than it says.
         """
         named = self.rows - self.single
         if not named or not len(self.counts):
@@ -66,7 +67,8 @@ class EntitySample:
         hashes, at = np.unique(np.concatenate([self.hashes, other.hashes]), return_inverse=True)
         counts = np.zeros(len(hashes), dtype=np.int64)
         np.add.at(counts, at, np.concatenate([self.counts, other.counts]))
-        # Beyond the end of a full sample nothing is known of that part's entities, so the sum ends where the first ends.
+        # Beyond the end of a full sample nothing is known of that part's entities, so the sum ends where the first
+        # ends.
         full = [part.hashes[-1] for part in (self, other) if len(part.hashes) == self.SIZE]
         keep = min(self.SIZE, int(np.searchsorted(hashes, min(full), "right")) if full else self.SIZE)
         return type(self)(hashes[:keep], counts[:keep], self.rows + other.rows, self.single + other.single)

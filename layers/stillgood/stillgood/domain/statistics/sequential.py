@@ -1,9 +1,10 @@
 """Evidence that may be looked at in every window: its errors do not add up over the looks.
 
-An estimate of one unknown difference that is made anew whenever rows arrive, from all rows so far, has the canonical joint
-distribution: with information I = 1 / variance, the score S = estimate * I is a Brownian motion with the difference as its
-drift, at time I (Jennison & Turnbull 2000, chapter 3). It also holds for the difference to a *fixed* estimate that has an
-error of its own, such as a promise: Cov(d_s, d_t) = Var(d_t) for s before t still, so I stays below 1 / that error's variance.
+An estimate of one unknown difference that is made anew whenever rows arrive, from all rows so far, has the canonical
+joint distribution: with information I = 1 / variance, the score S = estimate * I is a Brownian motion with the
+difference as its drift, at time I (Jennison & Turnbull 2000, chapter 3). It also holds for the difference to a *fixed*
+estimate that has an error of its own, such as a promise: Cov(d_s, d_t) = Var(d_t) for s before t still, so I stays
+below 1 / that error's variance.
 
 The mixture of exp(m S - m^2 I / 2) over drifts m is then a non-negative martingale that starts at 1 when there is no
 difference, and by Ville's inequality it ever reaches 1 / alpha with a chance of at most alpha.
@@ -33,7 +34,8 @@ def e_value(difference: float, variance: float, scale: float) -> float:
 
 
 def one_sided_e_value(difference: float, variance: float, scale: float) -> float:
-    """Evidence against "the difference is 0 or less": the mixture over positive drifts only, 2 Phi(S / sqrt(r + I)) times the
+    """Evidence against "the difference is 0 or less": the mixture over positive drifts only, 2 Phi(S / sqrt(r + I))
+    times the
     two-sided value, a supermartingale under every drift of 0 or less.
 
     >>> round(one_sided_e_value(0.3, 0.01, 0.1), 3), round(one_sided_e_value(-0.3, 0.01, 0.1), 3)
@@ -54,7 +56,8 @@ def always_valid_p(e: float) -> float:
 
 
 def confidence_sequence(difference: float, variance: float, scale: float, alpha: float) -> tuple[float, float]:
-    """The differences that ``e_value`` does not refute at ``alpha``: an interval that holds the truth in *all* looks at once
+    """The differences that ``e_value`` does not refute at ``alpha``: an interval that holds the truth in *all* looks at
+    once
     with a chance of at least 1 - alpha.
 
     >>> low, high = confidence_sequence(0.3, 0.01, 0.1, 0.05)

@@ -10,7 +10,8 @@ def sf(degrees: float, t: float) -> float:
     """P(T > t) for T of Student's t with ``degrees`` > 0 degrees of freedom, which need not be whole.
 
     Half of the regularised incomplete beta function I_x(degrees / 2, 1/2) at x = degrees / (degrees + t^2), by its
-    continued fraction. Agrees with ``scipy.stats.t.sf`` to 1e-10. Source: Abramowitz & Stegun (1964), 26.5.8 and 26.7.1.
+    continued fraction. Agrees with ``scipy.stats.t.sf`` to 1e-10. Source: Abramowitz & Stegun (1964), 26.5.8 and
+    26.7.1.
 
     >>> round(sf(10.0, 1.8124611228107335), 12), round(sf(3.5, 0.0), 12)
     (0.05, 0.5)
@@ -24,7 +25,9 @@ def sf(degrees: float, t: float) -> float:
 
 
 def _beta(a: float, b: float, x: float, rest: float) -> float:
-    """I_x(a, b), with ``rest`` = 1 - x, which subtracting would round; the fraction converges fast below the mean, so above it the other tail is taken."""
+    """I_x(a, b), with ``rest`` = 1 - x, which subtracting would round; the fraction converges fast below the mean, so
+    above it the other tail is taken.
+    """
     if x <= 0.0 or rest <= 0.0:
         return float(x > 0.0)
     front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest))

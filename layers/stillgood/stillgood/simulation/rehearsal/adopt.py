@@ -1,4 +1,6 @@
-"""The rehearsed state becomes the start of a real bucket: champion, reference, decision log, captures, labels, monitor's state."""
+"""The rehearsed state becomes the start of a real bucket: champion, reference, decision log, captures, labels,
+monitor's state.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from stillgood.storage.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """``objects`` were written; ``champion`` serves from now on; ``decisions`` of the log were rehearsed; the next window to judge ends
+    """``objects`` were written; ``champion`` serves from now on; ``decisions`` of the log were rehearsed; the next
+    window to judge ends
     after ``until`` (ISO 8601)."""
 
     objects: int
@@ -27,11 +30,13 @@ class Adopted:
 def adopt(
     found: Chronicle, store: ObjectStore, source: str, *, told: Callable[[int, int], None] | None = None
 ) -> Adopted:
-    """Play guarded over ``found`` once more and copy what it left into ``store``, which must be empty. ``source`` names the history.
+    """Play guarded over ``found`` once more and copy what it left into ``store``, which must be empty. ``source`` names
+    the history.
 
-    The log gets one more record at its end, a refused rollback whose reason says that all before it was rehearsed; it is replayed
-    and audited like any other. The pointer is copied last, so that an interrupted copy never serves: the same call goes on.
-    Raises HistoryInvalid when the store holds something else, or when the gate refuses the first model.
+    The log gets one more record at its end, a refused rollback whose reason says that all before it was rehearsed; it
+    is replayed and audited like any other. The pointer is copied last, so that an interrupted copy never serves: the
+    same call goes on. Raises HistoryInvalid when the store holds something else, or when the gate refuses the first
+    model.
     """
     driver = Driver(found.world, "guarded")
     driver.begin()

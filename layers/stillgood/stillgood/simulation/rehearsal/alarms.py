@@ -17,10 +17,11 @@ _ONE_SIDED_95 = 1.6448536269514722
 
 
 def lost(result: WindowResult, promised: Mapping[str, Any]) -> bool | None:
-    """Whether the champion's ROC-AUC on the window's labelled rows is demonstrably under what was ``promised`` at its promotion:
+    """Whether the champion's ROC-AUC on the window's labelled rows is demonstrably under what was ``promised`` at its
+    promotion:
 
-    lower by more than ``LEAST_LOSS``, and beyond chance (one-sided z test at .05, the promise having an error of its own).
-    None where the window has too few rows of either outcome, or nothing was promised.
+    lower by more than ``LEAST_LOSS``, and beyond chance (one-sided z test at .05, the promise having an error of its
+    own). None where the window has too few rows of either outcome, or nothing was promised.
     """
     known = ~result.refused & (result.y >= 0)
     y, p = result.y[known], result.probability[known]
@@ -33,9 +34,12 @@ def lost(result: WindowResult, promised: Mapping[str, Any]) -> bool | None:
 
 
 def worth(windows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of each signal: its alarms, how many were followed by a loss within ``HORIZON`` windows (its own included), how many of the
-    losses it announced, and by how many windows on the mean. ``base_rate``: the share of all windows that a loss follows, which is
-    what an alarm that rings always would reach. "any" stands for all of them together. The most useful first."""
+    """Of each signal: its alarms, how many were followed by a loss within ``HORIZON`` windows (its own included), how
+    many of the
+    losses it announced, and by how many windows on the mean. ``base_rate``: the share of all windows that a loss
+    follows, which is what an alarm that rings always would reach. "any" stands for all of them together. The most
+    useful first.
+    """
     losses = [bool(row["lost"]) for row in windows]
     names = sorted({name for row in windows for name in row["signals"]})
     rows = [_worth(name, [name in row["signals"] for row in windows], losses) for name in names]

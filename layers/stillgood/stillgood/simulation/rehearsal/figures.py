@@ -20,7 +20,9 @@ _DRAWS = 2000
 
 
 def window_row(result: WindowResult, contract: Contract) -> dict[str, Any]:
-    """One window's figures, JSON-able. A figure that the window's rows do not give is None; ``value`` is per 1,000 rows."""
+    """One window's figures, JSON-able. A figure that the window's rows do not give is None; ``value`` is per 1,000
+    rows.
+    """
     known = ~result.refused & (result.y >= 0)
     y, p, flagged = result.y[known] == 1, result.probability[known], result.flagged[known]
     hits, positives, asked = int((y & flagged).sum()), int(y.sum()), int(flagged.sum())
@@ -121,7 +123,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``metric`` of policy ``a`` minus that of ``b`` on the mean over ``windows`` that both have, with its 95% interval.
+    """``metric`` of policy ``a`` minus that of ``b`` on the mean over ``windows`` that both have, with its 95%
+    interval.
 
     ``low`` and ``high`` are None where there are too few windows to say.
     """
@@ -175,7 +178,8 @@ def _interval(gaps: NDArray[np.float64]) -> tuple[float, float] | tuple[None, No
 
 
 def block_interval(gaps: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """95% interval of the mean of a series by the circular block bootstrap (Politis and Romano 1992): neighbouring windows are alike,
+    """95% interval of the mean of a series by the circular block bootstrap (Politis and Romano 1992): neighbouring
+    windows are alike,
     so blocks of ``round(n ** (1/3))`` are drawn instead of single windows. Percentiles of 2,000 draws.
 
     >>> import numpy as np

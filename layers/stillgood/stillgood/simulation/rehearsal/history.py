@@ -1,4 +1,6 @@
-"""A table becomes a world, or a sentence about what is wrong with it. Everything is checked before anything is played."""
+"""A table becomes a world, or a sentence about what is wrong with it. Everything is checked before anything is
+played.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -24,7 +26,9 @@ _SECOND, _DAY = np.timedelta64(1, "s"), np.timedelta64(1, "D")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chronicle:
-    """A history that can be played. ``notes`` are sentences for people; ``first_rows`` is how many the first model learns from."""
+    """A history that can be played. ``notes`` are sentences for people; ``first_rows`` is how many the first model
+    learns from.
+    """
 
     world: History
     contract: Contract
@@ -44,7 +48,8 @@ class FirstDraft:
 
 
 def chronicle(table: pd.DataFrame, contract: Contract | FirstDraft, plan: Plan, *, now: datetime) -> Chronicle:
-    """``table``: the rows with columns as the contract names them, text or numbers; ``now`` (aware): no row may be later.
+    """``table``: the rows with columns as the contract names them, text or numbers; ``now`` (aware): no row may be
+    later.
 
     Raises HistoryInvalid, and ContractInvalid where a draft cannot be made.
     """

@@ -16,12 +16,14 @@ class HistoryInvalid(InvalidEvent):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``window_days``: the length of a window. ``label_delay_days``: when an outcome becomes known after its row, unless the column
+    """``window_days``: the length of a window. ``label_delay_days``: when an outcome becomes known after its row,
+    unless the column
     ``label_time`` says when it did. ``window_column``: windows are its values instead, in the order in which they come.
 
-    ``first``: of so many windows the first model learns, all their outcomes known. ``label_coverage``: the share of outcomes that
-    ever become known; ``label_flagged_only``: only those of flagged rows do. ``slices``: calls of predict a window, each at the
-    time of its last row. ``sort``: put rows in the order of time first. ``seed`` draws which outcomes become known.
+    ``first``: of so many windows the first model learns, all their outcomes known. ``label_coverage``: the share of
+    outcomes that ever become known; ``label_flagged_only``: only those of flagged rows do. ``slices``: calls of predict
+    a window, each at the time of its last row. ``sort``: put rows in the order of time first. ``seed`` draws which
+    outcomes become known.
     """
 
     window_days: float = 30.0

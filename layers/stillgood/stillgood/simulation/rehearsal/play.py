@@ -28,7 +28,9 @@ _queue: Any = None
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where finished policies are kept: ``folder`` is of one history, contract and plan, so that a later call finds its own only."""
+    """Where finished policies are kept: ``folder`` is of one history, contract and plan, so that a later call finds its
+    own only.
+    """
 
     folder: Path
 
@@ -57,7 +59,9 @@ def kept_under(folder: Path, *parts: bytes) -> Kept:
 def play(
     world: World, policy: str | Policy, *, store: ObjectStore | None = None, told: Callable[[int], None] | None = None
 ) -> dict[str, Any]:
-    """One policy over all windows: ``summary`` of ``figures.py``, ``windows``, and what became of the first model. JSON-able."""
+    """One policy over all windows: ``summary`` of ``figures.py``, ``windows``, and what became of the first model.
+    JSON-able.
+    """
     driver = Driver(world, policy, store=store, keeps_candidates=False)
     driver.begin()
     rows = []
@@ -76,7 +80,9 @@ def play(
 def play_all(
     world: World, policies: tuple[str, ...], *, kept: Kept | None = None, told: Told | None = None, workers: int = 2
 ) -> dict[str, dict[str, Any]]:
-    """Each of ``policies``, those that are kept from an earlier call without being played again. ``told(policy, windows, of)``."""
+    """Each of ``policies``, those that are kept from an earlier call without being played again. ``told(policy,
+    windows, of)``.
+    """
     found = {name: played for name in policies if kept is not None and (played := kept.read(name)) is not None}
     left = [name for name in policies if name not in found]
     for name, played in _played(world, left, told, min(workers, len(left))):

@@ -25,7 +25,9 @@ FORMAT = "stillgood.rehearsal"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rehearsal:
-    """What came of it. ``document`` holds every figure and is what ``--json`` writes (contracts/rehearsal.schema.json)."""
+    """What came of it. ``document`` holds every figure and is what ``--json`` writes
+    (contracts/rehearsal.schema.json).
+    """
 
     document: Mapping[str, Any]
     chronicle: Chronicle
@@ -86,11 +88,13 @@ def rehearse(
     tuned: bool = False,
     workers: int = 2,
 ) -> Rehearsal:
-    """Play ``plan.policies`` (the default plan where there is none) over the rows of ``table``, whose columns are named as in ``contract`` (also as JSON data).
+    """Play ``plan.policies`` (the default plan where there is none) over the rows of ``table``, whose columns are named
+    as in ``contract`` (also as JSON data).
 
     ``folder``: where finished policies are kept, so that the same call after an interruption plays only the others.
-    ``tuned``: compare a small grid of settings, too (``tune.py``). ``told(policy, windows, of)`` is called after each window. Raises HistoryInvalid before anything is played, ContractInvalid, and
-    NotEnoughData when no first model can be learnt.
+    ``tuned``: compare a small grid of settings, too (``tune.py``). ``told(policy, windows, of)`` is called after each
+    window. Raises HistoryInvalid before anything is played, ContractInvalid, and NotEnoughData when no first model can
+    be learnt.
     """
     plan = Plan() if plan is None else plan
     if isinstance(contract, Mapping):

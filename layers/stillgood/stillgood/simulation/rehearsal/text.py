@@ -1,4 +1,6 @@
-"""A rehearsal at the terminal: policies side by side with sparklines, what was decided, and whether alarms were worth it."""
+"""A rehearsal at the terminal: policies side by side with sparklines, what was decided, and whether alarms were worth
+it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +27,8 @@ _DECISIONS, _SIGNALS = 12, 8  # shown of each; --json holds them all
 
 
 def sparkline(values: Sequence[float | None], low: float | None = None, high: float | None = None) -> str:
-    """One character a value, higher for more; a gap for None. ``low`` and ``high`` set the scale, so that lines can be compared.
+    """One character a value, higher for more; a gap for None. ``low`` and ``high`` set the scale, so that lines can be
+    compared.
 
     >>> sparkline([0.0, 0.5, None, 1.0])
     '▁▅ █'
@@ -122,7 +125,9 @@ def _decided(played: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _alarms(alarms: Mapping[str, Any]) -> list[str]:
-    """Signals with what followed them; the base rate beside them, since a signal that is always on announces everything."""
+    """Signals with what followed them; the base rate beside them, since a signal that is always on announces
+    everything.
+    """
     signals = alarms["signals"]
     total = next(one for one in signals if one["signal"] == "any")
     found = [

@@ -1,4 +1,6 @@
-"""Settings by evidence: a small grid is compared on the first two thirds of the windows, and the choice is shown on the last third."""
+"""Settings by evidence: a small grid is compared on the first two thirds of the windows, and the choice is shown on the
+last third.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +28,9 @@ class Setting:
 
 
 def grid(contract: Contract, plan: Plan) -> list[Setting]:
-    """The contract as it is first, then one change at a time: what the model remembers, when labels are mature, which family learns."""
+    """The contract as it is first, then one change at a time: what the model remembers, when labels are mature, which
+    family learns.
+    """
     training, monitoring = contract.training, contract.monitoring
     found = [Setting("as it is", contract)]
     for windows in (3, 6, 12):
@@ -57,8 +61,9 @@ def tune(
 ) -> dict[str, Any]:
     """Play guarded with every setting. JSON-able: the grid, the choice, and both on the last third.
 
-    A setting is recommended only if on the first two thirds it is better than the contract as it is by more than the block bootstrap's
-    95% interval; that several were tried is why the last third is shown, not why the interval is believed.
+    A setting is recommended only if on the first two thirds it is better than the contract as it is by more than the
+    block bootstrap's 95% interval; that several were tried is why the last third is shown, not why the interval is
+    believed.
     """
     settings = grid(world.contract, plan)
     n = len(world.spans)

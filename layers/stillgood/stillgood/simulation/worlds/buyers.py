@@ -1,8 +1,8 @@
 """Buyers who come, buy and leave: the BG/NBD model (Fader, Hardie and Lee 2005), watched by monthly snapshots.
 
-A snapshot holds everyone who bought in the last ``ACTIVE_DAYS``; its outcome is whether no order follows within ``HORIZON_DAYS``, known
-when these are over. In the cohort world everybody joins within the first 90 days, so the customers age, and the share who leave moves with
-them; in the steady world they join evenly, and nothing moves.
+A snapshot holds everyone who bought in the last ``ACTIVE_DAYS``; its outcome is whether no order follows within
+``HORIZON_DAYS``, known when these are over. In the cohort world everybody joins within the first 90 days, so the
+customers age, and the share who leave moves with them; in the steady world they join evenly, and nothing moves.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -62,7 +62,8 @@ def buyers(
     saved: float = 0.0,
     customers: int = CUSTOMERS,
 ) -> History:
-    """The world for any ``seed``. ``first`` snapshots are what the first model learns from; ``saved``: the share of flagged leavers who
+    """The world for any ``seed``. ``first`` snapshots are what the first model learns from; ``saved``: the share of
+    flagged leavers who
     stay because somebody calls."""
     table = snapshots(seed, world, every_days=every_days, customers=customers)
     times = table.pop("day").to_numpy() * np.timedelta64(1, "D") + utc64(START)

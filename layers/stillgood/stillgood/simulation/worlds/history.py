@@ -1,4 +1,6 @@
-"""A dated table as a world: every row is predicted at its time, and its outcome becomes known when it did, or a delay later."""
+"""A dated table as a world: every row is predicted at its time, and its outcome becomes known when it did, or a delay
+later.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +23,9 @@ from stillgood.storage.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class LabelFeed:
-    """Which outcomes become known: a share ``coverage`` of the rows, drawn with ``seed``; of flagged rows or positives only."""
+    """Which outcomes become known: a share ``coverage`` of the rows, drawn with ``seed``; of flagged rows or positives
+    only.
+    """
 
     coverage: float = 1.0
     only: Literal["all", "flagged", "positives"] = "all"
@@ -32,9 +36,10 @@ class LabelFeed:
 class History:
     """A World. ``table``: the rows, columns as the contract names them, text or numbers, in order of time.
 
-    ``times`` datetime64[us][n] (UTC) when each is predicted, ``known`` when its outcome is heard of (NaT: never), ``y`` int8[n] 1 for
-    the positive outcome. Rows before the first of ``spans`` are what the first model learns from; rows after the last are left out.
-    ``slices`` calls of predict a window: rows of one slice are predicted together, at the time of the slice's last row.
+    ``times`` datetime64[us][n] (UTC) when each is predicted, ``known`` when its outcome is heard of (NaT: never), ``y``
+    int8[n] 1 for the positive outcome. Rows before the first of ``spans`` are what the first model learns from; rows
+    after the last are left out. ``slices`` calls of predict a window: rows of one slice are predicted together, at the
+    time of the slice's last row.
     """
 
     def __init__(
@@ -147,7 +152,9 @@ def windows_of(start: datetime, length: timedelta, until: datetime) -> tuple[Win
 
 
 def _json_column(feature: Feature, column: "pd.Series[Any]") -> list[Any]:
-    """Values as a typed client sends them; what does not read as the contract's kind is sent as it stands, and refused."""
+    """Values as a typed client sends them; what does not read as the contract's kind is sent as it stands, and
+    refused.
+    """
     if column.dtype.kind in "fiub":
         values = column.tolist()
         return [None if value != value else _number(feature, value) for value in values]

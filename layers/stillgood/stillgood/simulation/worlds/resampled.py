@@ -38,11 +38,12 @@ def as_ever(frame: Frame, p: Floats) -> Floats:
 class Scenario:
     """What happens to the customers from window ``begins`` on, for ``lasts`` windows.
 
-    ``weights`` say who comes (by row of the pool), ``change`` what becomes of a column, ``odds`` who leaves, ``refused`` which share
-    of the rows breaks the contract. ``drift``: whether there is anything to learn. The labels: ``delay_days`` after the prediction,
-    for a share ``coverage`` of the rows; ``feed`` "flagged" labels flagged rows only, "positives" only those who left; a share
-    ``corrected`` is first said wrongly and put right five days later. ``saved``: the share of flagged leavers who stay because
-    somebody calls. ``returning``: rows come from so many customers, each on every ``returning / rows``-th window; 0: everybody is new.
+    ``weights`` say who comes (by row of the pool), ``change`` what becomes of a column, ``odds`` who leaves,
+    ``refused`` which share of the rows breaks the contract. ``drift``: whether there is anything to learn. The labels:
+    ``delay_days`` after the prediction, for a share ``coverage`` of the rows; ``feed`` "flagged" labels flagged rows
+    only, "positives" only those who left; a share ``corrected`` is first said wrongly and put right five days later.
+    ``saved``: the share of flagged leavers who stay because somebody calls. ``returning``: rows come from so many
+    customers, each on every ``returning / rows``-th window; 0: everybody is new.
     """
 
     name: str
@@ -66,7 +67,9 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """Real rows with the probability of the positive outcome that a boosted model gives each out of fold; JSON as a caller sends it."""
+    """Real rows with the probability of the positive outcome that a boosted model gives each out of fold; JSON as a
+    caller sends it.
+    """
 
     frame: Frame
     p: Floats

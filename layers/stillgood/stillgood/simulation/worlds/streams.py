@@ -1,4 +1,6 @@
-"""Streams of River's generators (Montiel et al. 2021) whose concept changes: abruptly, gradually, back and forth, or in the rows only."""
+"""Streams of River's generators (Montiel et al. 2021) whose concept changes: abruptly, gradually, back and forth, or in
+the rows only.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,10 +26,11 @@ DRIFTS: tuple[Drift, ...] = ("none", "abrupt", "gradual", "recurring", "virtual"
 def stream(
     generator: Generator, drift: Drift, seed: int, *, windows: int = 40, rows: int = 400, label_delay_days: float = 7.0
 ) -> History:
-    """``windows`` weeks of ``rows``, the first ``FIRST`` for the first model. Needs ``river``, a development dependency.
+    """``windows`` weeks of ``rows``, the first ``FIRST`` for the first model. Needs ``river``, a development
+    dependency.
 
-    "virtual" draws other rows of the same concept from ``CHANGES_AT`` on: those in the upper half of the first numeric feature three times
-    as often.
+    "virtual" draws other rows of the same concept from ``CHANGES_AT`` on: those in the upper half of the first numeric
+    feature three times as often.
     """
     concepts = [_concept(generator, concept, seed) for concept in (0, 1)]
     random = np.random.default_rng((seed, 31))

@@ -40,17 +40,19 @@ class BatchDeps:
 
 
 def batch(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
-    """Score ``{"input": "batch/<name>.csv", "reasons": false}``; the events of S3 and EventBridge about a new object will do, too.
+    """Score ``{"input": "batch/<name>.csv", "reasons": false}``; the events of S3 and EventBridge about a new object
+    will do, too.
 
-    ``"model": {"version": ..., "sha256": ...}`` names another model than the champion: that of the job which the object is a
-    shard of, with its operating point under ``point``. ``"population": "file"`` places the threshold on the file's own rows.
+    ``"model": {"version": ..., "sha256": ...}`` names another model than the champion: that of the job which the object
+    is a shard of, with its operating point under ``point``. ``"population": "file"`` places the threshold on the file's
+    own rows.
 
     Writes ``predictions.jsonl``, ``rejected.jsonl`` and, last, ``summary.json`` under
-    ``batch/output/<name>-<job>/<model version>/``, and returns the summary. Each appears whole or not at all. The same input
-    and champion give the same bytes, so a retry repeats nothing, and work that is done is only looked up.
+    ``batch/output/<name>-<job>/<model version>/``, and returns the summary. Each appears whole or not at all. The same
+    input and champion give the same bytes, so a retry repeats nothing, and work that is done is only looked up.
 
-    Raises InvalidEvent, ObjectNotFound, PreconditionFailed (the input changed while it was read: try again), NoChampion,
-    ModelUnusable, StoreUnavailable.
+    Raises InvalidEvent, ObjectNotFound, PreconditionFailed (the input changed while it was read: try again),
+    NoChampion, ModelUnusable, StoreUnavailable.
     """
     key, reasons = _asked(event)
     info = _input(deps.store, key)
@@ -63,7 +65,9 @@ def batch(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
 
 
 def output_of(key: str, etag: str, version: str, reasons: Reasons, point: str | None = None) -> str:
-    """Where the output of scoring an object goes: the same object under the same model is the same work, whoever asks and how often."""
+    """Where the output of scoring an object goes: the same object under the same model is the same work, whoever asks
+    and how often.
+    """
     return checked_key(
         f"{OUTPUT_PREFIX}{key.rpartition('/')[2].rpartition('.')[0]}-{_job(key, etag, version, reasons, point)}/{version}"
     )
@@ -113,8 +117,9 @@ def _whole_file(event: Mapping[str, Any]) -> bool:
 def place_on_file(info: ObjectInfo, model: Model, deps: BatchDeps) -> Model:
     """``model`` with the threshold at which its contract's objective is met among the rows of this very file.
 
-    The file is read once more for it. Calibration and reasons stay. A file without a row that can be scored, an objective that
-    no threshold reaches, and a share flagged outside of the contract's bounds leave the threshold in force. Raises InvalidEvent.
+    The file is read once more for it. Calibration and reasons stay. A file without a row that can be scored, an
+    objective that no threshold reaches, and a share flagged outside of the contract's bounds leave the threshold in
+    force. Raises InvalidEvent.
     """
     contract = model.contract
     try:
@@ -152,7 +157,8 @@ def _run(info: ObjectInfo, model: Model, reasons: Reasons, output: str, deps: Ba
         table = open_for(model.contract, info.key, data, needed=_needed(model.contract))
     except TableUnreadable as error:
         raise _refused(info.key, error) from error
-    # A table may have columns of its own; an object of JSON is held to what the API takes, where an unknown name is a misspelling.
+    # A table may have columns of its own; an object of JSON is held to what the API takes, where an unknown name is a
+    # misspelling.
     extra: Extra = "ignore" if table.names is not None else model.contract.extra
     scorer = Scorer(model, job, ColumnCheck(model.contract, text=table.text, extra=extra), reasons=reasons)
     with (
@@ -235,7 +241,9 @@ def _input(store: ObjectStore, key: str) -> ObjectInfo:
 
 
 def _needed(contract: Contract) -> list[str]:
-    """An absent column would be blank in every row, and an absent id leave every prediction without one: both are refused by name."""
+    """An absent column would be blank in every row, and an absent id leave every prediction without one: both are
+    refused by name.
+    """
     return [*(feature.name for feature in contract.features), *([contract.id_column] if contract.id_column else [])]
 
 

@@ -1,6 +1,8 @@
-"""A batch of many objects: what is to be scored, by one model; and afterwards what became of each. A state machine scores in between.
+"""A batch of many objects: what is to be scored, by one model; and afterwards what became of each. A state machine
+scores in between.
 
-``plan`` lists the objects under a prefix and names the champion; each object then is an event of ``batch``; ``report`` adds up.
+``plan`` lists the objects under a prefix and names the champion; each object then is an event of ``batch``; ``report``
+adds up.
 """
 
 import hashlib
@@ -18,20 +20,22 @@ from stillgood.storage.keys import BATCH_PREFIX, JOBS_PREFIX, OUTPUT_PREFIX
 from stillgood.storage.objects import checked_key
 from stillgood.storage.tables.opening import is_table
 
-# What the state machine carries from state to state has to stay below 256 KiB: the keys first, then a line for each shard.
+# What the state machine carries from state to state has to stay below 256 KiB: the keys first, then a line for each
+# shard.
 MAX_SHARDS, MAX_KEY_BYTES = 400, 200_000
 _MESSAGE = re.compile(r'"errorMessage":\s*("(?:[^"\\]|\\.)*")')
 
 
 def plan(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
-    """Which objects ``{"prefix": "batch/input/2026-11/", "reasons": false}`` means: each CSV, JSON Lines or Parquet object is a shard.
+    """Which objects ``{"prefix": "batch/input/2026-11/", "reasons": false}`` means: each CSV, JSON Lines or Parquet
+    object is a shard.
 
     All of them are scored by the champion of this moment, whatever is promoted meanwhile. Writes ``plan.json`` under
-    ``batch/output/jobs/<name>-<job>/``; the same objects and champion are the same job. Hidden objects ("_SUCCESS", ".x") and
-    empty ones that stand for a folder are left out.
+    ``batch/output/jobs/<name>-<job>/``; the same objects and champion are the same job. Hidden objects ("_SUCCESS",
+    ".x") and empty ones that stand for a folder are left out.
 
-    Raises InvalidEvent, also when there is nothing to score, something that is not rows, or more than ``MAX_SHARDS`` objects;
-    NoChampion, ModelUnusable, StoreUnavailable.
+    Raises InvalidEvent, also when there is nothing to score, something that is not rows, or more than ``MAX_SHARDS``
+    objects; NoChampion, ModelUnusable, StoreUnavailable.
     """
     prefix, reasons = _asked(event)
     listed = [info for info in deps.store.list(prefix) if not _is_left_out(info.key, info.size)]

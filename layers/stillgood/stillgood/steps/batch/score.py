@@ -26,7 +26,8 @@ _TRUTHS = np.array([b"false", b"true"], np.object_)
 class Totals:
     """``rows`` = ``predicted`` + ``rejected``; ``positive`` of the predicted.
 
-    ``rules`` counts what rejected rows broke, as "field: rule" or "rule"; ``repaired`` the values mended by the contract's rule, by field.
+    ``rules`` counts what rejected rows broke, as "field: rule" or "rule"; ``repaired`` the values mended by the
+    contract's rule, by field.
     """
 
     rows: int = 0
@@ -44,8 +45,8 @@ class Totals:
 class Scorer:
     """Scores one input with one model.
 
-    ``job`` names the work: row ``n`` is prediction ``<job>-<n>`` however often it is done. ``reasons`` adds all that the API answers;
-    "features" splits a pair's share evenly between its two.
+    ``job`` names the work: row ``n`` is prediction ``<job>-<n>`` however often it is done. ``reasons`` adds all that
+    the API answers; "features" splits a pair's share evenly between its two.
     """
 
     def __init__(self, model: Model, job: str, check: ColumnCheck, *, reasons: Reasons) -> None:
@@ -53,7 +54,9 @@ class Scorer:
         self.totals = Totals()
 
     def score(self, chunk: Chunk) -> tuple[bytes, bytes]:
-        """JSON lines for the rows that were predicted, and for those that were rejected, each in the order of the input."""
+        """JSON lines for the rows that were predicted, and for those that were rejected, each in the order of the
+        input.
+        """
         checked = self._check(chunk)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is rejected below
             logit = logits(self._model, checked.frame)
@@ -80,7 +83,8 @@ class Scorer:
         return lines, b"".join(rejected[number] for number in sorted(rejected))
 
     def _name(self, violation: Violation) -> str:
-        # Names that are not the contract's come from outside: they are not counted one by one, which could fill the memory.
+        # Names that are not the contract's come from outside: they are not counted one by one, which could fill the
+        # memory.
         known = violation.field in self._model.contract.columns
         return f"{violation.field}: {violation.rule}" if known else violation.rule
 
@@ -119,7 +123,9 @@ class Scorer:
 
 
 def _filled(line: bytes, columns: Sequence[Sequence[bytes]]) -> bytes:
-    """``line`` for every row, its ``%s`` being the values of the columns: ``b"".join(line % row for row in zip(*columns))`` in a third of the time."""
+    """``line`` for every row, its ``%s`` being the values of the columns: ``b"".join(line % row for row in
+    zip(*columns))`` in a third of the time.
+    """
     pieces = [piece for text in line.split(b"%s") for piece in (text, b"")][:-1] * len(columns[0])
     for place, column in enumerate(columns):
         pieces[2 * place + 1 :: 2 * len(columns) + 1] = column
@@ -127,7 +133,9 @@ def _filled(line: bytes, columns: Sequence[Sequence[bytes]]) -> bytes:
 
 
 def _sigmoids(x: Floats) -> Floats:
-    """``sigmoid`` of each, to the last bit: the exponentials are ``math.exp``'s, from which NumPy's may differ in the last bit."""
+    """``sigmoid`` of each, to the last bit: the exponentials are ``math.exp``'s, from which NumPy's may differ in the
+    last bit.
+    """
     e = np.fromiter(map(exp, (-np.abs(x)).tolist()), np.float64, len(x))
     return np.where(x >= 0, 1.0, e) / (1.0 + e)
 

@@ -14,7 +14,8 @@ _HEAD = 64 * 1024
 
 
 def label_rows(key: str, data: Iterable[bytes]) -> tuple[list[Mapping[str, Any]], list[RefusedLabel]]:
-    """The rows, blanks as None, and what could not be read: lines by ``(row)``, the whole file or the rest of it by ``(file)``.
+    """The rows, blanks as None, and what could not be read: lines by ``(row)``, the whole file or the rest of it by
+    ``(file)``.
 
     A file may be delimited by commas, semicolons or tabs: its header tells, since the fields of a label are known.
     """

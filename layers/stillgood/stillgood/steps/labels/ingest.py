@@ -1,4 +1,6 @@
-"""labels: ingest_labels ground truth in, from POST /labels or from uploaded files. Joining it with predictions is monitor's (``outcomes.py``)."""
+"""labels: ingest_labels ground truth in, from POST /labels or from uploaded files. Joining it with predictions is
+monitor's (``outcomes.py``).
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -58,7 +60,8 @@ def post_labels(
 ) -> dict[str, Any]:
     """Answer POST /labels: one object or a list. Durable before the answer. ``source``: who sent it.
 
-    Raises MalformedRequest, RequestTooLarge, StoreUnavailable (send it again), and InvalidRows when no label at all can be used.
+    Raises MalformedRequest, RequestTooLarge, StoreUnavailable (send it again), and InvalidRows when no label at all can
+    be used.
     """
     rows, _ = parse_rows(body, max_rows=max_rows, max_bytes=max_bytes)
     taken = ingest_labels(store, rows, target, now=now, source=source)
@@ -77,8 +80,9 @@ def ingest_label_files(
 ) -> dict[str, int]:
     """Take in every new file under ``labels/incoming/`` (.csv with a header, or .jsonl). Returns counts.
 
-    A file in a folder there was sent by the source of that name. ``complete_by_file_date``: a file holds all labels until the
-    date in its name, or until it was uploaded where its name has none; one with rows that cannot be read has not told everything.
+    A file in a folder there was sent by the source of that name. ``complete_by_file_date``: a file holds all labels
+    until the date in its name, or until it was uploaded where its name has none; one with rows that cannot be read has
+    not told everything.
     """
     # With NumPy, for which predict, which takes posted labels in, must not wait.
     from stillgood.steps.labels.files import label_rows

@@ -1,7 +1,8 @@
 """quarantine: what was refused, found again, mended by a person, and taken in once.
 
-TrainDeps rows lie under ``quarantine/train/``, labels under ``quarantine/labels/``. A person mends them in a spreadsheet, which runs cells
-that begin with ``=``, ``+``, ``-`` or ``@``: such texts get an apostrophe before them, which is taken off again on the way back.
+TrainDeps rows lie under ``quarantine/train/``, labels under ``quarantine/labels/``. A person mends them in a
+spreadsheet, which runs cells that begin with ``=``, ``+``, ``-`` or ``@``: such texts get an apostrophe before them,
+which is taken off again on the way back.
 """
 
 import csv
@@ -51,7 +52,8 @@ def listing(store: ObjectStore) -> Iterator[Quarantined]:
 
 
 def export(store: ObjectStore, key: str) -> str:
-    """The rows of one object as CSV, to be mended: as they stood, with the reason beside each. Personal data was not kept, and is blank.
+    """The rows of one object as CSV, to be mended: as they stood, with the reason beside each. Personal data was not
+    kept, and is blank.
 
     Rows whose fields did not fit their header, and whole files, have nothing to mend here: their reason names the file.
     Raises ObjectNotFound, ModelUnusable.
@@ -68,7 +70,8 @@ def export(store: ObjectStore, key: str) -> str:
 
 
 def reingest(store: ObjectStore, data: bytes, contract: Contract, today: date) -> str | None:
-    """Take a mended file in: labels under ``labels/incoming/``, training rows under ``data/<today>/``; returns the key, None if it was there.
+    """Take a mended file in: labels under ``labels/incoming/``, training rows under ``data/<today>/``; returns the key,
+    None if it was there.
 
     The key is the content, so the same file twice is taken in once. All rows are right, or nothing is taken in.
     Raises InvalidRows, which names every row that is still wrong, and MalformedRequest for what is no CSV in UTF-8.
@@ -112,7 +115,9 @@ def unescape_formula(cell: str) -> str:
 
 
 def _mended(data: bytes, contract: Contract) -> tuple[list[str], list[dict[str, str | None]]]:
-    """The file's names and rows, as the contract's ``source`` reads them. A spreadsheet may have changed delimiter and encoding."""
+    """The file's names and rows, as the contract's ``source`` reads them. A spreadsheet may have changed delimiter and
+    encoding.
+    """
     encoding = encoding_of([data])
     try:
         head = b"".join(islice(as_utf8([data], encoding), 1))[:65536].decode(errors="replace")

@@ -1,6 +1,8 @@
-"""Captured records into a profile: fetched by threads, decoded by msgspec, counted by NumPy, in memory that does not grow.
+"""Captured records into a profile: fetched by threads, decoded by msgspec, counted by NumPy, in memory that does not
+grow.
 
-A clock hour that is over is profiled once; its summary is stored and later windows add it up instead of reading it again.
+A clock hour that is over is profiled once; its summary is stored and later windows add it up instead of reading it
+again.
 """
 
 from collections import Counter
@@ -206,7 +208,9 @@ class CaptureReader:
 
 @dataclass(slots=True)
 class _Batch:
-    """Rows between two profiles: pieces of columns, and of (score, probability, decision) of the champion's own rows."""
+    """Rows between two profiles: pieces of columns, and of (score, probability, decision) of the champion's own
+    rows.
+    """
 
     rows: int = 0
     columns: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
@@ -233,7 +237,9 @@ def _covers(window: Window, hour: datetime) -> bool:
 
 
 def _slices(objects: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of all objects, in slices of whole lines of about ``_SLICE_BYTES``: many small objects in one, a large one in many."""
+    """The lines of all objects, in slices of whole lines of about ``_SLICE_BYTES``: many small objects in one, a large
+    one in many.
+    """
     waiting: list[bytes] = []
     missing = _SLICE_BYTES  # of a slice
     for data in objects:

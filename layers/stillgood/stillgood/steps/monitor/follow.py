@@ -1,7 +1,8 @@
-"""Let the operating point follow the population: estimate, decide, and ask promote for the move. Once a window, beside its policy.
+"""Let the operating point follow the population: estimate, decide, and ask promote for the move. Once a window, beside
+its policy.
 
-What must last from window to window is remembered in the monitor's state: the slow correction, since when no fault of the data
-stands, and which spans were faulty, whose rows are no population and whose labels teach nothing.
+What must last from window to window is remembered in the monitor's state: the slow correction, since when no fault of
+the data stands, and which spans were faulty, whose rows are no population and whose labels teach nothing.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,6 @@
-"""What the monitor gathers before it decides: the champion, its reference, the window's captures, and what there is to learn from."""
+"""What the monitor gathers before it decides: the champion, its reference, the window's captures, and what there is to
+learn from.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,7 +26,9 @@ from stillgood.storage.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class WindowInputs:
-    """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and it was busy enough."""
+    """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and
+    it was busy enough.
+    """
 
     pointer: Pointer
     contract: Contract
@@ -74,7 +78,8 @@ class WindowInputs:
 
 
 def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: datetime, now: datetime) -> WindowInputs:
-    """Read what ``window`` is judged by, and write training rows of what labels came. ``settled``: captures made before it have arrived.
+    """Read what ``window`` is judged by, and write training rows of what labels came. ``settled``: captures made before
+    it have arrived.
 
     Raises ModelUnusable, StoreUnavailable.
     """
@@ -108,7 +113,8 @@ def _season(
 
 
 def _trained_at(store: ObjectStore, model: Model) -> datetime:
-    """When the champion's weights were published: labelled objects written later are news to them. Neither a rollback nor a
+    """When the champion's weights were published: labelled objects written later are news to them. Neither a rollback
+    nor a
     recalibration makes them younger."""
     key = artifact_key(str(model.training.get("recalibrates", model.version)), MODEL)
     for info in store.list(key):

@@ -1,6 +1,8 @@
-"""Hear labels: read each new batch once, find the predictions it speaks of, and keep what became of them in the outcome ledger.
+"""Hear labels: read each new batch once, find the predictions it speaks of, and keep what became of them in the outcome
+ledger.
 
-Nothing is lost by a crash: a day of the ledger is written before the progress that counts on it, and hearing a label twice changes nothing.
+Nothing is lost by a crash: a day of the ledger is written before the progress that counts on it, and hearing a label
+twice changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,7 +45,8 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _HOUR = timedelta(hours=1)
 _LATE = timedelta(days=2)  # after which a day's captures are looked at once more
 _DAY_BYTES = 2 << 20  # about what a day takes, for reading ahead
-_SOON = 3_600_000_000  # microseconds: what matures sooner is taken in before its hour is over, at the price of reading it again
+# microseconds: what matures sooner is taken in before its hour is over, at the price of reading it again
+_SOON = 3_600_000_000
 _MAX_OBJECTS = 200_000  # captures read in one run; a bucket's history is caught up with over several
 _ROUNDS = 5
 _NAME_LENGTH = 16  # hexadecimal digits of a batch's hash that are remembered
@@ -70,9 +73,11 @@ _DECODER = msgspec.json.Decoder(_Scored | _Refused)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
-    """``touched``: the days on which an outcome changed now. ``complete``: up to when silence says something, in microseconds.
+    """``touched``: the days on which an outcome changed now. ``complete``: up to when silence says something, in
+    microseconds.
 
-    ``unreadable``: keys of batches that were overwritten by hand. ``late``: how many objects were captured after their hour was read.
+    ``unreadable``: keys of batches that were overwritten by hand. ``late``: how many objects were captured after their
+    hour was read.
     """
 
     progress: Progress
@@ -133,7 +138,9 @@ def _read_batches(
     infos: Sequence[ObjectInfo],
     progress: Progress,
 ) -> tuple[Labels, Progress, tuple[str, ...]]:
-    """The labels of ``infos``, progress with the sources and watermarks that they bring, and the keys that cannot be read."""
+    """The labels of ``infos``, progress with the sources and watermarks that they bring, and the keys that cannot be
+    read.
+    """
 
     def read(info: ObjectInfo) -> LabelBatch | None:
         with suppress(ModelUnusable):
@@ -193,7 +200,9 @@ def _index(
 def _index_late(
     store: ObjectStore, captured: CapturedHours, progress: Progress, settled: datetime
 ) -> tuple[int, date | None, Progress]:
-    """Look once more at days that ended two days ago: how many objects came late, and since which day labels must be heard again."""
+    """Look once more at days that ended two days ago: how many objects came late, and since which day labels must be
+    heard again.
+    """
     if progress.until is None:
         return 0, None, progress
     last = min((settled - _LATE).date(), progress.until.date()) - timedelta(days=1)
@@ -310,7 +319,9 @@ def _apply(
     fresh: Bools,
     before: datetime | None,
 ) -> _Applying:
-    """Tell each day of the labels that may speak of it. Labels that waited (not ``fresh``) were told to all days before ``before``."""
+    """Tell each day of the labels that may speak of it. Labels that waited (not ``fresh``) were told to all days before
+    ``before``.
+    """
     found = _Applying(np.zeros(len(labels), bool), np.zeros(len(labels), bool), set())
     if not len(labels):
         return found

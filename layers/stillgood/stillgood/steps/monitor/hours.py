@@ -1,7 +1,7 @@
 """Captured objects by clock hour: fetched by threads, a bounded number of bytes ahead of their use.
 
-An hour that is over and came as many small objects is written once more as one object. Whoever reads it later, for its labels,
-for another champion or as a season, makes one request instead of thousands.
+An hour that is over and came as many small objects is written once more as one object. Whoever reads it later, for its
+labels, for another champion or as a season, makes one request instead of thousands.
 """
 
 import hashlib
@@ -27,7 +27,9 @@ _FORMAT = "stillgood.captured-hour"
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Which objects an hour was read from: how many, and a hash of their names. Another one means that captures came late."""
+    """Which objects an hour was read from: how many, and a hash of their names. Another one means that captures came
+    late.
+    """
 
     objects: int
     names: str
@@ -40,7 +42,9 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class CapturedHour:
-    """The captures of one clock hour. ``parts``: the bytes of lines, to be consumed before the next hour is asked for."""
+    """The captures of one clock hour. ``parts``: the bytes of lines, to be consumed before the next hour is asked
+    for.
+    """
 
     start: datetime
     inventory: Inventory
@@ -48,7 +52,9 @@ class CapturedHour:
 
 
 class CapturedHours:
-    """Reads the captures of whole hours. Those that ended by ``settled`` are complete: nothing is captured into them any more."""
+    """Reads the captures of whole hours. Those that ended by ``settled`` are complete: nothing is captured into them
+    any more.
+    """
 
     def __init__(self, store: ObjectStore, pool: ThreadPoolExecutor, settled: datetime) -> None:
         self._store, self._pool, self._settled = store, pool, settled
@@ -75,7 +81,9 @@ class CapturedHours:
         self._store.put(hour_key(hour), b"")
 
     def _packed_hours(self, hours: Sequence[datetime]) -> set[str]:
-        """The keys of those that were packed, by listing: most hours of little traffic were not, and asking each costs a request."""
+        """The keys of those that were packed, by listing: most hours of little traffic were not, and asking each costs
+        a request.
+        """
         if not hours:
             return set()
         first, last = hour_key(min(hours)), hour_key(max(hours))

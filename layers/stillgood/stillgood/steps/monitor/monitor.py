@@ -1,8 +1,8 @@
 """monitor: judge one window of captured predictions, and act on what was found.
 
-The state object is a write-ahead log of one entry: it takes the whole report by compare-and-swap, which is the one moment
-at which a window is decided. Then the effect is invoked and the report written, so a report's presence means that its
-effect was asked for. Whoever comes next *finishes* what a crash left half-way before deciding anything.
+The state object is a write-ahead log of one entry: it takes the whole report by compare-and-swap, which is the one
+moment at which a window is decided. Then the effect is invoked and the report written, so a report's presence means
+that its effect was asked for. Whoever comes next *finishes* what a crash left half-way before deciding anything.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,10 +47,12 @@ class MonitorDeps:
 
 
 def monitor(event: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
-    """Judge the window that ends at ``{"scheduled_time": "2026-11-24T00:00:00Z"}``, once however often the event arrives.
+    """Judge the window that ends at ``{"scheduled_time": "2026-11-24T00:00:00Z"}``, once however often the event
+    arrives.
 
-    Returns the decision with its reasons and the report's key. A duplicate gets the stored report, and its effect is asked
-    for again (its request id makes that harmless). Raises InvalidEvent, ModelUnusable, StoreUnavailable, InvocationFailed.
+    Returns the decision with its reasons and the report's key. A duplicate gets the stored report, and its effect is
+    asked for again (its request id makes that harmless). Raises InvalidEvent, ModelUnusable, StoreUnavailable,
+    InvocationFailed.
     """
     window = _window(event, deps)
     report = read_report(deps.store, window)
@@ -157,7 +159,9 @@ def _invoke(report: Mapping[str, Any], deps: MonitorDeps) -> None:
 
 
 def _effect(window: Window, decision: PolicyDecision) -> dict[str, Any] | None:
-    """The event a decision leads to; its request id is the window's, so a window has one effect however often it is asked for."""
+    """The event a decision leads to; its request id is the window's, so a window has one effect however often it is
+    asked for.
+    """
     asked_by, why = _request_id(window), "; ".join(decision.reasons)[:500]
     match decision.action:
         case "retrain":

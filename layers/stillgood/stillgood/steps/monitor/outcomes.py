@@ -1,7 +1,8 @@
-"""Judge the champion by what came true: spans that can be trusted, its labelled rows since it began, and the model before it.
+"""Judge the champion by what came true: spans that can be trusted, its labelled rows since it began, and the model
+before it.
 
-A prediction is judged once it has matured: a label that arrived sooner says yes sooner than no, so early ones are no sample.
-Whatever comes later is heard whenever it comes, and judged again.
+A prediction is judged once it has matured: a label that arrived sooner says yes sooner than no, so early ones are no
+sample. Whatever comes later is heard whenever it comes, and judged again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -71,7 +72,8 @@ def take_label_files(store: ObjectStore, pointer: Pointer, clock: Clock) -> dict
 def outcomes(
     store: ObjectStore, contract: Contract, pointer: Pointer, window: Window, *, settled: datetime, now: datetime
 ) -> Outcomes:
-    """Hear what was sent, judge the champion on what has matured when ``window`` ends, and write training rows of what has by ``now``.
+    """Hear what was sent, judge the champion on what has matured when ``window`` ends, and write training rows of what
+    has by ``now``.
 
     Raises StoreUnavailable, ModelUnusable.
     """
@@ -92,7 +94,9 @@ def outcomes(
 
 
 def _matured_days(store: ObjectStore, pool: ThreadPoolExecutor, heard: Heard, until: int) -> dict[date, OutcomeDay]:
-    """The days with matured predictions, oldest first: the newest ``MAX_ROWS`` predictions, and those whose outcomes changed now."""
+    """The days with matured predictions, oldest first: the newest ``MAX_ROWS`` predictions, and those whose outcomes
+    changed now.
+    """
     last = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=until)).date()
     listed = [day for day in reversed(list(ledger_days(store))) if day <= last]
     found: dict[date, OutcomeDay] = {}
@@ -129,7 +133,9 @@ def _sample(day: OutcomeDay, feed: Feed, complete: int | None, mature: Bools) ->
 def _spans(
     contract: Contract, feed: Feed, days: Mapping[date, OutcomeDay], complete: int | None, until: int | None
 ) -> tuple[Span, ...]:
-    """Adjoining days, as many as it takes for ``min_rows`` predictions; what is left over at the end joins the span before."""
+    """Adjoining days, as many as it takes for ``min_rows`` predictions; what is left over at the end joins the span
+    before.
+    """
     if until is None:
         return ()
     samples = {
@@ -228,7 +234,9 @@ def _never_heard(store: ObjectStore, feed: Feed, window: Window) -> dict[str, An
 def _deaf(
     feed: Feed, window: Window, heard: Heard, days: Mapping[date, OutcomeDay], spans: tuple[Span, ...]
 ) -> dict[str, Any]:
-    """Since when labels that were due have not come: so many predictions without one, after the last with one, are no chance."""
+    """Since when labels that were due have not come: so many predictions without one, after the last with one, are no
+    chance.
+    """
     due = microseconds(window.end) - feed.matures - round(GRACE_DAYS * DAY)
     times, known = [np.empty(0, np.int64)], [np.empty(0, bool)]
     for day in days.values():
@@ -305,7 +313,8 @@ def _promised(pointer: Pointer) -> Metrics:
 
 
 def _rival(store: ObjectStore, pointer: Pointer) -> Release | None:
-    """The champion before this one, if it is to be looked at: not after a rollback, since the version before was found worse
+    """The champion before this one, if it is to be looked at: not after a rollback, since the version before was found
+    worse
     already, and two models must not take turns."""
     if pointer.previous is None:
         return None
@@ -318,7 +327,8 @@ def _rival(store: ObjectStore, pointer: Pointer) -> Release | None:
 def _previous_gain(
     days: Mapping[date, OutcomeDay], trusted: Mapping[date, tuple[Bools, Bools]], pointer: Pointer
 ) -> Estimate | None:
-    """ROC-AUC of the previous champion minus the champion's on the same rows, with a 99.9% interval: it is looked at every window.
+    """ROC-AUC of the previous champion minus the champion's on the same rows, with a 99.9% interval: it is looked at
+    every window.
 
     None when there is no previous one, or it could not score what was captured.
     """

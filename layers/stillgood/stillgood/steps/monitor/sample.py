@@ -1,4 +1,5 @@
-"""The newest predictions of the champion, as a population to place a threshold on: evenly spread over a window, or back beyond a
+"""The newest predictions of the champion, as a population to place a threshold on: evenly spread over a window, or back
+beyond a
 quiet one."""
 
 from bisect import bisect_left
@@ -39,7 +40,8 @@ class _Refused(msgspec.Struct, tag_field=KIND, tag=REJECTION, gc=False):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """``frame``: rows in order of time; ``logits`` float64[n] and whose they are, ``entities`` int64[n]; those from ``first`` on
+    """``frame``: rows in order of time; ``logits`` float64[n] and whose they are, ``entities`` int64[n]; those from
+    ``first`` on
     are of the window itself."""
 
     frame: Frame
@@ -60,8 +62,8 @@ def sample(
 ) -> Sample:
     """Up to MAX_POPULATION of the newest predictions of model ``version`` made before the end of ``window``.
 
-    ``rows``: how many the window has; of many, every k-th line is taken, so that no time of day is left out. A window with
-    fewer is filled from before it, back to ``since`` at most. Raises StoreUnavailable.
+    ``rows``: how many the window has; of many, every k-th line is taken, so that no time of day is left out. A window
+    with fewer is filled from before it, back to ``since`` at most. Raises StoreUnavailable.
     """
     step = max(1, rows // MAX_POPULATION)
     span = Window(min(since.replace(microsecond=0), window.start), window.end)

@@ -1,8 +1,8 @@
 """Write training rows of predictions whose outcome is known: ``data/<date>/labels-<sha256>.csv``, each prediction once.
 
-``prediction_id`` and ``predicted_at`` are a row's identity and time, whatever the contract names; a later row of the same prediction
-corrects the one before, by ``label_arrived_at``. The key is the content, so a retry writes the same object.
-The hours are read for this alone, once, so the previous champion scores the same rows on the way.
+``prediction_id`` and ``predicted_at`` are a row's identity and time, whatever the contract names; a later row of the
+same prediction corrects the one before, by ``label_arrived_at``. The key is the content, so a retry writes the same
+object. The hours are read for this alone, once, so the previous champion scores the same rows on the way.
 """
 
 import csv
@@ -67,8 +67,8 @@ def write_training_rows(
 ) -> tuple[dict[date, OutcomeDay], dict[str, int]]:
     """Write what is known and not yet written, or written otherwise. Returns ``days`` after it, and counts.
 
-    ``trusted``: by day, which outcomes are known and which are positive. ``rival``: the champion before ``version``, which scores the
-    rows that ``version`` predicted.
+    ``trusted``: by day, which outcomes are known and which are positive. ``rival``: the champion before ``version``,
+    which scores the rows that ``version`` predicted.
     """
     counts = {"rows": 0, "files": 0, "corrections": 0, "personal": 0}
     after = dict(days)
@@ -116,7 +116,9 @@ def _blank(day: OutcomeDay, model: Model | None) -> Any:
 
 
 def _noted(store: ObjectStore, contract: Contract, day: OutcomeDay, known: Bools) -> OutcomeDay:
-    """``day`` with what older files say was learnt, where the ledger does not know: it was made anew, or by older code."""
+    """``day`` with what older files say was learnt, where the ledger does not know: it was made anew, or by older
+    code.
+    """
     if (day.records["learnt"] != UNKNOWN).any() or not known.any():
         return day
     said: dict[int, int] = {}

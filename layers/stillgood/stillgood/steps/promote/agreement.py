@@ -1,7 +1,8 @@
-"""Whether two records say the same on machines whose processors round the last digit of ``exp`` and ``log`` differently.
+"""Whether two records say the same on machines whose processors round the last digit of ``exp`` and ``log``
+differently.
 
-Decisions, versions, hashes and counts must be equal. Figures may differ by TOLERANCE; figures in a sentence by one unit of
-their last printed digit. A forged digit is found by the log's hashes, however small it is (``storage/audit.py``).
+Decisions, versions, hashes and counts must be equal. Figures may differ by TOLERANCE; figures in a sentence by one unit
+of their last printed digit. A forged digit is found by the log's hashes, however small it is (``storage/audit.py``).
 """
 
 import math

@@ -8,7 +8,9 @@ _LOOK_BACK = 400
 
 
 def held_since(registry: Registry, head: LogHead) -> Decision | None:
-    """The rollback by hand that holds: none was released, and nothing promoted by hand, after it. None when nothing holds."""
+    """The rollback by hand that holds: none was released, and nothing promoted by hand, after it. None when nothing
+    holds.
+    """
     held: Decision | None = None
     for decision in registry.decisions(start_after=max(0, head.n - _LOOK_BACK)):
         by_hand = not decision.request_id.startswith(AUTOMATIC)

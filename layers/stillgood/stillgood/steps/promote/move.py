@@ -23,9 +23,9 @@ _FIGURES = ("recall", "precision", "capacity")
 def move(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """Do ``{"action": "move", "request_id": "...", "evidence": "<sha256>"}``, once per request id.
 
-    The decision is made here, from the evidence; monitor only asks for it. Evidence about another champion or operating point
-    than the ones in force is refused. Returns ``promote.outcome``. Raises InvalidEvent, UnknownVersion (not a hash),
-    StoreUnavailable, ModelUnusable (damaged registry).
+    The decision is made here, from the evidence; monitor only asks for it. Evidence about another champion or operating
+    point than the ones in force is refused. Returns ``promote.outcome``. Raises InvalidEvent, UnknownVersion (not a
+    hash), StoreUnavailable, ModelUnusable (damaged registry).
     """
     request_id, digest = text(event, "request_id"), checked_version(text(event, "evidence"))
     asked = {"action": "move", "evidence": digest}

@@ -35,7 +35,8 @@ def promote(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """Judge ``{"action": "promote", "candidate": "<version>", "request_id": "..."}``, once per request id.
 
     Returns ``outcome``. A refusal is a result; a duplicate gets the first answer. Raises InvalidEvent, UnknownVersion,
-    StoreUnavailable (nothing was decided, or a retry finds what was), ModelUnusable when the registry itself is damaged.
+    StoreUnavailable (nothing was decided, or a retry finds what was), ModelUnusable when the registry itself is
+    damaged.
     """
     request_id = text(event, "request_id")
     version = checked_version(text(event, "candidate"))
@@ -77,7 +78,9 @@ def _draft(
 def _verdict(
     material: PromotionInputs, gate: str, registry: Registry, head: LogHead, inputs: Mapping[str, Mapping[str, str]]
 ) -> GateDecision:
-    """By the second version of the gate where the candidate has fold models; a candidate of before is judged as it was then."""
+    """By the second version of the gate where the candidate has fold models; a candidate of before is judged as it was
+    then.
+    """
     if material.folds is None or gate == "simple":
         return decide(gate, material.case(_attempts(registry, head, inputs["holdout"]["sha256"])))
     try:

@@ -13,7 +13,8 @@ from stillgood.storage.windows import iso
 def release(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """Do ``{"action": "release", "request_id": "...", "reason": "..."}``, once per request id; see events/release.json.
 
-    Where nothing holds, that is a recorded refusal. Raises InvalidEvent, StoreUnavailable, ModelUnusable (damaged registry).
+    Where nothing holds, that is a recorded refusal. Raises InvalidEvent, StoreUnavailable, ModelUnusable (damaged
+    registry).
     """
     request_id, why = text(event, "request_id"), text(event, "reason")
     asked = {"action": "release", "version": None}

@@ -1,7 +1,8 @@
 """replay: decide a recorded decision again, from the inputs it names, and compare the record byte for byte.
 
-The real step runs, over a registry that ends where the log ended then; every other object is read where it lies. What is
-written stays in memory. A difference means that an input or the record was changed, or that this code decides otherwise.
+The real step runs, over a registry that ends where the log ended then; every other object is read where it lies. What
+is written stays in memory. A difference means that an input or the record was changed, or that this code decides
+otherwise.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +32,8 @@ _ASKED_BECAUSE = "Asked because: "
 class Replayed:
     """What came of decision ``n``: ``same`` bytes or not, and ``detail``, why not.
 
-    ``forgotten``: its holdout lost rows of a forgotten entity since, so it cannot come out the same, and nothing is wrong.
+    ``forgotten``: its holdout lost rows of a forgotten entity since, so it cannot come out the same, and nothing is
+    wrong.
     """
 
     n: int
@@ -61,7 +63,8 @@ class _Past(MemoryObjectStore):
 def replay(store: ObjectStore, wanted: Iterable[int] | None = None) -> Iterator[Replayed]:
     """Decide the records ``wanted`` again (None: all), oldest first. Reads the log up to the last of them.
 
-    Raises ObjectNotFound for a record that is not there; a record that cannot be replayed is a ``Replayed`` that says why.
+    Raises ObjectNotFound for a record that is not there; a record that cannot be replayed is a ``Replayed`` that says
+    why.
     """
     numbers = None if wanted is None else sorted(set(wanted))
     last = max((info.key for info in store.list(DECISIONS_PREFIX)), default="") if numbers is None else ""

@@ -14,13 +14,15 @@ from stillgood.storage.windows import iso
 
 
 def roll_back(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
-    """Do ``{"action": "rollback", "request_id": "...", "to": "<version>" | null, "reason": "..."}``, once per request id.
+    """Do ``{"action": "rollback", "request_id": "...", "to": "<version>" | null, "reason": "..."}``, once per request
+    id.
 
-    ``"point": "previous" | "own" | "<id>"`` in place of ``to`` goes back by operating point: the champion stays, and takes the
-    point before this one, the calibration and threshold of its training, or a point that it served with.
-    ``to`` null means the champion before this one, with the operating point that it last served with. Only a version that served before can be rolled back to: anything
-    else goes through the gate. Returns ``promote.outcome``; what cannot be done is a recorded refusal.
-    Raises InvalidEvent, UnknownVersion (not a version's name), StoreUnavailable, ModelUnusable (damaged registry).
+    ``"point": "previous" | "own" | "<id>"`` in place of ``to`` goes back by operating point: the champion stays, and
+    takes the point before this one, the calibration and threshold of its training, or a point that it served with.
+    ``to`` null means the champion before this one, with the operating point that it last served with. Only a version
+    that served before can be rolled back to: anything else goes through the gate. Returns ``promote.outcome``; what
+    cannot be done is a recorded refusal. Raises InvalidEvent, UnknownVersion (not a version's name), StoreUnavailable,
+    ModelUnusable (damaged registry).
     """
     request_id, why = text(event, "request_id"), text(event, "reason")
     to = None if event.get("to") is None else checked_version(text(event, "to"))

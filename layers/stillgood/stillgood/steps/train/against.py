@@ -17,7 +17,8 @@ from stillgood.training.split import is_holdout
 
 
 def unseen_by(store: ObjectStore, champion: Pointer, ingested: Ingested) -> npt.NDArray[np.bool_]:
-    """bool[n]. A champion of before, which kept no list of its rows, has not seen those that were held out for good, nor any
+    """bool[n]. A champion of before, which kept no list of its rows, has not seen those that were held out for good,
+    nor any
     that happened after it was trained. Raises ModelUnusable, StoreUnavailable."""
     try:
         raw = decode(

@@ -45,9 +45,11 @@ def candidate(
     quarantine: str | None,
     trained_at: str,
 ) -> Candidate:
-    """Write everything down, and log it as an MLflow run. ``quarantine``: where refused rows are; ``trained_at``: ISO 8601 UTC.
+    """Write everything down, and log it as an MLflow run. ``quarantine``: where refused rows are; ``trained_at``: ISO
+    8601 UTC.
 
-    ``parts.train`` are the rows that were fitted on, in the order of ``fitted.oof_logits``; ``reference`` is what monitoring will compare with.
+    ``parts.train`` are the rows that were fitted on, in the order of ``fitted.oof_logits``; ``reference`` is what
+    monitoring will compare with.
     """
     model, contract = fitted.model, fitted.model.contract
     at = parts.holdout
@@ -113,7 +115,9 @@ def _evidence(fitted: Fitted) -> list[str]:
 
 
 def _judge(fitted: Fitted, parts: Split, holdout: Holdout) -> Metrics | None:
-    """Of the holdout, by models that had not seen its rows. None where it has too few, or one outcome only; promote says so."""
+    """Of the holdout, by models that had not seen its rows. None where it has too few, or one outcome only; promote
+    says so.
+    """
     values = fitted.oof_logits[np.searchsorted(parts.train, parts.holdout)]
     try:
         return evaluate(values, probabilities(fitted.model, values), holdout.target, fitted.model.threshold_logit)
@@ -122,7 +126,9 @@ def _judge(fitted: Fitted, parts: Split, holdout: Holdout) -> Metrics | None:
 
 
 def _figures(fitted: Fitted, held: Metrics | None) -> dict[str, float]:
-    """``roc_auc`` and so on are out of fold, ``holdout_*`` of the holdout, ``roc_auc_mean`` and ``_std`` over the folds."""
+    """``roc_auc`` and so on are out of fold, ``holdout_*`` of the holdout, ``roc_auc_mean`` and ``_std`` over the
+    folds.
+    """
     figures = {"roc_auc_mean": float(np.mean(fitted.fold_auc)), "roc_auc_std": float(np.std(fitted.fold_auc))}
     for prefix, metrics in (("", fitted.oof_metrics), ("holdout_", held)):
         if metrics is not None:

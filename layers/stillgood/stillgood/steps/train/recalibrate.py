@@ -1,4 +1,6 @@
-"""What train does when it is asked to recalibrate: keep the champion's weights, and fit calibration and threshold to the newest rows."""
+"""What train does when it is asked to recalibrate: keep the champion's weights, and fit calibration and threshold to
+the newest rows.
+"""
 
 from dataclasses import replace
 
@@ -19,7 +21,9 @@ from stillgood.training.split import Split
 
 
 def recalibrated(store: ObjectStore, contract: Contract) -> Pointer:
-    """The champion whose weights are kept. Raises NoChampion; InvalidEvent when ``contract`` is not what it was trained by."""
+    """The champion whose weights are kept. Raises NoChampion; InvalidEvent when ``contract`` is not what it was trained
+    by.
+    """
     pointer = Registry(store).pointer()
     if pointer is None:
         raise NoChampion("There is no champion to recalibrate; train one (events/train.json).")
@@ -36,7 +40,8 @@ def recalibrate(
 ) -> tuple[Split, Fitted, Reference]:
     """``champion`` under the name of ``version``, fitted on the newest training rows, which are returned as ``train``.
 
-    The reference stays the champion's: the same features and scores are still the yardstick. Raises NotEnoughData, ModelUnusable.
+    The reference stays the champion's: the same features and scores are still the yardstick. Raises NotEnoughData,
+    ModelUnusable.
     """
     # What judges is among what is learnt from: every row is judged by the fold that has not seen it.
     newest = training.newest(parts.train, ingested.frame.contract.training)

@@ -58,15 +58,16 @@ class TrainDeps:
 
 
 def train(event: Mapping[str, Any], deps: TrainDeps) -> dict[str, Any]:
-    """Handle ``{"request_id": "...", "reason": "...", "window": ..., "action": "train"}``, once per request id, however often it arrives.
+    """Handle ``{"request_id": "...", "reason": "...", "window": ..., "action": "train"}``, once per request id, however
+    often it arrives.
 
     ``action`` may be left out, or be "recalibrate".
 
-    The order of writes makes every crash harmless: the version (whole or absent), what came of the request, then the call to promote.
-    A duplicate finds the request done and only calls promote again, which answers duplicates itself. When rows, contract and seed
-    are those of an earlier version, the result is "skipped" and promote is asked about that version.
-    Raises InvalidEvent, ContractInvalid, TooFewRows, OneClassOnly, NotEnoughData, StoreUnavailable, InvocationFailed; and
-    NoChampion, ModelUnusable when there is nothing to recalibrate.
+    The order of writes makes every crash harmless: the version (whole or absent), what came of the request, then the
+    call to promote. A duplicate finds the request done and only calls promote again, which answers duplicates itself.
+    When rows, contract and seed are those of an earlier version, the result is "skipped" and promote is asked about
+    that version. Raises InvalidEvent, ContractInvalid, TooFewRows, OneClassOnly, NotEnoughData, StoreUnavailable,
+    InvocationFailed; and NoChampion, ModelUnusable when there is nothing to recalibrate.
     """
     request_id, reason, action = _request(event)
     name = hashlib.sha256(request_id.encode(errors="backslashreplace")).hexdigest()[:32]
@@ -163,7 +164,9 @@ def _labelled(store: ObjectStore) -> Iterator[tuple[str, Callable[[], Iterator[b
 
 
 def _quarantine(store: ObjectStore, ingested: Ingested, key: str) -> str | None:
-    """Keep the refused rows as they stood, so that they can be found, mended and uploaded again. Returns the key, None without any."""
+    """Keep the refused rows as they stood, so that they can be found, mended and uploaded again. Returns the key, None
+    without any.
+    """
     if not ingested.refused:
         return None
     store.put(key, b"".join(encode(one.to_dict()) for one in ingested.refused))

@@ -15,9 +15,11 @@ _CODED, _PACKED = pa.dictionary(pa.int32(), pa.string()), pa.string()
 def columns(
     data: bytes, names: Sequence[str], high_cardinality: Collection[str], delimiter: str = ","
 ) -> dict[str, DictionaryColumn | StringBuffer] | None:
-    """The cells of ``data``, whole lines of UTF-8 without quotes, by column and as they stand; None if a line has more or fewer cells.
+    """The cells of ``data``, whole lines of UTF-8 without quotes, by column and as they stand; None if a line has more
+    or fewer cells.
 
-    ``high_cardinality`` names columns in which hardly a text stands twice, so that it would be in vain to look for the different ones.
+    ``high_cardinality`` names columns in which hardly a text stands twice, so that it would be in vain to look for the
+    different ones.
     """
     try:
         table = csv.read_csv(

@@ -1,4 +1,6 @@
-"""The bytes of an object as UTF-8 text: unpacked, converted from its encoding, with line ends that every reader knows."""
+"""The bytes of an object as UTF-8 text: unpacked, converted from its encoding, with line ends that every reader
+knows.
+"""
 
 import codecs
 import zlib
@@ -9,7 +11,8 @@ from stillgood.domain.errors import TableUnreadable
 
 GZIP = b"\x1f\x8b"
 PIECE_BYTES = 512 * 1024
-# Text of rows packs 3 to 20 times, and hardly ever 100 times. A small object that unpacks to gigabytes is a mistake, or meant to do harm.
+# Text of rows packs 3 to 20 times, and hardly ever 100 times. A small object that unpacks to gigabytes is a mistake, or
+# meant to do harm.
 MAX_UNPACKED_RATIO, RATIO_FROM_BYTES = 300, 64 * 1024 * 1024
 MAX_UNPACKED_BYTES = 16 * 1024**3
 _SNIFFED = 64 * 1024
@@ -20,8 +23,9 @@ ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
 def as_utf8(data: Iterable[bytes], encoding: str | None = None) -> Iterator[bytes]:
     """``data`` in pieces of UTF-8, without a byte order mark, whatever it was packed or encoded in.
 
-    A byte order mark wins over ``encoding``; without either the bytes are passed on as they are, and must be UTF-8. Lone carriage
-    returns become line ends where they are the only ones. Raises TableUnreadable, by name, for what cannot be unpacked or decoded.
+    A byte order mark wins over ``encoding``; without either the bytes are passed on as they are, and must be UTF-8.
+    Lone carriage returns become line ends where they are the only ones. Raises TableUnreadable, by name, for what
+    cannot be unpacked or decoded.
     """
     encoding = (encoding or "utf-8").lower().replace("_", "-")
     pieces = _filled(unpacked(data), _SNIFFED)
@@ -46,7 +50,9 @@ def as_utf8(data: Iterable[bytes], encoding: str | None = None) -> Iterator[byte
 
 
 def unpacked(data: Iterable[bytes]) -> Iterator[bytes]:
-    """``data``, unpacked if it is gzip by its first bytes, in pieces of at most ``PIECE_BYTES``. Raises TableUnreadable."""
+    """``data``, unpacked if it is gzip by its first bytes, in pieces of at most ``PIECE_BYTES``. Raises
+    TableUnreadable.
+    """
     pieces = _filled(iter(data), 2)
     head = next(pieces, b"")
     if not head.startswith(GZIP):

@@ -35,11 +35,11 @@ def read_delimited(
 ) -> Table:
     """``data``, pieces of UTF-8, as a table with a header. Blank lines are not rows.
 
-    Before the header, lines that begin with ``#``, a title in a single cell and Excel's ``sep=;`` are passed over. Names are
-    trimmed; nameless columns are left out. A column that stands twice is read once, and rows in which the two differ are unreadable.
-    A quote that is never closed, or that swallows lines which are rows themselves, costs its own line only: the others are read
-    again. ``wanted``: columns that matter, all if empty. ``high_cardinality``: columns in which hardly a value stands twice.
-    Raises TableUnreadable when there is no header that can be used.
+    Before the header, lines that begin with ``#``, a title in a single cell and Excel's ``sep=;`` are passed over.
+    Names are trimmed; nameless columns are left out. A column that stands twice is read once, and rows in which the two
+    differ are unreadable. A quote that is never closed, or that swallows lines which are rows themselves, costs its own
+    line only: the others are read again. ``wanted``: columns that matter, all if empty. ``high_cardinality``: columns
+    in which hardly a value stands twice. Raises TableUnreadable when there is no header that can be used.
     """
     lines = Lines(_first_line_apart(data))
     notes: list[TableNote] = []
@@ -203,13 +203,16 @@ def _names(header: list[str], wanted: Collection[str], notes: list[TableNote]) -
 def _block(
     lines: Lines, header: Sequence[str], delimiter: str, high_cardinality: Collection[str]
 ) -> dict[str, DictionaryColumn | StringBuffer] | None:
-    """The next block of lines by column, if nothing in it could be read in two ways; otherwise none, and its lines one by one.
+    """The next block of lines by column, if nothing in it could be read in two ways; otherwise none, and its lines one
+    by one.
 
-    Without quotes, blank lines and stray ends of lines a CSV is its text between commas, and Arrow reads it ten times as fast as the csv module.
+    Without quotes, blank lines and stray ends of lines a CSV is its text between commas, and Arrow reads it ten times
+    as fast as the csv module.
     """
     block = lines.block()
     plain = block.replace(b"\r\n", b"\n") if b"\r" in block else block
-    # A byte order mark would be dropped at the start of any block; the csv module, whose word counts, has a limit of its own for a cell.
+    # A byte order mark would be dropped at the start of any block; the csv module, whose word counts, has a limit of
+    # its own for a cell.
     if (
         plain
         and len(header) > 1
@@ -244,7 +247,9 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _plain(lines: Lines, reader: Iterator[list[str]], width: int, limit: int) -> list[Record]:
-    """The next records, at the speed of the csv module, if nothing at all is wrong with them; otherwise none, and the lines again."""
+    """The next records, at the speed of the csv module, if nothing at all is wrong with them; otherwise none, and the
+    lines again.
+    """
     line = lines.passed + 1
     try:
         records = list(islice(reader, limit))
@@ -289,7 +294,8 @@ def _careful(lines: Lines, reader: Iterator[list[str]], width: int, delimiter: s
 
 
 def _swallowed(taken: Sequence[str], width: int, delimiter: str) -> int | None:
-    """Which line inside a record of several lines would be a row of the table: it has as many cells, and none begins with a blank, as text would.
+    """Which line inside a record of several lines would be a row of the table: it has as many cells, and none begins
+    with a blank, as text would.
 
     The end of a first cell of several lines always has as many cells, and proves nothing.
     """

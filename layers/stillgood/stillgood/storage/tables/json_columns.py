@@ -1,8 +1,10 @@
-"""JSON Lines of one layout by column: as text between commas, of which each different one in a column is looked at once.
+"""JSON Lines of one layout by column: as text between commas, of which each different one in a column is looked at
+once.
 
-``{`` and ``}`` make a cell an object of one member; the first cell brings the one of them, the last the other. If all cells are such objects, of
-their column's name and a value without parts, then the line is the object of these members and nothing else: no name stands twice, no text goes from
-one cell into the next. A comma in a text shows as a cell too many.
+``{`` and ``}`` make a cell an object of one member; the first cell brings the one of them, the last the other. If all
+cells are such objects, of their column's name and a value without parts, then the line is the object of these members
+and nothing else: no name stands twice, no text goes from one cell into the next. A comma in a text shows as a cell too
+many.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,7 +20,9 @@ type Values = DictionaryColumn | list[Any]
 
 
 def columns(block: bytes, high_cardinality: Collection[str]) -> dict[str, Values] | None:
-    """The values of whole lines by column, as they are read one by one; None if the cells do not tell. ``high_cardinality`` as for Arrow."""
+    """The values of whole lines by column, as they are read one by one; None if the cells do not tell.
+    ``high_cardinality`` as for Arrow.
+    """
     lines = block.replace(b"\r\n", b"\n") if b"\r" in block else block
     if b"\r" in lines or len(lines) > MAX_LINE:
         return None
@@ -70,7 +74,8 @@ def _decoded(column: DictionaryColumn, name: str, before: str, after: str) -> Di
 def _unpacked(column: StringBuffer, key: bytes, after: str) -> list[Any]:
     """The values of cells that all begin with ``key`` and end with ``after``. Raises ValueError."""
     text = column.data.tobytes().replace(key, b",")
-    # A cell has no comma: the i-th comma is the i-th cell's key, if that cell begins there, i keys having shrunk before it.
+    # A cell has no comma: the i-th comma is the i-th cell's key, if that cell begins there, i keys having shrunk before
+    # it.
     commas = np.flatnonzero(np.frombuffer(text, np.uint8) == ord(","))
     if not np.array_equal(commas + np.arange(len(commas)) * (len(key) - 1), column.starts[:-1]):
         raise ValueError("a cell begins otherwise")
@@ -96,7 +101,9 @@ def _scalars(values: list[Any]) -> list[Any]:
 
 
 def may_have_lost_digits(values: Sequence[Any], kinds: set[type]) -> bool:
-    """Whether one of ``values``, which are of these ``kinds``, is so large a float that it may have been an integer: orjson makes floats of those of more than 64 bits."""
+    """Whether one of ``values``, which are of these ``kinds``, is so large a float that it may have been an integer:
+    orjson makes floats of those of more than 64 bits.
+    """
     if float not in kinds:
         return False
     numbers = values if kinds <= {int, float} else [value for value in values if type(value) is float]

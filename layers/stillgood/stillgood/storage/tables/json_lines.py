@@ -15,7 +15,9 @@ from stillgood.storage.tables.lines import CHUNK_ROWS, Lines
 def json_chunks(
     data: Iterable[bytes], chunk_rows: int = CHUNK_ROWS, high_cardinality: Collection[str] = frozenset()
 ) -> Iterator[Chunk]:
-    """Chunks of JSON Lines, one object a line. Blank lines are not rows. ``high_cardinality``: columns in which hardly a value stands twice."""
+    """Chunks of JSON Lines, one object a line. Blank lines are not rows. ``high_cardinality``: columns in which hardly
+    a value stands twice.
+    """
     lines, number = Lines(data), 0
     while True:
         columns = _block(lines, high_cardinality)
@@ -40,7 +42,9 @@ def _chunk(columns: Mapping[str, Sequence[object]], number: int, line: int) -> C
 
 
 def _block(lines: Lines, high_cardinality: Collection[str]) -> Mapping[str, Sequence[object]] | None:
-    """The next block of lines by column, if nothing in it could be read in two ways; otherwise none, and its lines one by one."""
+    """The next block of lines by column, if nothing in it could be read in two ways; otherwise none, and its lines one
+    by one.
+    """
     if not (block := lines.block()):
         return None
     if (columns := json_columns.columns(block, high_cardinality)) is None:
@@ -49,7 +53,9 @@ def _block(lines: Lines, high_cardinality: Collection[str]) -> Mapping[str, Sequ
 
 
 def _plain(lines: Lines, most: int) -> dict[str, Sequence[object]] | None:
-    """The next rows by column, if they are flat objects of one layout and nothing is wrong with any; otherwise none, and the lines again."""
+    """The next rows by column, if they are flat objects of one layout and nothing is wrong with any; otherwise none,
+    and the lines again.
+    """
     text = lines.take(most)
     try:
         rows = list(map(orjson.loads, lines.taken)) if lines.are_clean() else []
@@ -67,7 +73,8 @@ def _plain(lines: Lines, most: int) -> dict[str, Sequence[object]] | None:
 def _nothing_was_dropped(columns: Mapping[str, Sequence[object]], text: str) -> bool:
     """Whether no key stood twice and no number lost digits, for both of which the quick parser has no ear.
 
-    Each key and each text has two quotes. A second key would bring two more, so that the count can only be exact without one.
+    Each key and each text has two quotes. A second key would bring two more, so that the count can only be exact
+    without one.
     """
     quoted = 0
     for column in columns.values():

@@ -17,9 +17,11 @@ _PIECE_BYTES = 512 * 1024
 
 
 class Lines:
-    """The lines of ``data``, with their ends. ``taken`` are those handed out since it was last cleared: the current record's.
+    """The lines of ``data``, with their ends. ``taken`` are those handed out since it was last cleared: the current
+    record's.
 
-    They come one by one, or, for a reader of many at once, by the block. ``passed`` counts the lines that were handed out, and not taken back.
+    They come one by one, or, for a reader of many at once, by the block. ``passed`` counts the lines that were handed
+    out, and not taken back.
     """
 
     def __init__(self, data: Iterable[bytes]) -> None:
@@ -32,7 +34,8 @@ class Lines:
         self.taken: list[str] = []
 
     def block(self) -> bytes:
-        """The next lines as the bytes they are; none after the last, while lines of the block before are still to be handed out, and before
+        """The next lines as the bytes they are; none after the last, while lines of the block before are still to be
+        handed out, and before
         there was a large block."""
         block = b"" if self.left else next(self._blocks, b"")
         self._large = self._large or len(block) >= LARGE_BLOCK
@@ -80,7 +83,9 @@ class Lines:
                 raise MalformedRequest("The line holds a NUL character.")
 
     def are_clean(self, longest: int = MAX_LINE) -> bool:
-        """Whether ``check`` would pass for each of the lines taken, at a fraction of its time. ``longest``: characters, at most MAX_LINE."""
+        """Whether ``check`` would pass for each of the lines taken, at a fraction of its time. ``longest``: characters,
+        at most MAX_LINE.
+        """
         text = "".join(self.taken)
         if "\0" in text:
             return False

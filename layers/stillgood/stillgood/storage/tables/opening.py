@@ -1,4 +1,6 @@
-"""The one way into a file of rows, for every step: by its name and the contract's ``source``, strictly, in chunks, in bounded memory."""
+"""The one way into a file of rows, for every step: by its name and the contract's ``source``, strictly, in chunks, in
+bounded memory.
+"""
 
 from collections.abc import Collection, Iterable
 
@@ -32,8 +34,8 @@ def open_table(
 ) -> Table:
     """The rows of ``data``, whose format is that of ``name``: CSV, TSV, JSON Lines, gzip of those, or Parquet.
 
-    ``wanted``: the columns that matter, all if empty; of Parquet only these are read. ``high_cardinality`` as for ``read_delimited``.
-    Raises TableUnreadable, now or while the chunks are read.
+    ``wanted``: the columns that matter, all if empty; of Parquet only these are read. ``high_cardinality`` as for
+    ``read_delimited``. Raises TableUnreadable, now or while the chunks are read.
     """
     lower = name.lower().removesuffix(".gz")
     if not is_table(name):

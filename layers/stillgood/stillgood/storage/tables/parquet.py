@@ -23,8 +23,9 @@ MAX_COLUMNS = 10_000
 def read_parquet(data: Iterable[bytes], *, wanted: Collection[str] = (), chunk_rows: int = CHUNK_ROWS) -> Table:
     """A Parquet object as a table; only the ``wanted`` columns are read, all if empty.
 
-    Decimals are read as floats, bytes as UTF-8 text (as Impala writes it), dates and times as ISO 8601 text to the microsecond.
-    Raises TableUnreadable, also for what would need more memory than there is: the footer is asked before anything is read.
+    Decimals are read as floats, bytes as UTF-8 text (as Impala writes it), dates and times as ISO 8601 text to the
+    microsecond. Raises TableUnreadable, also for what would need more memory than there is: the footer is asked before
+    anything is read.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  # the chunks close it
     size = 0
@@ -100,7 +101,9 @@ def _is_text(kind: Any) -> bool:
 
 
 def _chunk(done: int, names: Sequence[str], batch: Any) -> Chunk:
-    """The rows of ``batch``, of which ``done`` went before. A row with a value that Python cannot hold costs itself only."""
+    """The rows of ``batch``, of which ``done`` went before. A row with a value that Python cannot hold costs itself
+    only.
+    """
     broken: dict[int, str] = {}
     columns = {name: _values(name, column, broken) for name, column in zip(names, batch.columns, strict=True)}
     if not broken:

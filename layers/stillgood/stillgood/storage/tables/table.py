@@ -9,7 +9,9 @@ from stillgood.domain.contract.chunk import Chunk
 
 @dataclass(frozen=True, slots=True)
 class TableNote:
-    """Something about the file as a whole that a person should know. ``kind`` is a stable short name; ``column`` "" for none."""
+    """Something about the file as a whole that a person should know. ``kind`` is a stable short name; ``column`` "" for
+    none.
+    """
 
     kind: Literal["comment", "separator", "nameless", "twice", "absent", "trimmed", "sheet"]
     message: str
@@ -18,10 +20,11 @@ class TableNote:
 
 @dataclass(slots=True)
 class Table:
-    """``names``: the columns, trimmed; None where every row names its own (JSON Lines). ``text``: values are text, as in CSV.
+    """``names``: the columns, trimmed; None where every row names its own (JSON Lines). ``text``: values are text, as
+    in CSV.
 
-    ``chunks`` can be read once. Reading raises TableUnreadable where the rest of the file cannot be read. ``close`` is for tables
-    that are not read to their end.
+    ``chunks`` can be read once. Reading raises TableUnreadable where the rest of the file cannot be read. ``close`` is
+    for tables that are not read to their end.
     """
 
     names: tuple[str, ...] | None

@@ -19,7 +19,8 @@ def is_workbook(path: Path) -> bool:
 
 
 def as_csv(path: Path) -> Iterator[bytes]:
-    """The rows of the first sheet as CSV in UTF-8: times as ISO 8601, whole numbers without a point, formulas as their last values.
+    """The rows of the first sheet as CSV in UTF-8: times as ISO 8601, whole numbers without a point, formulas as their
+    last values.
 
     Raises TableUnreadable, also where the extra ``stillgood[xlsx]`` is not installed.
     """

@@ -34,7 +34,9 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """The family that learns, what it did out of fold, and the comparison if there were two. ``others``: those not chosen."""
+    """The family that learns, what it did out of fold, and the comparison if there were two. ``others``: those not
+    chosen.
+    """
 
     learner: Learner
     found: OutOfFold
@@ -72,7 +74,8 @@ def _bent_or_straight(straight: Logistic, line: OutOfFold, folds: Folds) -> tupl
 
 
 def loss_falls(before: Floats, after: Floats, target: Targets) -> bool:
-    """Whether the balanced log loss of ``after`` is demonstrably lower: a paired z-test of each row's, one-sided at ``ALPHA``.
+    """Whether the balanced log loss of ``after`` is demonstrably lower: a paired z-test of each row's, one-sided at
+    ``ALPHA``.
 
     >>> y = np.tile([0, 1], 50).astype(np.int8)
     >>> loss_falls(np.zeros(100), y - 0.5, y), loss_falls(np.zeros(100), np.zeros(100), y)

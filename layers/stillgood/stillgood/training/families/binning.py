@@ -17,8 +17,9 @@ type Floats = npt.NDArray[np.float64]
 class Bins:
     """Per feature, in the contract's order. ``missing`` is the bin of null and of unseen levels, the same for all.
 
-    ``thresholds``: cut points of a number, ascending; the levels' codes of a category, of which bin ``k`` holds the k-th.
-    ``low``, ``high``: the range of a number in the rows that were binned. ``monotone``: 1, -1, or 0 for no constraint.
+    ``thresholds``: cut points of a number, ascending; the levels' codes of a category, of which bin ``k`` holds the
+    k-th. ``low``, ``high``: the range of a number in the rows that were binned. ``monotone``: 1, -1, or 0 for no
+    constraint.
     """
 
     names: tuple[str, ...]
@@ -47,7 +48,9 @@ class Bins:
 
 
 def bin_columns(frame: Frame) -> Bins:
-    """Cut points half-way between neighbouring values, or between quantiles where there are more than ``MAX_BINS`` values."""
+    """Cut points half-way between neighbouring values, or between quantiles where there are more than ``MAX_BINS``
+    values.
+    """
     features = frame.contract.features
     thresholds, has_missing = [], []
     for feature in features:

@@ -1,9 +1,11 @@
-"""Boosted pairs: scikit-learn's histogram trees on top of the logistic model, each path through a tree reading two features at most.
+"""Boosted pairs: scikit-learn's histogram trees on top of the logistic model, each path through a tree reading two
+features at most.
 
-The sum of all trees is a sum of leaves, each a box over one or two features, so it collapses exactly into step functions and
-tables (``collapse.py``). Trees start from the logistic model's logit: what users know stays, collinear contrasts, which greedy
-trees find slowly, come from the linear part, and few rows cost little, as the number of rounds is chosen out of fold.
-The idea: Lou, Caruana, Gehrke & Hooker (2013), "Accurate intelligible models with pairwise interactions".
+The sum of all trees is a sum of leaves, each a box over one or two features, so it collapses exactly into step
+functions and tables (``collapse.py``). Trees start from the logistic model's logit: what users know stays, collinear
+contrasts, which greedy trees find slowly, come from the linear part, and few rows cost little, as the number of rounds
+is chosen out of fold. The idea: Lou, Caruana, Gehrke & Hooker (2013), "Accurate intelligible models with pairwise
+interactions".
 """
 
 from collections.abc import Iterator, Mapping
@@ -162,8 +164,9 @@ class Boosted:
 def screen(bins: Bins, codes: Codes, target: Targets, raw: Floats) -> list[Pair]:
     """The pairs, at most ``MAX_PAIRS``, by what a coarse table of each would gain beyond what the features add alone.
 
-    The features' own shapes are boosted first; the gain of a table on what is left is sum(G^2 / (H + l2)) over its cells, G and H
-    the sums of first and second derivatives, less what as many cells of noise would gain. At most ``SCREENED_ROWS`` rows are used.
+    The features' own shapes are boosted first; the gain of a table on what is left is sum(G^2 / (H + l2)) over its
+    cells, G and H the sums of first and second derivatives, less what as many cells of noise would gain. At most
+    ``SCREENED_ROWS`` rows are used.
     """
     step = -(-len(target) // SCREENED_ROWS)
     codes, target, raw = np.asfortranarray(codes[::step]), target[::step], raw[::step]

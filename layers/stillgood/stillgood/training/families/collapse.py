@@ -1,9 +1,11 @@
-"""All trees into step functions and tables, exactly: every value is a whole number of ``UNIT`` logits, and is counted in int64.
+"""All trees into step functions and tables, exactly: every value is a whole number of ``UNIT`` logits, and is counted
+in int64.
 
-Each leaf is a box over the one or two features on its path, with a value. Boxes over the same features add up in one table. Then
-what a table says of one feature alone moves into that feature's steps, until rows and columns of every table average to zero over
-the training rows, and so do the steps: the functional ANOVA decomposition, by alternating averages (B. Lengerich et al. (2020),
-"Purifying interaction effects with the functional ANOVA"). Moving whole units changes no sum.
+Each leaf is a box over the one or two features on its path, with a value. Boxes over the same features add up in one
+table. Then what a table says of one feature alone moves into that feature's steps, until rows and columns of every
+table average to zero over the training rows, and so do the steps: the functional ANOVA decomposition, by alternating
+averages (B. Lengerich et al. (2020), "Purifying interaction effects with the functional ANOVA"). Moving whole units
+changes no sum.
 """
 
 from collections.abc import Mapping
@@ -29,7 +31,9 @@ type Mask = npt.NDArray[np.bool_]
 def collapse(
     frame: Frame, codes: Codes, bins: Bins, trees: list[TreePredictor], linear: Learned, settings: Mapping[str, Any]
 ) -> Learned:
-    """The sum of ``linear``'s terms and of ``trees`` on the training rows ``frame``, binned as ``codes`` uint8[n, features]."""
+    """The sum of ``linear``'s terms and of ``trees`` on the training rows ``frame``, binned as ``codes`` uint8[n,
+    features].
+    """
     baseline, singles, tables = _boxes(bins, trees)
     pairs = []
     for (first, second), table in sorted(tables.items()):

@@ -1,8 +1,9 @@
-"""Balanced logistic regression, its penalty chosen: the largest whose out-of-fold loss is within one standard error of the best
+"""Balanced logistic regression, its penalty chosen: the largest whose out-of-fold loss is within one standard error of
+the best
 (L. Breiman et al. (1984), "Classification and regression trees", the 1 SE rule), and whose ROC-AUC is within .002.
 
-Collinear columns cancel under a weak penalty, so that reasons move from one refit to the next although no prediction does.
-Numbers may bend at quantiles, a broken line in place of a straight one (docs/decisions/0022).
+Collinear columns cancel under a weak penalty, so that reasons move from one refit to the next although no prediction
+does. Numbers may bend at quantiles, a broken line in place of a straight one (docs/decisions/0022).
 """
 
 import warnings
@@ -31,9 +32,11 @@ type Matrix = sparse.csr_array | npt.NDArray[np.float64]
 
 
 class Logistic:
-    """The logistic family on ``frame`` and ``target`` int8[n]. Raises ContractInvalid when a number has no finite spread.
+    """The logistic family on ``frame`` and ``target`` int8[n]. Raises ContractInvalid when a number has no finite
+    spread.
 
-    ``bent``: numbers may bend. A feature that the contract holds to be monotone stays straight, with a weight of that sign.
+    ``bent``: numbers may bend. A feature that the contract holds to be monotone stays straight, with a weight of that
+    sign.
     """
 
     name: Family = "logistic"
@@ -69,7 +72,9 @@ class Logistic:
         return all(bool((part == part[0]).all()) for part in parts)
 
     def weights(self, rows: Positions, inverse_regularisation: float) -> tuple[Floats, float]:
-        """Weights float64[width] and intercept; docs/decisions/0005 has the solver. Monotone features keep their sign."""
+        """Weights float64[width] and intercept; docs/decisions/0005 has the solver. Monotone features keep their
+        sign.
+        """
         return self._path(rows, (inverse_regularisation,))[0]
 
     def _path(self, rows: Positions, penalties: tuple[float, ...]) -> list[tuple[Floats, float]]:
@@ -87,7 +92,8 @@ class Logistic:
         for inverse in penalties:
             _fit(estimator.set_params(C=inverse), matrix, target)
             kept = np.ones(self.matrix.shape[1])
-            # A weight of the wrong sign becomes 0 and the others are fitted again, until none is wrong: few rounds, if any.
+            # A weight of the wrong sign becomes 0 and the others are fitted again, until none is wrong: few rounds, if
+            # any.
             while wrong := [at for at, sign in self._signs.items() if sign * estimator.coef_[0, at] < 0]:
                 kept[wrong] = 0.0
                 _fit(estimator, _scaled(matrix, kept), target)

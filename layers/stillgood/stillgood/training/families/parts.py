@@ -18,7 +18,9 @@ type Folds = list[tuple[Positions, Positions]]
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A model but for its threshold and calibration. ``settings``: what was chosen by cross-validation, for the record."""
+    """A model but for its threshold and calibration. ``settings``: what was chosen by cross-validation, for the
+    record.
+    """
 
     family: Family
     terms: tuple[Term, ...]
@@ -29,7 +31,9 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutOfFold:
-    """``logits`` float64[n]: each row's by a model that had not seen it; ``settings`` are those that did best on them."""
+    """``logits`` float64[n]: each row's by a model that had not seen it; ``settings`` are those that did best on
+    them.
+    """
 
     logits: Floats
     settings: Mapping[str, Any]

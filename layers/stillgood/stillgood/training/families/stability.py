@@ -17,10 +17,11 @@ MAX_EXPLAINED = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """``movement``: sum |a - b| over the mean of sum |a| and sum |b|, of two refits' reasons a, b (0: none moves; 2: all new).
+    """``movement``: sum |a - b| over the mean of sum |a| and sum |b|, of two refits' reasons a, b (0: none moves; 2:
+    all new).
 
-    ``first_reason_stays``: the share of rows, 0 to 1, whose largest reason is the same in both. ``rows``: how many each refit
-    learnt from.
+    ``first_reason_stays``: the share of rows, 0 to 1, whose largest reason is the same in both. ``rows``: how many each
+    refit learnt from.
     """
 
     movement: float
@@ -32,7 +33,8 @@ class Stability:
 
 
 def stability(learner: Learner, frame: Frame, target: Targets, settings: Mapping[str, Any], seed: int) -> Stability:
-    """Refit twice on rows drawn with replacement (at most ``MAX_ROWS``, each outcome as often as it is), and compare reasons.
+    """Refit twice on rows drawn with replacement (at most ``MAX_ROWS``, each outcome as often as it is), and compare
+    reasons.
 
     A pair's share counts half for each of its features, so that both families are measured alike.
     """

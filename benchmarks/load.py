@@ -298,7 +298,8 @@ def main() -> int:
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     missed = [row["name"] for row in rows if row["met"] is False]
     print(
-        f"{len(rows)} rows in {time.monotonic() - began:.0f} s; {'every target met' if not missed else f'MISSED: {missed}'}"
+        f"{len(rows)} rows in {time.monotonic() - began:.0f} s;"
+        f" {'every target met' if not missed else f'MISSED: {missed}'}"
     )
     return 1 if missed else 0
 

@@ -232,8 +232,14 @@ def write(rows: list[dict[str, Any]]) -> None:
     page = [
         "# Two model families, measured",
         "",
-        "Made by `make bench-models`. Every figure is of rows that no model learnt from, the mean over seeds; ± is the standard deviation",
-        "of the ROC-AUC between seeds, which draw other rows. Dated tables are learnt early and judged later. `bent`: logistic regression",
+        (
+            "Made by `make bench-models`. Every figure is of rows that no model learnt from, the mean over seeds; ± is"
+            " the standard deviation"
+        ),
+        (
+            "of the ROC-AUC between seeds, which draw other rows. Dated tables are learnt early and judged later."
+            " `bent`: logistic regression"
+        ),
         "whose numbers may bend. The last column is how far `auto` stays from the better of the two families.",
         "",
         "| table | rows | logistic | boosted | auto | auto took | auto - better |",
@@ -244,17 +250,27 @@ def write(rows: list[dict[str, Any]]) -> None:
         + (
             "; not for "
             + ", ".join(f"{row['table']} at {row['rows']:,} (-{row['below_the_better']:.4f})" for row in missed)
-            + ". There the better family was not demonstrably better out of fold (few rows), better by less than the .005 that a second "
-            "family has to earn, or, in time, better on the rows learnt from and not on those that followed."
+            + ". There the better family was not demonstrably better out of fold (few rows), better by less than the"
+            " .005 that a second family has to earn, or, in time, better on the rows learnt from and not on those"
+            " that followed."
             if missed
             else "."
         ),
         "",
         "## Calibration, size, time and stability",
-        "Brier score of calibrated probabilities; KiB of model.json without its contract; CPU microseconds of one row in pure Python; how much",
-        "reasons move between two refits on resampled rows (share of their size), and for how many rows the first reason stays.",
+        (
+            "Brier score of calibrated probabilities; KiB of model.json without its contract; CPU microseconds of one"
+            " row in pure Python; how much"
+        ),
+        (
+            "reasons move between two refits on resampled rows (share of their size), and for how many rows the first"
+            " reason stays."
+        ),
         "",
-        "| table | rows | Brier: logistic, boosted, auto | KiB: logistic, boosted | us a row: logistic, boosted | reasons move: logistic, boosted, auto | first reason stays |",
+        (
+            "| table | rows | Brier: logistic, boosted, auto | KiB: logistic, boosted | us a row: logistic, boosted |"
+            " reasons move: logistic, boosted, auto | first reason stays |"
+        ),
         "|---|---|---|---|---|---|---|",
         *[details(row) for row in rows],
         "",
@@ -263,7 +279,10 @@ def write(rows: list[dict[str, Any]]) -> None:
     if costs.exists():
         page += [
             "## What a boosted champion costs",
-            "`python -m benchmarks.models_cost`: 20 features, 25 pairs that act in 100,000 rows; CPU, medians of runs in turns.",
+            (
+                "`python -m benchmarks.models_cost`: 20 features, 25 pairs that act in 100,000 rows; CPU, medians of"
+                " runs in turns."
+            ),
             "",
             "| what | figure |",
             "|---|---|",

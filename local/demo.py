@@ -152,8 +152,9 @@ def predictions(story: Story, usual: Rows) -> None:
     screen.step("Predict over HTTP")
     answer = story.api.predict(usual[0]).body
     screen.say(
-        f"Customer {usual[0]['customer_id']}: probability {answer['probability']:.3f}, threshold {answer['threshold']:.3f} -> "
-        f"{'will leave' if answer['decision'] else 'will stay'}; the reasons add up to the logit {answer['logit']:+.3f}:"
+        f"Customer {usual[0]['customer_id']}: probability {answer['probability']:.3f}, threshold"
+        f" {answer['threshold']:.3f} -> {'will leave' if answer['decision'] else 'will stay'}; the reasons add up to"
+        f" the logit {answer['logit']:+.3f}:"
     )
     screen.because((f"{one['feature']} = {one['value']}: {one['contribution']:+.3f}" for one in answer["reasons"]), 4)
     bad = usual[0] | {"tenure": -3, "contract": "Weekly", "monthly_charges": "cheap"}
@@ -223,7 +224,8 @@ def roll_back(story: Story, shifted: Rows, old: str, new: str) -> None:
         keep.wait_for(lambda: traffic.versions[new] >= 10 or None, "answers of the champion", seconds=30)
         result = story.stack.invoke("promote", event)
         screen.say(
-            f"decision {result['decision']}: {result['result'].upper()}: {result['old_version']} -> {result['new_version']}"
+            f"decision {result['decision']}: {result['result'].upper()}: {result['old_version']} ->"
+            f" {result['new_version']}"
         )
         screen.because(result["reasons"])
         keep.wait_for(lambda: traffic.versions[old] >= 10 or None, "answers of the earlier champion", seconds=30)
@@ -247,7 +249,8 @@ def tell_candidate(story: Story, decision: Decision) -> None:
     rows = next(record["rows"] for record in records if record["request_id"] == decision.request_id)
     repairs = ", ".join(f"{count} by rule '{rule}'" for rule, count in rows["repaired"].items()) or "none"
     story.screen.say(
-        f"train: {rows['accepted']} rows accepted, {repairs} repaired, {rows['refused_rows']} refused -> {decision.candidate}"
+        f"train: {rows['accepted']} rows accepted, {repairs} repaired, {rows['refused_rows']} refused ->"
+        f" {decision.candidate}"
     )
     figures = json.loads(store.get(f"models/{decision.candidate}/metrics.json").data)["out_of_fold"]
     story.screen.say("out of fold: " + ", ".join(f"{name} {interval(figures[key])}" for name, key in FIGURES.items()))
@@ -271,7 +274,8 @@ def tell_decision(story: Story, decision: Decision) -> None:
 def tell_traffic(story: Story, traffic: LiveTraffic) -> None:
     shares = ", ".join(f"{count} by {version}" for version, count in traffic.versions.items())
     story.screen.say(
-        f"Live traffic: {traffic.sent} requests, {len(traffic.failures)} failed; {shares}; slowest {traffic.slowest_seconds * 1000:.0f} ms"
+        f"Live traffic: {traffic.sent} requests, {len(traffic.failures)} failed; {shares}; slowest"
+        f" {traffic.slowest_seconds * 1000:.0f} ms"
     )
     expect(not traffic.failures, f"requests failed: {traffic.failures[:3]}")
 

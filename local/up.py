@@ -82,7 +82,8 @@ def up(
     print(f"Champion: {pointer.version}, generation {pointer.generation}.")
     where_to_look(stack, _customer(stack, own))
     print(
-        f"  schedule   monitor runs {PARAMETERS['MonitorSchedule']}; reports appear under {shown(stack.files)}/monitoring/reports/"
+        f"  schedule   monitor runs {PARAMETERS['MonitorSchedule']}; reports appear under"
+        f" {shown(stack.files)}/monitoring/reports/"
     )
 
 
@@ -103,7 +104,8 @@ def _own(
         return OwnData(data, text)
     if not target or not positive:
         raise CloudError(
-            "name the outcome column and its value too: make up DATA=customers.csv TARGET=churn POSITIVE=Yes (or CONTRACT=contract.json)"
+            "name the outcome column and its value too: make up DATA=customers.csv TARGET=churn POSITIVE=Yes (or"
+            " CONTRACT=contract.json)"
         )
     drafted = draft_file(
         data, target=target, positive=positive, id_column=id_column, time_column=time_column, name=None

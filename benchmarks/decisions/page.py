@@ -82,7 +82,10 @@ def write(told: Mapping[str, Any], years: Sequence[Year]) -> None:
     plot(years)
     lines = [
         "# How often each automatic decision errs",
-        f"Written by `{told['command']}` in {told['seconds'] / 60:.0f} minutes; the figures are in `benchmarks/results/decisions.json`.",
+        (
+            f"Written by `{told['command']}` in {told['seconds'] / 60:.0f} minutes; the figures are in"
+            " `benchmarks/results/decisions.json`."
+        ),
         HOW,
         "",
         "| decision | value | interval | spread | worst | target | met | repeats |",

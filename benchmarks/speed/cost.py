@@ -32,7 +32,11 @@ def _predictions(warm: dict[str, Any]) -> list[tuple[str, str, str]]:
     billed = cpu * WHOLE_PROCESSOR_MB / PREDICT_MB + PUT_SECONDS
     time = billed * PREDICT_MB / 1024 * GB_SECOND
     each = HTTP_API + REQUEST + time + S3_PUT
-    sum_of = f"HTTP API {MILLION * HTTP_API:.2f} + requests {MILLION * REQUEST:.2f} + time ({cpu * 1e6:.0f} us CPU x {WHOLE_PROCESSOR_MB}/{PREDICT_MB} + {PUT_SECONDS * 1e3:.0f} ms) x 1 GB {MILLION * time:.2f} + PUTs {MILLION * S3_PUT:.2f}"
+    sum_of = (
+        f"HTTP API {MILLION * HTTP_API:.2f} + requests {MILLION * REQUEST:.2f} + time ({cpu * 1e6:.0f} us CPU x"
+        f" {WHOLE_PROCESSOR_MB}/{PREDICT_MB} + {PUT_SECONDS * 1e3:.0f} ms) x 1 GB {MILLION * time:.2f} + PUTs"
+        f" {MILLION * S3_PUT:.2f}"
+    )
     # A row in a list costs at most what a request of its own costs in processor time, and shares all the rest.
     listed = (HTTP_API + REQUEST + S3_PUT + PUT_SECONDS * PREDICT_MB / 1024 * GB_SECOND) / 100 + (
         billed - PUT_SECONDS
@@ -61,7 +65,10 @@ def _monitored(scale: dict[str, Any]) -> list[tuple[str, str, str]]:
     lines = []
     for per_object, said in ((100, "captured in lists of 100"), (1, "captured one by one")):
         gets = MILLION / per_object * S3_GET
-        what = f"{seconds:.2f} s CPU x {MONITOR_MB / 1024:.2f} GB {time:.6f} + {MILLION // per_object:,} GETs {gets:.4f}; reading smaller objects takes more CPU than was measured here"
+        what = (
+            f"{seconds:.2f} s CPU x {MONITOR_MB / 1024:.2f} GB {time:.6f} + {MILLION // per_object:,} GETs {gets:.4f};"
+            " reading smaller objects takes more CPU than was measured here"
+        )
         lines.append((f"a million rows monitored, {said}", what, f"{time + gets:.4f}"))
     jobs = HOURS * PROCESSING_HOUR / 6
     lines.append(

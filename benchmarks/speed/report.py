@@ -87,11 +87,23 @@ def _document(groups: Mapping[str, dict[str, Any]]) -> list[str]:
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     lines = [
         "# Benchmarks",
-        "Written by `make bench`; nothing here is typed by hand. Each row compares what was measured in one run, in turns: the built Lambda packages",
-        "through their real handlers in new processes, against what one would use instead. Ratios are medians of the turns' own ratios, with the",
-        "least and the greatest; other columns are medians. S3 is a local HTTP server in a process of its own, whose CPU is nobody's.",
+        (
+            "Written by `make bench`; nothing here is typed by hand. Each row compares what was measured in one run, in"
+            " turns: the built Lambda packages"
+        ),
+        (
+            "through their real handlers in new processes, against what one would use instead. Ratios are medians of"
+            " the turns' own ratios, with the"
+        ),
+        (
+            "least and the greatest; other columns are medians. S3 is a local HTTP server in a process of its own,"
+            " whose CPU is nobody's."
+        ),
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} processors, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}; {versions}.",
+        (
+            f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} processors, Linux"
+            f" {platform.release().split('-')[0]}, Python {platform.python_version()}; {versions}."
+        ),
     ]
     lines += summary(groups)
     if any(group["quick"] for group in groups.values()):

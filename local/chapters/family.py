@@ -67,7 +67,8 @@ def one_table(screen: Screen, name: str) -> Told:
     screen.say(f"The candidate is {family['name']}: {family['why']}.")
     metrics = json.loads(store.get(f"models/{answer['version']}/metrics.json").data)
     screen.because(
-        f"{one}: reasons move by {steady['movement']:.0%} between two refits; the first reason stays for {steady['first_reason_stays']:.0%} of the customers"
+        f"{one}: reasons move by {steady['movement']:.0%} between two refits; the first reason stays for"
+        f" {steady['first_reason_stays']:.0%} of the customers"
         for one, steady in metrics["stability"].items()
     )
     screen.say(f"The gate: {decision.action.upper()} {decision.candidate}")
@@ -89,8 +90,8 @@ def told(screen: Screen, steps: InProcess, raw: dict[str, Any], family: str) -> 
     answer = steps.run("train", {"request_id": f"chapter:{family}", "reason": "the chapter asks for it"})[0]
     figures = answer["figures"]
     screen.say(
-        f"train: {answer['rows']['accepted']:,} rows -> {answer['version']}, ROC-AUC {figures['roc_auc']:.3f} out of fold, "
-        f"{figures['holdout_roc_auc']:.3f} on the holdout, where recall is {figures['holdout_recall']:.2f} at a precision of "
-        f"{figures['holdout_precision']:.2f}."
+        f"train: {answer['rows']['accepted']:,} rows -> {answer['version']}, ROC-AUC {figures['roc_auc']:.3f} out of"
+        f" fold, {figures['holdout_roc_auc']:.3f} on the holdout, where recall is {figures['holdout_recall']:.2f} at a"
+        f" precision of {figures['holdout_precision']:.2f}."
     )
     return answer

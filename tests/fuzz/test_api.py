@@ -47,7 +47,8 @@ def test_thousands_of_requests_are_answered_as_the_document_says_and_none_by_a_5
             for sent in event.recorder.interactions.values():
                 assert sent.response is not None
                 answers[
-                    f"{sent.request.method} {sent.request.uri.removeprefix('http://localhost')} {sent.response.status_code}"
+                    f"{sent.request.method} {sent.request.uri.removeprefix('http://localhost')}"
+                    f" {sent.response.status_code}"
                 ] += 1
             failures += [
                 f"{check.name}: {check.failure_info.failure}"

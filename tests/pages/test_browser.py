@@ -114,9 +114,10 @@ def test_times_are_the_readers_and_utc_stays_on_hover(browser, folder):
 def test_a_table_is_copied_as_csv(browser, folder):
     opened(browser, folder / "index.html")
     copied = browser.execute_script(
-        "let text=''; Object.defineProperty(navigator,'clipboard',{value:{writeText:t=>{text=t;return Promise.resolve()}}});"
-        "const t=[...document.querySelectorAll('table')].find(t=>t.rows[0].cells[0].textContent==='decision');"
-        "t.parentElement.previousElementSibling.click(); return text"
+        "let text=''; Object.defineProperty(navigator,'clipboard',{value:{writeText:t=>{text=t;return"
+        " Promise.resolve()}}});const"
+        " t=[...document.querySelectorAll('table')].find(t=>t.rows[0].cells[0].textContent==='decision');t.parentElement.previousElementSibling.click();"
+        " return text"
     )
     lines = copied.splitlines()
     assert lines[0] == "decision,when,what,version,why"

@@ -74,7 +74,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         "PATH": f"{Path(sys.executable).resolve().parent}{os.pathsep}{os.environ['PATH']}",
     }
     try:
-        schedule = "Policy=simple ApiAuth=none MonitorSchedule='rate(1 minute)' SettleSeconds=0 ChampionTtlSeconds=0 WindowHours=0.016666666666666666"
+        schedule = (
+            "Policy=simple ApiAuth=none MonitorSchedule='rate(1 minute)' SettleSeconds=0 ChampionTtlSeconds=0"
+            " WindowHours=0.016666666666666666"
+        )
         # Folders of its own, because other tests build beside it.
         build = ["build", "--build-dir", str(home / "build"), "--cache-dir", str(home / "cache")]
         deploy = [

@@ -440,7 +440,8 @@ def test_a_column_that_is_absent_is_refused_by_name_or_said_and_counted(tmp_path
     assert (report.accepted, report.notes) == (
         N,
         [
-            "The column charges is absent, but there is Charges: training reads blanks and counts them, batch refuses the file."
+            "The column charges is absent, but there is Charges: training reads blanks and counts them, batch refuses"
+            " the file."
         ],
     )
     assert report.repaired == {"charges: column absent": N}

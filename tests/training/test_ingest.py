@@ -146,9 +146,10 @@ def test_too_few_rows_says_how_many_there_are_and_what_was_refused_most(shop, ro
     csv = rows_as_csv([{}] * 3 + [{"age": "old"}] * 5 + [{"plan": "gold"}])
     with pytest.raises(TooFewRows) as told:
         require_enough(ingest(shop, [(FIRST, csv)]), "quarantine/x.jsonl")
-    assert told.value.detail == (
-        "3 usable labelled rows in 1 objects under data/; the contract asks for 20. Upload CSV objects to data/<date>/. "
-        "Refused: 5 by age: type, 1 by plan: level; see quarantine/x.jsonl."
+    assert (
+        told.value.detail
+        == "3 usable labelled rows in 1 objects under data/; the contract asks for 20. Upload CSV objects to"
+        " data/<date>/. Refused: 5 by age: type, 1 by plan: level; see quarantine/x.jsonl."
     )
 
 

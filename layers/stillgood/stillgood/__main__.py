@@ -8,7 +8,10 @@ def wrong_python(version, path):  # type: ignore[no-untyped-def]  # an older Pyt
     if tuple(version[:2]) == (3, 13):
         return ""
     running = ".".join(str(part) for part in version[:3])
-    return f"stillgood needs Python 3.13, and {path} is {running}. Run .venv/bin/stillgood after `make setup`, or install it into a Python 3.13."
+    return (
+        f"stillgood needs Python 3.13, and {path} is {running}. Run .venv/bin/stillgood after `make setup`, or install"
+        " it into a Python 3.13."
+    )
 
 
 if __name__ == "__main__":

@@ -81,8 +81,10 @@ def test_each_row_is_scored_by_the_fold_model_that_had_not_seen_it(store):
 
     def silence(raw):
         for term in raw["models"][3]["terms"]:
-            term.update(weight=0.0) if term["kind"] == "numeric" else term.update(
-                weights=dict.fromkeys(term["weights"], 0.0)
+            (
+                term.update(weight=0.0)
+                if term["kind"] == "numeric"
+                else term.update(weights=dict.fromkeys(term["weights"], 0.0))
             )
 
     change(store, version, "folds.json", silence, restate=True)

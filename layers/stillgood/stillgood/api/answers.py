@@ -43,7 +43,10 @@ class Prediction(_Answer):
     logit: float = Field(description="baseline + all contributions")
     baseline: float
     reasons: list[Reason] = Field(
-        description="Largest first; added to the baseline in the contract's order of features, then pairs, they are the logit, to the last bit"
+        description=(
+            "Largest first; added to the baseline in the contract's order of features, then pairs, they are the logit,"
+            " to the last bit"
+        )
     )
     repairs: list[Repair]
     model_version: str

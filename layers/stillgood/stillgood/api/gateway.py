@@ -15,7 +15,10 @@ type LambdaHandler = Callable[[object, Any], dict[str, Any]]
 _UNREADABLE: dict[str, Any] = {
     "statusCode": 400,
     "headers": {"content-type": PROBLEM},
-    "body": '{"type":"about:blank","title":"Bad Request","status":400,"detail":"The request cannot be read; check its headers."}',
+    "body": (
+        '{"type":"about:blank","title":"Bad Request","status":400,"detail":"The request cannot be read; check its'
+        ' headers."}'
+    ),
     "isBase64Encoded": False,
 }
 

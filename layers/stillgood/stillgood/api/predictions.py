@@ -15,7 +15,10 @@ from stillgood.steps.predict import PredictDeps, describe, predict, status
 type Reasons = Annotated[
     Literal["parts", "features"],
     Query(
-        description="parts: a pair of features that act together is a reason of its own; features: its share is split evenly between the two"
+        description=(
+            "parts: a pair of features that act together is a reason of its own; features: its share is split evenly"
+            " between the two"
+        )
     ),
 ]
 JSON = "application/json"

@@ -177,7 +177,8 @@ class Boto3ObjectStore:
         code, status = error.response.get("Error", {}).get("Code", ""), _status(error)
         if code == "NoSuchBucket":
             return NoBucket(
-                f"There is no bucket {self._bucket}; check the name (STILLGOOD_BUCKET, or --bucket), the account and the region.",
+                f"There is no bucket {self._bucket}; check the name (STILLGOOD_BUCKET, or --bucket), the account and"
+                " the region.",
                 key=key,
             )
         if code == "NoSuchUpload":

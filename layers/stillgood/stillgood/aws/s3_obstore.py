@@ -179,7 +179,8 @@ class ObstoreObjectStore:
         text = _short(error)
         if "NoSuchBucket" in text:
             return NoBucket(
-                f"There is no bucket {self._bucket}; check the name (STILLGOOD_BUCKET, or --bucket), the account and the region.",
+                f"There is no bucket {self._bucket}; check the name (STILLGOOD_BUCKET, or --bucket), the account and"
+                " the region.",
                 key=key,
             )
         if isinstance(error, (NotFoundError, FileNotFoundError)):

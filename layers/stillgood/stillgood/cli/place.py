@@ -40,7 +40,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     """The options that say where."""
     group = parser.add_argument_group(
         "where",
-        "By default STILLGOOD_STORE or STILLGOOD_BUCKET of the environment, else the embedded cloud that `make up` started here.",
+        "By default STILLGOOD_STORE or STILLGOOD_BUCKET of the environment, else the embedded cloud that `make up`"
+        " started here.",
     )
     choice = group.add_mutually_exclusive_group()
     choice.add_argument("--store", metavar="DIR", type=Path, help="a plain folder, no cloud needed")
@@ -68,7 +69,8 @@ def find_place(arguments: argparse.Namespace, *, create: bool = False) -> Place:
 def _folder(root: Path, create: bool) -> Place:
     if not create and not root.is_dir():
         raise WrongCall(
-            f"There is no folder {root}. `stillgood try` and `stillgood contract apply` make one; check the spelling otherwise."
+            f"There is no folder {root}. `stillgood try` and `stillgood contract apply` make one; check the spelling"
+            " otherwise."
         )
     from stillgood.storage.folder import FolderObjectStore
 
@@ -80,7 +82,8 @@ def _embedded() -> Place:
         if (parent / EMBEDDED / "cloud.json").is_file():
             return _running(parent / EMBEDDED)
     raise WrongCall(
-        "No place is named: add --store ./dir (a plain folder) or --bucket NAME (AWS), or start the embedded cloud with `make up`."
+        "No place is named: add --store ./dir (a plain folder) or --bucket NAME (AWS), or start the embedded cloud with"
+        " `make up`."
     )
 
 

@@ -194,7 +194,8 @@ def load_verified(store: ObjectStore, version: str, key: str, promoted: str) -> 
         raise ModelUnusable(f"{key}, which was promoted, is missing; restore it or roll back.") from error
     if (found := sha256(data)) != promoted:
         raise ModelUnusable(
-            f"{key} is not what was promoted: sha256 {found[:12]}..., promoted {promoted[:12]}...; restore it or roll back."
+            f"{key} is not what was promoted: sha256 {found[:12]}..., promoted {promoted[:12]}...; restore it or roll"
+            " back."
         )
     return read_model(data, key, version)
 

@@ -45,7 +45,8 @@ def decode(
     if not isinstance(version, int) or isinstance(version, bool) or version not in versions:
         known = ", ".join(str(known) for known in sorted(versions))
         raise ModelUnusable(
-            f"{what} has format_version {str(version)[:20]} of {value['format']}; this code reads {known}. Deploy the code that wrote it, or an older version of it."
+            f"{what} has format_version {str(version)[:20]} of {value['format']}; this code reads {known}. Deploy the"
+            " code that wrote it, or an older version of it."
         )
     return value
 

@@ -14,7 +14,8 @@ def contract_in_force(store: ObjectStore) -> Contract:
         raw = decode_any(store.get(CONTRACT_KEY).data, what=CONTRACT_KEY)
     except ObjectNotFound as error:
         raise InvalidEvent(
-            f"There is no {CONTRACT_KEY} in the store. Draft one with `stillgood contract draft`, and put it in force with `stillgood contract apply`."
+            f"There is no {CONTRACT_KEY} in the store. Draft one with `stillgood contract draft`, and put it in force"
+            " with `stillgood contract apply`."
         ) from error
     except ModelUnusable as error:
         raise InvalidEvent(error.detail) from error

@@ -134,7 +134,8 @@ class FolderObjectStore:
         parts = checked_key(key).split("/")
         if parts[0] == _OWN or any(len(part.encode()) > 255 for part in parts):
             raise InvalidEvent(
-                f"Object key {key[:80]!r} cannot be a file: no part of it is longer than 255 bytes, the first is not {_OWN!r}."
+                f"Object key {key[:80]!r} cannot be a file: no part of it is longer than 255 bytes, the first is not"
+                f" {_OWN!r}."
             )
         return self.root.joinpath(*parts)
 
@@ -162,7 +163,8 @@ class FolderObjectStore:
             half.replace(path)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise InvalidEvent(
-                f"Object key {str(path.relative_to(self.root))[:80]!r} continues another one, or another one continues it; a folder cannot hold both."
+                f"Object key {str(path.relative_to(self.root))[:80]!r} continues another one, or another one continues"
+                " it; a folder cannot hold both."
             ) from error
 
     def _below(self, folder: str, prefix: str, after: bytes) -> Iterator[tuple[str, Path]]:

@@ -96,7 +96,8 @@ def checked_key(key: str) -> str:
     path = f"/{key}/"
     if "//" in path or "/./" in path or "/../" in path:
         raise InvalidEvent(
-            f"Object key {key[:80]!r} has an empty, '.' or '..' segment; name the object from the bucket's root, without them."
+            f"Object key {key[:80]!r} has an empty, '.' or '..' segment; name the object from the bucket's root,"
+            " without them."
         )
     if not key.isprintable() or "\\" in key:
         raise InvalidEvent(f"Object key {key[:80]!r} has a control character or a backslash.")

@@ -40,7 +40,8 @@ def read_pointer(stored: Stored) -> Pointer:
         return Pointer.from_dict(raw)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelUnusable(
-            f"{POINTER_KEY} is malformed ({type(error).__name__}: {error}); the next promotion or rollback restores it from the log."
+            f"{POINTER_KEY} is malformed ({type(error).__name__}: {error}); the next promotion or rollback restores it"
+            " from the log."
         ) from error
 
 

@@ -100,7 +100,8 @@ class Registry:
             if n == 0:
                 if stored is not None:
                     raise ModelUnusable(
-                        f"{POINTER_KEY} exists, but the decision log that put it in force is gone; restore {DECISIONS_PREFIX}, then run the audit."
+                        f"{POINTER_KEY} exists, but the decision log that put it in force is gone; restore"
+                        f" {DECISIONS_PREFIX}, then run the audit."
                     )
                 return LogHead(0, None, None, None)
             record = self._store.get(decision_key(n)).data
@@ -182,7 +183,8 @@ class Registry:
                     break
                 return found
         raise ModelUnusable(
-            f"The log does not hold generation {head.pointer_before.generation}, on which {decision_key(head.n)} builds; run the audit."
+            f"The log does not hold generation {head.pointer_before.generation}, on which {decision_key(head.n)}"
+            " builds; run the audit."
         )
 
     def _put_in_force(self, wanted: CommittedPointer | None, stored: Stored | None, head: Decision) -> bool:

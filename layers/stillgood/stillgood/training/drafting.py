@@ -60,7 +60,7 @@ def draft_file(
         unreadable += chunk.unreadable
         size = len(chunk.numbers)
         if table.names is None:
-            for one in dict.fromkeys(key for row in (chunk.rows or [chunk.columns or {}]) for key in row):
+            for one in dict.fromkeys(key for row in chunk.rows or [chunk.columns or {}] for key in row):
                 columns.setdefault(one, [""] * rows)
         for one, texts in columns.items():
             texts += _texts(chunk.column(one), size)
@@ -180,7 +180,8 @@ def check_file(path: Path, contract: Contract, *, latest: datetime | None = None
             alike = next((name for name in table.names or () if name.casefold() == feature.name.casefold()), None)
             but = f", but there is {alike}" if alike else ""
             report.notes.append(
-                f"The column {feature.name} is absent{but}: training reads blanks and counts them, batch refuses the file."
+                f"The column {feature.name} is absent{but}: training reads blanks and counts them, batch refuses the"
+                " file."
             )
             check.repaired[f"{feature.name}: {ABSENT}"] = report.accepted
     report.notes += [note.message for note in table.notes]
@@ -236,7 +237,10 @@ def _mend(contract: Contract, column: str, rule: str, values: Counter[str]) -> s
     if rule == "range":
         return f"If {common} is right, widen minimum or maximum of {column}."
     if rule in ("type", "finite", "whole") and column in features and features[column].kind in ("numeric", "integer"):
-        return f"If {common} means nothing, add it to source.missingValues; signs of numbers are source.decimalChar, groupChar and bareNumber."
+        return (
+            f"If {common} means nothing, add it to source.missingValues; signs of numbers are source.decimalChar,"
+            " groupChar and bareNumber."
+        )
     if rule == "type" and column in features and features[column].kind == "boolean":
         return f"If {common} is a truth value, add it to source.trueValues or falseValues."
     if rule in ("time", "type"):

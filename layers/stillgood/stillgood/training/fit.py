@@ -31,7 +31,10 @@ LIBRARIES = ("numpy", "scikit-learn", "scipy")
 RECIPE = 5
 # In logits: what is left of features without any effect is rounding.
 _NO_SPREAD = 1e-9
-_SAY_NOTHING = "The features say nothing about the outcome: out of fold, higher scores are not more often positive. Check the target column, or add features."
+_SAY_NOTHING = (
+    "The features say nothing about the outcome: out of fold, higher scores are not more often positive. Check the"
+    " target column, or add features."
+)
 
 type Floats = npt.NDArray[np.float64]
 
@@ -154,7 +157,8 @@ def folds(
     fewest = min(len(np.unique(entities[target == outcome])) for outcome in (0, 1))
     if fewest < FOLDS or any(not 0 < target[train].sum() < len(train) for train, _ in split):
         raise OneClassOnly(
-            f"Only {fewest} of {len(np.unique(entities))} entities have the rarer outcome; {FOLDS}-fold validation needs {FOLDS}, and more."
+            f"Only {fewest} of {len(np.unique(entities))} entities have the rarer outcome; {FOLDS}-fold validation"
+            f" needs {FOLDS}, and more."
         )
     return split
 

@@ -142,8 +142,8 @@ def require_enough(ingested: Ingested, kept: str | None = None) -> None:
     also = f" Refused: {', '.join(f'{count} by {rule}' for rule, count in most)}{where}." if most else ""
     if n < rules.training.min_rows:
         raise TooFewRows(
-            f"{n} usable labelled rows in {ingested.objects} objects under data/; the contract asks for {rules.training.min_rows}. "
-            f"Upload CSV objects to data/<date>/.{also}",
+            f"{n} usable labelled rows in {ingested.objects} objects under data/; the contract asks for"
+            f" {rules.training.min_rows}. Upload CSV objects to data/<date>/.{also}",
             rows=n,
         )
     if positives in (0, n):

@@ -34,13 +34,15 @@ def run(arguments: argparse.Namespace) -> Answer:
         return Answer(f"nothing served at {moment.isoformat()}", {"at": moment.isoformat(), "serving": None}, LOOK)
     pointer = found.pointer_after
     lines = [
-        f"{pointer.version} served at {moment.isoformat()}: generation {pointer.generation}, since {pointer.promoted_at}"
+        f"{pointer.version} served at {moment.isoformat()}: generation {pointer.generation}, since"
+        f" {pointer.promoted_at}"
     ]
     lines.append(f"  decision {found.n}")
     for reason in found.reasons:
         lines += paragraph(reason, first="- ")
     lines.append(
-        f"  promised: ROC-AUC {estimate(pointer.metrics.get('roc_auc'))}, recall {estimate(pointer.metrics.get('recall'))}"
+        f"  promised: ROC-AUC {estimate(pointer.metrics.get('roc_auc'))}, recall"
+        f" {estimate(pointer.metrics.get('recall'))}"
     )
     return Answer(
         "\n".join(lines), {"at": moment.isoformat(), "serving": pointer.to_dict(), "decision": found.to_dict()}

@@ -76,7 +76,8 @@ def captured(place: Place, prediction_id: str) -> Answer:
             missing = [one.name for one in model.contract.features if one.name not in record["features"]]
             if missing:
                 raise WrongCall(
-                    f"{', '.join(missing)} is personal data and was not captured, so this prediction cannot be explained again."
+                    f"{', '.join(missing)} is personal data and was not captured, so this prediction cannot be"
+                    " explained again."
                 )
             row = CheckedRow(dict(record["features"]), (), (), record["entity_id"], None)
             again = answer(model, row, model.score(row.values), prediction_id) | {"time": record["time"]}

@@ -66,6 +66,6 @@ def _check_header(path: Path) -> None:
         missing.append("prediction_id or entity_id")
     if missing:
         raise WrongCall(
-            f"{path.name} has no column {', '.join(missing)}; it has {', '.join(opened.names)}. "
-            "A label names what it is about (prediction_id or entity_id), the outcome (label), and when it was known (event_time)."
+            f"{path.name} has no column {', '.join(missing)}; it has {', '.join(opened.names)}. A label names what it"
+            " is about (prediction_id or entity_id), the outcome (label), and when it was known (event_time)."
         )

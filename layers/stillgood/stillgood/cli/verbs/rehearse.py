@@ -100,7 +100,10 @@ def _adopted(arguments: argparse.Namespace, found: "Rehearsal") -> list[str]:
         told = adopt(found.chronicle, FolderObjectStore(arguments.adopt), source)
     return [
         "",
-        f"Adopted into {arguments.adopt}: {told.champion} serves, after {told.decisions} rehearsed decisions; windows are judged from {told.until} on.",
+        (
+            f"Adopted into {arguments.adopt}: {told.champion} serves, after {told.decisions} rehearsed decisions;"
+            f" windows are judged from {told.until} on."
+        ),
         f"  stillgood status --store {arguments.adopt}",
     ]
 

@@ -78,7 +78,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     for reason in decision["reasons"]:
         text += paragraph(str(reason), first="- ")
     text.append(
-        f"  champion {report['champion']['version']}, {report['rows']} predictions, {report['contract']['refused']} refused rows"
+        f"  champion {report['champion']['version']}, {report['rows']} predictions, {report['contract']['refused']}"
+        " refused rows"
     )
     for one in report["contract"]["violations"][:5]:
         text.append(f"    {one['rows']} rows: {one['field']}: {one['rule']}")
@@ -86,7 +87,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     if realised:
         metrics = realised["metrics"]
         text.append(
-            f"  realised  ROC-AUC {estimate(metrics['roc_auc'])}, recall {estimate(metrics['recall'])}, {metrics['rows']} labelled rows"
+            f"  realised  ROC-AUC {estimate(metrics['roc_auc'])}, recall {estimate(metrics['recall'])},"
+            f" {metrics['rows']} labelled rows"
         )
     if expected:
         known = ", ".join(

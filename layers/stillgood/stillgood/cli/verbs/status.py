@@ -37,7 +37,10 @@ def run(arguments: argparse.Namespace) -> Answer:
     if champion is not None:
         lines += [
             "",
-            f"serving   {champion['version']} since {champion['promoted_at']}, generation {champion['generation']}, decision {champion['decision']}",
+            (
+                f"serving   {champion['version']} since {champion['promoted_at']}, generation {champion['generation']},"
+                f" decision {champion['decision']}"
+            ),
         ]
         metrics = champion["metrics"]
         promised = ", ".join(
@@ -86,7 +89,10 @@ def status(place: Place) -> dict[str, Any]:
         findings.append(
             {
                 "status": ACT,
-                "what": "There is no contract; draft one by `stillgood contract draft` and put it in force by `stillgood contract apply`.",
+                "what": (
+                    "There is no contract; draft one by `stillgood contract draft` and put it in force by `stillgood"
+                    " contract apply`."
+                ),
             }
         )
     except StillgoodError as error:
@@ -95,7 +101,10 @@ def status(place: Place) -> dict[str, Any]:
         findings.append(
             {
                 "status": ACT,
-                "what": "Nothing serves yet; `stillgood train` learns from the labelled rows, `stillgood decisions` says why a version was refused.",
+                "what": (
+                    "Nothing serves yet; `stillgood train` learns from the labelled rows, `stillgood decisions` says"
+                    " why a version was refused."
+                ),
             }
         )
     if model is not None and contract is not None and model.contract.sha256 != contract.sha256:
@@ -104,7 +113,8 @@ def status(place: Place) -> dict[str, Any]:
         )
     if (held := _held(store)) is not None:
         waits.append(
-            f"Automatic promotions are held since decision {held.n}, {held.at}: {held.reasons[-1]} `stillgood release` lets them go on."
+            f"Automatic promotions are held since decision {held.n}, {held.at}: {held.reasons[-1]} `stillgood release`"
+            " lets them go on."
         )
     windows = [report for window in list(reports(store))[-_WINDOWS:] if (report := read_report(store, window))][::-1]
     if windows:

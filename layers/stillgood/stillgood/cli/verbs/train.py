@@ -96,7 +96,8 @@ def verdict(decision: dict[str, Any]) -> list[str]:
     about = f": {decision['candidate']}" if decision["candidate"] else ""
     before = f" (before: {decision['old_version']})" if decision["old_version"] else ""
     lines = [
-        f"{decision['result']}{about}, decision {decision['decision']}; {decision['new_version'] or 'nothing'} serves{before}"
+        f"{decision['result']}{about}, decision {decision['decision']}; {decision['new_version'] or 'nothing'}"
+        f" serves{before}"
     ]
     for reason in decision["reasons"]:
         lines += paragraph(reason, first="- ")

@@ -99,7 +99,8 @@ def _check_free(root: Path, contract: bytes) -> None:
     same = there.is_file() and there.read_bytes() == contract
     if root.exists() and not same and (not root.is_dir() or any(root.iterdir())):
         raise WrongCall(
-            f"{root} is there already and holds something else. Name another folder by --store, or remove it to start anew."
+            f"{root} is there already and holds something else. Name another folder by --store, or remove it to start"
+            " anew."
         )
 
 
@@ -111,7 +112,8 @@ def _drafted(drafted: "DraftedFile", path: Path) -> list[str]:
     lines = [f"1  The contract: what a row of {path.name} is"]
     target = contract["target"]
     lines.append(
-        f"   {drafted.rows:,} rows, {len(contract['features'])} features; predicted is {target['name']} = {target['positive']}"
+        f"   {drafted.rows:,} rows, {len(contract['features'])} features; predicted is {target['name']} ="
+        f" {target['positive']}"
     )
     for kind, names in sorted(kinds.items()):
         lines += paragraph(", ".join(names), first=f"{kind:<12}", indent=3)
@@ -215,7 +217,10 @@ def _next(place: Place, arguments: argparse.Namespace, root: Path, *, served: bo
     steps.append(
         [
             "the same on an embedded cloud",
-            f"make up DATA={arguments.rows} TARGET={shlex.quote(arguments.target)} POSITIVE={shlex.quote(arguments.positive)}",
+            (
+                f"make up DATA={arguments.rows} TARGET={shlex.quote(arguments.target)}"
+                f" POSITIVE={shlex.quote(arguments.positive)}"
+            ),
         ]
     )
     return lines + table(steps, indent=3)

@@ -73,13 +73,21 @@ def _added(name: str, feature: Mapping[str, Any]) -> Change:
         f"a new {feature['kind']} feature",
         {
             "champion": f"{_SAME}: it does not read {name}. {_JUDGED}",
-            "clients": f'may send {name} now, if the contract says "extra": "ignore"; '
-            + ("need not later: it may be missing" if optional else "must once a candidate that reads it is promoted"),
-            "captured": f"rows captured before have no {name}; "
-            + (
-                "they still teach, with it missing"
-                if optional
-                else 'rows without it are not learnt from; "nullable": true would let them teach'
+            "clients": (
+                f'may send {name} now, if the contract says "extra": "ignore"; '
+                + (
+                    "need not later: it may be missing"
+                    if optional
+                    else "must once a candidate that reads it is promoted"
+                )
+            ),
+            "captured": (
+                f"rows captured before have no {name}; "
+                + (
+                    "they still teach, with it missing"
+                    if optional
+                    else 'rows without it are not learnt from; "nullable": true would let them teach'
+                )
             ),
             "labels": "stay, and join as before",
             "reference": f"the champion's has no {name}: it is watched once a candidate is promoted",
@@ -110,9 +118,13 @@ def _changed(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
             {
                 "champion": f"{_SAME}, reading {name} as {old['kind']}. {_JUDGED}",
                 "clients": f"send it as {old['kind']} until a candidate is promoted, as {new['kind']} afterwards",
-                "captured": f"a captured value that does not read as {new['kind']} is refused when it is learnt from, by name",
+                "captured": (
+                    f"a captured value that does not read as {new['kind']} is refused when it is learnt from, by name"
+                ),
                 "labels": "stay, and join as before",
-                "reference": "starts anew with the candidate: drift of this feature is not comparable across the change",
+                "reference": (
+                    "starts anew with the candidate: drift of this feature is not comparable across the change"
+                ),
             },
         )
         return
@@ -160,7 +172,8 @@ def _changed(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
         means = {"champion": _SAME, "captured": f"{_LEARNS}: rows are read by the new rule"}
         if setting == "pii" and new.get("pii"):
             means["captured"] = (
-                f"{name} is not captured any more once a candidate is promoted; what was captured stays until it is forgotten"
+                f"{name} is not captured any more once a candidate is promoted; what was captured stays until it is"
+                " forgotten"
             )
         yield Change(place, f"{setting} {_difference(old.get(setting), new.get(setting))}", means)
 

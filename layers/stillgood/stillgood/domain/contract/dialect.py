@@ -129,7 +129,10 @@ def ambiguous_signs(values: Iterable[str], source: Source) -> str:
     three = re.compile(rf"[^\d]*\d{{1,3}}{re.escape(decimal)}\d{{3}}[^\d]*")
     if len(with_decimal) > 1 and group is None and all(three.fullmatch(text) for text in with_decimal):
         word = "dots" if decimal == "." else "commas"
-        return f"{word} stand before three digits only, and might group thousands ({with_decimal[0]} for {with_decimal[0].replace(decimal, '')})"
+        return (
+            f"{word} stand before three digits only, and might group thousands ({with_decimal[0]} for"
+            f" {with_decimal[0].replace(decimal, '')})"
+        )
     if group in (",", "."):
         grouped = [text for text in texts if group in text]
         single = re.compile(rf"[^\d]*\d{{1,3}}{re.escape(group)}\d{{3}}[^\d]*")

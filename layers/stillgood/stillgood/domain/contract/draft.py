@@ -170,12 +170,14 @@ def _outcome(
         wanted = yes[0] if len(yes) == 1 else None
         if wanted is None:
             raise ContractInvalid(
-                f"{target} is {' or '.join(next(iter(groups[key])) for key in two)}; name the one to predict as positive."
+                f"{target} is {' or '.join(next(iter(groups[key])) for key in two)}; name the one to predict as"
+                " positive."
             )
     if len(two) != 2 or wanted not in two:
         seen = ", ".join(repr(next(iter(groups[key]))) for key in two[:10]) or "nothing"
         raise ContractInvalid(
-            f"{target} must have two values, one of them {positive!r}; it has {seen}. Name the outcome column and its positive value."
+            f"{target} must have two values, one of them {positive!r}; it has {seen}. Name the outcome column and its"
+            " positive value."
         )
     if blank := sum(counts[text] for text in unknown):
         listed = ", ".join(repr(text) for text in sorted(unknown))
@@ -505,7 +507,8 @@ class _Drafter:
             rows = sum(values[text] for text in odd)
             self._note(
                 column,
-                f"{rows} of {self._n} rows hold no number: {', '.join(map(repr, odd[:5]))}{', ...' if len(odd) > 5 else ''}",
+                f"{rows} of {self._n} rows hold no number:"
+                f" {', '.join(map(repr, odd[:5]))}{', ...' if len(odd) > 5 else ''}",
                 "it is a number; such rows are refused by line",
                 "Add them to source.missingValues, or mend them",
             )
@@ -602,12 +605,16 @@ class _Drafter:
             feature["aliases"] = aliases
         rare = sum(count <= 3 for count in kept.values())
         if rare or len(levels) > MAX_CODES or len(levels) == 1:
-            self._note(
-                column,
-                f"{len(levels)} levels, {rare} of them in at most three rows",
-                "others are to be expected, and accepted (unseen accept)",
-                'Set unseen "refuse" if the list is complete',
-            ) if rare else None
+            (
+                self._note(
+                    column,
+                    f"{len(levels)} levels, {rare} of them in at most three rows",
+                    "others are to be expected, and accepted (unseen accept)",
+                    'Set unseen "refuse" if the list is complete',
+                )
+                if rare
+                else None
+            )
             feature["unseen"] = "accept"
         return feature | {"kind": "categorical", "levels": sorted(levels)}
 

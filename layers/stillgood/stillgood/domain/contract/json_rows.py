@@ -52,7 +52,8 @@ def parse_rows(body: bytes, *, max_rows: int, max_bytes: int) -> tuple[list[Mapp
     """
     if len(body) > max_bytes:
         raise RequestTooLarge(
-            f"The body has {len(body)} bytes; at most {max_bytes} are read. Send fewer rows at once, or use batch prediction.",
+            f"The body has {len(body)} bytes; at most {max_bytes} are read. Send fewer rows at once, or use batch"
+            " prediction.",
             max_bytes=max_bytes,
         )
     value = parse_json(body)
@@ -62,7 +63,8 @@ def parse_rows(body: bytes, *, max_rows: int, max_bytes: int) -> tuple[list[Mapp
         raise MalformedRequest("The body must be one object (a row) or a list of objects.")
     if len(value) > max_rows:
         raise RequestTooLarge(
-            f"The list has {len(value)} rows; at most {max_rows} are answered at once. Split it, or use batch prediction.",
+            f"The list has {len(value)} rows; at most {max_rows} are answered at once. Split it, or use batch"
+            " prediction.",
             max_rows=max_rows,
         )
     for index, row in enumerate(value):

@@ -31,7 +31,8 @@ def read_as(contract: Contract, frame: Frame, reader: str) -> Frame:
             columns[feature.name] = _levels(mine, feature, column) if feature.categorical else column
         elif frame.other is None:
             raise ModelUnusable(
-                f"{reader} reads {feature.name!r} as {feature.kind}, which the candidate's holdout does not hold; the contracts are too far apart to compare."
+                f"{reader} reads {feature.name!r} as {feature.kind}, which the candidate's holdout does not hold; the"
+                " contracts are too far apart to compare."
             )
         elif mine is not None:
             columns[feature.name] = _read(feature, _texts(mine, frame.columns[feature.name]))

@@ -16,7 +16,8 @@ type Convert = Callable[[str], str]
 
 # A currency's sign or code, or a percent sign, before or after a number, with the sign of the number on either side.
 _AFFIXED = re.compile(
-    r"([+-]?)\s*(?:[$€£¥₹₩₽¢]|[A-Z]{3}|[A-Z]{1,3}\$|kr\.?|zł|Fr\.)?\s*([+-]?[\d.,'\u2019 \u00a0\u202f]*\d[\d.,]*)\s*(?:[$€£¥₹₩₽¢%‰]|[A-Z]{3}|kr\.?|zł|Kč)?"
+    r"([+-]?)\s*(?:[$€£¥₹₩₽¢]|[A-Z]{3}|[A-Z]{1,3}\$|kr\.?|zł|Fr\.)?\s*([+-]?[\d.,'\u2019"
+    r" \u00a0\u202f]*\d[\d.,]*)\s*(?:[$€£¥₹₩₽¢%‰]|[A-Z]{3}|kr\.?|zł|Kč)?"
 )
 
 

@@ -226,7 +226,10 @@ def _judged(check: DriftCheck) -> DriftCheck:
     seasonal = check.season is not None and not (
         check.season.p < check.alpha and check.season.effect > check.least_effect
     )
-    figures = f"effect {check.effect:.3f} (least {check.least_effect:.3f}), adjusted p {check.p_adjusted:.2g} (alpha {check.alpha:g})"
+    figures = (
+        f"effect {check.effect:.3f} (least {check.least_effect:.3f}), adjusted p {check.p_adjusted:.2g} (alpha"
+        f" {check.alpha:g})"
+    )
     if check.rows == 0:
         reason = "no values in the window to compare"
     elif not significant and not large:

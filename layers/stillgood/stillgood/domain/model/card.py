@@ -27,8 +27,10 @@ def card(
         [
             f"# {contract.name} {model.version}",
             "",
-            f"Predicts `{contract.target.name} = {contract.target.positive}` from {len(contract.features)} features. "
-            f"{_KINDS[model.family]}, Platt-calibrated.",
+            (
+                f"Predicts `{contract.target.name} = {contract.target.positive}` from {len(contract.features)}"
+                f" features. {_KINDS[model.family]}, Platt-calibrated."
+            ),
             *_recalibrated(model),
             *evidence,
             "",
@@ -44,14 +46,20 @@ def card(
             *[f"- {line}" for line in strongest(model)],
             "",
             "## Rows",
-            f"{ingested['accepted']} accepted, {ingested['refused_rows']} refused "
-            f"({_listed(ingested['refused'])}), repaired: {_listed(ingested['repaired'])}.",
-            f"Data sha256 `{model.training['data_sha256']}`, contract {contract.version} `{contract.sha256[:12]}`, seed {model.training['seed']}, "
-            f"{_listed(model.training['libraries'])}.",
+            (
+                f"{ingested['accepted']} accepted, {ingested['refused_rows']} refused "
+                f"({_listed(ingested['refused'])}), repaired: {_listed(ingested['repaired'])}."
+            ),
+            (
+                f"Data sha256 `{model.training['data_sha256']}`, contract {contract.version} `{contract.sha256[:12]}`,"
+                f" seed {model.training['seed']}, {_listed(model.training['libraries'])}."
+            ),
             "",
             "## Limits",
-            f"{_limits(model)} Probabilities hold for rows like the training rows; "
-            "the drift report of each window says whether rows still are. Weights describe association, not cause.",
+            (
+                f"{_limits(model)} Probabilities hold for rows like the training rows; "
+                "the drift report of each window says whether rows still are. Weights describe association, not cause."
+            ),
             "",
         ]
     )
@@ -61,7 +69,8 @@ def _recalibrated(model: Model) -> list[str]:
     if (kept := model.training.get("recalibrates")) is None:
         return []
     return [
-        f"The weights are those of {kept}; calibration and threshold were fitted anew on the {model.training['recalibrated_on']} newest rows."
+        f"The weights are those of {kept}; calibration and threshold were fitted anew on the"
+        f" {model.training['recalibrated_on']} newest rows."
     ]
 
 
@@ -82,11 +91,14 @@ def _rule(model: Model) -> str:
 def _limits(model: Model) -> str:
     if model.family == "boosted":
         return (
-            "Effects add up on the logit, of single features and of the pairs listed; of three features together nothing is seen. "
-            "Beyond the range of the training rows every effect is constant."
+            "Effects add up on the logit, of single features and of the pairs listed; of three features together"
+            " nothing is seen. Beyond the range of the training rows every effect is constant."
         )
     if any(isinstance(term, CurveTerm) for term in model.terms):
-        return "Effects add up on the logit, interactions are not seen. Broken lines are constant beyond the training range."
+        return (
+            "Effects add up on the logit, interactions are not seen. Broken lines are constant beyond the training"
+            " range."
+        )
     return "A linear model: effects add up on the logit, interactions are not seen."
 
 

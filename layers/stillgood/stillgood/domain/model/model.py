@@ -221,7 +221,8 @@ class Model:
             raise ModelUnusable(f'Not a model: "format" must be "{FORMAT}" or "{PAIRS_FORMAT}".')
         if raw.get("format_version") != FORMAT_VERSION:
             raise ModelUnusable(
-                f"The model is of format version {str(raw.get('format_version'))[:20]}; this library reads {FORMAT_VERSION}. Deploy the library that wrote it, or train again."
+                f"The model is of format version {str(raw.get('format_version'))[:20]}; this library reads"
+                f" {FORMAT_VERSION}. Deploy the library that wrote it, or train again."
             )
         try:
             calibration = Calibration(_finite(raw["calibration"]["slope"]), _finite(raw["calibration"]["intercept"]))

@@ -109,8 +109,8 @@ def decide(inputs: PointInputs) -> PointDecision:
         if found is not None and found.p < DISAGREE_P:
             alert = True
             reasons.append(
-                f"The newest {found.rows} labels show a {found.name} of {found.realised:.3f} where {found.estimated:.3f} was"
-                f" estimated (p {found.p:.1g}): the labels win."
+                f"The newest {found.rows} labels show a {found.name} of {found.realised:.3f} where"
+                f" {found.estimated:.3f} was estimated (p {found.p:.1g}): the labels win."
             )
         labelled = inputs.labelled.newest(BLOCK_ROWS if alert else MAX_LABELLED)  # nothing older has a say
         line = calibrate(labelled, inputs.line.line)
@@ -119,8 +119,8 @@ def decide(inputs: PointInputs) -> PointDecision:
                 inputs,
                 "freeze",
                 *reasons,
-                f"Frozen: the ranking is lost. Over the newest {labelled.n} labels, higher scores are not demonstrably more often"
-                f" positive (slope {line.line.slope:.3f}, {line.slope_z:.1f} standard errors).",
+                f"Frozen: the ranking is lost. Over the newest {labelled.n} labels, higher scores are not demonstrably"
+                f" more often positive (slope {line.line.slope:.3f}, {line.slope_z:.1f} standard errors).",
                 alert=True,
             )
     if inputs.rules.mode == "fixed":
@@ -214,8 +214,8 @@ def _bound(inputs: PointInputs, placed: Placed) -> str | None:
     ):
         if over:
             return (
-                f"Frozen: to keep the {name} at {inputs.wanted:.3f}, {100 * placed.share:.0f}% would be flagged; the bound is"
-                f" {100 * limit:.0f}%: a person decides."
+                f"Frozen: to keep the {name} at {inputs.wanted:.3f}, {100 * placed.share:.0f}% would be flagged; the"
+                f" bound is {100 * limit:.0f}%: a person decides."
             )
     return None
 

@@ -78,7 +78,8 @@ class OperatingPoint:
             raise ModelUnusable(f'Not an operating point: "format" must be "{FORMAT}".')
         if raw.get("format_version") != FORMAT_VERSION:
             raise ModelUnusable(
-                f"The operating point is of format version {str(raw.get('format_version'))[:20]}; this library reads {FORMAT_VERSION}."
+                f"The operating point is of format version {str(raw.get('format_version'))[:20]}; this library reads"
+                f" {FORMAT_VERSION}."
             )
         try:
             line = raw["calibration"]

@@ -95,7 +95,10 @@ def of_decision(record: Mapping[str, Any], page: str) -> Announcement:
         f"{SOURCE}.decision.{verb}",
         subject=f"decision/{record['n']}",
         time=str(record["at"]),
-        message=f"Decision {record['n']}: {record['candidate'] or 'the champion'} was {verb.replace('-', ' ')}. {'; '.join(reasons)}",
+        message=(
+            f"Decision {record['n']}: {record['candidate'] or 'the champion'} was {verb.replace('-', ' ')}."
+            f" {'; '.join(reasons)}"
+        ),
         reasons=reasons,
         notify=action != "refuse",
         page=page,

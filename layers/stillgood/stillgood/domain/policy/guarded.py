@@ -109,7 +109,10 @@ class Guarded:
         named = tuple(
             f"field {name!r} breaks rule {rule!r} in {count / total:.1%} of the rows" for (name, rule), count in worst
         )
-        reason = f"data fault upstream: {evidence.violation_rate:.1%} of {total} rows break the contract (at most {self.violation_rate:.1%} may); nothing else is concluded"
+        reason = (
+            f"data fault upstream: {evidence.violation_rate:.1%} of {total} rows break the contract (at most"
+            f" {self.violation_rate:.1%} may); nothing else is concluded"
+        )
         change = f"at most {self.violation_rate:.1%} refused rows"
         return PolicyDecision("alert", self.name, (reason, *named), figures, (change,))
 
@@ -174,13 +177,19 @@ class Guarded:
         if since is not None and len(learnable):
             fresh = len(learnable) - int(np.searchsorted(learnable, microseconds(since)))
             if fresh < self.min_new_rows:
-                why = f"no retrain: {fresh} labelled predictions since the drift began ({since:%Y-%m-%d}), at least {self.min_new_rows} are needed"
+                why = (
+                    f"no retrain: {fresh} labelled predictions since the drift began ({since:%Y-%m-%d}), at least"
+                    f" {self.min_new_rows} are needed"
+                )
                 blocks.append((why, f"{self.min_new_rows - fresh} more labels of predictions since then"))
         last = state.last_retrain
         if evidence.new_labelled_rows < self.min_new_rows:
             blocks.append(
                 (
-                    f"no retrain: {evidence.new_labelled_rows} new labelled rows, at least {self.min_new_rows} are needed",
+                    (
+                        f"no retrain: {evidence.new_labelled_rows} new labelled rows, at least {self.min_new_rows} are"
+                        " needed"
+                    ),
                     f"{self.min_new_rows - evidence.new_labelled_rows} more labelled rows under data/",
                 )
             )
@@ -220,14 +229,15 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
         )
     if abs(realised.calibration_gap) > policy.calibration_gap and realised.calibration_always_p < alpha:
         found[CALIBRATION] = (
-            f"{realised.calibration_gap:+.3f} between the share of positives and the mean probability, p {realised.calibration_always_p:.2g}"
+            f"{realised.calibration_gap:+.3f} between the share of positives and the mean probability, p"
+            f" {realised.calibration_always_p:.2g}"
         )
     recall = realised.metrics.recall
     fell = realised.recall_drop > policy.recall_drop and realised.recall_drop_always_p < alpha
     if fell and recall.value < evidence.recall_floor:
         found[RECALL] = (
-            f"realised recall {recall} against {realised.promised.recall} at promotion, p {realised.recall_drop_always_p:.2g},"
-            f" and under the contract's floor {evidence.recall_floor:.3f}"
+            f"realised recall {recall} against {realised.promised.recall} at promotion, p"
+            f" {realised.recall_drop_always_p:.2g}, and under the contract's floor {evidence.recall_floor:.3f}"
         )
     return found
 
@@ -283,6 +293,7 @@ def _nearest(checks: tuple[DriftCheck, ...]) -> tuple[str, ...]:
     """The three checks that came closest, each with what it lacked."""
     closest = sorted(checks, key=lambda check: -check.effect / check.least_effect)[:3]
     return tuple(
-        f"{check.name}: effect above {check.least_effect:.3f} (now {check.effect:.3f}) and adjusted p below {check.alpha:g} (now {check.p_adjusted:.2g})"
+        f"{check.name}: effect above {check.least_effect:.3f} (now {check.effect:.3f}) and adjusted p below"
+        f" {check.alpha:g} (now {check.p_adjusted:.2g})"
         for check in closest
     )

@@ -32,7 +32,8 @@ class Simple:
         reasons = [f"{check.name}: p {check.p:.2g} is below {self.alpha:g}" for check in drifted]
         if confidence.degraded(self.tolerance):
             reasons.append(
-                f"mean confidence {confidence.mean:.3f} is {-confidence.change:.1%} below the reference's {confidence.reference_mean:.3f}"
+                f"mean confidence {confidence.mean:.3f} is {-confidence.change:.1%} below the reference's"
+                f" {confidence.reference_mean:.3f}"
             )
         if reasons:
             change = (

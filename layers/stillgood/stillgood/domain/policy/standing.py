@@ -110,7 +110,8 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision) -> list
     if outcomes.deaf_since is not None:
         add(
             "labels",
-            f"deaf since {outcomes.deaf_since:%Y-%m-%d}: predictions have matured since then and no label of them has come",
+            f"deaf since {outcomes.deaf_since:%Y-%m-%d}: predictions have matured since then and no label of them has"
+            " come",
             outcomes.waits_for,
             outcomes.deaf_since,
         )
@@ -118,12 +119,14 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision) -> list
         add(
             "selected",
             "the labels that come are of selected customers; nothing is judged by them or learnt from them",
-            "labels of all predictions, or of a random sample; or labels.absent: negative in the contract for a feed of positives",
+            "labels of all predictions, or of a random sample; or labels.absent: negative in the contract for a feed of"
+            " positives",
         )
     if outcomes.thin:
         add(
             "coverage",
-            "fewer predictions get a label than the contract's labels.min_coverage; nothing is judged by them or learnt from them",
+            "fewer predictions get a label than the contract's labels.min_coverage; nothing is judged by them or learnt"
+            " from them",
             "more labels, or a lower labels.min_coverage",
         )
     if realised is not None and evidence.recall_floor and _under(realised.metrics.recall, evidence.recall_floor):

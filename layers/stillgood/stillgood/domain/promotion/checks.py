@@ -65,7 +65,8 @@ def better_ranking(pair: Comparison, alpha: float, attempts: int) -> GateCheck:
     return GateCheck(
         passed,
         f"ROC-AUC {auc.first:.4f} against {auc.second:.4f}: {auc.difference:+.4f}, paired DeLong p = {auc.p:.4f}"
-        f" ({'under' if auc.p < alpha else 'not under'} {alpha:.4f}{tried}; a gain of {MIN_AUC_GAIN} is the least that counts).",
+        f" ({'under' if auc.p < alpha else 'not under'} {alpha:.4f}{tried}; a gain of {MIN_AUC_GAIN} is the least that"
+        " counts).",
         f"A ROC-AUC gain of at least {MIN_AUC_GAIN} with p < {alpha:.4f}.",
     )
 
@@ -75,8 +76,8 @@ def recall_kept(pair: Comparison) -> GateCheck:
     recall = pair.recall
     return GateCheck(
         recall.high >= -NON_INFERIORITY_MARGIN and recall.value >= -RECALL_LIMIT,
-        f"Recall {recall.value:+.4f} (one-sided 95% limit {recall.high:+.4f}); it may not be demonstrably more than {NON_INFERIORITY_MARGIN}"
-        f" lower, nor lower by more than {RECALL_LIMIT}.",
+        f"Recall {recall.value:+.4f} (one-sided 95% limit {recall.high:+.4f}); it may not be demonstrably more than"
+        f" {NON_INFERIORITY_MARGIN} lower, nor lower by more than {RECALL_LIMIT}.",
         f"Recall that is not demonstrably more than {NON_INFERIORITY_MARGIN} below the champion's.",
     )
 
@@ -87,7 +88,8 @@ def precision_kept(pair: Comparison) -> GateCheck:
     precision = pair.precision
     return GateCheck(
         precision.value >= -NON_INFERIORITY_MARGIN,
-        f"Precision {precision.value:+.4f} (one-sided 95% limit {precision.low:+.4f}); it may not be lower by more than {NON_INFERIORITY_MARGIN}.",
+        f"Precision {precision.value:+.4f} (one-sided 95% limit {precision.low:+.4f}); it may not be lower by more than"
+        f" {NON_INFERIORITY_MARGIN}.",
         f"Precision at most {NON_INFERIORITY_MARGIN} below the champion's.",
     )
 
@@ -97,7 +99,8 @@ def calibration_kept(pair: Comparison) -> GateCheck:
     brier = pair.brier
     return GateCheck(
         brier.low <= BRIER_MARGIN,
-        f"Brier score {brier.value:+.4f} (lower is better; one-sided 95% limit {brier.low:+.4f}); it may not be demonstrably more than {BRIER_MARGIN} higher.",
+        f"Brier score {brier.value:+.4f} (lower is better; one-sided 95% limit {brier.low:+.4f}); it may not be"
+        f" demonstrably more than {BRIER_MARGIN} higher.",
         f"Probabilities whose Brier score is at most {BRIER_MARGIN} above the champion's.",
     )
 
@@ -115,8 +118,8 @@ def recalibrated(
     p = brier.p_below(0.0)
     gained = GateCheck(
         mends or p < alpha,
-        f"Brier score {brier.value:+.4f} (lower is better), p = {p:.4f} ({'under' if p < alpha else 'not under'} {alpha:.4f});"
-        f" recall {candidate.recall} against {champion.recall}, floor {floors.recall:.3f}.",
+        f"Brier score {brier.value:+.4f} (lower is better), p = {p:.4f} ({'under' if p < alpha else 'not under'}"
+        f" {alpha:.4f}); recall {candidate.recall} against {champion.recall}, floor {floors.recall:.3f}.",
         f"A Brier score lower with p < {alpha:.4f}, or a champion demonstrably under the recall floor.",
     )
     return [
@@ -134,7 +137,10 @@ def segments_kept(recalls: Mapping[str, Difference], slices: int) -> list[GateCh
     if not recalls:
         skipped = f"No slice was judged ({slices} have {fewer})." if slices else ""
         return [GateCheck(True, skipped, "")] if skipped else []
-    message = f"Recall holds in {len(recalls) - len(lost)} of {len(recalls)} slices ({slices - len(recalls)} more have {fewer})."
+    message = (
+        f"Recall holds in {len(recalls) - len(lost)} of {len(recalls)} slices ({slices - len(recalls)} more have"
+        f" {fewer})."
+    )
     checks = [GateCheck(True, message, "")]
     for name, recall in lost.items():
         worse = f"Recall among {name} is {recall.value:+.4f}, demonstrably more than {SEGMENT_MARGIN} lower."

@@ -149,8 +149,9 @@ def _better(auc: PairedAuc, alpha: float, attempts: int, failed: list[str]) -> G
     tried = f"attempt {attempts + 1} on this champion" if not failed else f"the champion has failed: {failed[0]}"
     return GateCheck(
         auc.p < alpha and auc.difference >= MIN_AUC_GAIN,
-        f"ROC-AUC {auc.first:.4f} against {auc.second:.4f}: {auc.difference:+.4f}, paired DeLong by customers p = {auc.p:.4f}"
-        f" ({'under' if auc.p < alpha else 'not under'} {alpha:.4f}, {tried}; a gain of {MIN_AUC_GAIN} is the least that counts).",
+        f"ROC-AUC {auc.first:.4f} against {auc.second:.4f}: {auc.difference:+.4f}, paired DeLong by customers p ="
+        f" {auc.p:.4f} ({'under' if auc.p < alpha else 'not under'} {alpha:.4f}, {tried}; a gain of {MIN_AUC_GAIN} is"
+        " the least that counts).",
         f"A ROC-AUC gain of at least {MIN_AUC_GAIN} with p < {alpha:.4f}.",
     )
 
@@ -160,8 +161,8 @@ def _objective_kept(case: CrossFitted, one: float, two: float, at: Difference) -
     name = name_of(case.objective)
     return GateCheck(
         at.low > -margin,
-        f"{name[0].upper()}{name[1:]}: {one:.4f} against {two:.4f}, {at.value:+.4f} (one-sided 95% limit {at.low:+.4f});"
-        f" it must demonstrably not fall by {margin}.",
+        f"{name[0].upper()}{name[1:]}: {one:.4f} against {two:.4f}, {at.value:+.4f} (one-sided 95% limit"
+        f" {at.low:+.4f}); it must demonstrably not fall by {margin}.",
         f"A lower limit above {-margin} of the difference in {name}.",
     )
 
@@ -174,8 +175,9 @@ def _not_overflagging(case: CrossFitted, candidate: Metrics, champion: Metrics) 
     return [
         GateCheck(
             lost <= PRECISION_MARGIN or _under(champion.recall, case.floors.recall),
-            f"At its own threshold the candidate's recall {candidate.recall.value:.4f} is above the {case.objective.value:.2f} asked for,"
-            f" at a precision {-lost:+.4f} against the champion's; it may not be lower by more than {PRECISION_MARGIN}.",
+            f"At its own threshold the candidate's recall {candidate.recall.value:.4f} is above the"
+            f" {case.objective.value:.2f} asked for, at a precision {-lost:+.4f} against the champion's; it may not be"
+            f" lower by more than {PRECISION_MARGIN}.",
             f"A threshold at recall {case.objective.value:.2f}.",
         )
     ]
@@ -191,7 +193,8 @@ def _brier(case: CrossFitted) -> Difference:
 def _calibration_kept(brier: Difference) -> GateCheck:
     return GateCheck(
         brier.high < BRIER_MARGIN,
-        f"Brier score {brier.value:+.4f} (lower is better; one-sided 95% limit {brier.high:+.4f}); it must demonstrably not rise by {BRIER_MARGIN}.",
+        f"Brier score {brier.value:+.4f} (lower is better; one-sided 95% limit {brier.high:+.4f}); it must demonstrably"
+        f" not rise by {BRIER_MARGIN}.",
         f"Probabilities whose Brier score is demonstrably less than {BRIER_MARGIN} above the champion's.",
     )
 
@@ -201,9 +204,11 @@ def _floors(case: CrossFitted, candidate: Metrics, champion: Metrics) -> list[Ga
     serves.
     """
     checks = [
-        reaches("ROC-AUC", candidate.roc_auc, case.floors.roc_auc)
-        if not _under(champion.roc_auc, case.floors.roc_auc)
-        else _both_under("ROC-AUC", candidate.roc_auc, champion.roc_auc, case.floors.roc_auc)
+        (
+            reaches("ROC-AUC", candidate.roc_auc, case.floors.roc_auc)
+            if not _under(champion.roc_auc, case.floors.roc_auc)
+            else _both_under("ROC-AUC", candidate.roc_auc, champion.roc_auc, case.floors.roc_auc)
+        )
     ]
     if case.costs is None and case.objective.kind == "recall":
         checks.append(
@@ -236,8 +241,8 @@ def _recalibrated(
     p = brier.p_below(0.0)
     gained = GateCheck(
         mends or p < alpha,
-        f"Brier score {brier.value:+.4f} (lower is better), p = {p:.4f} ({'under' if p < alpha else 'not under'} {alpha:.4f});"
-        f" recall {candidate.recall} against {champion.recall}, floor {case.floors.recall:.3f}.",
+        f"Brier score {brier.value:+.4f} (lower is better), p = {p:.4f} ({'under' if p < alpha else 'not under'}"
+        f" {alpha:.4f}); recall {candidate.recall} against {champion.recall}, floor {case.floors.recall:.3f}.",
         f"A Brier score lower with p < {alpha:.4f}, or a champion demonstrably under the recall floor.",
     )
     checks = [gained, _calibration_kept(brier), reaches("Precision", candidate.precision, case.floors.precision)]
@@ -264,13 +269,16 @@ def _slices(case: CrossFitted) -> list[GateCheck]:
         )
         if found.low <= -SLICE_LIMIT or found.p_below(-SEGMENT_MARGIN) < 0.05 / len(judged):
             says = (
-                f"Recall among {name} is {found.value:+.4f} (one-sided 95% limit {found.low:+.4f}): demonstrably more than"
-                f" {SEGMENT_MARGIN} lower, or perhaps {SLICE_LIMIT} lower."
+                f"Recall among {name} is {found.value:+.4f} (one-sided 95% limit {found.low:+.4f}): demonstrably more"
+                f" than {SEGMENT_MARGIN} lower, or perhaps {SLICE_LIMIT} lower."
             )
             checks.append(
                 GateCheck(
                     False, says, f"Recall among {name} demonstrably less than {SLICE_LIMIT} below the champion's."
                 )
             )
-    kept = f"Recall holds in {len(judged) - len(checks)} of {len(judged)} slices ({len(case.segments) - len(judged)} more have {fewer})."
+    kept = (
+        f"Recall holds in {len(judged) - len(checks)} of {len(judged)} slices ({len(case.segments) - len(judged)} more"
+        f" have {fewer})."
+    )
     return [GateCheck(True, kept, ""), *checks]

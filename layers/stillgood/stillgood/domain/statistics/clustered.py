@@ -109,7 +109,8 @@ def _variance(moves: Floats, positive: Flags, codes: npt.NDArray[np.int64]) -> f
     with_positive, with_negative = len(np.unique(codes[positive])), len(np.unique(codes[~positive]))
     if min(with_positive, with_negative) < 2:
         raise TooFewRows(
-            f"a variance needs two clusters of each outcome, got {with_positive} with positives and {with_negative} with negatives"
+            f"a variance needs two clusters of each outcome, got {with_positive} with positives and {with_negative}"
+            " with negatives"
         )
     variance = (
         with_positive / (with_positive - 1) * float((a * a).sum())

@@ -90,7 +90,8 @@ def chronicle(table: pd.DataFrame, contract: Contract | FirstDraft, plan: Plan, 
     if not both[0] or not both[1]:
         only = contract.target.negative if both[0] else contract.target.positive
         raise HistoryInvalid(
-            f"All {both[0] + both[1]:,} outcomes of the first {plan.first} windows are {only!r}; a first model needs both. Give it more windows (first)."
+            f"All {both[0] + both[1]:,} outcomes of the first {plan.first} windows are {only!r}; a first model needs"
+            " both. Give it more windows (first)."
         )
     for at, (low, high) in enumerate(zip(edges[plan.first : -1], edges[plan.first + 1 :], strict=True)):
         classes = set(y[low:high].tolist()) - {-1}
@@ -117,7 +118,8 @@ def _check_columns(table: pd.DataFrame, contract: Contract | FirstDraft, target:
         missing := [feature.name for feature in contract.features if feature.name not in table.columns]
     ):
         raise HistoryInvalid(
-            f"The contract {contract.name!r} is of another table: it names {', '.join(missing[:5])}, which is not there. The table has {has}."
+            f"The contract {contract.name!r} is of another table: it names {', '.join(missing[:5])}, which is not"
+            f" there. The table has {has}."
         )
 
 
@@ -133,7 +135,8 @@ def _moments(column: "pd.Series[Any]", what: str) -> Times:
     if found.isna().any():
         place = int(np.flatnonzero(found.isna().to_numpy())[0])
         raise HistoryInvalid(
-            f"Row {place + 1} of the {what} holds {str(column.iloc[place])[:40]!r}, which is no time such as 2026-01-31 or 2026-01-31T09:00:00Z."
+            f"Row {place + 1} of the {what} holds {str(column.iloc[place])[:40]!r}, which is no time such as 2026-01-31"
+            " or 2026-01-31T09:00:00Z."
         )
     return np.asarray(found.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
 
@@ -145,7 +148,8 @@ def _check_order(times: Times, column: str | None, now: datetime) -> None:
     if len(back):
         place = int(back[0]) + 1
         raise HistoryInvalid(
-            f"Rows are not in the order of time: row {place + 1} ({times[place]}Z) comes after row {place} ({times[place - 1]}Z). Sort the table by {column!r}, or ask for it (sort)."
+            f"Rows are not in the order of time: row {place + 1} ({times[place]}Z) comes after row {place}"
+            f" ({times[place - 1]}Z). Sort the table by {column!r}, or ask for it (sort)."
         )
     if (latest := times[-1]) > np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us"):
         late = int((times > np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us")).sum())
@@ -159,7 +163,8 @@ def _windows(table: pd.DataFrame, times: Times, plan: Plan, notes: list[str]) ->
     spans, edges = _named(table, times, plan) if plan.window_column else _dated(times, plan, notes)
     if len(spans) <= plan.first:
         raise HistoryInvalid(
-            f"The history makes {len(spans)} window{'s' * (len(spans) != 1)}, and the first model learns from {plan.first}: none is left to rehearse. Make windows shorter, or 'first' smaller."
+            f"The history makes {len(spans)} window{'s' * (len(spans) != 1)}, and the first model learns from"
+            f" {plan.first}: none is left to rehearse. Make windows shorter, or 'first' smaller."
         )
     return spans, edges
 
@@ -191,7 +196,8 @@ def _named(table: pd.DataFrame, times: Times, plan: Plan) -> tuple[tuple[Window,
         if (meet := np.flatnonzero(starts[1:] <= times[edges[1:-1] - 1])).size:
             place = int(meet[0])
             raise HistoryInvalid(
-                f"Windows {names[place]!r} and {names[place + 1]!r} overlap in time: the second begins at {starts[place + 1]}Z, when the first is not over."
+                f"Windows {names[place]!r} and {names[place + 1]!r} overlap in time: the second begins at"
+                f" {starts[place + 1]}Z, when the first is not over."
             )
         usual = np.median(np.diff(starts)).astype("timedelta64[us]") if len(starts) > 1 else length
         usual = usual.astype("timedelta64[s]").astype("timedelta64[us]")
@@ -220,7 +226,8 @@ def _check_outcomes(outcome: NDArray[np.object_], edges: Ints, plan: Plan, targe
     empty = [number + 1 for number in range(plan.first) if not (outcome[edges[number] : edges[number + 1]] != "").any()]
     if empty:
         raise HistoryInvalid(
-            f"{target!r} is blank in all rows of window {empty[0]}: the outcome was not recorded yet. Begin the history later."
+            f"{target!r} is blank in all rows of window {empty[0]}: the outcome was not recorded yet. Begin the history"
+            " later."
         )
 
 
@@ -236,7 +243,8 @@ def _known(table: pd.DataFrame, times: Times, labelled: NDArray[np.bool_], plan:
         if early.any():
             place = int(np.flatnonzero(early)[0])
             raise HistoryInvalid(
-                f"{int(early.sum()):,} outcomes were known before their row, the first in row {place + 1} ({known[place]}Z before {times[place]}Z). Is {plan.label_time!r} when the outcome became known?"
+                f"{int(early.sum()):,} outcomes were known before their row, the first in row {place + 1}"
+                f" ({known[place]}Z before {times[place]}Z). Is {plan.label_time!r} when the outcome became known?"
             )
     known[~labelled] = np.datetime64("NaT", "us")
     return known
@@ -249,7 +257,8 @@ def _check_identities(table: pd.DataFrame, times: Times, contract: Contract) -> 
     if twice.any():
         place = int(np.flatnonzero(twice)[0])
         raise HistoryInvalid(
-            f"{int(twice.sum()):,} rows share {contract.id_column!r} and time with another, the first row {place + 1} ({str(table[contract.id_column].iloc[place])[:40]!r}). Keep one of each."
+            f"{int(twice.sum()):,} rows share {contract.id_column!r} and time with another, the first row {place + 1}"
+            f" ({str(table[contract.id_column].iloc[place])[:40]!r}). Keep one of each."
         )
 
 

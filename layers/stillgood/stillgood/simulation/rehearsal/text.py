@@ -49,8 +49,10 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     """The whole document, in lines of text."""
     history = document["history"]
     found = [
-        f"{history['rows']:,} rows, {history['windows']} windows from {history['start'][:10]} to {history['end'][:10]}; "
-        f"the first model learnt from the {history['first_rows']:,} rows before",
+        (
+            f"{history['rows']:,} rows, {history['windows']} windows from {history['start'][:10]} to"
+            f" {history['end'][:10]}; the first model learnt from the {history['first_rows']:,} rows before"
+        ),
         *(f"  note: {note}" for note in history["notes"]),
     ]
     played = document["policies"]
@@ -131,7 +133,8 @@ def _alarms(alarms: Mapping[str, Any]) -> list[str]:
     signals = alarms["signals"]
     total = next(one for one in signals if one["signal"] == "any")
     found = [
-        f"Were the alarms worth it? (policy {alarms['policy']}: {total['losses']} windows with a demonstrable loss of ROC-AUC)"
+        f"Were the alarms worth it? (policy {alarms['policy']}: {total['losses']} windows with a demonstrable loss of"
+        " ROC-AUC)"
     ]
     for one in [row for row in signals if row["signal"] != "any"][:_SIGNALS]:
         paid = f"{one['paid']} of {one['alarms']} followed by a loss within {alarms['horizon_windows']} windows"
@@ -154,4 +157,7 @@ def _tuned(tuning: Mapping[str, Any]) -> list[str]:
     return found + [f"  change {one['place']}: {one['what']}" for one in tuning["changes"]]
 
 
-SILENCE = "A feature is not watched if it is not in the contract; guarded already retrains for what drift does, not for drift."
+SILENCE = (
+    "A feature is not watched if it is not in the contract; guarded already retrains for what drift does, not for"
+    " drift."
+)

@@ -80,12 +80,16 @@ def tune(
     better = [row for row in compared[1:] if row["low"] is not None and row["low"] > 0]
     choice = max(better, key=lambda row: row["choosing"], default=None)
     if choice is None:
-        why = "No setting is demonstrably better than the contract as it is on the first two thirds; nothing is recommended."
+        why = (
+            "No setting is demonstrably better than the contract as it is on the first two thirds; nothing is"
+            " recommended."
+        )
         return {"windows": n, "chosen_on": cut, "grid": compared, "choice": None, "why": why, "changes": []}
     chosen = next(setting for setting in settings if setting.name == choice["setting"])
     why = (
-        f"{chosen.name}: better by {choice['gain']:.4f} on the first {cut} windows ({choice['low']:.4f} to {choice['high']:.4f}); "
-        f"on the last {n - cut}, {_shown(choice['looking'])} against {_shown(compared[0]['looking'])} as it is."
+        f"{chosen.name}: better by {choice['gain']:.4f} on the first {cut} windows ({choice['low']:.4f} to"
+        f" {choice['high']:.4f}); on the last {n - cut}, {_shown(choice['looking'])} against"
+        f" {_shown(compared[0]['looking'])} as it is."
     )
     found = [{"place": one.place, "what": one.what} for one in changes(world.contract, chosen.contract)]
     return {"windows": n, "chosen_on": cut, "grid": compared, "choice": chosen.name, "why": why, "changes": found}

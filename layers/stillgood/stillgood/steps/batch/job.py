@@ -43,7 +43,8 @@ def plan(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
         raise InvalidEvent(f"There is nothing under {prefix}; upload the objects to score first.")
     if len(listed) > MAX_SHARDS or sum(len(info.key.encode()) for info in listed) > MAX_KEY_BYTES:
         raise InvalidEvent(
-            f"{len(listed)} objects lie under {prefix}; one job takes {MAX_SHARDS}, with {MAX_KEY_BYTES:,} bytes of names. Start a job for each of several prefixes."
+            f"{len(listed)} objects lie under {prefix}; one job takes {MAX_SHARDS}, with {MAX_KEY_BYTES:,} bytes of"
+            " names. Start a job for each of several prefixes."
         )
     for info in listed:
         if not is_table(info.key):

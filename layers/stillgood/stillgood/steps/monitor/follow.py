@@ -186,7 +186,10 @@ def _held(store: ObjectStore, pointer: Pointer, rows: LabelledRows) -> tuple[str
     if since >= BLOCK_ROWS:
         return ()
     return (
-        f"a person went back to this operating point (decision {decision.n}); {since} of {BLOCK_ROWS} labels since then.",
+        (
+            f"a person went back to this operating point (decision {decision.n}); {since} of {BLOCK_ROWS} labels since"
+            " then."
+        ),
     )
 
 

@@ -308,7 +308,8 @@ def _promised(pointer: Pointer) -> Metrics:
         return Metrics.from_dict(pointer.metrics)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelUnusable(
-            f"The metrics of champion {pointer.version} are malformed ({type(error).__name__}: {error}); promote a version anew."
+            f"The metrics of champion {pointer.version} are malformed ({type(error).__name__}: {error}); promote a"
+            " version anew."
         ) from error
 
 

@@ -93,7 +93,8 @@ def gather(
     stated = decode_any(_read(store, version, METRICS, "metrics", inputs), what=artifact_key(version, METRICS))
     if stated.get("model_sha256") != inputs["candidate"]["sha256"]:
         raise ModelUnusable(
-            f"{artifact_key(version, MODEL)} is not what was trained: its sha256 is {inputs['candidate']['sha256'][:12]}..., trained {str(stated.get('model_sha256'))[:12]}..."
+            f"{artifact_key(version, MODEL)} is not what was trained: its sha256 is"
+            f" {inputs['candidate']['sha256'][:12]}..., trained {str(stated.get('model_sha256'))[:12]}..."
         )
     key = artifact_key(version, HOLDOUT)
     raw = decode(_read(store, version, HOLDOUT, "holdout", inputs), format="stillgood.holdout", what=key)

@@ -44,7 +44,10 @@ def _draft(digest: str, request_id: str, asked: Mapping[str, Any], deps: Promote
         material, about = from_dict(raw), raw.get("champion", {})
         if pointer is None or about != champion_of(pointer):
             reasons = (
-                f"Refused: the evidence is about {_named(about)}, and {_named(champion_of(pointer) if pointer else None)} serves.",
+                (
+                    f"Refused: the evidence is about {_named(about)}, and"
+                    f" {_named(champion_of(pointer) if pointer else None)} serves."
+                ),
             )
         else:
             verdict = decide(material)

@@ -117,8 +117,8 @@ def _tenure(registry: Registry, head: LogHead) -> int:
 
 def _held(rollback: Decision) -> GateDecision:
     why = (
-        f"Held: a person rolled back to {rollback.candidate} by decision {rollback.n} ({rollback.at}), and what a person"
-        " decided no schedule undoes."
+        f"Held: a person rolled back to {rollback.candidate} by decision {rollback.n} ({rollback.at}), and what a"
+        " person decided no schedule undoes."
     )
     return refusal(
         "hold", why, "A release (events/release.json), or a promotion asked for by hand.", held_by=rollback.n
@@ -162,7 +162,8 @@ def text(event: Mapping[str, Any], name: str) -> str:
     value = event.get(name) if isinstance(event, Mapping) else None
     if not isinstance(value, str) or not 0 < len(value.strip()) <= len(value) <= 512:
         raise InvalidEvent(
-            f"The event needs {name!r}, a text of 1 to 512 characters; see events/promote.json and events/rollback.json."
+            f"The event needs {name!r}, a text of 1 to 512 characters; see events/promote.json and"
+            " events/rollback.json."
         )
     return value
 
@@ -175,7 +176,8 @@ def outcome(decision: Decision, asked: Mapping[str, Any], new: bool) -> dict[str
     if decision.figures.get("asked") != asked:
         before = decision.figures.get("asked")
         raise InvalidEvent(
-            f"Request id {decision.request_id[:80]!r} was decision {decision.n}, which was asked {before}; use another request id."
+            f"Request id {decision.request_id[:80]!r} was decision {decision.n}, which was asked {before}; use another"
+            " request id."
         )
     serving = decision.figures.get("serving")
     return {

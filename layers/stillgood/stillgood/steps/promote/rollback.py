@@ -113,6 +113,9 @@ def _point(wanted: str, deps: PromoteDeps, registry: Registry, head: LogHead) ->
         names = ", ".join(dict.fromkeys(one.point.id for one in reversed(served) if one.point is not None)) or "none"
         return (
             None,
-            f"Refused, because {now.version} has no such operating point but {current or 'its own'}; served so far: {names}.",
+            (
+                f"Refused, because {now.version} has no such operating point but {current or 'its own'}; served so far:"
+                f" {names}."
+            ),
         )
     return match[-1], ""

@@ -108,8 +108,8 @@ def _evidence(fitted: Fitted) -> list[str]:
     lines = [] if fitted.comparison is None else [f"Family {fitted.comparison.chosen}: {fitted.comparison.why}."]
     for name, steady in fitted.stability.items():
         lines.append(
-            f"Between two refits of the {name} family on resampled rows, reasons move by {steady.movement:.0%} of their size;"
-            f" the first reason stays the same for {steady.first_reason_stays:.0%} of the rows."
+            f"Between two refits of the {name} family on resampled rows, reasons move by {steady.movement:.0%} of their"
+            f" size; the first reason stays the same for {steady.first_reason_stays:.0%} of the rows."
         )
     return lines
 

@@ -187,6 +187,7 @@ def _request(event: Mapping[str, Any]) -> tuple[str, str, str]:
     action = event.get("action", "train")
     if action not in ("train", RECALIBRATE):
         raise InvalidEvent(
-            f'\'action\' is "train" (or left out) or "{RECALIBRATE}", not {str(action)[:40]!r}; see events/recalibrate.json.'
+            f'\'action\' is "train" (or left out) or "{RECALIBRATE}", not {str(action)[:40]!r}; see'
+            " events/recalibrate.json."
         )
     return request_id, str(event.get("reason") or "asked by hand")[:2000], action

@@ -42,7 +42,8 @@ def as_utf8(data: Iterable[bytes], encoding: str | None = None) -> Iterator[byte
     else:
         if head.count(0) > len(head) // 8:  # every second byte of UTF-16; a single one costs its line only
             raise TableUnreadable(
-                "it holds NUL characters. Save it as UTF-8, or name its encoding in the contract: source.encoding, such as utf-16.",
+                "it holds NUL characters. Save it as UTF-8, or name its encoding in the contract: source.encoding, such"
+                " as utf-16.",
                 rule="encoding",
             )
         whole = chain([head.removeprefix(codecs.BOM_UTF8)], pieces)
@@ -73,7 +74,8 @@ def unpacked(data: Iterable[bytes]) -> Iterator[bytes]:
             given += len(out)
             if given > MAX_UNPACKED_BYTES or (given > RATIO_FROM_BYTES and given > MAX_UNPACKED_RATIO * taken):
                 raise TableUnreadable(
-                    f"it unpacks to more than {given // 1024**2} MiB from {taken:,} bytes, which no table of rows does; split it, or upload it unpacked.",
+                    f"it unpacks to more than {given // 1024**2} MiB from {taken:,} bytes, which no table of rows does;"
+                    " split it, or upload it unpacked.",
                     rule="gzip",
                 )
             if out:

@@ -185,9 +185,11 @@ def _names(header: list[str], wanted: Collection[str], notes: list[TableNote]) -
         else:
             names.append(name)
         if header[place] != name:
-            notes.append(
-                TableNote("trimmed", f"The name {header[place]!r} is read as {name!r}.", name)
-            ) if name else None
+            (
+                notes.append(TableNote("trimmed", f"The name {header[place]!r} is read as {name!r}.", name))
+                if name
+                else None
+            )
     for name, times in Counter(filter(None, trimmed)).items():
         if times > 1:
             notes.append(
@@ -282,7 +284,8 @@ def _careful(lines: Lines, reader: Iterator[list[str]], width: int, delimiter: s
                 raise MalformedRequest(f"The row has {len(cells)} cells, the header {width}.")
             if (swallowed := _swallowed(lines.taken, width, delimiter)) is not None:
                 raise MalformedRequest(
-                    f"A quote holds lines {line} to {line + len(lines.taken) - 1} together, although line {line + swallowed} is a row by itself."
+                    f"A quote holds lines {line} to {line + len(lines.taken) - 1} together, although line"
+                    f" {line + swallowed} is a row by itself."
                 )
         except (csv.Error, MalformedRequest) as error:
             records.append((line, (_why(error), lines.first())))

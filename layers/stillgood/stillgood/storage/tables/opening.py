@@ -114,6 +114,9 @@ def require_columns(table: Table, needed: Collection[str]) -> None:
     if len(names) == 1:
         for mark, word in ((";", ";"), ("\t", "a tab"), ("|", "|"), (",", ",")):
             if mark in names[0]:
-                hint = f'The header seems to be delimited by {word}: say so in the contract, "source": {{"delimiter": "{"\\t" if mark == "\t" else mark}"}}.'
+                hint = (
+                    f'The header seems to be delimited by {word}: say so in the contract, "source": {{"delimiter":'
+                    f' "{"\\t" if mark == "\t" else mark}"}}.'
+                )
                 break
     raise TableUnreadable(f"{wanted}; it has {has}. {hint}", rule="columns")

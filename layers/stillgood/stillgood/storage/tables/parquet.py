@@ -62,7 +62,8 @@ def _opened(file: Any, size: int, wanted: Collection[str]) -> tuple[Any, list[st
 def _check_budget(footer: Any, names: set[str], size: int) -> None:
     if footer.num_rows > max(FREE_ROWS, MAX_ROWS_PER_BYTE * size):
         raise TableUnreadable(
-            f"it says that {size:,} bytes hold {footer.num_rows:,} rows; rows with hardly anything in them are not read.",
+            f"it says that {size:,} bytes hold {footer.num_rows:,} rows; rows with hardly anything in them are not"
+            " read.",
             rule="budget",
         )
     for place in range(footer.num_row_groups):
@@ -74,7 +75,8 @@ def _check_budget(footer: Any, names: set[str], size: int) -> None:
         )
         if needed > MAX_GROUP_BYTES:
             raise TableUnreadable(
-                f"row group {place} unpacks to {needed // 1024**2:,} MiB; write it in row groups of at most {MAX_GROUP_BYTES // 1024**2} MiB.",
+                f"row group {place} unpacks to {needed // 1024**2:,} MiB; write it in row groups of at most"
+                f" {MAX_GROUP_BYTES // 1024**2} MiB.",
                 rule="budget",
             )
 

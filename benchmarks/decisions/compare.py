@@ -34,14 +34,14 @@ def null(table: Table, *, few: bool) -> list[Year]:
     seeds = 2 if few else 20
     sizes = {200: 60, 500: 60, 2000: 20} if few else {200: 200, 500: 200, 2000: 100}
     watched = {
-        size: play_all(Task("null", f"null windows of {size}", "never", seed, (("rows", size), ("windows", count))) for seed in range(seeds))
+        size: play_all(Task("null", f"null windows of {size}", "never", seed, (("rows", size), ("windows", count))) for seed in range(seeds))  # noqa: E501
         for size, count in sizes.items()
     }  # fmt: skip
     for size, found in watched.items():
         rates = [len(year.drifted) / max(year.windows, 1) for year in found]
         table.over_seeds(f"false alarm per null window of {size} rows, real steps", rates, "<= 0.02")
     again = play_all(
-        Task("null", "null windows, 4 rows a customer", "never", seed, (("rows", 500), ("windows", 60), ("returning", 7500)))
+        Task("null", "null windows, 4 rows a customer", "never", seed, (("rows", 500), ("windows", 60), ("returning", 7500)))  # noqa: E501
         for seed in range(seeds)
     )  # fmt: skip
     rates = [len(year.drifted) / max(year.windows, 1) for year in again]
@@ -64,7 +64,11 @@ def attempts(table: Table, *, few: bool) -> list[Year]:
         tried = [year.attempts for year in years]
         per = sum(len(year.promotions) for year in years) / max(sum(tried), 1)
         table.figure(f"no change: promoted an attempt{name}", per, "<= 0.05")
-        table.over_seeds(f"no change: promoted over {np.mean(tried):.0f} attempts{name}", [float(bool(year.promotions)) for year in years], "<= 0.10")  # fmt: skip
+        table.over_seeds(
+            f"no change: promoted over {np.mean(tried):.0f} attempts{name}",
+            [float(bool(year.promotions)) for year in years],
+            "<= 0.10",
+        )
     return []
 
 
@@ -89,12 +93,22 @@ def telco(table: Table, *, few: bool) -> list[Year]:
         soon = [
             any(first_labels <= at <= first_labels + WITHIN_WINDOWS for at in year.promotions) for year in of["guarded"]
         ]
-        table.over_seeds(f"{name}: promoted within 10 windows of the first labels", list(map(float, soon)), ">= 0.9", larger_is_worse=False)  # fmt: skip
+        table.over_seeds(
+            f"{name}: promoted within 10 windows of the first labels",
+            list(map(float, soon)),
+            ">= 0.9",
+            larger_is_worse=False,
+        )
     for name in DEAF:
         if found := _of(years, name, "guarded"):
             table.over_seeds(f"{name}: promotions", _counts(found, lambda year: year.promotions), "<= 0.0")
             heard = [any(at <= 8 for at in year.alerts) for year in found]  # labels are due from week 5 on
-            table.over_seeds(f"{name}: alerted within 3 windows of their due", list(map(float, heard)), ">= 0.95", larger_is_worse=False)  # fmt: skip
+            table.over_seeds(
+                f"{name}: alerted within 3 windows of their due",
+                list(map(float, heard)),
+                ">= 0.95",
+                larger_is_worse=False,
+            )
     for name in names:
         if not TELCO[name].drift and (found := _of(years, name, "guarded")):
             table.over_seeds(f"{name}: promotions a year", _counts(found, lambda year: year.promotions), "<= 0.1")
@@ -107,11 +121,16 @@ def dated(table: Table, *, few: bool) -> list[Year]:
     """Every dated world under each policy: as good as learning from every window, with half of its promotions."""
     worlds = scenarios.names(few=few)
     years = play_all(
-        Task("dated", name, policy, seed) for name, (_, seeds) in worlds.items() for policy in POLICIES for seed in range(seeds)
+        Task("dated", name, policy, seed) for name, (_, seeds) in worlds.items() for policy in POLICIES for seed in range(seeds)  # noqa: E501
     )  # fmt: skip
-    means = {policy: [float(np.mean([year.auc for year in _of(years, name, policy)])) for name in worlds] for policy in POLICIES}  # fmt: skip
+    means = {
+        policy: [float(np.mean([year.auc for year in _of(years, name, policy)])) for name in worlds]
+        for policy in POLICIES
+    }
     gaps = np.subtract(means["guarded"], means["always"]).tolist()
-    table.over_seeds(f"ROC-AUC of guarded - always over {len(worlds)} dated worlds", gaps, ">= -0.002", larger_is_worse=False)  # fmt: skip
+    table.over_seeds(
+        f"ROC-AUC of guarded - always over {len(worlds)} dated worlds", gaps, ">= -0.002", larger_is_worse=False
+    )
     least = float(np.min(np.subtract(means["guarded"], means["never"])))
     table.figure("ROC-AUC of guarded - never, in the worst of them", least, ">= -0.003")
     made = {policy: sum(len(year.promotions) for year in years if year.task.policy == policy) for policy in POLICIES}
@@ -126,7 +145,11 @@ def _under(years: Sequence[Year]) -> float:
     for year in years:
         if year.task.policy != "guarded" or year.task.kind != "dated":
             continue
-        other = next(one for one in years if (one.task.name, one.task.seed, one.task.policy) == (year.task.name, year.task.seed, "always"))  # fmt: skip
+        other = next(
+            one
+            for one in years
+            if (one.task.name, one.task.seed, one.task.policy) == (year.task.name, year.task.seed, "always")
+        )
         for own, always in zip(year.recalls, other.recalls, strict=False):
             if always >= year.recall_floor:
                 kept += 1

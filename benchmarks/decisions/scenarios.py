@@ -84,8 +84,8 @@ TELCO = {
         Scenario("no drift", drift=False, begins=BEGINS, rows=400),
         Scenario("no drift, 4 rows a customer", drift=False, begins=BEGINS, rows=400, returning=4000),
         Scenario("price x1.05", change=_dearer(1.05), begins=BEGINS, rows=400),
-        Scenario("tenure +10 points under 12 months", weights=_more(lambda frame: frame.columns["tenure"] < 12), begins=BEGINS, rows=400),
-        Scenario("month-to-month +10 points", weights=_more(lambda frame: frame.columns["contract"] == 0), begins=BEGINS, rows=400),
+        Scenario("tenure +10 points under 12 months", weights=_more(lambda frame: frame.columns["tenure"] < 12), begins=BEGINS, rows=400),  # noqa: E501
+        Scenario("month-to-month +10 points", weights=_more(lambda frame: frame.columns["contract"] == 0), begins=BEGINS, rows=400),  # noqa: E501
         Scenario("label shift, 27% to 40% leave", weights=_leavers, odds=_shifted_odds, begins=BEGINS, rows=400),
         Scenario("tenure in years for two weeks", drift=False, change=_in_years, lasts=2, begins=BEGINS, rows=400),
         Scenario("a column missing for a week", drift=False, refused=1.0, lasts=1, begins=BEGINS, rows=300),

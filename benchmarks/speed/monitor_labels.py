@@ -54,7 +54,7 @@ def measure() -> tuple[Table, list[Row]]:
             column(runs[1 : 1 + half], "wall"),
             "<= 1.3",
         ),
-        compare(f"{what}: peak memory, the last {half} days / the first", column(runs[-half:], "peak"), column(runs[1 : 1 + half], "peak"), "<= 1.3"),
+        compare(f"{what}: peak memory, the last {half} days / the first", column(runs[-half:], "peak"), column(runs[1 : 1 + half], "peak"), "<= 1.3"),  # noqa: E501
     ]  # fmt: skip
     return table("Monitor with labels", __doc__ or "", {f"a day of {daily:,}": runs[-half:]}), rows
 

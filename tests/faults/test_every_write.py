@@ -18,7 +18,16 @@ from tests.faults import story
 FAULTS = [(when, how) for how in ("error", "outage", "crash") for when in ("before", "after")]
 CHAMPIONS = {"promote": {"v1", "v2"}, "rollback": {"v0", "v1"}}
 # The writes that a calm run makes, at least: with fewer, the story lost its point.
-LEAST = {"promote": 3, "refuse": 2, "rollback": 3, "monitor": 7, "train": 8, "label files": 3, "POST /labels": 1, "batch": 3}  # fmt: skip
+LEAST = {
+    "promote": 3,
+    "refuse": 2,
+    "rollback": 3,
+    "monitor": 7,
+    "train": 8,
+    "label files": 3,
+    "POST /labels": 1,
+    "batch": 3,
+}
 
 
 def world():

@@ -116,7 +116,8 @@ def test_a_table_is_copied_as_csv(browser, folder):
     copied = browser.execute_script(
         "let text=''; Object.defineProperty(navigator,'clipboard',{value:{writeText:t=>{text=t;return"
         " Promise.resolve()}}});const"
-        " t=[...document.querySelectorAll('table')].find(t=>t.rows[0].cells[0].textContent==='decision');t.parentElement.previousElementSibling.click();"
+        " t=[...document.querySelectorAll('table')].find(t=>t.rows[0].cells[0].textContent==='decision');"
+        "t.parentElement.previousElementSibling.click();"
         " return text"
     )
     lines = copied.splitlines()

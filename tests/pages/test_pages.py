@@ -175,13 +175,13 @@ def test_no_name_and_no_reason_becomes_markup(name, level, reason):
         },
     }  # fmt: skip
     record = {
-        "n": 1, "at": "2026-11-24T00:00:00Z", "request_id": name, "action": "refuse", "candidate": level, "reasons": [reason],
+        "n": 1, "at": "2026-11-24T00:00:00Z", "request_id": name, "action": "refuse", "candidate": level, "reasons": [reason],  # noqa: E501
         "figures": {"gate": level, "checks": [{"passed": False, "message": reason}]}, "inputs": {},
     }  # fmt: skip
     history = overview.with_decision(overview.with_window(overview.empty(), report, {}), record)
     known = {tag for tag, _ in Tags(window_page(report | {"distributions": {}})).found} | {
-        "figure", "figcaption", "svg", "title", "text", "rect", "details", "summary", "table", "thead", "tbody", "tr", "th",
-        "td", "div", "strong", "a", "code", "button", "line", "polyline", "path", "circle", "polygon", "nav", "h3", "li", "ul",
+        "figure", "figcaption", "svg", "title", "text", "rect", "details", "summary", "table", "thead", "tbody", "tr", "th",  # noqa: E501
+        "td", "div", "strong", "a", "code", "button", "line", "polyline", "path", "circle", "polygon", "nav", "h3", "li", "ul",  # noqa: E501
         "time", "caption",
     }  # fmt: skip
     for data in (window_page(report), decision_page(record), overview.overview_page(history)):

@@ -100,7 +100,15 @@ def test_what_is_finished_is_not_played_again(
 
     assert set(heard) == {"always"}
     assert again.document == rehearsal.document
-    rehearse(table.iloc[:-1], raw_contract, Plan(**{**PLAN.to_dict(), "policies": ("never",)}), now=NOW, folder=tmp_path, told=lambda name, *_: heard.append(name), workers=1)  # fmt: skip
+    rehearse(
+        table.iloc[:-1],
+        raw_contract,
+        Plan(**{**PLAN.to_dict(), "policies": ("never",)}),
+        now=NOW,
+        folder=tmp_path,
+        told=lambda name, *_: heard.append(name),
+        workers=1,
+    )
     assert heard[-1] == "never"  # another history is another rehearsal
 
 
@@ -171,8 +179,8 @@ BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], dict[str, Any], str
     "times to come": (lambda t: t.assign(at=t["at"].str.replace("2025", "2035")), {}, "dated in the future"),
     "one window": (lambda t: t.iloc[:300], {"first": 1}, "makes 1 window, and"),
     "one class at first": (lambda t: t.assign(left=["no"] * 900 + t["left"].tolist()[900:]), {}, "are 'no'"),
-    "no outcome at first": (lambda t: t.assign(left=[""] * 300 + t["left"].tolist()[300:]), {}, "blank in all rows of window 1"),
-    "a label before its row": (lambda t: t.assign(known=t["at"].shift(1, fill_value="2025-01-06")), {"label_time": "known"}, "known before their row"),
+    "no outcome at first": (lambda t: t.assign(left=[""] * 300 + t["left"].tolist()[300:]), {}, "blank in all rows of window 1"),  # noqa: E501
+    "a label before its row": (lambda t: t.assign(known=t["at"].shift(1, fill_value="2025-01-06")), {"label_time": "known"}, "known before their row"),  # noqa: E501
     "an id twice": (lambda t: pd.concat([t.iloc[:10], t.iloc[9:]]), {}, "2 rows share 'row' and time"),
     "another table": (lambda t: t.rename(columns={"x": "u"}), {}, "is of another table: it names x"),
     "no time column": (lambda t: t.drop(columns="at"), {}, "no time column 'at'"),

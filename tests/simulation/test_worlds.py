@@ -67,6 +67,11 @@ def test_a_stream_keeps_its_contract_and_changes_when_it_says(generator: str) ->
 
 
 def test_every_drift_has_its_stream() -> None:
-    found = {drift: stream("agrawal", drift, 1, windows=CHANGES_AT + 1, rows=60).outcomes(10, np.zeros(60, dtype=bool)).mean() for drift in DRIFTS}  # fmt: skip
+    found = {
+        drift: stream("agrawal", drift, 1, windows=CHANGES_AT + 1, rows=60)
+        .outcomes(10, np.zeros(60, dtype=bool))
+        .mean()
+        for drift in DRIFTS
+    }
 
     assert len(found) == 5

@@ -60,7 +60,13 @@ class SageMaker:
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
 
     def answer(self, what: str) -> tuple[int, Any]:
-        info = {"run_id": "r1", "run_name": "v1", "experiment_id": "7", "status": "RUNNING", "artifact_uri": "s3://theirs/7/r1/artifacts"}  # fmt: skip
+        info = {
+            "run_id": "r1",
+            "run_name": "v1",
+            "experiment_id": "7",
+            "status": "RUNNING",
+            "artifact_uri": "s3://theirs/7/r1/artifacts",
+        }
         match what:
             case _ if self.refuses:
                 return 403, {"error_code": "PERMISSION_DENIED", "message": "not you"}
@@ -127,7 +133,14 @@ def test_the_package_logs_a_run_with_signed_requests(
     calls = [path.removeprefix("/api/2.0/mlflow/") for path, _, _ in server.seen if "/mlflow/" in path]
     assert calls[:4] == ["experiments/get-by-name", "experiments/create", "runs/create", "runs/log-batch"]
     assert calls[-1] == "runs/update"
-    assert set(calls) <= {"experiments/get-by-name", "experiments/create", "runs/create", "runs/log-batch", "runs/get", "runs/update"}  # fmt: skip
+    assert set(calls) <= {
+        "experiments/get-by-name",
+        "experiments/create",
+        "runs/create",
+        "runs/log-batch",
+        "runs/get",
+        "runs/update",
+    }
     for path, headers, _ in server.seen:
         if "/mlflow/" in path:
             assert headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")

@@ -99,7 +99,7 @@ def test_all_fields_are_named_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("value", "rule"),
-    [(True, "type"), (-1, "range"), (121, "range"), (math.nan, "finite"), (math.inf, "finite"), (10**400, "finite"), ([], "type"), ({}, "type"), (None, "required"), ("12", "type")],
+    [(True, "type"), (-1, "range"), (121, "range"), (math.nan, "finite"), (math.inf, "finite"), (10**400, "finite"), ([], "type"), ({}, "type"), (None, "required"), ("12", "type")],  # noqa: E501
 )  # fmt: skip
 def test_a_number_is_read_strictly_from_json(value: Any, rule: str) -> None:
     assert rules(ROW | {"age": value}) == {"age": rule}

@@ -77,7 +77,10 @@ def test_baseline_and_contributions_added_left_to_right_are_the_logit(row: dict[
 
 
 def test_the_threshold_itself_is_flagged() -> None:
-    at = Model(**{name: getattr(MODEL, name) for name in ("version", "contract", "terms", "baseline", "calibration")}, threshold_logit=MODEL.score({"a": 1.0, "b": 1.0, "c": "x"}).logit)  # fmt: skip
+    at = Model(
+        **{name: getattr(MODEL, name) for name in ("version", "contract", "terms", "baseline", "calibration")},
+        threshold_logit=MODEL.score({"a": 1.0, "b": 1.0, "c": "x"}).logit,
+    )
     assert at.score({"a": 1.0, "b": 1.0, "c": "x"}).decision is True
 
 
@@ -123,7 +126,7 @@ def test_a_frame_survives_its_json_and_can_be_cut_and_joined(rows: list[dict[str
 
 
 @pytest.mark.parametrize(
-    "change", [{"rows": 3}, {"columns": {}}, {"columns": {"a": [1.0], "b": [0.0], "c": [9]}}, {"columns": {"a": ["x"], "b": [0], "c": [0]}}]
+    "change", [{"rows": 3}, {"columns": {}}, {"columns": {"a": [1.0], "b": [0.0], "c": [9]}}, {"columns": {"a": ["x"], "b": [0], "c": [0]}}]  # noqa: E501
 )  # fmt: skip
 def test_columns_that_do_not_fit_the_contract_are_unusable(change: dict[str, Any]) -> None:
     whole = Frame.from_values(CONTRACT, [{"a": 1.0, "b": 0.0, "c": "x"}]).to_dict()

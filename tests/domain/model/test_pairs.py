@@ -91,7 +91,14 @@ def test_numpy_gives_the_same_bits_as_pure_python(rows: list[dict[str, Any]]) ->
 @given(st.lists(ROWS, min_size=1, max_size=20))
 def test_a_broken_line_is_the_same_in_numpy_and_constant_beyond_its_ends(rows: list[dict[str, Any]]) -> None:
     curve = CurveTerm("x", (-2.0, 0.0, 1.5), (0.3, -0.1, 0.7), 0.25)
-    model = Model("v", CONTRACT, (curve, NumericTerm("y", 0.0, 1.0, 0.0), CategoricalTerm("plan", {"a": 0.5})), 0.1, 0.0, Calibration(1.0, 0.0))  # fmt: skip
+    model = Model(
+        "v",
+        CONTRACT,
+        (curve, NumericTerm("y", 0.0, 1.0, 0.0), CategoricalTerm("plan", {"a": 0.5})),
+        0.1,
+        0.0,
+        Calibration(1.0, 0.0),
+    )
     assert contributions(model, Frame.from_values(CONTRACT, rows))[:, 0].tolist() == [
         curve.contribution(row["x"]) for row in rows
     ]

@@ -80,7 +80,7 @@ def test_small_shares_of_picked_rows_add_up_over_days():
 
 @pytest.mark.parametrize(
     ("rows", "share", "min_coverage", "trusted"),
-    [(1_000, 0.3, 0.0, True), (1_000, 0.3, 0.5, False), (100, 0.3, 0.0, False), (100, 1.0, 0.5, True), (100, 0, 0, False)],
+    [(1_000, 0.3, 0.0, True), (1_000, 0.3, 0.5, False), (100, 0.3, 0.0, False), (100, 1.0, 0.5, True), (100, 0, 0, False)],  # noqa: E501
     ids=["a sample", "under the contract's floor", "too small to tell", "small but whole", "no label"],
 )  # fmt: skip
 def test_a_span_is_trusted_when_it_is_covered_and_large_enough_to_tell(rows, share, min_coverage, trusted):

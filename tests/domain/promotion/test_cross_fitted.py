@@ -92,7 +92,10 @@ def test_twelve_rows_of_each_customer_are_no_more_evidence_than_one():
 
     def p(each):
         rows = np.tile(some, each)
-        pick = [replace(one, logits=one.logits[rows], probabilities=one.probabilities[rows]) for one in (model("new"), model("old", 0.8))]  # fmt: skip
+        pick = [
+            replace(one, logits=one.logits[rows], probabilities=one.probabilities[rows])
+            for one in (model("new"), model("old", 0.8))
+        ]
         found = decide_cross_fitted(CrossFitted(*pick, Y[rows], WHO[rows], FLOORS, RECALL))
         return found.figures["paired"]["roc_auc"]["p"]
 

@@ -21,7 +21,12 @@ def years(seed, truth=0.0, promise_error=0.01, each=0.05):
 
 
 def ever(differences, variance, evidence):
-    return np.mean([any(always_valid_p(evidence(d, v, SCALE)) < ALPHA for d, v in zip(row, variance, strict=True)) for row in differences])  # fmt: skip
+    return np.mean(
+        [
+            any(always_valid_p(evidence(d, v, SCALE)) < ALPHA for d, v in zip(row, variance, strict=True))
+            for row in differences
+        ]
+    )
 
 
 @pytest.mark.parametrize("evidence", [e_value, one_sided_e_value])
@@ -32,7 +37,9 @@ def test_looking_two_hundred_times_errs_no_more_often_than_looking_once(evidence
 def test_a_test_that_is_repeated_errs_in_every_third_year():
     """Not a promise but the reason for it."""
     differences, variance = years(1, promise_error=1e-9)
-    naive = np.mean([any(2 * normal_sf(abs(d) / v**0.5) < ALPHA for d, v in zip(row, variance, strict=True)) for row in differences])  # fmt: skip
+    naive = np.mean(
+        [any(2 * normal_sf(abs(d) / v**0.5) < ALPHA for d, v in zip(row, variance, strict=True)) for row in differences]
+    )
     assert naive > 0.3
 
 

@@ -429,7 +429,13 @@ def test_a_file_in_the_contracts_dialect_is_scored_as_the_plain_one(
         model = german(model)
     make_champion(store, model)
     rows = customers(telco, 60)
-    written = [{name: f"{value:,}".translate(str.maketrans(",.", ".,")) if isinstance(value, float) else value for name, value in row.items()} for row in rows]  # fmt: skip
+    written = [
+        {
+            name: f"{value:,}".translate(str.maketrans(",.", ".,")) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]), delimiter=";")
     writer.writeheader()

@@ -86,7 +86,7 @@ class World:
             score = model.score(row)
             records.append(
                 {"kind": "prediction", "prediction_id": "p", "time": iso(at), "entity_id": None, "features": row,
-                 "score": score.score, "probability": score.probability, "decision": score.decision, "model": model.version}
+                 "score": score.score, "probability": score.probability, "decision": score.decision, "model": model.version}  # noqa: E501
             )  # fmt: skip
         self.store.put(
             capture_key(at, f"{len(records)}-{model.version}"),
@@ -158,7 +158,7 @@ def test_the_report_holds_every_figure_and_reads_back():
     assert told["champion"]["version"] == "v1"
     assert (told["rows"], told["reference_rows"], told["rows_by_model"]) == (500, 2_000, {"v1": 500})
     assert {f"{check['subject']}:{check['test']}" for check in told["drift"]["checks"]} == {
-        "price:ks", "price:missing", "plan:chi_square", "plan:missing", "plan:unseen", "score:score", "score:confidence",
+        "price:ks", "price:missing", "plan:chi_square", "plan:missing", "plan:unseen", "score:score", "score:confidence",  # noqa: E501
     }  # fmt: skip
     assert told["drift"]["drifted"] == ["price:ks", "score:score", "score:confidence"]
     assert "blind to concept drift" in told["estimated_performance"]["caveat"]

@@ -260,7 +260,7 @@ def test_labels_without_a_prediction_wait_a_week_and_are_counted() -> None:
     shop.send([*rows, {**rows[0], "prediction_id": "nobody"}], 2)
     assert shop.judge(3).labels["heard"]["waiting"] == 1
     assert shop.judge(11).labels["heard"] == {
-        "before_prediction": 0, "corrected": 0, "future": 0, "heard": 251, "matched": 250, "waiting": 0, "without_prediction": 1
+        "before_prediction": 0, "corrected": 0, "future": 0, "heard": 251, "matched": 250, "waiting": 0, "without_prediction": 1  # noqa: E501
     }  # fmt: skip
 
 

@@ -96,7 +96,9 @@ def test_each_row_is_scored_by_the_fold_model_that_had_not_seen_it(store):
     untouched = more(store, 3)
     ask(store, untouched, "r3")
     again = list(Registry(store).decisions())[-1].figures["candidate"]["roc_auc"]["value"]
-    assert again == pytest.approx(decode_any(store.get(f"models/{untouched}/metrics.json").data)["holdout"]["roc_auc"]["value"], abs=1e-9)  # fmt: skip
+    assert again == pytest.approx(
+        decode_any(store.get(f"models/{untouched}/metrics.json").data)["holdout"]["roc_auc"]["value"], abs=1e-9
+    )
 
 
 def test_fold_models_that_are_not_what_was_trained_are_refused(store):
@@ -107,7 +109,14 @@ def test_fold_models_that_are_not_what_was_trained_are_refused(store):
     assert "folds.json is not what was trained" in result["reasons"][0]
 
 
-@pytest.mark.parametrize("edit", [lambda raw: raw.update(models=raw["models"][:4]), lambda raw: raw.update(unseen=1), lambda raw: raw.update(version="v")])  # fmt: skip
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda raw: raw.update(models=raw["models"][:4]),
+        lambda raw: raw.update(unseen=1),
+        lambda raw: raw.update(version="v"),
+    ],
+)
 def test_malformed_fold_models_are_refused(store, edit):
     version = more(store, 2)
     change(store, version, "folds.json", edit, restate=True)

@@ -39,7 +39,13 @@ def test_a_release_ends_the_hold_and_stands_in_the_log():
     told = let_go(deps)
     assert (told["result"], told["new_version"]) == ("released", "v1")
     assert automatic(deps, "v3")["result"] == "promoted"
-    assert [one.action for one in Registry(deps.store).decisions()] == ["promote", "promote", "rollback", "release", "promote"]  # fmt: skip
+    assert [one.action for one in Registry(deps.store).decisions()] == [
+        "promote",
+        "promote",
+        "rollback",
+        "release",
+        "promote",
+    ]
     assert verify(deps.store) == ()
     assert all(one.same for one in replay(deps.store))
 

@@ -317,14 +317,20 @@ def test_a_block_whose_lines_may_be_too_long_is_left_to_the_careful_way() -> Non
 
 def test_small_inputs_do_not_wait_for_arrow() -> None:
     rows = b"".join(b"%d,x\n" % number for number in range(1000))
-    assert not any(type(column) is DictionaryColumn for chunk in csv_chunks([b"a,b\n" + rows]) for column in (chunk.columns or {}).values())  # fmt: skip
+    assert not any(
+        type(column) is DictionaryColumn
+        for chunk in csv_chunks([b"a,b\n" + rows])
+        for column in (chunk.columns or {}).values()
+    )
     large = [type((chunk.columns or {})["b"]) is DictionaryColumn for chunk in csv_chunks([b"a,b\n" + rows * 99])]
     assert large == [True] * len(large)
 
 
 @given(st.lists(st.text("ab1é", max_size=3), min_size=1, max_size=5))
 def test_packed_texts_are_read_as_they_are(texts: list[str]) -> None:
-    found = by_the_block(lambda: list(csv_chunks([b"a,b\n", "".join(f"{one},x\n" for one in texts).encode()], 3, {"a"})))  # fmt: skip
+    found = by_the_block(
+        lambda: list(csv_chunks([b"a,b\n", "".join(f"{one},x\n" for one in texts).encode()], 3, {"a"}))
+    )
     column = found[0].columns["a"]
     assert type(column) is StringBuffer
     assert list(column) == column.texts() == texts
@@ -338,7 +344,13 @@ def csv_lines(width: int) -> st.SearchStrategy[list[str]]:
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.integers(1, 3).flatmap(lambda width: st.tuples(st.just(width), csv_lines(width))), st.integers(1, 3), st.booleans(), st.integers(1, 40), st.sets(st.sampled_from("abc")))  # fmt: skip
+@given(
+    st.integers(1, 3).flatmap(lambda width: st.tuples(st.just(width), csv_lines(width))),
+    st.integers(1, 3),
+    st.booleans(),
+    st.integers(1, 40),
+    st.sets(st.sampled_from("abc")),
+)
 def test_the_quick_way_through_csv_reads_what_the_csv_module_reads(
     given: tuple[int, list[str]], chunk_rows: int, ended: bool, size: int, high_cardinality: set[str]
 ) -> None:
@@ -363,7 +375,13 @@ def test_plain_blocks_of_csv_take_the_quick_way_and_come_back_to_it() -> None:
         True,
         True,
     ]
-    assert [list(chunk.columns["a"]) for chunk in chunks if chunk.columns] == [["1", "3"], ["5", "7"], ["9"], ["1", "3"], ["1"]]  # fmt: skip
+    assert [list(chunk.columns["a"]) for chunk in chunks if chunk.columns] == [
+        ["1", "3"],
+        ["5", "7"],
+        ["9"],
+        ["1", "3"],
+        ["1"],
+    ]
     assert [one.number for chunk in chunks for one in chunk.unreadable] == [8]
 
 

@@ -50,7 +50,8 @@ def lambda_handler(app: ASGI, warm: Callable[[], object], stale: Callable[[], bo
             return adapter(event, context)
         except RuntimeError:  # of the event loop: not the caller's fault
             raise
-        except Exception as error:  # whatever reading an event may raise, such as for a port that is no number; the app's own do not arrive here
+        except Exception as error:
+            # Whatever reading an event may raise, such as for a port that is no number; the app's own do not arrive.
             logs.log(logging.WARNING, "refused", error=error, status=400)
             return _UNREADABLE
 

@@ -248,10 +248,16 @@ class Driver:
             answered: Any = predict(request.body, self._predict).body["predictions"]
         except InvalidRows as refused:  # one bad row refuses its whole request; the others are sent again without it
             bad = {violation["row"] for violation in refused.violations}
-            rows = [(place, row) for number, (place, row) in enumerate(zip(request.rows, json.loads(request.body), strict=True)) if number not in bad]  # fmt: skip
+            rows = [
+                (place, row)
+                for number, (place, row) in enumerate(zip(request.rows, json.loads(request.body), strict=True))
+                if number not in bad
+            ]
             if rows:
                 body = json.dumps([row for _, row in rows]).encode()
-                self._ask(Request(request.time, body, np.array([place for place, _ in rows])), ids, probability, flagged)  # fmt: skip
+                self._ask(
+                    Request(request.time, body, np.array([place for place, _ in rows])), ids, probability, flagged
+                )
             return
         ids[request.rows] = [one["prediction_id"] for one in answered]
         probability[request.rows] = [one["probability"] for one in answered]

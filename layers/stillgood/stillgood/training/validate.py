@@ -221,7 +221,8 @@ class LabelledCheck:
 def partition_time(key: str) -> np.datetime64:
     """Midnight of the day in an object's key, whatever the layout of its folders; 1970 where there is none.
 
-    >>> [str(partition_time(f"data/{day}/a.csv"))[:10] for day in ("2026-11-01", "dt=2026-11-01", "20261101", "2026/11/01")]
+    >>> days = ("2026-11-01", "dt=2026-11-01", "20261101", "2026/11/01")
+    >>> [str(partition_time(f"data/{day}/a.csv"))[:10] for day in days]
     ['2026-11-01', '2026-11-01', '2026-11-01', '2026-11-01']
     >>> str(partition_time("data/year=2026/month=11/day=1/a.csv"))[:10], str(partition_time("data/a.csv"))[:4]
     ('2026-11-01', '1970')

@@ -39,9 +39,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
     parser.add_argument("--window-column", metavar="NAME", help="windows are the values of this column instead")
     parser.add_argument("--first", type=int, default=3, metavar="N", help="windows that the first model learns from")
     group = parser.add_argument_group("labels")
-    group.add_argument("--label-delay", type=_days, default=30.0, metavar="30d", help="an outcome is known so long after its row")  # fmt: skip
+    group.add_argument(
+        "--label-delay", type=_days, default=30.0, metavar="30d", help="an outcome is known so long after its row"
+    )
     group.add_argument("--label-time", metavar="NAME", help="the column that says when the outcome became known")
-    group.add_argument("--label-coverage", type=float, default=1.0, metavar="SHARE", help="the share that ever gets known")  # fmt: skip
+    group.add_argument(
+        "--label-coverage", type=float, default=1.0, metavar="SHARE", help="the share that ever gets known"
+    )
     group.add_argument("--label-flagged-only", action="store_true", help="only flagged rows are ever labelled")
     group = parser.add_argument_group("a contract drafted from the first windows only")
     group.add_argument("--draft-from-first", action="store_true", help="what somebody would have had who began then")
@@ -57,7 +61,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
     parser.add_argument(
         "--adopt", type=Path, metavar="DIR", help="make what guarded left the start of this store, a plain folder"
     )
-    parser.add_argument("--folder", type=Path, metavar="DIR", help="keeps what is finished; ./<name>.rehearsal by default")  # fmt: skip
+    parser.add_argument(
+        "--folder", type=Path, metavar="DIR", help="keeps what is finished; ./<name>.rehearsal by default"
+    )
     # Every figure, to a file or ("-") to standard output: it takes the place of the flag that other verbs have.
     parser.set_defaults(json=False)
     for action in parser._actions:

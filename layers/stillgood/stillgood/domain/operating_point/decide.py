@@ -256,7 +256,8 @@ def _contradiction(name: str, realised: float, estimated: float, parts: Floats, 
 def realised_figure(kind: str, rows: Labelled) -> float | None:
     """The figure that labels show, None where it is not defined; for a cost there is none.
 
-    >>> rows = Labelled(np.zeros(4), np.array([True, True, False, False]), np.arange(4), np.array([True, False, True, True]))
+    >>> y, flagged = np.array([True, True, False, False]), np.array([True, False, True, True])
+    >>> rows = Labelled(np.zeros(4), y, np.arange(4), flagged)
     >>> realised_figure("recall", rows), realised_figure("capacity", rows)
     (0.5, 0.75)
     """

@@ -81,7 +81,10 @@ def _table(played: Mapping[str, Mapping[str, Any]]) -> list[str]:
     widths = [max(len(row[place]) for row in [head, *body]) for place in range(len(head))]
     rows = []
     for row in [head, *body]:
-        cells = [cell.ljust(width) if place in (0, len(head) - 1) else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        cells = [
+            cell.ljust(width) if place in (0, len(head) - 1) else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         rows.append(("  " + "  ".join(cells)).rstrip())
     return rows
 

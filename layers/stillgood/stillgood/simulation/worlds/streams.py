@@ -80,7 +80,9 @@ def _concept(generator: Generator, concept: int, seed: int) -> Iterator[tuple[di
         return iter(synth.SEA(variant=(0, 3)[concept], noise=0.1, seed=seed))
     if generator == "hyperplane":  # another seed is another plane
         return iter(synth.Hyperplane(seed=seed + 1000 * concept, n_features=8, noise_percentage=0.05))
-    return _digits(synth.LEDDrift(seed=seed, noise_percentage=0.1, n_drift_features=4 * concept, irrelevant_features=True))  # fmt: skip
+    return _digits(
+        synth.LEDDrift(seed=seed, noise_percentage=0.1, n_drift_features=4 * concept, irrelevant_features=True)
+    )
 
 
 def _digits(source: Any) -> Iterator[tuple[dict[Any, Any], bool]]:

@@ -68,9 +68,8 @@ def output_of(key: str, etag: str, version: str, reasons: Reasons, point: str | 
     """Where the output of scoring an object goes: the same object under the same model is the same work, whoever asks
     and how often.
     """
-    return checked_key(
-        f"{OUTPUT_PREFIX}{key.rpartition('/')[2].rpartition('.')[0]}-{_job(key, etag, version, reasons, point)}/{version}"
-    )
+    name = key.rpartition("/")[2].rpartition(".")[0]
+    return checked_key(f"{OUTPUT_PREFIX}{name}-{_job(key, etag, version, reasons, point)}/{version}")
 
 
 def read_summary(store: ObjectStore, output: str) -> dict[str, Any] | None:

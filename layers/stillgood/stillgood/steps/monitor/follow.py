@@ -265,7 +265,8 @@ def sentence(
 ) -> str:
     """Objective, estimate and truth side by side; all of the point that served in the window.
 
-    >>> sentence("recall", 0.8, {"value": 0.79, "low": 0.76, "high": 0.82}, {"value": 0.78, "until": "2026-06-12T10:00:00Z"})
+    >>> estimated = {"value": 0.79, "low": 0.76, "high": 0.82}
+    >>> sentence("recall", 0.8, estimated, {"value": 0.78, "until": "2026-06-12T10:00:00Z"})
     'recall: wanted 0.80, estimated 0.79 [0.76, 0.82], realised to 2026-06-12 0.78'
     """
     parts = [f"{name}: wanted {wanted:.2f}"]

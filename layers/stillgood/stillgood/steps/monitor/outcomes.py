@@ -202,16 +202,15 @@ def _judge(
     trusted = _trusted(spans, days, feed, heard.complete, until)
     rows = _labelled_rows(days, trusted, pointer.version)
     recent = _recent(rows, contract.monitoring.min_rows)
+    learnable = (days[day].records["time"][known] for day, (known, _) in trusted.items())
     evidence = OutcomeEvidence(
         rows=rows,
         recent=recent,
         spans=spans,
         min_coverage=feed.min_coverage,
         **_deaf(feed, window, heard, days, spans),
-        learnable=np.sort(
-            np.concatenate([np.empty(0, np.int64), *(days[day].records["time"][known] for day, (known, _) in trusted.items())])
-        ),
-    )  # fmt: skip
+        learnable=np.sort(np.concatenate([np.empty(0, np.int64), *learnable])),
+    )
     realised = _realise(rows, pointer, evidence, contract.monitoring.min_rows)
     return Outcomes(
         realised=realised,

@@ -1,18 +1,26 @@
 """monitor and promote together: the population moves, recall is kept without a label, and every window says why."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
+from stillgood.cli.place import Place
+from stillgood.cli.verbs.report import lines as report_lines
+from stillgood.cli.verbs.status import status
 from stillgood.domain.model.model import sigmoid
 from stillgood.domain.promotion.decision import Proposal, Release
+from stillgood.pages.writer import write_decision, write_window
+from stillgood.steps.monitor.gather import gather
 from stillgood.steps.monitor.monitor import monitor
-from stillgood.steps.monitor.sample import MAX_POPULATION, logits_of, sample
+from stillgood.steps.monitor.sample import MAX_POPULATION, KeptLines, logits_of, sample
 from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import PromoteDeps
 from stillgood.steps.promote.replay import replay
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import sha256
+from stillgood.storage.keys import INDEX_PAGE, decision_page_key, window_page_key
 from stillgood.storage.points import read_point_status
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import Window
@@ -34,11 +42,13 @@ class Following(World):
         )
         self.invoker = FakeInvoker()
 
-    def day(self, day: int, *, price: float, n: int = 900, **more: object) -> dict[str, object]:
+    def day(
+        self, day: int, *, price: float, n: int = 900, change: Callable[[Any], Any] = lambda row: row, **more: object
+    ) -> dict[str, object]:
         """A day's customers, and the window judged; what monitor asks of promote is done."""
         model = ChampionSource(self.store, lambda: self.now, 0.0).current().model
         when = TODAY + (day - 1) * DAY + timedelta(hours=3)
-        self.capture(when, self.customers(100 + day, n, price=price), model=model, **more)
+        self.capture(when, list(map(change, self.customers(100 + day, n, price=price))), model=model, **more)
         self.now = TODAY + day * DAY + timedelta(hours=1)
         self.invoker.events.clear()
         monitor(at(day), self.deps(invoker=self.invoker))
@@ -112,7 +122,7 @@ def test_it_freezes_while_a_fault_stands_and_forgets_the_faulty_rows() -> None:
 
 def test_a_duplicate_asks_for_the_same_move_again() -> None:
     world = Following()
-    world.day(0, price=30.0)
+    world.day(0, price=38.0)
     asked = list(world.invoker.events)
     assert [step for step, _ in asked] == ["promote"]
     monitor(EVENT, world.deps(invoker=world.invoker))
@@ -126,12 +136,12 @@ def test_a_large_window_is_sampled_over_all_its_hours_and_a_quiet_one_filled_fro
     for hour in range(24):
         world.capture(TODAY - timedelta(hours=hour + 1), world.customers(hour, 400))
     window = Window.ending(TODAY, 24)
-    found = sample(world.store, world.contract, "v1", window, since=TODAY - 7 * DAY, rows=9600, settled=TODAY)
+    found = sample(world.store, world.contract, "v1", window, KeptLines(), since=TODAY - 7 * DAY, settled=TODAY)
     assert MAX_POPULATION * 0.9 <= found.frame.n <= MAX_POPULATION
     later = Window.ending(TODAY + DAY, 24)
-    filled = sample(world.store, world.contract, "v1", later, since=TODAY - 7 * DAY, rows=0, settled=TODAY)
+    filled = sample(world.store, world.contract, "v1", later, KeptLines(), since=TODAY - 7 * DAY, settled=TODAY)
     assert filled.frame.n > 0
-    none = sample(world.store, world.contract, "v1", later, since=TODAY, rows=0, settled=TODAY)
+    none = sample(world.store, world.contract, "v1", later, KeptLines(), since=TODAY, settled=TODAY)
     assert none.frame.n == 0
 
 
@@ -140,10 +150,93 @@ def test_a_month_that_was_scored_on_its_first_day_is_a_population() -> None:
     world = World()
     month = Window.ending(TODAY, 24 * 30)
     world.capture(month.start, world.customers(1, 400))
-    found = sample(world.store, world.contract, "v1", month, since=month.start, rows=400, settled=TODAY)
+    found = sample(world.store, world.contract, "v1", month, KeptLines(), since=month.start, settled=TODAY)
     assert (found.frame.n, found.first) == (400, 0)
 
 
 def test_a_score_of_one_is_a_finite_logit() -> None:
     assert np.isfinite(logits_of(np.array([0.0, 1.0]))).all()
     assert logits_of(np.array([0.75]))[0] == pytest.approx(np.log(3.0), abs=1e-12)
+
+
+def cents(row: dict[str, object]) -> dict[str, object]:
+    return {**row, "price": 100.0 * float(str(row["price"]))}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [cents, lambda row: {**row, "price": float(str(row["price"])) / 12}, lambda row: {**row, "price": 0.0}],
+    ids=["cents for euros", "a twelfth", "a missing column filled with 0"],
+)
+def test_a_wrong_unit_without_a_range_freezes_the_point_and_a_person_is_told(broken: Callable[[Any], Any]) -> None:
+    world = Following()
+    world.day(0, price=50.0)
+    before = Registry(world.store).pointer()
+    for day in (1, 2):  # the second day, too: the state is one that stands
+        frozen = world.day(day, price=50.0, change=broken)
+        assert frozen["action"] == "freeze"
+        assert "price moved the mean score by an implausible jump" in str(frozen["reasons"])
+    report = world.report(TODAY + 2 * DAY)
+    assert [one["name"] for one in report["standing"] if one["name"] == "point"] == ["point"]
+    assert Registry(world.store).pointer() == before
+    healed = world.day(3, price=50.0)
+    assert (healed["action"], healed["population"]) == ("keep", 900)
+    assert not [one for one in world.report(TODAY + 3 * DAY)["standing"] if one["name"] == "point"]
+
+
+def test_a_level_that_nobody_knows_freezes_the_point() -> None:
+    world = Following()
+    world.day(0, price=50.0)
+    frozen = world.day(1, price=50.0, change=lambda row: {**row, "plan": None})
+    assert frozen["action"] == "freeze"
+    assert "data fault upstream, plan:missing" in str(frozen["reasons"])
+
+
+def test_the_sample_of_a_window_fetches_no_hour_that_its_profile_was_made_from() -> None:
+    world, fetched = World(), []
+    for hour in range(24):
+        world.capture(TODAY - timedelta(hours=hour + 1), world.customers(hour, 20))
+    get = world.store.get
+    world.store.get = lambda key: fetched.append(key) or get(key)  # type: ignore[method-assign,func-returns-value]
+    window = Window.ending(TODAY, 24)
+    pointer = Registry(world.store).pointer()
+    assert pointer is not None
+    material = gather(world.store, pointer, window, settled=TODAY, now=TODAY)
+    assert len([key for key in fetched if key.startswith("capture/")]) == 24
+    found = sample(world.store, world.contract, "v1", window, material.kept, since=window.start, settled=TODAY)
+    assert found.frame.n == 480
+    assert len([key for key in fetched if key.startswith("capture/")]) == 24
+
+
+def test_kept_lines_depend_on_the_lines_alone() -> None:
+    one, other = KeptLines(), KeptLines()
+    hours = {TODAY + timedelta(hours=n): [b"%d %d\n" % (n, i) for i in range(3000)] for n in range(5)}
+    for hour, lines in hours.items():
+        list(one.passing(hour, [b"".join(lines)]))
+    for hour, lines in reversed(hours.items()):
+        list(other.passing(hour, [b"".join(lines[:700]), b"".join(lines[700:])]))
+    assert one.by_hour == other.by_hour
+    assert sum(map(len, one.by_hour.values())) == 7500
+
+
+def test_pages_and_commands_show_promise_estimate_and_each_move(
+    moved: tuple[Following, list[dict[str, object]]],
+) -> None:
+    world, (_, second, third) = moved
+    pages = world.store
+    for day in range(3):
+        write_window(pages, Window.ending(TODAY + day * DAY, 24).id)
+    write_decision(pages, 2)
+    overview = pages.get(INDEX_PAGE).data.decode()
+    assert "Recall: wanted, estimated, realised" in overview
+    assert str(second["reasons"][0]) in overview  # type: ignore[index]
+    page = pages.get(window_page_key(Window.ending(TODAY + DAY, 24).id)).data.decode()
+    assert str(second["sentence"]) in page
+    assert page.index(">price<") < page.index(">plan<") < page.index("all together")  # what moved the score, sorted
+    move_page = pages.get(decision_page_key(2)).data.decode()
+    assert "Estimated at the new operating point" in move_page
+    text = "\n".join(report_lines(world.report(TODAY + 2 * DAY)))
+    assert "point  recall: wanted 0.80, estimated 0." in text
+    assert "moved the mean score by (logits)" in text
+    told = status(Place(world.store, "here", ""))
+    assert told["operating_point"]["sentence"] == third["sentence"]

@@ -6,13 +6,22 @@ import json
 
 import numpy as np
 import pytest
+from stillgood.domain.contract.contract import Objective, PointRules
+from stillgood.domain.model.model import Calibration
+from stillgood.domain.operating_point.calibration import Labelled
+from stillgood.domain.operating_point.correction import Correction
+from stillgood.domain.operating_point.decide import PointInputs, uncertain
+from stillgood.domain.operating_point.evidence import to_dict, trimmed
+from stillgood.domain.operating_point.placement import Population
 from stillgood.domain.promotion.folds import fold_of
+from stillgood.steps.promote.move import champion_of, move
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.steps.train.train import train
 from stillgood.storage.codec import decode_any, encode, sha256
 from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.points import write_evidence
 from stillgood.storage.registry import Registry
 
 from tests.steps.train.test_train import CONTRACT, EVENT, NOW, as_csv, rows, working
@@ -156,3 +165,29 @@ def test_decisions_of_the_second_gate_replay_to_the_same_bytes(store):
     for seed in (2, 3):
         ask(store, more(store, seed), f"r{seed}")
     assert [one.same for one in replay(store)] == [True, True, True]
+
+
+@pytest.mark.parametrize("at_point", [True, False])
+def test_the_champion_is_judged_at_the_point_that_serves_and_records_of_before_replay(store, at_point):
+    candidate = more(store, 2)
+    before = flagged_by_the_champion(store, candidate, "untouched")
+    logits = np.random.default_rng(0).normal(-4.0, 1.0, 3000)
+    nobody = Labelled(np.empty(0), np.empty(0, dtype=bool), np.empty(0, dtype=np.int64), np.empty(0, dtype=bool))
+    inputs = PointInputs(
+        Objective("recall", 0.8), 0.8, PointRules(), uncertain(Calibration(1.0, 0.0)), 0.0, Correction(),
+        Population(logits, np.arange(3000)), nobody,
+    )  # fmt: skip
+    document = {"champion": champion_of(Registry(store).pointer()), "window": "w", **to_dict(trimmed(inputs))}
+    moved = {"action": "move", "request_id": "m", "evidence": write_evidence(store, document)}
+    assert move(moved, PromoteDeps(store, lambda: NOW))["result"] == "moved"
+    after = flagged_by_the_champion(store, candidate, "moved", at_point=at_point)
+    assert (after > before + 50) is at_point
+    record = list(Registry(store).decisions())[-1]
+    assert ("champion_point" in record.inputs) is at_point
+    assert [one.same for one in replay(store)] == [True] * 4
+
+
+def flagged_by_the_champion(store, candidate, request, *, at_point=True):
+    event = {"action": "promote", "candidate": candidate, "request_id": request}
+    assert promote(event, PromoteDeps(store, lambda: NOW, at_point=at_point))["result"] == "refused"
+    return list(Registry(store).decisions())[-1].figures["champion"]["flagged"]

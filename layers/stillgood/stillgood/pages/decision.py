@@ -9,6 +9,7 @@ import htpy as h
 
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
+from stillgood.pages.point import of_decision
 
 OVERVIEW = "../index.html"
 FIGURES = (("ROC-AUC", "roc_auc"), ("recall", "recall"), ("precision", "precision"), ("F1", "f1"), ("Brier", "brier"))
@@ -42,6 +43,7 @@ def decision_page(record: Mapping[str, Any], curves: Mapping[str, Any] | None = 
             level,
         ),
         _clauses(figures) or [h.h2["Why"], h.ul[[h.li[reason] for reason in record["reasons"]]]],
+        of_decision(record),
         _changes(figures),
         _comparison(figures),
         _curves(curves or {}),

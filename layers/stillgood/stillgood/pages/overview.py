@@ -8,6 +8,7 @@ import htpy as h
 
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
+from stillgood.pages.point import over_time, point_row
 
 FORMAT = "stillgood.overview"
 MAX_WINDOWS = 400
@@ -46,6 +47,7 @@ def window_row(report: Mapping[str, Any]) -> dict[str, Any]:
         "realised": {key: metrics.get(key) for _, key in FIGURES},
         "drift": {check["subject"]: check["effect"] for check in main},
         "drifted": sorted({check["subject"] for check in main if check["drifted"]}),
+        "point": point_row(report),
     }
 
 
@@ -103,6 +105,7 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
             "Triangles are decisions: hover for the reason, follow for the page. Dashed red: the contract's floor."
         ],
         _times(windows, decisions, history.get("floors") or {}),
+        _promise(windows, decisions),
         h.h2["What moved: drift effect per feature and window"],
         _drift(windows),
         h.h2["Decisions"],
@@ -142,17 +145,7 @@ def _times(
 ) -> Node:
     if not windows:
         return h.p["Nothing yet."]
-    x = [_seconds(window["end"]) for window in windows]
-    names = (f"{windows[0]['end'][:10]}", f"{windows[-1]['end'][:10]}")
-    marks = [
-        charts.Mark(
-            _seconds(d["at"]),
-            f"{d['action']} {d['candidate']}: {d['reason']}",
-            f"decisions/{d['n']:08d}.html",
-        )
-        for d in decisions
-        if x[0] <= _seconds(d["at"]) <= x[-1] + (x[-1] - x[0]) / 10 + 1
-    ]
+    x, names, marks = _axis(windows, decisions)
     bands = _bands(windows, x)
     plots = []
     for name, key in FIGURES:
@@ -195,6 +188,27 @@ def _times(
         ]
         for name, series, floor in plots
     ]
+
+
+def _promise(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]) -> Node:
+    return over_time(windows, *_axis(windows, decisions)) if windows else None
+
+
+def _axis(
+    windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]
+) -> tuple[list[float], tuple[str, str], list[charts.Mark]]:
+    """Where windows end, the names of both ends, and the decisions between them."""
+    x = [_seconds(window["end"]) for window in windows]
+    marks = [
+        charts.Mark(
+            _seconds(d["at"]),
+            f"{d['action']} {d['candidate']}: {d['reason']}",
+            f"decisions/{d['n']:08d}.html",
+        )
+        for d in decisions
+        if x[0] <= _seconds(d["at"]) <= x[-1] + (x[-1] - x[0]) / 10 + 1
+    ]
+    return x, (f"{windows[0]['end'][:10]}", f"{windows[-1]['end'][:10]}"), marks
 
 
 def _bands(windows: Sequence[Mapping[str, Any]], x: Sequence[float]) -> list[tuple[float, float, str]]:

@@ -9,6 +9,7 @@ import htpy as h
 
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
+from stillgood.pages.point import of_window, what_moved
 from stillgood.storage.keys import report_key
 
 OVERVIEW = "../index.html"
@@ -46,6 +47,8 @@ def window_page(report: Mapping[str, Any]) -> bytes:
         _would_change(decision),
         h.h2["How good it is"],
         _performance(report),
+        of_window(report),
+        what_moved(report),
         h.h2["Scores"],
         _scores(report),
         h.h2["Features, most moved first"],

@@ -97,6 +97,9 @@ def lines(report: Mapping[str, Any]) -> list[str]:
             if isinstance(expected.get(key), float)
         )
         text.append(f"  estimated without labels  {known}")
+    if (point := report.get("operating_point")) is not None:
+        text += ["", *of_point(point), ""]
+    text += _what_moved(report)
     drift = report.get("drift") or {}
     checks = sorted(drift.get("checks", ()), key=lambda one: (not one["drifted"], -one["effect"]))[:_LISTED]
     if checks:
@@ -116,3 +119,29 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     for change in decision.get("would_change", []):
         text += paragraph(f"would change it: {change}", first="> ")
     return text
+
+
+def of_point(point: Mapping[str, Any]) -> list[str]:
+    """Objective, estimate and truth side by side, and what became of the operating point, with the reasons."""
+    text = paragraph(point["sentence"], first="point  ")
+    for reason in point["reasons"]:
+        text += paragraph(str(reason), first=f"{point['action']}: ", indent=4)
+    return text
+
+
+def _what_moved(report: Mapping[str, Any]) -> list[str]:
+    found = report.get("contributions")
+    if not found:
+        return []
+    checks = (report.get("drift") or {}).get("checks", ())
+    effects = {one["subject"]: one["effect"] for one in checks if one["test"] in ("ks", "chi_square")}
+    parts = [*found["parts"][:_LISTED], found["total"]]
+    rows = [
+        [
+            "all together" if part is found["total"] else part["name"],
+            f"{part['change']['value']:+.3f} [{part['change']['low']:+.3f}, {part['change']['high']:+.3f}]",
+            f"{effects[part['name']]:.3f}" if part["name"] in effects else "",
+        ]
+        for part in parts
+    ]
+    return table(rows, head=["moved the mean score by (logits)", "", "KS or chi-square effect"])

@@ -48,6 +48,10 @@ def run(arguments: argparse.Namespace) -> Answer:
             for name, key in (("ROC-AUC", "roc_auc"), ("recall", "recall"), ("precision", "precision"))
         )
         lines.append(f"promised  {promised}")
+    if (point := data["operating_point"]) is not None:
+        from stillgood.cli.verbs.report import of_point
+
+        lines += of_point(point)
     if data["windows"]:
         lines += ["", "last windows"]
         lines += table(
@@ -130,6 +134,7 @@ def status(place: Place) -> dict[str, Any]:
         "status": worst,
         "says": {WELL: "well", LOOK: "have a look", ACT: "act"}[worst],
         "champion": pointer.to_dict() if pointer else None,
+        "operating_point": next((one["operating_point"] for one in windows if one.get("operating_point")), None),
         "findings": sorted(findings, key=lambda one: -int(one["status"])),
         "windows": [_window(one) for one in windows],
         "waits": waits + _labels(windows),

@@ -24,13 +24,15 @@ TOTAL = "logit"
 @dataclass(frozen=True, slots=True)
 class ContributionChange:
     """Mean contribution of ``name`` in logits, ``before`` (the reference) and ``now``, and the standard error of the
-    change.
+    change. ``spread_before``, ``spread``: standard deviation over rows, then and now.
     """
 
     name: str
     before: float
     now: float
     standard_error: float
+    spread_before: float = 0.0
+    spread: float = 0.0
 
     @property
     def change(self) -> float:
@@ -51,6 +53,7 @@ class ContributionChange:
             "now": self.now,
             "change": {"value": self.change, "low": self.change - reach, "high": self.change + reach},
             "p": self.p,
+            "spread": {"before": self.spread_before, "now": self.spread},
         }
 
 
@@ -106,7 +109,8 @@ def contribution_drift(
         before, variance = known[name]
         mean = math.fsum(share) / n
         error = _error(share - mean, whose, groups, n)
-        parts.append(ContributionChange(name, before, mean, math.hypot(error, math.sqrt(variance / reference.rows))))
+        error = math.hypot(error, math.sqrt(variance / reference.rows))
+        parts.append(ContributionChange(name, before, mean, error, math.sqrt(variance), float(share.std())))
     logit = shares[:, columns].sum(axis=1)
     logit -= logit.mean()
     # The reference's joint distribution is not stored: its part of the error is taken as if contributions were

@@ -38,6 +38,8 @@ ROWS_PER_ALARM = 1_000_000
 CHANGED_Z = 2.5758293035489004  # two-sided 99%
 DISAGREE_P = 1e-4
 LARGE_MOVE = 0.1  # of the share flagged: a person is told
+_REACHED = "the objective would flag a share outside of the contract's bounds"
+_UNREACHED = "no threshold reaches the objective"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +70,8 @@ class PointDecision:
     """``line`` and ``threshold`` are what to put in force, those that are in force unless it moves. ``alert``: a person
     is told.
 
-    ``figures`` is JSON-able: the estimate with its interval, over how many rows, and what the labels said.
+    ``figures`` is JSON-able: the estimate with its interval, over how many rows, and what the labels said. ``stands``
+    names what goes on until a person sees to it, always in the same words; empty where nothing does.
     """
 
     action: Action
@@ -78,6 +81,7 @@ class PointDecision:
     threshold: float
     estimated: EstimatedFigure | None
     figures: dict[str, Any] = field(default_factory=dict)
+    stands: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ def decide(inputs: PointInputs) -> PointDecision:
         return _stay(inputs, "freeze", *told, estimated=_now(inputs, inputs.line))
     line, alert, reasons = inputs.line, False, list[str]()
     if inputs.labelled.of_the_rarer >= MIN_OF_EACH:
-        found = disagreement(inputs)
+        found = disagreement(inputs.objective.kind, inputs.line, inputs.labelled)
         if found is not None and found.p < DISAGREE_P:
             alert = True
             reasons.append(
@@ -122,10 +126,12 @@ def decide(inputs: PointInputs) -> PointDecision:
                 f"Frozen: the ranking is lost. Over the newest {labelled.n} labels, higher scores are not demonstrably"
                 f" more often positive (slope {line.line.slope:.3f}, {line.slope_z:.1f} standard errors).",
                 alert=True,
+                stands="the operating point is frozen: higher scores are no longer demonstrably more often positive",
             )
     if inputs.rules.mode == "fixed":
         reasons.append("The contract keeps the operating point fixed.")
-        return _stay(inputs, "keep", *reasons, alert=alert, estimated=_now(inputs, line))
+        stands = "labels contradict the estimate, and the contract keeps the operating point fixed" if alert else ""
+        return _stay(inputs, "keep", *reasons, alert=alert, estimated=_now(inputs, line), stands=stands)
     return _follow(inputs, line, reasons, alert)
 
 
@@ -140,7 +146,8 @@ def _follow(inputs: PointInputs, line: FittedCalibration, reasons: list[str], al
     population = inputs.population.newest(rows)
     placed = place(inputs.objective, aim, line, population, capacity=inputs.capacity)
     if (bound := _bound(inputs, placed)) is not None:
-        return _stay(inputs, "freeze", *reasons, bound, alert=True, estimated=figure)
+        stands = f"the operating point is frozen: {_REACHED if placed.reached else _UNREACHED}"
+        return _stay(inputs, "freeze", *reasons, bound, alert=True, estimated=figure, stands=stands)
     before = float((population.logits >= inputs.threshold).mean())
     after = estimate(inputs.objective.kind, line, population, placed.threshold)
     reasons.append(
@@ -220,7 +227,7 @@ def _bound(inputs: PointInputs, placed: Placed) -> str | None:
     return None
 
 
-def disagreement(inputs: PointInputs) -> Disagreement | None:
+def disagreement(kind: str, line: FittedCalibration, labelled: Labelled) -> Disagreement | None:
     """Whether the labels of the newest block contradict what was estimated for the same rows, under the calibration in
     force.
 
@@ -229,17 +236,17 @@ def disagreement(inputs: PointInputs) -> Disagreement | None:
     y. precision: the mean of y - p over flagged rows. Variance: sums by entity, squared. None where nothing can be
     said.
     """
-    rows = inputs.labelled.newest(BLOCK_ROWS)
+    rows = labelled.newest(BLOCK_ROWS)
     if rows.n == 0:
         return None
-    y, p = rows.y.astype(np.float64), inputs.line.probabilities(rows.logits)
+    y, p = rows.y.astype(np.float64), line.probabilities(rows.logits)
     flagged = rows.flagged.astype(np.float64)
     found = [_contradiction("share of positives", float(y.mean()), float(p.mean()), y - p, rows)]
-    if inputs.objective.kind == "recall" and rows.y.any():
+    if kind == "recall" and rows.y.any():
         estimated = float((flagged * p).sum() / p.sum())
         realised = float((flagged * y).sum() / y.sum())
         found.append(_contradiction("recall", realised, estimated, (flagged - estimated) * (y - p), rows))
-    elif inputs.objective.kind == "precision" and rows.flagged.any():
+    elif kind == "precision" and rows.flagged.any():
         realised, estimated = float(y[rows.flagged].mean()), float(p[rows.flagged].mean())
         found.append(_contradiction("precision", realised, estimated, flagged * (y - p), rows))
     surest = min(found, key=lambda one: one.p)
@@ -298,5 +305,6 @@ def _stay(
     *reasons: str,
     alert: bool = False,
     estimated: EstimatedFigure | None = None,
+    stands: str = "",
 ) -> PointDecision:
-    return PointDecision(action, reasons, alert, inputs.line, inputs.threshold, estimated)
+    return PointDecision(action, reasons, alert, inputs.line, inputs.threshold, estimated, stands=stands)

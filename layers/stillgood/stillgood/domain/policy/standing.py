@@ -25,6 +25,7 @@ WINDOWS = {
     "fault": 1,
     "traffic": 3,
     "budget": 1,
+    "point": 1,
 }
 
 
@@ -63,14 +64,14 @@ class Standing:
 
 
 def stand(
-    evidence: Evidence, policy: Policy, decision: PolicyDecision, before: tuple[Standing, ...]
+    evidence: Evidence, policy: Policy, decision: PolicyDecision, before: tuple[Standing, ...], point: str = ""
 ) -> tuple[Standing, ...]:
     """What stands after a window; ``before``: what stood after the window before. A state keeps the time at which it
-    began.
+    began. ``point``: what the operating point waits for a person with, empty for nothing.
     """
     known = {one.name: one for one in before}
     found = []
-    for one in _found(evidence, policy, decision):
+    for one in _found(evidence, policy, decision, point):
         if (old := known.get(one.name)) is not None:
             found.append(replace(old, windows=old.windows + 1))
         else:
@@ -99,7 +100,7 @@ def tell(decision: PolicyDecision, before: tuple[Standing, ...], after: tuple[St
     return replace(decision, action=action, reasons=reasons, would_change=(*decision.would_change, *waits))
 
 
-def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision) -> list[Standing]:
+def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: str) -> list[Standing]:
     found: list[Standing] = []
 
     def add(name: str, message: str, waits_for: str, since: datetime | None = None) -> None:
@@ -160,6 +161,8 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision) -> list
     spent = decision.figures.get("retrains_in_period", 0)
     if decision.action == "alert" and "budget" in rules and spent >= rules["budget"]:
         add("budget", "the budget of retrains is spent while there is something to learn", "time, or a retrain by hand")
+    if point:
+        add("point", point, "a person: the report's operating_point says why, with figures")
     return found
 
 

@@ -26,6 +26,7 @@ from stillgood.domain.drift.profile import Profile, profile
 from stillgood.domain.drift.reference import Reference, watched
 from stillgood.domain.statistics.repeats import EntitySample
 from stillgood.steps.monitor.hours import WORKERS, CapturedHours, ahead
+from stillgood.steps.monitor.sample import KeptLines
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import Window, busy_hours, hour_window, read_summary, summarised, write_summary
 
@@ -68,11 +69,18 @@ class _Codes:
 
 
 def profile_window(
-    store: ObjectStore, contract: Contract, reference: Reference, window: Window, *, settled: datetime
+    store: ObjectStore,
+    contract: Contract,
+    reference: Reference,
+    window: Window,
+    *,
+    settled: datetime,
+    kept: KeptLines | None = None,
 ) -> Profile:
     """The profile of what was captured in ``window``, against the champion's ``reference``.
 
-    Hours that ended by ``settled`` get a summary; nothing is captured into them any more. Raises StoreUnavailable.
+    Hours that ended by ``settled`` get a summary; nothing is captured into them any more. ``kept`` keeps lines of the
+    hours that are read, for whoever needs rows of them. Raises StoreUnavailable.
     """
     reader = CaptureReader(contract, reference)
     total = Profile.empty(reference)
@@ -92,7 +100,7 @@ def profile_window(
             stored = next(summaries) if hour in counted else None
             if stored is None:
                 read = next(captured.read([hour])) if hour in counted else next(reads)
-                stored = reader.read(read.parts)
+                stored = reader.read(read.parts if kept is None else kept.passing(hour, read.parts))
                 seen = stored.rows or stored.refused or stored.unreadable
                 if seen and _covers(window, hour) and hour + timedelta(hours=1) <= settled:
                     write_summary(store, reference.version, hour, msgspec.json.encode(stored.to_dict(), order="sorted"))

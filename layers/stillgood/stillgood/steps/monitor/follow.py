@@ -5,23 +5,27 @@ What must last from window to window is remembered in the monitor's state: the s
 the data stands, and which spans were faulty, whose rows are no population and whose labels teach nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from stillgood.domain.contract.contract import Contract
-from stillgood.domain.drift.contributions import contribution_drift
+from stillgood.domain.drift.contributions import ContributionDrift, contribution_drift
+from stillgood.domain.drift.jumps import Moments, jumped
 from stillgood.domain.errors import ModelUnusable, ObjectNotFound
+from stillgood.domain.model.model import Model
 from stillgood.domain.operating_point.calibration import FittedCalibration, Labelled
 from stillgood.domain.operating_point.correction import BLOCK_ROWS, Correction
 from stillgood.domain.operating_point.decide import (
+    DISAGREE_P,
     PointDecision,
     PointInputs,
     corrected,
     decide,
+    disagreement,
     realised_figure,
     uncertain,
 )
@@ -33,7 +37,7 @@ from stillgood.domain.policy.evidence import Evidence, Policy
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.domain.statistics.intervals import wilson
 from stillgood.steps.monitor.gather import WindowInputs
-from stillgood.steps.monitor.sample import logits_of, sample
+from stillgood.steps.monitor.sample import Sample, logits_of, sample
 from stillgood.storage.champion import load_model, load_served
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.points import read_point, write_evidence
@@ -41,17 +45,25 @@ from stillgood.storage.registry import Registry
 from stillgood.storage.windows import Window, iso, utc
 
 _FAULTS_KEPT = 20
+_JUMPED = (
+    "the operating point is frozen: {} moved the mean score within one window as only a fault of the data should;"
+    " labels of such rows will tell"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """``section`` is the report's, ``remembered`` the state's; ``effect`` asks promote for a move, None without one."""
+    """``section`` is the report's, ``remembered`` the state's; ``effect`` asks promote for a move, None without one.
+
+    ``stands`` says in the same words in every window what waits for a person; empty where nothing does.
+    """
 
     section: dict[str, Any]
     contributions: dict[str, Any] | None
     remembered: dict[str, Any]
     effect: dict[str, Any] | None
+    stands: str = ""
 
 
 def follow(
@@ -66,23 +78,31 @@ def follow(
     """Decide on the operating point after a window that is not late. Raises StoreUnavailable, ModelUnusable."""
     pointer, contract, window = material.pointer, material.contract, material.window
     faults = _faults(evidence, policy)
-    memory = _Memory.of(remembered, pointer, window).after(window, bool(faults))
+    memory = _Memory.of(remembered, pointer, window)
     model = load_model(store, pointer)
     served = load_served(store, pointer)
     objective, wanted = objective_of(contract)
-    seen = sample(
-        store, contract, pointer.version, window, since=memory.sound_since, rows=evidence.rows, settled=settled
-    )
-    rows = _sound(evidence.outcomes.rows, memory.faults)
+    line = _line(store, pointer) or uncertain(served.calibration)
+    kind = objective.kind
+    if memory.suspects and _agree(kind, line, evidence.outcomes.rows, memory.suspects[0][0]):
+        memory = memory.absolved()
+    since = window.start if faults else memory.sound_since
+    seen = sample(store, contract, pointer.version, window, material.kept, since=since, settled=settled)
+    moved = _moved(model, material, seen)
+    suspected = _suspected(memory, contract, evidence, moved)
+    memory = memory.after(window, bool(faults), suspected, moved)
+    if suspected:
+        faults = (*faults, f"{', '.join(suspected)} moved the mean score by an implausible jump within one window.")
+    rows = _sound(evidence.outcomes.rows, (*memory.faults, *memory.suspects))
     labelled = _labelled(rows)
-    correction, judged_until = _corrected(memory, objective.kind, wanted, rows, evidence.rows, window)
+    correction, judged_until = _corrected(memory, kind, wanted, rows, evidence.rows, window)
     costs = contract.costs
     inputs = trimmed(
         PointInputs(
             objective=objective,
             wanted=wanted,
             rules=contract.operating_point,
-            line=_line(store, pointer) or uncertain(served.calibration),
+            line=line,
             threshold=served.threshold_logit,
             correction=correction,
             population=Population(seen.logits, seen.entities),
@@ -97,15 +117,12 @@ def follow(
         digest = write_evidence(store, {"champion": champion_of(pointer), "window": window.id, **to_dict(inputs)})
         event = {"action": "move", "request_id": f"point:{window.id}", "evidence": digest}
         effect = {"step": "promote", "event": event}
-    own = slice(seen.first, None)
-    moved = contribution_drift(
-        model, material.reference, seen.frame.take(np.arange(seen.frame.n)[own]), seen.entities[own]
-    )
     return Followed(
         section=_section(contract, pointer, inputs, decision, rows),
         contributions=None if moved is None else moved.to_dict(),
         remembered=memory.to_dict(correction, judged_until),
         effect=effect,
+        stands=_JUMPED.format(", ".join(suspected)) if suspected else decision.stands,
     )
 
 
@@ -117,13 +134,20 @@ def champion_of(pointer: Pointer) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """``judged_until``: microseconds of the newest matured row that the correction has seen."""
+    """``judged_until``: microseconds of the newest matured row that the correction has seen. ``faults``, ``suspects``:
+    spans in microseconds of faults, and of a jump of ``suspected`` features that labels have not explained yet.
+
+    ``moments``: of each number's contribution in the last window without either.
+    """
 
     version: str
     correction: Correction
     judged_until: int
     sound_since: datetime
     faults: tuple[tuple[int, int], ...]
+    suspects: tuple[tuple[int, int], ...] = ()
+    suspected: tuple[str, ...] = ()
+    moments: Mapping[str, Moments] = field(default_factory=dict)
 
     @classmethod
     def of(cls, raw: Mapping[str, Any], pointer: Pointer, window: Window) -> "_Memory":
@@ -131,7 +155,7 @@ class _Memory:
         promoted = utc(pointer.promoted_at)
         earliest = max(promoted, window.start - timedelta(days=7))
         try:
-            faults = tuple((int(start), int(end)) for start, end in raw.get("faults", []))
+            faults = _spans(raw.get("faults", []))
             sound = max(earliest, utc(raw["sound_since"])) if "sound_since" in raw else earliest
             if raw.get("version") != pointer.version:
                 return cls(pointer.version, Correction(), 0, sound, faults)
@@ -141,17 +165,31 @@ class _Memory:
                 int(raw["judged_until"]),
                 sound,
                 faults,
+                _spans(raw.get("suspects", [])),
+                tuple(map(str, raw.get("suspected", []))),
+                {str(name): Moments(float(one[0]), float(one[1])) for name, one in raw.get("moments", {}).items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ModelUnusable(f"The monitor's state of the operating point is malformed ({error}).") from error
 
-    def after(self, window: Window, fault: bool) -> "_Memory":
-        if not fault:
-            return self
+    def after(
+        self, window: Window, fault: bool, suspected: tuple[str, ...], moved: ContributionDrift | None
+    ) -> "_Memory":
         span = (microseconds(window.start), microseconds(window.end))
-        return _Memory(
-            self.version, self.correction, self.judged_until, window.end, (*self.faults, span)[-_FAULTS_KEPT:]
-        )
+        if suspected:
+            suspects = (*self.suspects, span)[-_FAULTS_KEPT:]
+            return replace(self, sound_since=window.end, suspects=suspects, suspected=suspected)
+        healed = replace(self, faults=(*self.faults, *self.suspects)[-_FAULTS_KEPT:], suspects=(), suspected=())
+        if fault:
+            return replace(healed, sound_since=window.end, faults=(*healed.faults, span)[-_FAULTS_KEPT:])
+        if moved is None:
+            return healed
+        return replace(healed, moments={part.name: Moments(part.now, part.spread) for part in moved.parts})
+
+    def absolved(self) -> "_Memory":
+        """Labels agree with the estimate since the jump: the world changed, and its rows are a population."""
+        begun = _EPOCH + timedelta(microseconds=self.suspects[0][0])
+        return replace(self, sound_since=begun, suspects=(), suspected=(), moments={})
 
     def to_dict(self, correction: Correction, judged_until: int) -> dict[str, Any]:
         return {
@@ -161,7 +199,37 @@ class _Memory:
             "judged_until": judged_until,
             "sound_since": iso(self.sound_since),
             "faults": [list(span) for span in self.faults],
+            "suspects": [list(span) for span in self.suspects],
+            "suspected": list(self.suspected),
+            "moments": {name: [one.mean, one.spread] for name, one in self.moments.items()},
         }
+
+
+def _spans(raw: Iterable[Sequence[Any]]) -> tuple[tuple[int, int], ...]:
+    return tuple((int(start), int(end)) for start, end in raw)
+
+
+def _moved(model: Model, material: WindowInputs, seen: Sample) -> ContributionDrift | None:
+    """What moved the mean score of the window's own rows."""
+    own = np.arange(seen.first, seen.frame.n)
+    return contribution_drift(model, material.reference, seen.frame.take(own), seen.entities[own])
+
+
+def _suspected(
+    memory: _Memory, contract: Contract, evidence: Evidence, moved: ContributionDrift | None
+) -> tuple[str, ...]:
+    """Numbers whose contribution jumped since the last sound window. Windows too small to compare change nothing."""
+    if evidence.drift is None or moved is None:
+        return memory.suspected
+    numbers = {one.name for one in contract.features if one.kind not in ("categorical", "boolean")}
+    return jumped(memory.moments, moved.parts, numbers & {check.subject for check in evidence.drift.drifted})
+
+
+def _agree(kind: str, line: FittedCalibration, every: LabelledRows, since: int) -> bool:
+    """Whether rows made from ``since`` on have enough labels, and these do not contradict what was estimated."""
+    rows = every.take(every.times >= since)
+    found = disagreement(kind, line, _labelled(rows)) if rows.n >= BLOCK_ROWS else None
+    return found is not None and found.p >= DISAGREE_P
 
 
 def _faults(evidence: Evidence, policy: Policy) -> tuple[str, ...]:

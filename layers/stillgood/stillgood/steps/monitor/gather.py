@@ -2,7 +2,7 @@
 learn from.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from stillgood.domain.contract.contract import Contract
@@ -16,6 +16,7 @@ from stillgood.domain.policy.state import MonitorState
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.monitor.captures import profile_window
 from stillgood.steps.monitor.outcomes import Outcomes, outcomes
+from stillgood.steps.monitor.sample import KeptLines
 from stillgood.storage.champion import load_model
 from stillgood.storage.keys import MODEL, artifact_key
 from stillgood.storage.objects import ObjectStore
@@ -27,7 +28,7 @@ from stillgood.storage.windows import Window
 @dataclass(frozen=True, slots=True)
 class WindowInputs:
     """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and
-    it was busy enough.
+    it was busy enough. ``kept``: lines of the window's captures, thinned out, that its profile was made from.
     """
 
     pointer: Pointer
@@ -38,6 +39,7 @@ class WindowInputs:
     season: tuple[Window, Profile] | None
     data: LabelledData
     outcomes: Outcomes
+    kept: KeptLines = field(default_factory=KeptLines)
 
     def evidence(self, policy: Policy, state: MonitorState) -> Evidence:
         """What ``policy`` may look at, given what is remembered of the windows before."""
@@ -86,7 +88,8 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
     model = load_model(store, pointer)
     contract = model.contract
     reference = read_reference(store, pointer)
-    profile = profile_window(store, contract, reference, window, settled=settled)
+    kept = KeptLines()
+    profile = profile_window(store, contract, reference, window, settled=settled, kept=kept)
     heard = outcomes(store, contract, pointer, window, settled=settled, now=now)
     return WindowInputs(
         pointer=pointer,
@@ -97,6 +100,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
         season=_season(store, contract, reference, window, settled),
         data=labelled_data(store, _trained_at(store, model)),
         outcomes=heard,
+        kept=kept,
     )
 
 

@@ -113,10 +113,10 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
         before = tuple(map(Standing.from_dict, state.standing))
         followed, after_all = None, before
         if not evidence.late:
-            after_all = stand(evidence, deps.policy, decision, before)
-            decision = tell(decision, before, after_all)
             settled = deps.clock() - timedelta(seconds=deps.settle_seconds)
             followed = follow(deps.store, material, evidence, deps.policy, state.point, settled=settled)
+            after_all = stand(evidence, deps.policy, decision, before, followed.stands)
+            decision = tell(decision, before, after_all)
         standing_now = None if evidence.late else [one.to_dict() for one in after_all if one.told]
         report = _report(material, evidence, decision, state, followed, deps) | {"standing": standing_now}
         if followed is None:  # the state is about later windows already; the report alone is this one's record

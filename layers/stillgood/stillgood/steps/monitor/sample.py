@@ -1,10 +1,13 @@
 """The newest predictions of the champion, as a population to place a threshold on: evenly spread over a window, or back
-beyond a
-quiet one."""
+beyond a quiet one.
+
+The lines of a window are kept while its profile is made, so that no hour is fetched a second time.
+"""
 
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +22,7 @@ from stillgood.domain.operating_point.decide import MAX_POPULATION
 from stillgood.domain.outcomes.ledger import identity
 from stillgood.steps.monitor.hours import CapturedHours
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.windows import Window, hours, iso
+from stillgood.storage.windows import Window, busy_hours, hours, iso
 
 _WORKERS = 16
 # How far before a quiet window: a population of long ago is another one.
@@ -41,8 +44,7 @@ class _Refused(msgspec.Struct, tag_field=KIND, tag=REJECTION, gc=False):
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """``frame``: rows in order of time; ``logits`` float64[n] and whose they are, ``entities`` int64[n]; those from
-    ``first`` on
-    are of the window itself."""
+    ``first`` on are of the window itself."""
 
     frame: Frame
     logits: NDArray[np.float64]
@@ -50,39 +52,61 @@ class Sample:
     first: int
 
 
+@dataclass(slots=True)
+class KeptLines:
+    """Every ``stride``-th captured line of each hour, at most 2 * MAX_POPULATION in all, in whatever order hours come.
+
+    The stride doubles when they become too many, so what is kept depends on the lines alone: a window that is judged
+    again from summaries, and read anew for this, has the same sample.
+    """
+
+    stride: int = 1
+    by_hour: dict[datetime, list[bytes]] = field(default_factory=dict)
+
+    def passing(self, hour: datetime, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """``parts`` as they are, each kept from as it passes."""
+        kept, seen = self.by_hour.setdefault(hour, []), 0
+        for part in parts:
+            lines = part.splitlines()
+            kept += lines[-seen % self.stride :: self.stride]
+            seen += len(lines)
+            while sum(map(len, self.by_hour.values())) > 2 * MAX_POPULATION:
+                for of_hour in self.by_hour.values():
+                    del of_hour[1::2]
+                self.stride *= 2
+            yield part
+
+
 def sample(
     store: ObjectStore,
     contract: Contract,
     version: str,
     window: Window,
+    kept: KeptLines,
     *,
     since: datetime,
-    rows: int,
     settled: datetime,
 ) -> Sample:
     """Up to MAX_POPULATION of the newest predictions of model ``version`` made before the end of ``window``.
 
-    ``rows``: how many the window has; of many, every k-th line is taken, so that no time of day is left out. A window
-    with fewer is filled from before it, back to ``since`` at most. Raises StoreUnavailable.
+    ``kept``: lines of the window's hours that were read already; others are read now. A window with fewer is filled
+    from before it, back to ``since`` at most. Raises StoreUnavailable.
     """
-    step = max(1, rows // MAX_POPULATION)
-    span = Window(min(since.replace(microsecond=0), window.start), window.end)
     decoder = msgspec.json.Decoder(_Scored | _Refused)
-    found: list[_Scored] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
-        newest_first = list(reversed(hours(span)))[: len(hours(window)) + MAX_HOURS]
-        for hour in CapturedHours(store, pool, settled).read(newest_first, span):
-            before = hour.start < window.start
-            lines = [line for part in hour.parts for line in part.splitlines() if line]
-            for line in lines[:: 1 if before else step]:
-                try:
-                    record = decoder.decode(line)
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                    continue
-                if isinstance(record, _Scored) and record.model == version:
-                    found.append(record)
-            if len(found) >= MAX_POPULATION:
-                break
+        captured = CapturedHours(store, pool, settled)
+        missing = [hour for hour in busy_hours(store, window) if hour not in kept.by_hour]
+        for hour in captured.read(missing, window):
+            for _ in kept.passing(hour.start, hour.parts):
+                pass
+        found = _of_version(decoder, version, (line for lines in kept.by_hour.values() for line in lines))
+        if len(found) < MAX_POPULATION and since < window.start:
+            before = Window(since.replace(microsecond=0), window.start)
+            newest_first = list(reversed(hours(before)))[:MAX_HOURS]
+            for hour in captured.read(newest_first, before):
+                found += _of_version(decoder, version, (line for part in hour.parts for line in part.splitlines()))
+                if len(found) >= MAX_POPULATION:
+                    break
     found.sort(key=lambda record: record.time)
     found = found[-MAX_POPULATION:]
     return Sample(
@@ -94,6 +118,20 @@ def sample(
         ),
         bisect_left(found, iso(window.start), key=lambda record: record.time),
     )
+
+
+def _of_version(
+    decoder: "msgspec.json.Decoder[_Scored | _Refused]", version: str, lines: Iterable[bytes]
+) -> list[_Scored]:
+    found = []
+    for line in lines:
+        try:
+            record = decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+        if isinstance(record, _Scored) and record.model == version:
+            found.append(record)
+    return found
 
 
 def logits_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:

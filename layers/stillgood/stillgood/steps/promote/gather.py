@@ -21,8 +21,9 @@ from stillgood.domain.promotion.holdout import Holdout
 from stillgood.storage.artifacts import read_artifact
 from stillgood.storage.champion import load_model, read_model
 from stillgood.storage.codec import decode, decode_any, sha256
-from stillgood.storage.keys import FOLDS, HOLDOUT, METRICS, MODEL, artifact_key
+from stillgood.storage.keys import FOLDS, HOLDOUT, METRICS, MODEL, artifact_key, point_key
 from stillgood.storage.objects import ObjectStore
+from stillgood.storage.points import served
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,17 @@ class PromotionInputs:
 
 
 def gather(
-    store: ObjectStore, version: str, champion: Pointer | None, inputs: dict[str, dict[str, str]]
+    store: ObjectStore,
+    version: str,
+    champion: Pointer | None,
+    inputs: dict[str, dict[str, str]],
+    *,
+    at_point: bool = True,
 ) -> PromotionInputs:
     """Read and verify; every object that was read goes into ``inputs`` with its sha256, also when a later one fails.
+
+    The champion is judged as it serves, under its operating point; without ``at_point`` by its own calibration and
+    threshold.
 
     Raises UnknownVersion when there is no such version, ModelUnusable, StoreUnavailable.
     """
@@ -107,6 +116,9 @@ def gather(
     if champion is not None:
         serving = load_model(store, champion)
         inputs["champion"] = {"key": champion.model_key, "sha256": champion.model_sha256}
+        if at_point and champion.point is not None:
+            serving = served(store, serving, champion.point)
+            inputs["champion_point"] = {"key": point_key(champion.point.id), "sha256": champion.point.sha256}
         if folds is not None and not (folds.unseen and folds.against == champion.version):
             others = _champions_folds(store, serving, inputs)
     return PromotionInputs(candidate, serving, holdout, folds, others)
@@ -156,13 +168,12 @@ def _read(store: ObjectStore, version: str, name: str, role: str, inputs: dict[s
 
 
 def _scored_by_folds(model: Model, folds: FoldModels, frame: Frame, fold: npt.NDArray[np.int64]) -> HoldoutScores:
-    """Each row by the fold model that had not seen its customer, in the name and at the threshold of ``model``."""
-    values, chances = np.empty(frame.n), np.empty(frame.n)
+    """Each row by the fold model that had not seen its customer, calibrated and flagged as ``model`` does."""
+    values = np.empty(frame.n)
     for number, one in enumerate(folds.models):
         rows = fold == number
-        part = _scored(one, frame.take(rows))
-        values[rows], chances[rows] = part.logits, part.probabilities
-    return HoldoutScores(model.version, values, chances, model.threshold_logit)
+        values[rows] = _scored(one, frame.take(rows)).logits
+    return HoldoutScores(model.version, values, probabilities(model, values), model.threshold_logit)
 
 
 def _scored(model: Model, frame: Frame) -> HoldoutScores:

@@ -24,11 +24,14 @@ _LISTED = 10
 
 @dataclass(frozen=True, slots=True)
 class PromoteDeps:
-    """What promote and rollback work with. ``gate`` is "simple" or "guarded"."""
+    """What promote and rollback work with. ``gate`` is "simple" or "guarded". ``at_point``: the champion is judged
+    under its operating point; in records of before it was not.
+    """
 
     store: ObjectStore
     clock: Clock
     gate: str = "guarded"
+    at_point: bool = True
 
 
 def promote(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def _draft(
     material: PromotionInputs | None = None
     held = held_since(registry, head) if request_id.startswith(AUTOMATIC) else None
     try:
-        material = gather(deps.store, version, head.pointer, inputs)
+        material = gather(deps.store, version, head.pointer, inputs, at_point=deps.at_point)
         verdict = _verdict(material, deps.gate, registry, head, inputs) if held is None else _held(held)
     except UnknownVersion as error:
         raise UnknownVersion(f"There is no version {version}. {_known(deps.store)}", version=version) from error

@@ -111,7 +111,8 @@ def _decide(decision: Decision, past: _Past) -> None:
     """Ask what was asked then, at the time it was asked."""
     asked = decision.figures["asked"]
     gate = str(decision.figures.get("gate", "guarded"))
-    deps = PromoteDeps(past, lambda: utc(decision.at), FORMER_RULES.get(gate, gate))
+    at_point = "champion" not in decision.inputs or "champion_point" in decision.inputs
+    deps = PromoteDeps(past, lambda: utc(decision.at), FORMER_RULES.get(gate, gate), at_point)
     if asked["action"] == "promote":
         promote({"action": "promote", "candidate": asked["version"], "request_id": decision.request_id}, deps)
     elif asked["action"] == "rollback":

@@ -7,7 +7,14 @@ import pytest
 
 # From the top down; a module may import its own layer and those below it.
 LAYERS = ("cli", "simulation", "wiring", "api", "aws", "pages", "steps", "training", "storage", "domain")
-DOMAIN = ("policy", "promotion operating_point", "outcomes drift", "model", "contract statistics", "errors formats")
+DOMAIN = (
+    "policy",
+    "promotion operating_point",
+    "outcomes drift",
+    "model actions",
+    "contract statistics",
+    "errors formats",
+)
 
 
 @pytest.fixture(scope="module")

@@ -178,7 +178,6 @@ def test_sections_that_only_say_their_defaults_change_no_hash() -> None:
     said = {
         "labels": {"absent": "unknown", "min_coverage": 0},
         "operating_point": {"mode": "follow"},
-        "actions": "none",
         "promotion": {"below_floors": "ask"},
         "training": {"family": "logistic", "half_life_days": None},
         "extra": "refuse",
@@ -198,11 +197,24 @@ def test_each_section_survives_its_json_and_changes_the_hash(name: str) -> None:
         assert written[name] == (expected | {"by": "entity"} if name == "actions" else expected)
 
 
+def test_that_nobody_acts_can_be_said_and_is_not_the_same_as_silence() -> None:
+    said = read_contract(RAW | {"actions": "none"})
+    assert (said.actions, said.control) == ("none", None)
+    assert said.to_dict()["actions"] == "none"
+    assert said.sha256 != TOY.sha256
+
+
 def test_sections_that_are_absent_mean_what_was_so_before() -> None:
     assert (TOY.objective.kind, TOY.objective.value) == ("recall", TOY.floors.recall)
     assert TOY.label_maturity_days == TOY.monitoring.label_maturity_days
     assert read_contract(RAW | {"labels": {"maturity_days": 3}}).label_maturity_days == 3
-    assert (TOY.actions, TOY.source, TOY.extra, TOY.training.family) == (None, None, "refuse", "logistic")
+    assert (TOY.actions, TOY.control, TOY.source, TOY.extra, TOY.training.family) == (
+        None,
+        None,
+        None,
+        "refuse",
+        "logistic",
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ Answers themselves are not validated by these: they come from checked rows and s
 orjson.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,6 +51,10 @@ class Prediction(_Answer):
     repairs: list[Repair]
     model_version: str
     operating_point: str | None = Field(description="Whose calibration and threshold decided; null: the model's own")
+    act: bool | None = Field(None, description="Whether to act; there where the contract declares actions")
+    group: Literal["none", "control", "treated", "exempt"] | None = Field(
+        None, description="control: flagged, and left alone to keep the evidence true; there as act is"
+    )
 
 
 class Predictions(_Answer):

@@ -7,6 +7,7 @@ from datetime import datetime
 from math import inf, isfinite
 from typing import Any, Protocol
 
+from stillgood.domain.actions.assignment import acts, assign, is_exempt
 from stillgood.domain.contract.capture_record import CapturedPrediction, CapturedRejection
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.json_rows import parse_rows
@@ -73,12 +74,16 @@ def predict(body: bytes, serving: PredictDeps, *, split_pairs: bool = False) -> 
     if refused:
         serving.capture.write(refused, now, serving.new_id())
         raise _invalid([row for row, _ in scored])
-    answers, records = [], []
-    for row, given in scored:
+    answers, records, rules = [], [], model.contract.control
+    for place, (row, given) in enumerate(scored):
         assert given is not None
         prediction_id = serving.new_id()
-        answers.append(answer(model, row, given, prediction_id, split_pairs=split_pairs))
-        records.append(record(model, row, given, prediction_id, time))
+        group = None
+        if rules is not None:
+            exempt = rules.exempt is not None and is_exempt(raw[place].get(rules.exempt))
+            group = assign(rules, row.entity_id or prediction_id, given.decision, exempt, now)
+        answers.append(answer(model, row, given, prediction_id, split_pairs=split_pairs, group=group))
+        records.append(record(model, row, given, prediction_id, time, group))
     if records:
         serving.capture.write(records, now, prediction_id)
     return Answered(answers[0] if single else {"predictions": answers}, len(answers), model.version)
@@ -141,7 +146,13 @@ def overflow(model: Model, name: str, value: float | str | None) -> Violation:
 
 
 def answer(
-    model: Model, row: CheckedRow, given: Score, prediction_id: str, *, split_pairs: bool = False
+    model: Model,
+    row: CheckedRow,
+    given: Score,
+    prediction_id: str,
+    *,
+    split_pairs: bool = False,
+    group: str | None = None,
 ) -> dict[str, Any]:
     """What the caller gets for one row.
 
@@ -176,10 +187,14 @@ def answer(
         "model_version": model.version,
         "operating_point": model.operating_point,
     }
+    if group is not None:
+        body["act"], body["group"] = acts(group, given.decision), group
     return body
 
 
-def record(model: Model, row: CheckedRow, given: Score, prediction_id: str, time: str) -> dict[str, object]:
+def record(
+    model: Model, row: CheckedRow, given: Score, prediction_id: str, time: str, group: str | None = None
+) -> dict[str, object]:
     """What monitoring gets to see of a prediction, as one line of its capture."""
     return CapturedPrediction(
         prediction_id=prediction_id,
@@ -192,6 +207,7 @@ def record(model: Model, row: CheckedRow, given: Score, prediction_id: str, time
         model=model.version,
         repairs=tuple([repair.field for repair in row.repairs]),
         point=model.operating_point,
+        group=group,
     ).to_dict()
 
 

@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 
 from stillgood.domain.errors import ObjectNotFound
-from stillgood.domain.outcomes.ledger import LABEL, RECORD, Labels, OutcomeDay, identity
+from stillgood.domain.outcomes.ledger import (
+    FORMER_RECORD,
+    LABEL,
+    RECORD,
+    Labels,
+    OutcomeDay,
+    Records,
+    identity,
+    upgraded,
+)
 from stillgood.storage.codec import encode
 from stillgood.storage.keys import OUTCOMES_PREFIX, outcomes_key
 from stillgood.storage.objects import ObjectStore
@@ -51,11 +60,16 @@ def read_day(store: ObjectStore, day: date) -> tuple[OutcomeDay | None, str | No
         if head is None:
             return None, etag
         hours = {int(hour): (int(objects), str(names)) for hour, objects, names in head["hours"]}
-        records = np.frombuffer(body, RECORD)
-        return (
-            OutcomeDay(day, records, hours, tuple(head["models"]), tuple(head["sources"]), head["previous_model"]),
-            etag,
+        known = OutcomeDay(
+            day,
+            _records(head, body),
+            hours,
+            tuple(head["models"]),
+            tuple(head["sources"]),
+            head["previous_model"],
+            tuple(head.get("actions", ())),
         )
+        return known, etag
     except (KeyError, TypeError, ValueError):
         return None, etag
 
@@ -64,11 +78,12 @@ def write_day(store: ObjectStore, day: OutcomeDay, etag: str | None) -> None:
     """Raises PreconditionFailed or ObjectExists when it changed since it was read."""
     head = {
         "format": FORMAT,
-        "format_version": 1,
+        "format_version": 2,
         "hours": [[hour, *inventory] for hour, inventory in day.hours.items()],
         "models": list(day.models),
         "sources": list(day.sources),
         "previous_model": day.previous_model,
+        "actions": list(day.actions),
     }
     _write(store, outcomes_key(f"{day.day}"), encode(head) + day.records.tobytes(), etag)
 
@@ -130,7 +145,7 @@ def without(data: bytes, ids: Iterable[str]) -> tuple[bytes, int]:
     """
     line, mark, body = data.partition(b"\n")
     if b'"' + FORMAT.encode() + b'"' in line:
-        rows = np.frombuffer(body, RECORD)
+        rows = np.frombuffer(body, FORMER_RECORD if json.loads(line)["format_version"] == 1 else RECORD)
     elif b'"' + STATE_FORMAT.encode() + b'"' in line:
         rows = np.frombuffer(body, LABEL)
     else:
@@ -138,6 +153,11 @@ def without(data: bytes, ids: Iterable[str]) -> tuple[bytes, int]:
     hashes = np.array([identity(one) for one in ids], np.uint64)
     gone = np.isin(rows["id"], hashes) | np.isin(rows["entity"], hashes)
     return line + mark + rows[~gone].tobytes(), int(gone.sum())
+
+
+def _records(head: dict[str, Any], body: bytes) -> Records:
+    """Version 1 had no groups. Raises ValueError for a body of another length."""
+    return np.frombuffer(body, RECORD) if head["format_version"] == 2 else upgraded(np.frombuffer(body, FORMER_RECORD))
 
 
 def _read(store: ObjectStore, key: str, format: str) -> tuple[dict[str, Any] | None, bytes, str | None]:
@@ -149,7 +169,7 @@ def _read(store: ObjectStore, key: str, format: str) -> tuple[dict[str, Any] | N
     line, _, body = stored.data.partition(b"\n")
     try:
         head = json.loads(line)
-        known = isinstance(head, dict) and head.get("format") == format and head.get("format_version") == 1
+        known = isinstance(head, dict) and head.get("format") == format and head.get("format_version") in (1, 2)
     except (ValueError, RecursionError):
         known = False
     return (head if known else None), body, stored.etag

@@ -16,7 +16,8 @@ class CapturedPrediction:
     """One answered row. Features marked ``pii`` are left out: a hash of one of few values is no secret.
 
     ``time``: ISO 8601 in UTC ("...Z"). ``repairs``: names of the features that were blank and got ``if_missing``.
-    ``point``: id of the operating point, None for the model's own.
+    ``point``: id of the operating point, None for the model's own. ``group``: as ``domain/actions`` drew it, which tells
+    with ``decision`` whether to act; None where the contract declares no actions.
     """
 
     prediction_id: str
@@ -29,6 +30,7 @@ class CapturedPrediction:
     model: str
     repairs: tuple[str, ...] = ()
     point: str | None = None
+    group: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         line: dict[str, object] = {
@@ -46,6 +48,8 @@ class CapturedPrediction:
             line["repairs"] = self.repairs
         if self.point is not None:
             line["point"] = self.point
+        if self.group is not None:
+            line["group"] = self.group
         return line
 
 

@@ -243,14 +243,14 @@ class Contract:
     labels: LabelRules = field(default_factory=LabelRules, metadata=_LATER)
     stated_objective: Objective | None = field(default=None, metadata=_LATER)
     operating_point: PointRules = field(default_factory=PointRules, metadata=_LATER)
-    actions: Actions | None = field(default=None, metadata=_LATER)
+    actions: Actions | Literal["none"] | None = field(default=None, metadata=_LATER)
     extra: Extra = field(default="refuse", metadata=_LATER)
     capture: CaptureRule = field(default="best_effort", metadata=_LATER)
 
     @property
     def columns(self) -> frozenset[str]:
         """Every column that a row may have."""
-        exempt = self.actions.exempt if self.actions else None
+        exempt = self.control.exempt if self.control else None
         named = (self.id_column, self.time_column, self.target.name, exempt)
         return frozenset([*(feature.name for feature in self.features), *filter(None, named)])
 
@@ -268,6 +268,11 @@ class Contract:
         raw = _plain(self)
         raw["id"], raw["time"] = raw.pop("id"), raw.pop("time")
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **raw}
+
+    @property
+    def control(self) -> Actions | None:
+        """How actions on decisions are declared; None where they are not, or where nobody acts."""
+        return self.actions if isinstance(self.actions, Actions) else None
 
     @property
     def objective(self) -> Objective:

@@ -50,7 +50,7 @@ def read_contract(raw: object) -> Contract:
         raise top.broken("format", f'must be "{FORMAT}"')
     if top.raw.get("format_version") != FORMAT_VERSION:
         raise top.broken("format_version", f"must be {FORMAT_VERSION}, the only one this library reads")
-    actions = top.get("actions", "none")
+    actions = top.get("actions", None)
     contract = Contract(
         name=top.text("name"),
         version=top.text("version"),
@@ -68,7 +68,7 @@ def read_contract(raw: object) -> Contract:
         labels=_labels(top.part("labels")),
         stated_objective=_objective(top.part("objective")) if top.get("objective", None) is not None else None,
         operating_point=_operating_point(top.part("operating_point")),
-        actions=None if actions == "none" else _actions(top.part("actions")),
+        actions=actions if actions in (None, "none") else _actions(top.part("actions")),
         extra=top.choice("extra", get_args(Extra), "refuse"),
         capture=top.choice("capture", get_args(CaptureRule), "best_effort"),
     )
@@ -418,7 +418,7 @@ def _check_names(contract: Contract) -> None:
         if feature.derive == "days_before" and contract.time_column is None:
             place = f"features[{names.index(feature.name)}].as"
             raise ContractInvalid(f"{place} needs a time column, which says before when.", path=place)
-    if contract.actions is not None and contract.id_column is None:
+    if contract.control is not None and contract.id_column is None:
         raise ContractInvalid("actions need an id column: a control group is drawn by entity.", path="actions")
     if contract.objective.kind == "cost" and contract.costs is None:
         raise ContractInvalid("objective.cost needs costs.", path="objective.cost")

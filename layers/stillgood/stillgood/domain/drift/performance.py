@@ -151,6 +151,7 @@ def realise_performance(
     coverage: float = 1.0,
     biased: bool = False,
     entities: npt.ArrayLike | None = None,
+    strata: npt.NDArray[np.int64] | None = None,
 ) -> RealisedPerformance:
     """``scores``, ``probabilities`` float64[n] in 0..1, ``decisions`` bool[n] as captured; ``outcomes`` 0 or 1 [n];
     ``entities`` [n]: whose row it is, None for one row each; with some, an entity's rows are one piece of evidence
@@ -168,8 +169,8 @@ def realise_performance(
     gap = float(outcome.mean() - probability.mean())
     own = float((probability * (1.0 - probability)).sum()) / len(score) ** 2
     if entities is not None:
-        metrics = clustered(metrics, score, acted, outcome == 1, np.asarray(entities))
-        own = max(own, ratio_variance(outcome - probability, np.ones(len(score)), np.asarray(entities)))
+        metrics = clustered(metrics, score, acted, outcome == 1, np.asarray(entities), strata)
+        own = max(own, ratio_variance(outcome - probability, np.ones(len(score)), np.asarray(entities), strata))
     variance = own + promised.brier.value / promised.rows
     chance = math.sqrt(variance)
     return RealisedPerformance(

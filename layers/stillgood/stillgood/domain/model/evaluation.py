@@ -100,16 +100,21 @@ def clustered(
     flagged: npt.NDArray[np.bool_],
     positive: npt.NDArray[np.bool_],
     entities: npt.NDArray[Any],
+    strata: npt.NDArray[np.int64] | None = None,
 ) -> Metrics:
     """``metrics`` with the intervals of ROC-AUC, recall and precision as wide as repeated entities make them, never
     narrower.
 
-    ``entities`` [n]: whose row it is. Raises TooFewRows for fewer than two entities with an outcome.
+    ``entities`` [n]: whose row it is; ``strata`` int64[n]: as of ``stratified_variance``. Raises TooFewRows for fewer than two entities with an outcome.
     """
-    _, variance = clustered_auc(logits, positive, entities)
-    hits = flagged.astype(np.float64)
-    recall = ratio_variance(hits[positive], np.ones(int(positive.sum())), entities[positive])
-    precision = ratio_variance(positive[flagged].astype(np.float64), np.ones(int(flagged.sum())), entities[flagged])
+    _, variance = clustered_auc(logits, positive, entities, strata=strata)
+    hits, yes = flagged.astype(np.float64), positive.astype(np.float64)
+    if strata is None:
+        recall = ratio_variance(hits[positive], np.ones(int(positive.sum())), entities[positive])
+        precision = ratio_variance(yes[flagged], np.ones(int(flagged.sum())), entities[flagged])
+    else:
+        recall = ratio_variance(hits * yes, yes, entities, strata)
+        precision = ratio_variance(hits * yes, hits, entities, strata) if flagged.any() else 0.0
     return replace(
         metrics,
         roc_auc=_widened(metrics.roc_auc, math.sqrt(variance)),

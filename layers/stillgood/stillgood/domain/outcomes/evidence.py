@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from stillgood.domain.actions.evidence import ActionEvidence
 from stillgood.domain.outcomes.coverage import Span
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +32,9 @@ class LabelledRows:
     ``times`` int64[n], when each was captured, in microseconds since 1970 (UTC). ``entities`` uint64[n], a hash of the
     entity's id; rows without one count as entities of their own. ``scores`` and ``probabilities`` float64[n] in 0..1
     and ``decisions`` bool[n] as captured; ``outcomes`` bool[n], True for the positive one.
+
+    Where predictions are acted on, a row of the control group is there as often as it stands for a row (domain/actions):
+    ``strata`` int64[n] says for which, ``parts`` float64[n] is 1 over how often; both None where nobody acts.
     """
 
     times: npt.NDArray[np.int64]
@@ -39,6 +43,8 @@ class LabelledRows:
     probabilities: npt.NDArray[np.float64]
     decisions: npt.NDArray[np.bool_]
     outcomes: npt.NDArray[np.bool_]
+    strata: npt.NDArray[np.int64] | None = None
+    parts: npt.NDArray[np.float64] | None = None
 
     @property
     def n(self) -> int:
@@ -47,6 +53,13 @@ class LabelledRows:
     @property
     def positives(self) -> int:
         return int(self.outcomes.sum())
+
+    @property
+    def of_the_rarer(self) -> int:
+        """How many different rows have the rarer outcome: one that stands for others counts once."""
+        parts = np.ones(self.n) if self.parts is None else self.parts
+        positives = round(float(parts[self.outcomes].sum()))
+        return min(positives, round(float(parts.sum())) - positives)
 
     @classmethod
     def empty(cls) -> Self:
@@ -64,6 +77,8 @@ class LabelledRows:
             self.probabilities[index],
             self.decisions[index],
             self.outcomes[index],
+            None if self.strata is None else self.strata[index],
+            None if self.parts is None else self.parts[index],
         )
 
     def since(self, moment: datetime) -> Self:
@@ -89,6 +104,7 @@ class OutcomeEvidence:
     deaf_since: datetime | None = None
     waits_for: str = ""
     min_coverage: float = 0.0
+    actions: ActionEvidence = field(default_factory=ActionEvidence)
 
     @property
     def biased(self) -> bool:

@@ -16,9 +16,14 @@ from stillgood.domain.statistics.intervals import normal_sf
 
 
 def clustered_auc(
-    scores: npt.ArrayLike, y: npt.ArrayLike, clusters: npt.ArrayLike, weights: npt.ArrayLike | None = None
+    scores: npt.ArrayLike,
+    y: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    weights: npt.ArrayLike | None = None,
+    strata: npt.NDArray[np.int64] | None = None,
 ) -> tuple[float, float]:
-    """The AUC and its variance. ``clusters`` [n] names whose row it is, ``weights`` float64[n] > 0.
+    """The AUC and its variance. ``clusters`` [n] names whose row it is, ``weights`` float64[n] > 0; ``strata``: as of
+    ``stratified_variance``.
 
     With a_i the sum over cluster i's positives of w (V10 - AUC), b_i that over its negatives of w (V01 - AUC), M and N
     the sums of the positives' and negatives' weights, and I, I10, I01 the clusters with any, positive and negative
@@ -35,7 +40,10 @@ def clustered_auc(
     """
     values, positive = checked(scores, y)
     auc, moves, _ = _moves(values, positive, _weights(weights, len(values)))
-    return auc, _variance(moves, positive, _codes(clusters, len(values)))
+    codes = _codes(clusters, len(values))
+    if strata is not None:
+        return auc, stratified_variance(moves, codes, strata)
+    return auc, _variance(moves, positive, codes)
 
 
 def paired_clustered(
@@ -120,12 +128,47 @@ def _variance(moves: Floats, positive: Flags, codes: npt.NDArray[np.int64]) -> f
     return max(variance, 0.0)
 
 
-def ratio_variance(numerator: Floats, denominator: Floats, entities: npt.NDArray[Any]) -> float:
-    """Variance of sum(numerator) / sum(denominator) over entities: c / (c - 1) sum_i (n_i - r d_i)^2 / (sum d)^2."""
+def stratified_variance(moves: Floats, clusters: npt.NDArray[Any], strata: npt.NDArray[np.int64]) -> float:
+    """Variance of a sum whose rows in a stratum (``strata`` int64[n] >= 0) stand for all rows of it, some repeatedly.
+
+    With m the mean of a stratum's moves, 0 for rows of none (-1), and N its rows: c / (c - 1) sum over clusters of
+    (sum (move - m))^2 + sum over strata of N m^2. How many rows a stratum has is known, so only what is left within it
+    counts as often as a row stands there (post-stratification, Holt and Smith 1979).
+
+    >>> moves = np.array([1.0, 1.0, 3.0, 3.0])
+    >>> stratified_variance(moves, np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]))
+    32.0
+    """
+    inside = strata >= 0
+    size = int(strata.max()) + 1 if inside.any() else 1
+    rows = np.bincount(strata[inside], minlength=size)
+    means = np.bincount(strata[inside], moves[inside], size) / np.maximum(rows, 1)
+    rest = moves.copy()
+    rest[inside] -= means[strata[inside]]
+    _, codes = np.unique(clusters, return_inverse=True)
+    count = int(codes.max()) + 1 if len(codes) else 0
+    if count < 2:
+        raise TooFewRows("one cluster says nothing of others")
+    sums = np.bincount(codes, rest, count)
+    return float(count / (count - 1) * (sums * sums).sum() + (rows * means**2).sum())
+
+
+def ratio_variance(
+    numerator: Floats,
+    denominator: Floats,
+    entities: npt.NDArray[Any],
+    strata: npt.NDArray[np.int64] | None = None,
+) -> float:
+    """Variance of sum(numerator) / sum(denominator) over entities: c / (c - 1) sum_i (n_i - r d_i)^2 / (sum d)^2.
+
+    ``strata``: as of ``stratified_variance``.
+    """
     _, codes = np.unique(entities, return_inverse=True)
     size = int(codes.max()) + 1 if len(codes) else 0
     if size < 2:
         return 0.0
     ratio = float(numerator.sum() / denominator.sum())
+    if strata is not None:
+        return stratified_variance(numerator - ratio * denominator, codes, strata) / float(denominator.sum()) ** 2
     moves = np.bincount(codes, numerator - ratio * denominator, size)
     return size / (size - 1) * float((moves * moves).sum()) / float(denominator.sum()) ** 2

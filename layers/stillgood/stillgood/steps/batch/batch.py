@@ -159,7 +159,8 @@ def _run(info: ObjectInfo, model: Model, reasons: Reasons, output: str, deps: Ba
     # A table may have columns of its own; an object of JSON is held to what the API takes, where an unknown name is a
     # misspelling.
     extra: Extra = "ignore" if table.names is not None else model.contract.extra
-    scorer = Scorer(model, job, ColumnCheck(model.contract, text=table.text, extra=extra), reasons=reasons)
+    check = ColumnCheck(model.contract, text=table.text, extra=extra)
+    scorer = Scorer(model, job, check, reasons=reasons, at=info.modified)
     with (
         store.writer(f"{output}/predictions.jsonl") as predictions,
         store.writer(f"{output}/rejected.jsonl") as rejected,

@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from math import exp
 from typing import Any, Literal
 
 import numpy as np
 import orjson
 
+from stillgood.domain.actions.assignment import NONE, acts, assign, is_exempt
 from stillgood.domain.contract.chunk import Chunk
 from stillgood.domain.contract.column_check import ColumnCheck
 from stillgood.domain.contract.row_check import Violation
@@ -46,11 +48,11 @@ class Scorer:
     """Scores one input with one model.
 
     ``job`` names the work: row ``n`` is prediction ``<job>-<n>`` however often it is done. ``reasons`` adds all that
-    the API answers; "features" splits a pair's share evenly between its two.
+    the API answers; "features" splits a pair's share evenly between its two. ``at`` (aware) says in which period a control group is drawn.
     """
 
-    def __init__(self, model: Model, job: str, check: ColumnCheck, *, reasons: Reasons) -> None:
-        self._model, self._job, self._check, self._reasons = model, job, check, reasons
+    def __init__(self, model: Model, job: str, check: ColumnCheck, *, reasons: Reasons, at: datetime) -> None:
+        self._model, self._job, self._check, self._reasons, self._at = model, job, check, reasons, at
         self.totals = Totals()
 
     def score(self, chunk: Chunk) -> tuple[bytes, bytes]:
@@ -93,33 +95,62 @@ class Scorer:
             return b""
         calibration, numbers = self._model.calibration, chunk.numbers
         places = _each(numbers if len(predicted) == len(numbers) else [numbers[index] for index in predicted])
-        columns = (
+        flagged = logit >= self._model.threshold_logit
+        ids = self._check.entity_ids(chunk, predicted)
+        columns: tuple[Sequence[bytes], ...] = (
             places,
             places,
-            _each(self._check.entity_ids(chunk, predicted)),
+            _each(ids),
             _each(_sigmoids(calibration.slope * logit + calibration.intercept)),
-            _TRUTHS[(logit >= self._model.threshold_logit).view(np.int8)].tolist(),
+            _TRUTHS[flagged.view(np.int8)].tolist(),
             _each(_sigmoids(logit)),
             _each(logit),
         )
         # Every value as orjson writes it, but a column at a time: a sixth of the time of a dictionary a row.
         line = (
             f'{{"row":%s,"prediction_id":"{self._job}-%s","entity_id":%s,"probability":%s,"decision":%s,"score":%s,'
-            '"logit":%s}\n'
+            '"logit":%s'
         )
+        if self._model.contract.control is not None:
+            exempt = self._exempt(chunk)
+            groups = [
+                self._group(chunk, index, one, yes, exempt)
+                for index, one, yes in zip(predicted, ids, flagged.tolist(), strict=True)
+            ]
+            act = [b"true" if acts(one or NONE, yes) else b"false" for one, yes in zip(groups, flagged, strict=True)]
+            columns = (*columns, act, [(one or NONE).encode() for one in groups])
+            line += ',"act":%s,"group":"%s"'
+        line += "}\n"
         return _filled(line.encode(), columns)
 
+    def _exempt(self, chunk: Chunk) -> Sequence[object] | None:
+        """What says who is never left alone, by row of the chunk; None where nothing says so."""
+        rules = self._model.contract.control
+        return None if rules is None or rules.exempt is None else chunk.column(rules.exempt)
+
+    def _group(
+        self, chunk: Chunk, index: int, entity: str | None, flagged: bool, exempt: Sequence[object] | None
+    ) -> str | None:
+        """The group of row ``index`` of the chunk; None where the contract declares no actions."""
+        rules = self._model.contract.control
+        if rules is None:
+            return None
+        name = entity or f"{self._job}-{chunk.numbers[index]}"
+        return assign(rules, name, flagged, exempt is not None and is_exempt(exempt[index]), self._at)
+
     def _explained(self, chunk: Chunk, predicted: Sequence[int]) -> bytes:
-        lines = []
+        lines, exempt = [], self._exempt(chunk)
         for index in predicted:
             number = chunk.numbers[index]
             row = self._check.row(chunk, index)
+            scored = self._model.score(row.values)
             given = answer(
                 self._model,
                 row,
-                self._model.score(row.values),
+                scored,
                 f"{self._job}-{number}",
                 split_pairs=self._reasons == "features",
+                group=self._group(chunk, index, row.entity_id, scored.decision, exempt),
             )
             lines.append(orjson.dumps({"row": number, **given}, option=orjson.OPT_APPEND_NEWLINE))
         return b"".join(lines)

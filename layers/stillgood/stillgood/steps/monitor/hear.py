@@ -16,6 +16,7 @@ from itertools import groupby
 import msgspec
 import numpy as np
 
+from stillgood.domain.actions.assignment import GROUPS, NONE
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import ModelUnusable, ObjectExists, PreconditionFailed, StillgoodError, StoreUnavailable
@@ -62,6 +63,7 @@ class _Scored(msgspec.Struct, tag_field=KIND, tag=PREDICTION, gc=False):
     probability: float
     decision: bool
     model: str
+    group: str = NONE
 
 
 class _Refused(msgspec.Struct, tag_field=KIND, tag=REJECTION, gc=False):
@@ -276,11 +278,12 @@ def _records(hour: CapturedHour) -> tuple[Records, list[str]]:
             at = utc(one.time)
             if hour.start <= at < hour.start + _HOUR:
                 entity = identity(one.entity_id) if one.entity_id else 0
-                numbers = (one.score, one.probability, one.decision)
+                group = GROUPS.index(one.group) if one.group in GROUPS else 0
+                numbers = (one.score, one.probability, one.decision, group)
                 rows.append((identity(one.prediction_id), entity, microseconds(at), *numbers))
                 models.append(one.model)
     records = blank(len(rows))
-    names = ("id", "entity", "time", "score", "probability", "decision")
+    names = ("id", "entity", "time", "score", "probability", "decision", "group")
     for name, column in zip(names, zip(*rows, strict=True), strict=False):
         records[name] = column
     return records, models

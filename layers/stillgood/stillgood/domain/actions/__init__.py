@@ -1,0 +1,3 @@
+"""Predictions that are acted upon: who is left alone, what the outcomes of the others say, and what the action is
+worth.
+"""

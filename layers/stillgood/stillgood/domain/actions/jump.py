@@ -1,0 +1,143 @@
+"""Does anybody act on the decisions? The rate of an outcome is continuous in the score, unless people act at the threshold.
+
+So a jump there is evidence of action: a regression discontinuity (Thistlethwaite and Campbell 1960; Hahn, Todd and van
+der Klaauw 2001). What jumps is the outcome less its probability, so that most of the curve is gone before a line is fitted
+(on both sides one of its own, Fan and Gijbels 1996), within ``BANDWIDTH`` logits of each row's own threshold, the closer
+the heavier.
+
+Windows are looked at one after another, for years. The jump since a month is an always-valid e-value
+(``statistics/sequential.py``), and people may begin to act in any month, so the evidence is the mixture of those since each
+month, the j-th with 1 / (j (j + 1)): these sum to 1, and so the mixture is an e-value as well (Shin, Ramdas and Rinaldo
+2023, "E-detectors").
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stillgood.domain.statistics.sequential import one_sided_e_value
+
+BANDWIDTH = 1.5  # logits to either side
+MIN_SIDE = 100  # rows within the bandwidth, on each side
+SCALE = 0.1  # of a rate: the size of a jump that is worth finding
+ALPHA = 0.005  # chance of ever finding one where nobody acts
+MONTHS = 36  # the newest, in which an action may have begun
+
+type Floats = npt.NDArray[np.float64]
+type Ints = npt.NDArray[np.int64]
+type Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """``size``: the rate of positive outcomes right above the threshold less that right below, -1 to 1, since the month
+    that says most, and its standard error; ``below``: the rate expected there without action, by what is seen below.
+    ``e``: evidence against "nobody acts", 1 / ``ALPHA`` is proof. ``rows``: near the threshold.
+    """
+
+    size: float
+    standard_error: float
+    below: float
+    e: float
+    rows: int
+
+    @property
+    def found(self) -> bool:
+        return self.e >= 1.0 / ALPHA
+
+    @property
+    def prevented(self) -> float:
+        """The share of positive outcomes that the action prevents at the threshold, 0 to 1."""
+        return min(max(-self.size / self.below, 0.0), 1.0) if self.below > 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "size": self.size,
+            "standard_error": self.standard_error,
+            "below": self.below,
+            "prevented": self.prevented,
+            "e": min(self.e, 1e12),
+            "rows": self.rows,
+            "found": self.found,
+        }
+
+
+def jump_at(
+    distance: Floats, residual: Floats, probability: Floats, entities: npt.NDArray[Any], months: Ints
+) -> Jump | None:
+    """The jump over all rows, None where too few lie near the threshold.
+
+    ``distance`` float64[n]: logit less the row's own threshold; ``residual`` float64[n]: outcome (0 or 1) less its
+    ``probability``; ``entities`` [n]: whose rows they are; ``months`` int64[n]: when each was predicted, as a number.
+    """
+    near = np.abs(distance) < BANDWIDTH
+    if min(int((near & (distance >= 0)).sum()), int((near & (distance < 0)).sum())) < MIN_SIDE:
+        return None
+    x, y, p, when = distance[near], residual[near], probability[near], months[near]
+    _, codes = np.unique(entities[near], return_inverse=True)
+    first = int(when.min())
+    since = [month for month in np.unique(when).tolist() if month > int(when.max()) - MONTHS]
+    total, most = 0.0, (0.0, None)
+    for month in since:
+        rows = when >= month
+        found = _fit(x[rows], y[rows], codes[rows])
+        if found is None:
+            continue
+        size, variance, level = found
+        order = month - first + 1
+        evidence = one_sided_e_value(-size, variance, SCALE) / (order * (order + 1))
+        total += evidence
+        if evidence >= most[0]:
+            close = rows & (np.abs(x) < BANDWIDTH / 3)
+            below = float(p[close].mean()) + level if close.any() else level
+            most = (evidence, Jump(size, math.sqrt(variance), below, evidence, int(rows.sum())))
+    best = most[1]
+    return None if best is None else Jump(best.size, best.standard_error, best.below, total, best.rows)
+
+
+def _fit(x: Floats, y: Floats, codes: Ints) -> tuple[float, float, float] | None:
+    """The jump at 0, its variance by entity (the sandwich), and the level below; None where a side is too thin."""
+    above = x >= 0
+    if min(int(above.sum()), int((~above).sum())) < MIN_SIDE:
+        return None
+    weight = 1.0 - np.abs(x) / BANDWIDTH
+    design = np.column_stack([np.ones(len(x)), x, above, above * x])
+    bread = np.linalg.pinv(design.T @ (design * weight[:, None]))
+    fitted = bread @ (design.T @ (weight * y))
+    scores = design * (weight * (y - design @ fitted))[:, None]
+    clusters = int(codes.max()) + 1
+    sums = np.column_stack([np.bincount(codes, column, clusters) for column in scores.T])
+    used = len(np.unique(codes))
+    meat = sums.T @ sums * (used / max(used - 1, 1))
+    variance = float((bread @ meat @ bread)[2, 2])
+    return (float(fitted[2]), variance, float(fitted[0])) if variance > 0 else None
+
+
+def thresholds(logits: Floats, flagged: Bools, blocks: Ints) -> Floats:
+    """float64[n]: each row's own threshold, as the decisions tell: midway between the highest row that was not flagged and
+    the lowest that was, over adjoining ``blocks`` (int64[n], ascending: days of one model) as far as one threshold explains
+    all of them. NaN where a block has rows of one kind only, or more than one threshold.
+
+    >>> thresholds(np.array([0.0, 2.0, 1.0, 3.0]), np.array([False, True, False, True]), np.array([0, 0, 1, 1])).tolist()
+    [1.5, 1.5, 1.5, 1.5]
+    """
+    found = np.full(len(logits), np.nan)
+    edges = np.flatnonzero(np.diff(blocks)) + 1
+    starts = np.concatenate([[0], edges, [len(logits)]]).tolist() if len(logits) else [0]
+    begin, low, high = 0, -math.inf, math.inf
+    for start, end in pairwise(starts):
+        part, acted = logits[start:end], flagged[start:end]
+        below = float(part[~acted].max()) if not acted.all() else -math.inf
+        above = float(part[acted].min()) if acted.any() else math.inf
+        if max(low, below) >= min(high, above):  # another threshold: what came before is complete
+            found[begin:start] = (
+                (low + high) / 2 if math.isfinite(low) and math.isfinite(high) and low < high else np.nan
+            )
+            begin, low, high = start, -math.inf, math.inf
+        low, high = max(low, below), min(high, above)
+    found[begin:] = (low + high) / 2 if math.isfinite(low) and math.isfinite(high) and low < high else np.nan
+    return found

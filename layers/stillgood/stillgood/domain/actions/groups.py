@@ -1,11 +1,11 @@
-"""Outcomes of acted-upon rows say what became of them after the action, not whether the model was right. So each such row
-is replaced by one of the control group that looks like it: flagged as well, of a similar score, and left alone.
+"""Which rows stand for which. Outcomes of acted-upon rows say what became of them after the action, not whether the
+model was right. So each is replaced by a row of the control group: flagged as well, of a similar score, and left alone.
 
-That is Hajek's estimator with integer weights within strata of the score (post-stratification): in a stratum of N flagged
-rows of which C were left alone, each of the C stands N / C times, rounded up or down so that their number is N again.
-Repeated rows keep their entity, and whatever clusters by entity takes them for one piece of evidence. So every figure,
-test and fit works on them unchanged.
-Sources: Horvitz and Thompson (1952), JASA 47; Hajek (1971), comment on Basu; Holt and Smith (1979), JRSS A 142.
+That is Hajek's estimator with integer weights within strata of the score (post-stratification): in a stratum of N
+flagged rows of which C were left alone, each of the C stands N / C times, rounded up or down so that their number is N
+again. Repeated rows keep their entity, and whatever clusters by entity takes them for one piece of evidence. So every
+figure, test and fit works on them unchanged. Sources: Horvitz and Thompson (1952), JASA 47; Hajek (1971), comment on
+Basu; Holt and Smith (1979), JRSS A 142.
 """
 
 from dataclasses import dataclass

@@ -1,18 +1,19 @@
-"""Does anybody act on the decisions? The rate of an outcome is continuous in the score, unless people act at the threshold.
+"""Does anybody act on the decisions? The rate of an outcome is continuous in the score, unless people act at the
+threshold.
 
 So a jump there is evidence of action: a regression discontinuity (Thistlethwaite and Campbell 1960; Hahn, Todd and van
-der Klaauw 2001). What jumps is the outcome less its probability, so that most of the curve is gone before a line is fitted
-(on both sides one of its own, Fan and Gijbels 1996), within ``BANDWIDTH`` logits of each row's own threshold, the closer
-the heavier.
+der Klaauw 2001). What jumps is the outcome less its probability, so that most of the curve is gone before a line is
+fitted (on both sides one of its own, Fan and Gijbels 1996), within ``BANDWIDTH`` logits of each row's own threshold,
+the closer the heavier.
 
 Windows are looked at one after another, for years. The jump since a month is an always-valid e-value
-(``statistics/sequential.py``), and people may begin to act in any month, so the evidence is the mixture of those since each
-month, the j-th with 1 / (j (j + 1)): these sum to 1, and so the mixture is an e-value as well (Shin, Ramdas and Rinaldo
-2023, "E-detectors").
+(``statistics/sequential.py``), and people may begin to act in any month, so the evidence is the mixture of those since
+each month, the j-th with 1 / (j (j + 1)): these sum to 1, and so the mixture is an e-value as well (Shin, Ramdas and
+Rinaldo 2023, "E-detectors").
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,7 @@ from stillgood.domain.statistics.sequential import one_sided_e_value
 
 BANDWIDTH = 1.5  # logits to either side
 MIN_SIDE = 100  # rows within the bandwidth, on each side
-SCALE = 0.1  # of a rate: the size of a jump that is worth finding
+SCALE = 0.1  # of a rate: the size of a jump that is worth finding; fixed before any row is seen
 ALPHA = 0.005  # chance of ever finding one where nobody acts
 MONTHS = 36  # the newest, in which an action may have begun
 
@@ -81,7 +82,8 @@ def jump_at(
     _, codes = np.unique(entities[near], return_inverse=True)
     first = int(when.min())
     since = [month for month in np.unique(when).tolist() if month > int(when.max()) - MONTHS]
-    total, most = 0.0, (0.0, None)
+    total, most = 0.0, 0.0
+    best: Jump | None = None
     for month in since:
         rows = when >= month
         found = _fit(x[rows], y[rows], codes[rows])
@@ -91,12 +93,11 @@ def jump_at(
         order = month - first + 1
         evidence = one_sided_e_value(-size, variance, SCALE) / (order * (order + 1))
         total += evidence
-        if evidence >= most[0]:
+        if evidence >= most:
             close = rows & (np.abs(x) < BANDWIDTH / 3)
             below = float(p[close].mean()) + level if close.any() else level
-            most = (evidence, Jump(size, math.sqrt(variance), below, evidence, int(rows.sum())))
-    best = most[1]
-    return None if best is None else Jump(best.size, best.standard_error, best.below, total, best.rows)
+            most, best = evidence, Jump(size, math.sqrt(variance), below, evidence, int(rows.sum()))
+    return None if best is None else replace(best, e=total)
 
 
 def _fit(x: Floats, y: Floats, codes: Ints) -> tuple[float, float, float] | None:
@@ -118,11 +119,12 @@ def _fit(x: Floats, y: Floats, codes: Ints) -> tuple[float, float, float] | None
 
 
 def thresholds(logits: Floats, flagged: Bools, blocks: Ints) -> Floats:
-    """float64[n]: each row's own threshold, as the decisions tell: midway between the highest row that was not flagged and
-    the lowest that was, over adjoining ``blocks`` (int64[n], ascending: days of one model) as far as one threshold explains
-    all of them. NaN where a block has rows of one kind only, or more than one threshold.
+    """float64[n]: each row's own threshold, as the decisions tell: midway between the highest row that was not flagged
+    and the lowest that was, over adjoining ``blocks`` (int64[n], ascending: days of one model) as far as one threshold
+    explains all of them. NaN where a block has rows of one kind only, or more than one threshold.
 
-    >>> thresholds(np.array([0.0, 2.0, 1.0, 3.0]), np.array([False, True, False, True]), np.array([0, 0, 1, 1])).tolist()
+    >>> logits, flagged = np.array([0.0, 2.0, 1.0, 3.0]), np.array([False, True, False, True])
+    >>> thresholds(logits, flagged, np.array([0, 0, 1, 1])).tolist()
     [1.5, 1.5, 1.5, 1.5]
     """
     found = np.full(len(logits), np.nan)

@@ -16,8 +16,8 @@ class CapturedPrediction:
     """One answered row. Features marked ``pii`` are left out: a hash of one of few values is no secret.
 
     ``time``: ISO 8601 in UTC ("...Z"). ``repairs``: names of the features that were blank and got ``if_missing``.
-    ``point``: id of the operating point, None for the model's own. ``group``: as ``domain/actions`` drew it, which tells
-    with ``decision`` whether to act; None where the contract declares no actions.
+    ``point``: id of the operating point, None for the model's own. ``group``: as ``domain/actions`` drew it, which
+    tells with ``decision`` whether to act; None where the contract declares no actions.
     """
 
     prediction_id: str

@@ -105,7 +105,8 @@ def clustered(
     """``metrics`` with the intervals of ROC-AUC, recall and precision as wide as repeated entities make them, never
     narrower.
 
-    ``entities`` [n]: whose row it is; ``strata`` int64[n]: as of ``stratified_variance``. Raises TooFewRows for fewer than two entities with an outcome.
+    ``entities`` [n]: whose row it is; ``strata`` int64[n]: as of ``stratified_variance``. Raises TooFewRows for fewer
+    than two entities with an outcome.
     """
     _, variance = clustered_auc(logits, positive, entities, strata=strata)
     hits, yes = flagged.astype(np.float64), positive.astype(np.float64)

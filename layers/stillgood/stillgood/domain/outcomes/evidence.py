@@ -33,8 +33,9 @@ class LabelledRows:
     entity's id; rows without one count as entities of their own. ``scores`` and ``probabilities`` float64[n] in 0..1
     and ``decisions`` bool[n] as captured; ``outcomes`` bool[n], True for the positive one.
 
-    Where predictions are acted on, a row of the control group is there as often as it stands for a row (domain/actions):
-    ``strata`` int64[n] says for which, ``parts`` float64[n] is 1 over how often; both None where nobody acts.
+    Where predictions are acted on, a row of the control group is there as often as it stands for a row
+    (domain/actions): ``strata`` int64[n] says for which, ``parts`` float64[n] is 1 over how often; both None where
+    nobody acts.
     """
 
     times: npt.NDArray[np.int64]

@@ -48,7 +48,8 @@ class Scorer:
     """Scores one input with one model.
 
     ``job`` names the work: row ``n`` is prediction ``<job>-<n>`` however often it is done. ``reasons`` adds all that
-    the API answers; "features" splits a pair's share evenly between its two. ``at`` (aware) says in which period a control group is drawn.
+    the API answers; "features" splits a pair's share evenly between its two. ``at`` (aware) says in which period a
+    control group is drawn.
     """
 
     def __init__(self, model: Model, job: str, check: ColumnCheck, *, reasons: Reasons, at: datetime) -> None:

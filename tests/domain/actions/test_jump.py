@@ -1,0 +1,54 @@
+"""A jump of outcomes at the threshold tells that people act; a curve without one does not."""
+
+import numpy as np
+from stillgood.domain.actions.jump import Jump, jump_at, thresholds
+
+
+def seen(seed: int, saved: float, months: int = 1, returning: bool = False) -> Jump | None:
+    """3,000 rows a month; the probabilities are wrong, but smoothly so. ``returning``: the same rows each month."""
+    random = np.random.default_rng(seed)
+    n = 3000 * months
+    z = random.normal(size=n)
+    if returning:
+        z = np.tile(z[:3000], months)
+    leaves = random.random(n) < 1 / (1 + np.exp(-(1.2 * z - 0.8 + 0.3 * np.sin(2 * z))))
+    if returning:
+        leaves = np.tile(leaves[:3000], months)
+    p = 1 / (1 + np.exp(-(1.2 * z - 0.8)))
+    distance = 1.2 * z + 0.3
+    leaves &= ~((distance >= 0) & (random.random(n) < saved))
+    entities = np.arange(n) % 3000 if returning else np.arange(n)
+    return jump_at(distance, leaves - p, p, entities, np.arange(n) // 3000)
+
+
+def test_a_campaign_is_found_within_two_windows() -> None:
+    found = [jump for seed in range(20) if (jump := seen(seed, 0.6, months=2)) is not None]
+    assert sum(jump.found for jump in found) >= 17
+    assert 0.3 < np.median([jump.prevented for jump in found]) < 0.8
+
+
+def test_where_nobody_acts_nothing_is_found() -> None:
+    assert not any(jump.found for seed in range(20) if (jump := seen(seed, 0.0, months=3)) is not None)
+
+
+def test_the_same_customers_again_are_no_more_evidence() -> None:
+    once, often = seen(3, 0.6), seen(3, 0.6, months=6, returning=True)
+    assert once is not None
+    assert often is not None
+    assert often.standard_error > 0.8 * once.standard_error
+
+
+def test_too_few_rows_near_the_threshold_say_nothing() -> None:
+    few = np.linspace(-1, 1, 150)
+    assert jump_at(few, np.zeros(150), np.full(150, 0.5), np.arange(150), np.zeros(150, np.int64)) is None
+
+
+def test_a_moved_threshold_is_found_between_days() -> None:
+    logits = np.array([0.0, 1.0, 2.0, 0.0, 1.0, 2.0])
+    flagged = np.array([False, True, True, False, False, True])
+    assert thresholds(logits, flagged, np.array([0, 0, 0, 1, 1, 1])).tolist() == [0.5, 0.5, 0.5, 1.5, 1.5, 1.5]
+
+
+def test_two_thresholds_in_one_day_are_no_threshold() -> None:
+    found = thresholds(np.array([0.0, 1.0, 1.5, 2.0]), np.array([False, True, False, True]), np.zeros(4, np.int64))
+    assert np.isnan(found).all()

@@ -250,9 +250,8 @@ def write(rows: list[dict[str, Any]]) -> None:
         + (
             "; not for "
             + ", ".join(f"{row['table']} at {row['rows']:,} (-{row['below_the_better']:.4f})" for row in missed)
-            + ". There the better family was not demonstrably better out of fold (few rows), better by less than the"
-            " .005 that a second family has to earn, or, in time, better on the rows learnt from and not on those"
-            " that followed."
+            + ". There the better family did not lose less by a standard error out of fold (few rows), or, in time,"
+            " was better on the rows learnt from and not on those that followed (docs/decisions/0033)."
             if missed
             else "."
         ),

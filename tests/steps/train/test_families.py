@@ -98,7 +98,7 @@ def world():
 def test_evidence_chooses_pairs_and_the_gate_promotes_them_over_the_logistic_champion(world):
     assert world.first["family"] == {"name": "logistic", "why": None}
     assert world.second["family"]["name"] == "boosted"
-    assert "rank demonstrably better out of fold: ROC-AUC +0." in world.second["family"]["why"]
+    assert "lose less out of fold, by more than one standard error: ROC-AUC +0." in world.second["family"]["why"]
     assert (world.first_result["result"], world.second_result["result"]) == ("promoted", "promoted")
     assert world.store.get(f"models/{world.second['version']}/model.json").data.startswith(b'{"baseline"')
     assert world.read(world.second["version"], "model.json")["format"] == "stillgood.pairs"

@@ -190,7 +190,7 @@ def test_auto_stays_logistic_where_every_effect_is_a_line():
     fitted = fit(frame, target, entities, version="v", data_sha256="0" * 64)
     assert fitted.model.family == "logistic"
     assert "bent" not in fitted.model.training["settings"]
-    assert "do not rank demonstrably better" in fitted.comparison.why
+    assert "gain less than 0.003 of ROC-AUC" in fitted.comparison.why
 
 
 def test_auto_lets_a_number_bend_before_it_takes_another_family():
@@ -215,7 +215,9 @@ def test_a_gain_that_chance_explains_or_that_is_too_small_chooses_nothing():
     noise = rng.normal(size=100_000)
     small = compare(big + 1.01 * noise, big + noise, big)
     assert small.figures["p"] < 0.05
+    assert small.figures["loss"]["lower_by"] > small.figures["loss"]["standard_error"]
     assert small.chosen == "logistic"
+    assert "which does not matter" in small.why
 
 
 def test_reasons_of_a_firm_effect_stay_and_those_of_collinear_columns_move():

@@ -162,12 +162,12 @@ def answer(
     """
     values, added = list(row.values.items()), given.contributions
     if model.pairs:
-        from stillgood.domain.model.pairs import split_evenly, values_of
-
         if split_pairs:
+            from stillgood.domain.model.pairs import split_evenly
+
             added = split_evenly([name for name, _ in values], model.pairs, added)
         else:
-            values += [(pair.name, values_of(pair, row.values)) for pair in model.pairs]
+            values += zip(model.names[len(values) :], model.pair_values(row.values), strict=True)
     sizes = list(map(abs, added))
     by_size = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
     body: dict[str, Any] = {

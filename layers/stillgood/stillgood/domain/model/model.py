@@ -19,7 +19,7 @@ from stillgood.domain.errors import ContractInvalid, ModelUnusable
 from stillgood.domain.formats import current_format
 
 if TYPE_CHECKING:  # read only where there are pairs: a logistic model's cold start does without
-    from stillgood.domain.model.pairs import PairTerm, StepTerm
+    from stillgood.domain.model.pairs import Compiled, PairTerm, StepTerm
 
 FORMAT, FORMAT_VERSION = "stillgood.model", 1
 PAIRS_FORMAT = "stillgood.pairs"
@@ -170,6 +170,8 @@ class Model:
     operating_point: str | None = None
     threshold: float = field(init=False, default=0.5)
     names: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
+    # Made when the first row is scored, as many models never score one in pure Python.
+    _compiled: "list[Compiled]" = field(init=False, repr=False, compare=False, default_factory=list)
 
     def __post_init__(self) -> None:
         if [term.name for term in self.terms] != [feature.name for feature in self.contract.features]:
@@ -182,9 +184,10 @@ class Model:
 
     def score(self, values: Mapping[str, float | str | None]) -> Score:
         """Score one checked row. Raises KeyError when a feature is not in ``values``."""
-        contributions = tuple([term.contribution(values[term.name]) for term in self.terms])
-        if self.pairs:
-            contributions += tuple([pair.contribution(values) for pair in self.pairs])
+        if self.family == "boosted":
+            contributions = (self._compiled or self._compile())[0].contributions(values)
+        else:
+            contributions = tuple([term.contribution(values[term.name]) for term in self.terms])
         logit = self.baseline
         for contribution in contributions:  # not sum(), which rounds otherwise than the columns' scorer
             logit += contribution
@@ -198,6 +201,16 @@ class Model:
             logit >= self.threshold_logit,
             abs(score - 0.5),
         )
+
+    def pair_values(self, values: Mapping[str, float | str | None]) -> list[str]:
+        """The two values of each pair as one text, such as "12 x Two year", in the order of ``pairs``."""
+        return (self._compiled or self._compile())[0].texts(values)
+
+    def _compile(self) -> "list[Compiled]":
+        from stillgood.domain.model.pairs import Compiled
+
+        self._compiled.append(Compiled(self.terms, self.pairs))
+        return self._compiled
 
     def to_dict(self) -> dict[str, Any]:
         pairs = {"pairs": [pair.to_dict() for pair in self.pairs]} if self.family == "boosted" else {}

@@ -129,6 +129,105 @@ class PairTerm:
         }
 
 
+class Compiled:
+    """The contributions of a boosted model's row, to the last bit those of its terms and pairs, in a third of the time.
+
+    Each feature is looked up once, among the cut points (or levels) of all terms and pairs that read it; where that
+    place lies in each table was counted beforehand, and tables are flat and in logits.
+    """
+
+    def __init__(self, terms: Sequence[Any], pairs: Sequence[PairTerm]) -> None:
+        axes: dict[str, list[Axis]] = {}
+        for pair in pairs:
+            for axis in (pair.first, pair.second):
+                axes.setdefault(axis.feature, []).append(axis)
+        self._terms: list[tuple[Any, ...]] = []
+        cuts_of: dict[str, tuple[float, ...]] = {}
+        levels_of: dict[str, tuple[str, ...]] = {}
+        for term in terms:
+            own = axes.get(term.name, [])
+            step = term if isinstance(term, StepTerm) else None
+            if step is not None or any(isinstance(axis, NumericAxis) for axis in own):
+                numeric = [axis.cuts for axis in own if isinstance(axis, NumericAxis)] + ([step.cuts] if step else [])
+                cuts = cuts_of[term.name] = tuple(sorted({cut for of_axis in numeric for cut in of_axis}))
+                steps = step and tuple([step.steps[place] for place in _counted(step.cuts, cuts)])
+                line = (step.weight, step.center, step.scale, step.low, step.high) if step else (0.0,) * 5
+                self._terms.append((term, term.name, cuts, len(cuts) + 1, steps, *line, None))
+            else:
+                known = {level for axis in own if isinstance(axis, LevelAxis) for level in axis.groups}
+                levels = levels_of[term.name] = tuple(sorted(known))
+                places = {level: place for place, level in enumerate(levels)}
+                self._terms.append((term, term.name, None, len(levels), None, *(0.0,) * 5, places if own else None))
+        position = {term.name: at for at, term in enumerate(terms)}
+        self._read = list(axes)
+        self._named = [(self._read.index(one.first.feature), self._read.index(one.second.feature)) for one in pairs]
+
+        def places_of(axis: Axis) -> list[int]:
+            if isinstance(axis, NumericAxis):
+                return [*_counted(axis.cuts, cuts_of[axis.feature]), len(axis.cuts) + 1]
+            return [*map(axis.place, levels_of[axis.feature]), axis.size - 1]
+
+        self._pairs = [
+            (
+                position[pair.first.feature],
+                position[pair.second.feature],
+                tuple([place * pair.second.size for place in places_of(pair.first)]),
+                tuple(places_of(pair.second)),
+                tuple([cell * UNIT for row in pair.table for cell in row]),
+            )
+            for pair in pairs
+        ]
+
+    def contributions(self, values: Mapping[str, Value]) -> tuple[float, ...]:
+        """What each term, then each pair adds, in logits. Raises KeyError when a feature is not in ``values``."""
+        found, at = [], []
+        for term, name, cuts, last, steps, weight, center, scale, low, high, places in self._terms:
+            value = values[name]
+            if cuts is None:
+                found.append(term.contribution(value))
+                at.append(0 if places is None else places.get(value, last))
+            elif value is None:
+                found.append(term.missing)
+                at.append(last)
+            else:
+                place = bisect_left(cuts, value)
+                at.append(place)
+                if steps is None:
+                    found.append(term.contribution(value))
+                else:
+                    x = low if value < low else high if value > high else value
+                    found.append(steps[place] + ((weight * ((x - center) / scale) + _GRID) - _GRID))
+        found += [table[rows[at[first]] + columns[at[second]]] for first, second, rows, columns, table in self._pairs]
+        return tuple(found)
+
+    def texts(self, values: Mapping[str, Value]) -> list[str]:
+        """The two values of each pair as one text, in the order of its name.
+
+        >>> pair = PairTerm(NumericAxis("a", ()), NumericAxis("b", ()), ((0, 0), (0, 0)))
+        >>> lines = [StepTerm(name, (), (0.0,), 0.0, 0.0, 1.0, 0.0, 0.0, 1.0) for name in "ab"]
+        >>> Compiled(lines, [pair]).texts({"a": 12.0, "b": None})
+        ['12 x missing']
+        """
+        texts = [
+            "missing" if (value := values[name]) is None else value if isinstance(value, str) else "%.12g" % value  # noqa: UP031  # a third of the time less than an f-string, of every number
+            for name in self._read
+        ]
+        return [texts[first] + " x " + texts[second] for first, second in self._named]
+
+
+def _counted(cuts: Sequence[float], among: Sequence[float]) -> list[int]:
+    """For each place among ``among``, ascending, how many of ``cuts``, a part of it, lie below.
+
+    >>> _counted((2.0,), (1.0, 2.0, 3.0))
+    [0, 0, 1, 1]
+    """
+    own = set(cuts)
+    found = [0]
+    for cut in among:
+        found.append(found[-1] + (cut in own))
+    return found
+
+
 def split_evenly(names: Sequence[str], pairs: Sequence[PairTerm], contributions: Sequence[float]) -> tuple[float, ...]:
     """One share per feature: its own, plus half of each pair's that it takes part in.
 
@@ -145,19 +244,6 @@ def split_evenly(names: Sequence[str], pairs: Sequence[PairTerm], contributions:
         shares[pair.first.feature] += share / 2
         shares[pair.second.feature] += share / 2
     return tuple(shares.values())
-
-
-def values_of(pair: PairTerm, values: Mapping[str, Value]) -> str:
-    """The two values of a pair as one text, in the order of its name.
-
-    >>> pair = PairTerm(NumericAxis("a", ()), NumericAxis("b", ()), ((0, 0), (0, 0)))
-    >>> values_of(pair, {"a": 12.0, "b": None})
-    '12 x missing'
-    """
-    both = (values[axis.feature] for axis in (pair.first, pair.second))
-    return " x ".join(
-        "missing" if value is None else value if isinstance(value, str) else f"{value:.12g}" for value in both
-    )
 
 
 def step_term(raw: Mapping[str, Any], finite: Any) -> StepTerm:

@@ -1,13 +1,13 @@
-"""Evidence chooses the family: boosted only where its out-of-fold ROC-AUC is demonstrably higher.
+"""Evidence chooses the family by the out-of-fold loss, and keeps the simpler one where its ranking loses nothing that
+matters (docs/decisions/0033).
 
 ``auto`` also lets numbers bend in logistic regression where that lowers the out-of-fold loss demonstrably.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from stillgood.domain.model.model import Family
 from stillgood.domain.statistics.delong import auc_estimate, paired_delong
@@ -17,7 +17,7 @@ from stillgood.training.families.logistic import Logistic
 from stillgood.training.families.parts import Floats, Folds, Learner, OutOfFold, Targets, balanced, log_loss
 
 ALPHA = 0.05
-MIN_GAIN = 0.005
+TOLERANCE = 0.003  # of ROC-AUC: less than this does not matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,27 @@ def loss_falls(before: Floats, after: Floats, target: Targets) -> bool:
     >>> loss_falls(np.zeros(100), y - 0.5, y), loss_falls(np.zeros(100), np.zeros(100), y)
     (True, False)
     """
+    less, error = loss_difference(before, after, target)
+    return less > 0 and (error == 0 or normal_sf(less / error) < ALPHA)
+
+
+def loss_difference(before: Floats, after: Floats, target: Targets) -> tuple[float, float]:
+    """By how much the mean balanced log loss of ``after`` is lower, and the standard error of that, paired by row.
+
+    >>> y = np.tile([0, 1], 50).astype(np.int8)
+    >>> [round(one, 3) for one in loss_difference(np.zeros(100), y - 0.5, y)]
+    [0.219, 0.0]
+    """
     less = balanced(target) * (log_loss(before, target) - log_loss(after, target))
-    error = float(less.std(ddof=1)) / np.sqrt(len(less))
-    return float(less.mean()) > 0 and (error == 0 or normal_sf(float(less.mean()) / error) < ALPHA)
+    return float(less.mean()), float(less.std(ddof=1)) / math.sqrt(len(less))
 
 
 def compare(logistic: Floats, boosted: Floats, target: Targets) -> Comparison:
-    """Choose by out-of-fold logits float64[n] of the same rows: boosted if its ROC-AUC is higher by ``MIN_GAIN`` and
-    DeLong's paired test says so at ``ALPHA``, else logistic. Raises OneClassOnly, TooFewRows.
+    """Choose by out-of-fold logits float64[n] of the same rows: boosted if its balanced log loss is lower by more than
+    one standard error, unless its gain of ROC-AUC is below ``TOLERANCE`` by one standard error (DeLong, paired).
+
+    The loss tells with fewer rows what the ROC-AUC tells later; the tolerance lets the simpler family keep what it
+    loses nothing by. Raises OneClassOnly, TooFewRows.
 
     >>> y = np.tile([0, 1], 500).astype(np.int8)
     >>> noise = np.random.default_rng(0).normal(size=1000)
@@ -97,13 +110,16 @@ def compare(logistic: Floats, boosted: Floats, target: Targets) -> Comparison:
     """
     test = paired_delong(boosted, logistic, target)
     low, high = (test.difference + side * Z95 * test.standard_error for side in (-1, 1))
-    chosen: Family = "boosted" if test.difference >= MIN_GAIN and test.p < ALPHA else "logistic"
-    gain = f"ROC-AUC {test.difference:+.4f} [{low:+.4f}, {high:+.4f}], p {test.p:.2g}"
-    why = (
-        f"boosted pairs rank demonstrably better out of fold: {gain}"
-        if chosen == "boosted"
-        else f"boosted pairs do not rank demonstrably better by {MIN_GAIN:g} out of fold: {gain}"
-    )
+    less, error = loss_difference(logistic, boosted, target)
+    matters = test.difference + test.standard_error >= TOLERANCE
+    chosen: Family = "boosted" if less > error and matters else "logistic"
+    gain = f"ROC-AUC {test.difference:+.4f} [{low:+.4f}, {high:+.4f}], log loss {-less:+.4f} ± {error:.4f}"
+    if chosen == "boosted":
+        why = f"boosted pairs lose less out of fold, by more than one standard error: {gain}"
+    elif less > error:
+        why = f"boosted pairs gain less than {TOLERANCE:g} of ROC-AUC, which does not matter: {gain}"
+    else:
+        why = f"boosted pairs are not better out of fold by more than one standard error of the loss: {gain}"
     return Comparison(
         chosen,
         why,
@@ -112,7 +128,7 @@ def compare(logistic: Floats, boosted: Floats, target: Targets) -> Comparison:
             "boosted_roc_auc": auc_estimate(boosted, target).to_dict(),
             "difference": {"value": test.difference, "low": low, "high": high},
             "p": test.p,
-            "alpha": ALPHA,
-            "min_gain": MIN_GAIN,
+            "loss": {"lower_by": less, "standard_error": error},
+            "tolerance": TOLERANCE,
         },
     )

@@ -36,6 +36,7 @@ VERBS = {
     "status": "what serves, and is anything wrong?",
     "decisions": "what was decided, and why",
     "at": "what served at a moment",
+    "value": "what is the action on flagged customers worth?",
     "report": "a window's report, or all pages to look at",
     "labels": "take outcomes in",
     "quarantine": "find refused rows, and take them in mended",

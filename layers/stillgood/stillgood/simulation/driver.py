@@ -204,10 +204,11 @@ class Driver:
         n = sum(len(one.rows) for one in requests)
         ids = np.full(n, "", dtype=object)
         probability, flagged = np.full(n, np.nan), np.zeros(n, dtype=bool)
+        acted = np.zeros(n, dtype=bool)
         for request in requests:
             self.clock.advance(request.time)
-            self._ask(request, ids, probability, flagged)
-        y = world.outcomes(at, flagged)
+            self._ask(request, ids, probability, flagged, acted)
+        y = world.outcomes(at, acted)
         self._waiting.add(ids, world.feedback(at, flagged, y))
         self.clock.advance(window.end)
         truth = self._judge(world.truth(at))
@@ -242,7 +243,12 @@ class Driver:
         return f"p{self._ids:09d}"
 
     def _ask(
-        self, request: Request, ids: NDArray[np.object_], probability: NDArray[np.float64], flagged: NDArray[np.bool_]
+        self,
+        request: Request,
+        ids: NDArray[np.object_],
+        probability: NDArray[np.float64],
+        flagged: NDArray[np.bool_],
+        acted: NDArray[np.bool_],
     ) -> None:
         try:
             answered: Any = predict(request.body, self._predict).body["predictions"]
@@ -255,13 +261,13 @@ class Driver:
             ]
             if rows:
                 body = json.dumps([row for _, row in rows]).encode()
-                self._ask(
-                    Request(request.time, body, np.array([place for place, _ in rows])), ids, probability, flagged
-                )
+                rest = Request(request.time, body, np.array([place for place, _ in rows]))
+                self._ask(rest, ids, probability, flagged, acted)
             return
         ids[request.rows] = [one["prediction_id"] for one in answered]
         probability[request.rows] = [one["probability"] for one in answered]
         flagged[request.rows] = [one["decision"] for one in answered]
+        acted[request.rows] = [one.get("act", one["decision"]) for one in answered]
 
     def _judge(self, truth: Truth | None) -> tuple[float | None, float | None]:
         if truth is None:

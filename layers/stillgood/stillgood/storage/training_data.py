@@ -15,6 +15,7 @@ from stillgood.storage.tables.opening import JSON_LINES, PARQUET, is_table
 COUNTED_AT_MOST = 100_000
 # Columns of the rows that monitor joins from captures and labels, beside the contract's.
 PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT = "prediction_id", "predicted_at", "label_arrived_at"
+ACTION_GROUP = "action_group"  # there where the contract declares actions
 _JOINED = re.compile(r"(?:^|/)labels-[0-9a-f]{32}\.csv")
 _MENDED = re.compile(r"(?:^|/)mended-[0-9a-f]{32}\.csv")
 _PACKED_ROW = 20  # bytes a row of Parquet takes at most, for all that matters here

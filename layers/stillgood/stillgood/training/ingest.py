@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stillgood.domain.actions.assignment import GROUPS
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Column, Frame
 from stillgood.domain.contract.row_check import Violation
@@ -55,6 +56,7 @@ class Ingested:
     sha256: str
     origin: Ints
     sources: Sequence[tuple[str, Data]]
+    groups: npt.NDArray[np.uint8]
 
     def counts(self) -> dict[str, Any]:
         """JSON-able: what became of objects and rows. A row that breaks several rules counts once under each of
@@ -98,6 +100,7 @@ def ingest(contract: Contract, objects: Iterable[tuple[str, Data]], *, latest: d
     columns, target, ids, times, origin = _together(contract, parts)
     predictions = [one for of_object in parts for part in of_object for one in part.predictions]
     heard = [one for of_object in parts for part in of_object for one in part.heard]
+    groups = _groups(contract, [one for of_object in parts for part in of_object for one in part.groups])
     del parts
     hashes = np.fromiter(map(_hash, ids), np.uint64, len(ids))
     current, superseded = _current(predictions, heard)
@@ -125,9 +128,10 @@ def ingest(contract: Contract, objects: Iterable[tuple[str, Data]], *, latest: d
         repaired=repaired,
         refused=tuple(refused),
         objects=len(sources),
-        sha256=_digest(frame, target[index], times[index], hashes[index]),
+        sha256=_digest(frame, target[index], times[index], hashes[index], groups[index]),
         origin=origin[index],
         sources=sources,
+        groups=groups[index],
     )
 
 
@@ -269,11 +273,26 @@ def _hash(entity: str) -> int:
     return int.from_bytes(hashlib.sha256(entity.encode()).digest()[:8])
 
 
-def _digest(frame: Frame, target: npt.NDArray[np.int8], times: npt.NDArray[Any], hashes: npt.NDArray[Any]) -> str:
+def _groups(contract: Contract, texts: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """uint8[n], places in ``GROUPS``: all 0 where the contract declares no actions."""
+    if contract.control is None:
+        return np.zeros(len(texts), np.uint8)
+    codes = {name: code for code, name in enumerate(GROUPS)}
+    return np.fromiter((codes.get(text, 0) for text in texts), np.uint8, len(texts))
+
+
+def _digest(
+    frame: Frame,
+    target: npt.NDArray[np.int8],
+    times: npt.NDArray[Any],
+    hashes: npt.NDArray[Any],
+    groups: npt.NDArray[np.uint8],
+) -> str:
     digest = hashlib.sha256()
     for name, column in sorted(frame.columns.items()):
         digest.update(f"{name}\n".encode())
         digest.update(np.ascontiguousarray(column).tobytes())
-    for part in (target, times.astype(np.int64), hashes):
+    told = (groups,) if groups.any() else ()  # the hashes of rows that nobody acted on stay what they were
+    for part in (target, times.astype(np.int64), hashes, *told):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()

@@ -21,7 +21,7 @@ from stillgood.storage.tables.opening import open_table
 from stillgood.training.ingest import Ingested, pieces
 
 # Written by monitor beside the rows that it joins; no feature of anybody's.
-_OWN = frozenset(("prediction_id",))
+_OWN = frozenset(("prediction_id", "action_group"))
 
 
 def with_other_columns(ingested: Ingested, at: npt.NDArray[np.int64]) -> Frame:
@@ -34,7 +34,9 @@ def with_other_columns(ingested: Ingested, at: npt.NDArray[np.int64]) -> Frame:
     other: dict[str, list[str]] = {}
     wanted = sorted((int(place), int(row), i) for i, (place, row) in enumerate(ingested.origin[at].tolist()))
     for place, those in groupby(wanted, key=itemgetter(0)):
-        rows = {row: i for _, row, i in those}
+        rows: dict[int, list[int]] = {}  # one of a control group stands in several places
+        for _, row, i in those:
+            rows.setdefault(row, []).append(i)
         key, data = ingested.sources[place]
         try:
             table = open_table(key, pieces(data), source=contract.source)
@@ -51,21 +53,23 @@ def with_other_columns(ingested: Ingested, at: npt.NDArray[np.int64]) -> Frame:
 
 def _take(
     chunk: Chunk,
-    rows: dict[int, int],
+    rows: dict[int, list[int]],
     names: Sequence[str] | None,
     known: frozenset[str],
     other: dict[str, list[str]],
     n: int,
 ) -> None:
     for index, number in enumerate(chunk.numbers):
-        if (place := rows.get(number)) is None:
+        if (places := rows.get(number)) is None:
             continue
         raw = chunk.row(index)
         for name in raw if names is None else names:
             if name in known or name in _OWN:
                 continue
             if text := _text(raw.get(name)):
-                other.setdefault(name, [""] * n)[place] = text
+                column = other.setdefault(name, [""] * n)
+                for place in places:
+                    column[place] = text
 
 
 def _text(value: Any) -> str:

@@ -21,7 +21,7 @@ from stillgood.domain.contract.outcome import read_outcome
 from stillgood.domain.contract.row_check import Violation, shorten
 from stillgood.domain.contract.source_text import Convert, SourceText
 from stillgood.domain.contract.text_columns import DictionaryColumn
-from stillgood.storage.training_data import LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID
+from stillgood.storage.training_data import ACTION_GROUP, LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID
 from stillgood.training.refused import Refused
 
 _DAY = re.compile(
@@ -46,6 +46,7 @@ class Part:
     numbers: npt.NDArray[np.int64]
     predictions: list[str]
     heard: list[str]
+    groups: list[str]
 
     def __len__(self) -> int:
         return len(self.target)
@@ -99,10 +100,11 @@ class LabelledCheck:
         if len(broken) + len(at) > n:  # features that are fine, with an outcome or a time that is not
             kept = [place for place, index in enumerate(at) if index not in broken]
             columns, at = checked.frame.take(kept).columns, [at[place] for place in kept]
-        predictions, heard = (self._texts_at(chunk, name, at) for name in (PREDICTION_ID, LABEL_ARRIVED_AT))
+        told = (PREDICTION_ID, LABEL_ARRIVED_AT, ACTION_GROUP)
+        predictions, heard, groups = (self._texts_at(chunk, name, at) for name in told)
         ids = self._ids(chunk, at, predictions)
         numbers = np.asarray(chunk.numbers, np.int64)[at]
-        return Part(columns, target[at], ids, times[at], numbers, predictions, heard)
+        return Part(columns, target[at], ids, times[at], numbers, predictions, heard, groups)
 
     def raw(self, chunk: Chunk, index: int) -> dict[str, object]:
         """What stood in the contract's columns, without personal data."""

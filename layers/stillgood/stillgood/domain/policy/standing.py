@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from stillgood.domain.model.evaluation import Estimate
+from stillgood.domain.policy.acted import ACTED, message_of
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
 
 _STRICT = 3.2905 / 1.96  # two-sided 99.9% against the 95% of an Estimate
@@ -25,6 +26,7 @@ WINDOWS = {
     "fault": 1,
     "traffic": 3,
     "budget": 1,
+    ACTED: 1,
     "point": 1,
 }
 
@@ -81,6 +83,8 @@ def stand(
     unjudged = {"fault"} if evidence.drift is None else set()
     if evidence.trusted_realised is None:
         unjudged |= {"recall", "roc_auc"}
+    if not evidence.outcomes.actions.declared:  # people who were found to act are not forgotten
+        unjudged.add(ACTED)
     return (*found, *(one for one in before if one.name in unjudged - seen))
 
 
@@ -116,6 +120,8 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: 
             outcomes.waits_for,
             outcomes.deaf_since,
         )
+    if (acted := message_of(outcomes.actions)) is not None:
+        add(ACTED, *acted)
     if outcomes.biased:
         add(
             "selected",

@@ -11,6 +11,8 @@ from stillgood.domain.drift.performance import estimate_performance
 from stillgood.domain.drift.profile import Profile, Reference
 from stillgood.domain.errors import ModelUnusable
 from stillgood.domain.model.model import Model
+from stillgood.domain.outcomes.evidence import LabelledRows
+from stillgood.domain.policy.acted import ACTED
 from stillgood.domain.policy.evidence import Evidence, Policy
 from stillgood.domain.policy.state import MonitorState
 from stillgood.domain.promotion.decision import Pointer
@@ -43,7 +45,7 @@ class WindowInputs:
 
     def evidence(self, policy: Policy, state: MonitorState) -> Evidence:
         """What ``policy`` may look at, given what is remembered of the windows before."""
-        seen, rules = self.profile, self.contract.monitoring
+        seen, rules, heard = self.profile, self.contract.monitoring, self._heard(state)
         evidence = Evidence(
             window=self.window.id,
             at=self.window.end,
@@ -64,11 +66,11 @@ class WindowInputs:
             else None,
             new_labelled_rows=self.data.new_rows,
             data_sha256=self.data.sha256,
-            realised=self.outcomes.realised,
-            realised_recent=self.outcomes.recent,
-            outcomes=self.outcomes.evidence,
-            previous_gain=self.outcomes.previous_gain,
-            labels=self.outcomes.labels,
+            realised=heard.realised,
+            realised_recent=heard.recent,
+            outcomes=heard.evidence,
+            previous_gain=heard.previous_gain,
+            labels=heard.labels,
             recall_floor=self.contract.floors.recall if self.contract.costs is None else 0.0,
             roc_auc_floor=self.contract.floors.roc_auc,
             late=state.last_window is not None and self.window.id < state.last_window,
@@ -77,6 +79,16 @@ class WindowInputs:
         if evidence.drift is None or evidence.violation_rate > policy.violation_rate:
             return evidence
         return replace(evidence, estimated=estimate_performance(seen.scores))
+
+    def _heard(self, state: MonitorState) -> Outcomes:
+        """What labels say; once people were found to act, which no contract says, nothing by rows that were flagged."""
+        heard, actions = self.outcomes, self.outcomes.evidence.actions
+        found = actions.acted or any(one.get("name") == ACTED for one in state.standing)
+        if actions.declared or not found:
+            return heard
+        none = LabelledRows.empty()
+        evidence = replace(heard.evidence, rows=none, recent=none, actions=replace(actions, observed=False))
+        return replace(heard, realised=None, recent=None, previous_gain=None, evidence=evidence)
 
 
 def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: datetime, now: datetime) -> WindowInputs:

@@ -12,6 +12,7 @@ from typing import Any
 
 from stillgood.domain.errors import InvalidEvent, ModelUnusable, ObjectExists, PreconditionFailed, StoreUnavailable
 from stillgood.domain.formats import current_format
+from stillgood.domain.policy.acted import hold_back
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
 from stillgood.domain.policy.policies import advance
 from stillgood.domain.policy.report import build_report
@@ -109,7 +110,7 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
         if (standing := read_report(deps.store, material.window)) is not None:
             return standing, True
         evidence = material.evidence(deps.policy, state)
-        decision = deps.policy.decide(evidence, state)
+        decision = hold_back(deps.policy.decide(evidence, state), evidence)
         before = tuple(map(Standing.from_dict, state.standing))
         followed, after_all = None, before
         if not evidence.late:

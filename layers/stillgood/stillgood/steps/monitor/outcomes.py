@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from stillgood.domain.actions.groups import stand_in
+from stillgood.domain.actions.jump import Jump
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.drift.performance import RealisedPerformance, realise_performance
 from stillgood.domain.errors import ModelUnusable, StillgoodError
@@ -21,11 +23,20 @@ from stillgood.domain.model.evaluation import Metrics
 from stillgood.domain.outcomes.coverage import SELECTED_P, Sample, Span, judge_span, selection_p
 from stillgood.domain.outcomes.evidence import LabelledRows, OutcomeEvidence, microseconds
 from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
-from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay
+from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay, Records, blank
 from stillgood.domain.promotion.decision import Pointer, Release
+from stillgood.domain.statistics.clustered import paired_clustered
 from stillgood.domain.statistics.delong import paired_delong
 from stillgood.domain.statistics.intervals import Estimate
 from stillgood.steps.labels.ingest import ingest_label_files
+from stillgood.steps.monitor.acted import (
+    action_evidence,
+    entities_of,
+    find_jump,
+    labelled_rows,
+    newest,
+    without_flagged,
+)
 from stillgood.steps.monitor.hear import Heard, first_hour, hear
 from stillgood.steps.monitor.hours import WORKERS, ahead
 from stillgood.steps.monitor.training_rows import learnable, write_training_rows
@@ -87,10 +98,12 @@ def outcomes(
         days = _matured_days(store, pool, heard, microseconds(now) - feed.matures)
         spans = _spans(contract, feed, days, heard.complete, until)
         rival = _rival(store, pointer) if learnable(contract) else None
-        days, written = write_training_rows(
-            store, contract, pool, days, _trusted(spans, days, feed, heard.complete, until), pointer.version, rival
-        )
-    return _judge(contract, feed, pointer, window, heard, days, spans, written)
+        trusted = _trusted(spans, days, feed, heard.complete, until)
+        jump = find_jump(contract, days, trusted)
+        if contract.actions is None and jump is not None and jump.found:
+            trusted = without_flagged(days, trusted)
+        days, written = write_training_rows(store, contract, pool, days, trusted, pointer.version, rival)
+    return _judge(contract, feed, pointer, window, heard, days, spans, written, jump)
 
 
 def _matured_days(store: ObjectStore, pool: ThreadPoolExecutor, heard: Heard, until: int) -> dict[date, OutcomeDay]:
@@ -197,17 +210,22 @@ def _judge(
     days: Mapping[date, OutcomeDay],
     spans: tuple[Span, ...],
     written: Mapping[str, int],
+    jump: Jump | None,
 ) -> Outcomes:
     until = feed.matured_until(microseconds(window.end), heard.complete)
     trusted = _trusted(spans, days, feed, heard.complete, until)
-    rows = _labelled_rows(days, trusted, pointer.version)
-    recent = _recent(rows, contract.monitoring.min_rows)
+    records, positive = _of_champion(days, trusted, pointer.version)
+    rows, stand = labelled_rows(records, positive)
+    count = newest(records, positive, contract.monitoring.min_rows, MIN_OF_EACH)
+    cut = slice(len(records) - count, None)
+    recent = labelled_rows(records[cut], positive[cut])[0] if count < len(records) else rows
     learnable = (days[day].records["time"][known] for day, (known, _) in trusted.items())
     evidence = OutcomeEvidence(
         rows=rows,
         recent=recent,
         spans=spans,
         min_coverage=feed.min_coverage,
+        actions=action_evidence(contract, records, stand, jump),
         **_deaf(feed, window, heard, days, spans),
         learnable=np.sort(np.concatenate([np.empty(0, np.int64), *learnable])),
     )
@@ -256,40 +274,22 @@ def _deaf(
     return {"deaf_since": since, "waits_for": waits}
 
 
-def _labelled_rows(
+def _of_champion(
     days: Mapping[date, OutcomeDay], trusted: Mapping[date, tuple[Bools, Bools]], version: str
-) -> LabelledRows:
-    parts, outcomes = [], []
+) -> tuple[Records, Bools]:
+    """The champion's records whose outcome is known, oldest first, and which is positive."""
+    parts, outcomes = [blank(0)], [np.empty(0, np.bool_)]
     for day, (known, positive) in trusted.items():
         own = known & days[day].of_model(version)
         parts.append(days[day].records[own])
         outcomes.append(positive[own])
-    if not parts:
-        return LabelledRows.empty()
-    records = np.concatenate(parts)
-    alone = records["entity"] == 0
-    return LabelledRows(
-        records["time"].astype(np.int64),
-        np.where(alone, records["id"], records["entity"]),
-        records["score"].astype(np.float64),
-        records["probability"].astype(np.float64),
-        records["decision"].astype(np.bool_),
-        np.concatenate(outcomes),
-    )
-
-
-def _recent(rows: LabelledRows, min_rows: int) -> LabelledRows:
-    """The newest rows, as few as say something: ``min_rows``, and MIN_OF_EACH outcomes of either kind."""
-    back = rows.outcomes[::-1]
-    either = np.minimum(np.cumsum(back), np.cumsum(~back))
-    enough = int(np.searchsorted(either, MIN_OF_EACH)) + 1
-    return rows.take(slice(max(0, rows.n - max(enough, min_rows)), None))
+    return np.concatenate(parts), np.concatenate(outcomes)
 
 
 def _realise(
     rows: LabelledRows, pointer: Pointer, evidence: OutcomeEvidence, min_rows: int
 ) -> RealisedPerformance | None:
-    if rows.n < min_rows or min(rows.positives, rows.n - rows.positives) < MIN_OF_EACH:
+    if rows.n < min_rows or rows.of_the_rarer < MIN_OF_EACH:
         return None
     return realise_performance(
         rows.scores,
@@ -299,6 +299,8 @@ def _realise(
         promised=_promised(pointer),
         coverage=evidence.coverage,
         biased=False,  # rows of selected spans are not among them
+        entities=None if rows.strata is None else rows.entities,
+        strata=rows.strata,
     )
 
 
@@ -334,19 +336,24 @@ def _previous_gain(
     """
     if pointer.previous is None:
         return None
-    first, second, said = [], [], []
+    parts, said = [], []
     for day, (known, positive) in trusted.items():
         made = days[day]
         if made.previous_model != pointer.previous.version:
             continue
         rows = known & made.of_model(pointer.version) & ~np.isnan(made.records["previous"])
-        first.append(made.records["previous"][rows])
-        second.append(made.records["score"][rows])
+        parts.append(made.records[rows])
         said.append(positive[rows])
     if not said:
         return None
+    records, outcome = np.concatenate(parts), np.concatenate(said)
+    stand = stand_in(records["group"], records["score"])
+    if not stand.observed:
+        return None
+    acted, judging = bool((stand.strata >= 0).any()), records[stand.index]
+    scores = (judging["previous"], judging["score"], outcome[stand.index])
     try:
-        test = paired_delong(*(np.concatenate(part) for part in (first, second, said)))
+        test = paired_clustered(*scores, entities_of(judging)) if acted else paired_delong(*scores)
     except (StillgoodError, ValueError):
         return None
     reach = GAIN_Z * test.standard_error
@@ -369,6 +376,7 @@ def _told(feed: Feed, heard: Heard, evidence: OutcomeEvidence, days: Mapping[dat
         "unreadable": list(heard.unreadable),
         "late_captures": heard.late,
         "learnt": sum(int((day.records["learnt"] != UNKNOWN).sum()) for day in days.values()),
+        "actions": evidence.actions.to_dict(),
     }
 
 

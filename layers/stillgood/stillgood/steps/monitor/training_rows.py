@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from stillgood.domain.actions.assignment import GROUPS
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
@@ -30,7 +31,7 @@ from stillgood.steps.monitor.hours import CapturedHours
 from stillgood.storage.champion import load_model
 from stillgood.storage.keys import DATA_PREFIX
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.training_data import LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID, joined_key
+from stillgood.storage.training_data import ACTION_GROUP, LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID, joined_key
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -175,7 +176,8 @@ def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], wri
     names = [one.name for one in contract.features if not one.pii]
     own = [name for name in (contract.id_column, contract.time_column) if name]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT, *own, *names, contract.target.name])
+    grouped = [] if contract.control is None else [ACTION_GROUP]
+    writer.writerow([PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT, *own, *names, *grouped, contract.target.name])
     lines: list[list[Any]] = []
     for place in np.flatnonzero(written).tolist():
         record = day.records[place]
@@ -187,6 +189,8 @@ def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], wri
         if contract.time_column:
             line.append(at)
         line += [_text(row.features.get(name)) for name in names]
+        if grouped:
+            line.append(GROUPS[int(record["group"])])
         lines.append([*line, contract.target.positive if positive[place] else contract.target.negative])
     lines.sort(key=lambda line: (line[1], line[0]))
     writer.writerows(lines)

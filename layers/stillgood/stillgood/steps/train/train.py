@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stillgood.domain.actions.groups import stand_in
 from stillgood.domain.drift.reference import build_reference
 from stillgood.domain.errors import (
     InvalidEvent,
@@ -142,6 +143,7 @@ def _split(store: ObjectStore, ingested: Ingested, serving: Pointer | None) -> S
     """All rows of the contract's window are learnt from; the newest that ``serving`` has not learnt judge."""
     rules = ingested.frame.contract.training
     rows = window(ingested.times, rules)
+    rows = rows[stand_in(ingested.groups[rows]).index]  # who was left alone, as often as others were acted on
     unseen = None if serving is None else unseen_by(store, serving, ingested)
     judging, none_seen = judged(rows, ingested.target, unseen, rules)
     return Split(rows, judging, none_seen, None if serving is None else serving.version)

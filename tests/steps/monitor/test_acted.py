@@ -1,0 +1,72 @@
+"""Decisions that are acted on, through the real steps: figures stay true with a control group, and without one the loop
+finds out and holds still.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from stillgood.cli.verbs.value import lines
+from stillgood.domain.contract.contract import Actions, Contract
+from stillgood.simulation.driver import Driver, WindowResult
+from stillgood.simulation.worlds.resampled import Pool, Resampled, Scenario
+from stillgood.steps.value import value
+from stillgood.training.ingest import ingest
+
+from local import datasets
+
+WINDOWS = 8
+SCENARIO = Scenario("campaign", drift=False, rows=900, delay_days=0.4, saved=0.6)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    data = datasets.telco().to_csv(index=False).encode()
+    rows = ingest(datasets.contract("telco"), [("data/2026-01-01/a.csv", data)])
+    return Pool.of(rows.frame, rows.target)
+
+
+def played(pool: Pool, actions: Any, scenario: Scenario = SCENARIO) -> tuple[Driver, Sequence[WindowResult]]:
+    telco = pool.frame.contract
+    contract: Contract = replace(telco, actions=actions, labels=replace(telco.labels, maturity_days=0.3))
+    driver = Driver(Resampled(pool, scenario, 3, windows=WINDOWS, contract=contract), "guarded")
+    return driver, list(driver.run())
+
+
+def realised(result: WindowResult) -> Any:
+    assert result.report is not None
+    return result.report["realised_performance"]
+
+
+def test_a_control_group_keeps_the_figures_true_and_says_what_the_action_is_worth(pool: Pool) -> None:
+    driver, results = played(pool, Actions(0.2))
+    figure, truth = realised(results[-1])["metrics"]["roc_auc"], results[-1].truth_roc_auc
+    assert truth is not None
+    assert figure["low"] < truth < figure["high"]
+    assert not any(result.did("rolled back") for result in results)
+
+    told = value(driver.store, driver.world.contract, driver.clock())
+    effect = told["all"]["prevented"]
+    assert effect["low"] < 0.6 * told["all"]["control_rate"] < effect["high"]
+    assert told["all"]["verdict"] == "works"
+    assert {one["verdict"] for one in told["by_score"]} <= {"works", "not known yet"}
+    assert "left alone" in "\n".join(lines(told))
+
+
+def test_without_one_the_jump_is_found_told_once_and_nothing_is_done(pool: Pool) -> None:
+    _, results = played(pool, None)
+    reports = [result.report for result in results if result.report is not None]
+    found = [at for at, report in enumerate(reports) if any(one["name"] == "actions" for one in report["standing"])]
+    assert found
+    assert found == list(range(found[0], WINDOWS))
+    assert all(realised(results[at]) is None for at in found)
+    told = [at for at in found if reports[at]["decision"]["reasons"][0].startswith("people act on these predictions")]
+    assert told == found[:1]
+    assert not any(result.did("promoted") or result.did("rolled back") for result in results[found[0] :])
+
+
+def test_where_nobody_acts_nothing_is_found(pool: Pool) -> None:
+    _, results = played(pool, None, replace(SCENARIO, saved=0.0))
+    assert not any(one["name"] == "actions" for result in results if result.report for one in result.report["standing"])
+    assert realised(results[-1]) is not None

@@ -3,6 +3,7 @@ gets.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -93,13 +94,24 @@ def test_what_is_finished_is_not_played_again(
 
     with pytest.raises(KeyboardInterrupt):
         rehearse(table, raw_contract, PLAN, now=NOW, folder=tmp_path, told=interrupted, workers=1)
-    heard: list[str] = []
+    journal = next(tmp_path.glob("*/always.journal"))
+    with journal.open("ab") as file:
+        file.write(b"\x00" * 9)  # a record that was cut off
+    played: list[tuple[str, int]] = []
     again = rehearse(
-        table, raw_contract, PLAN, now=NOW, folder=tmp_path, told=lambda name, *_: heard.append(name), workers=1
+        table,
+        raw_contract,
+        PLAN,
+        now=NOW,
+        folder=tmp_path,
+        told=lambda name, at, _: played.append((name, at)),
+        workers=1,
     )
 
-    assert set(heard) == {"always"}
+    assert played == [("always", at) for at in range(4, 12)]  # the first three windows were kept
     assert again.document == rehearsal.document
+    assert not journal.exists()
+    heard: list[str] = []
     rehearse(
         table.iloc[:-1],
         raw_contract,
@@ -110,6 +122,21 @@ def test_what_is_finished_is_not_played_again(
         workers=1,
     )
     assert heard[-1] == "never"  # another history is another rehearsal
+
+
+def test_pages_are_those_of_a_deployment_and_every_link_leads_to_one(
+    table: pd.DataFrame, raw_contract: dict[str, Any], tmp_path: Path
+) -> None:
+    plan = Plan(window_days=7, label_delay_days=1, first=8, policies=("never", "guarded"))
+    found = rehearse(table, raw_contract, plan, now=NOW, pages=tmp_path, workers=1)
+
+    front = (tmp_path / "index.html").read_text(encoding="utf-8")
+    for name in plan.policies:
+        assert f"{found.policies.loc[name, 'roc_auc']:.3f}" in front
+        assert len(list((tmp_path / name / "windows").glob("*.html"))) == 6
+    for html in tmp_path.rglob("*.html"):
+        for address in re.findall(r'href="([^"]+)"', html.read_text(encoding="utf-8")):
+            assert (html.parent / address).is_file(), (html, address)
 
 
 def test_labels_of_flagged_rows_only_reach_the_loop_and_not_the_figures(

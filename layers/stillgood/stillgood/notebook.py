@@ -130,10 +130,12 @@ def promote(store: Where, version: str) -> dict[str, Any]:
     return InProcess(_store(store)).run("promote", event)[0]
 
 
-def rehearse(history: pd.DataFrame, contract: "ContractData | FirstDraft", **plan: Any) -> "Rehearsal":
+def rehearse(
+    history: pd.DataFrame, contract: "ContractData | FirstDraft", *, pages: str | Path | None = None, **plan: Any
+) -> "Rehearsal":
     """Play a dated table through the whole loop, policy by policy; ``contract`` may be a ``FirstDraft``. ``plan`` are
-    the fields of
-    ``simulation.rehearsal.plan.Plan``: window_days, label_delay_days, first, policies and so on.
+    the fields of ``simulation.rehearsal.plan.Plan``: window_days, label_delay_days, first, policies and so on.
+    ``pages``: a folder to write pages into, index.html first.
 
     The answer has ``policies``, ``windows``, ``decisions``, ``differences`` and ``alarms`` as DataFrames, and
     ``document``. Raises HistoryInvalid, which says what to mend, ContractInvalid, NotEnoughData.
@@ -141,7 +143,7 @@ def rehearse(history: pd.DataFrame, contract: "ContractData | FirstDraft", **pla
     from stillgood.simulation.rehearsal.plan import Plan
     from stillgood.simulation.rehearsal.rehearse import rehearse as played
 
-    return played(history, contract, Plan(**plan))
+    return played(history, contract, Plan(**plan), pages=None if pages is None else Path(pages))
 
 
 def rollback(store: Where, *, because: str, to: str | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Writes the pages of what a step made, from the stored documents alone, so that any page can be made again later."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from stillgood.domain.errors import ObjectNotFound, StillgoodError
@@ -20,6 +21,7 @@ from stillgood.storage.keys import (
     METRICS,
     MODEL,
     OVERVIEW_KEY,
+    PAGES_PREFIX,
     artifact_key,
     decision_page_key,
     model_page_key,
@@ -93,6 +95,17 @@ def write_all(store: ObjectStore, into: ObjectStore | None = None) -> list[str]:
             history = overview.with_window(history, report, floors)
     _write_overview(into, history)
     return written
+
+
+def write_out(store: ObjectStore, folder: Path) -> int:
+    """The pages that ``store`` holds as files under ``folder``, index.html first. Returns how many."""
+    count = 0
+    for info in store.list(PAGES_PREFIX):
+        target = folder / info.key.removeprefix(PAGES_PREFIX)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(store.get(info.key).data)
+        count += 1
+    return count
 
 
 def _put_window(into: ObjectStore, report: Mapping[str, Any]) -> str:

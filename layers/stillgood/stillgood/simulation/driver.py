@@ -7,10 +7,10 @@ order, requests are as large as the world makes them, and a step that fails is n
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,10 @@ from stillgood.domain.model.evaluation import roc_auc
 from stillgood.domain.model.vectorised import logits
 from stillgood.domain.policy.evidence import Policy
 from stillgood.domain.promotion.decision import Proposal, Release
+from stillgood.pages.writer import write_pages
 from stillgood.simulation.clock import VirtualClock
 from stillgood.simulation.policies import COMPARED
-from stillgood.simulation.world import Feedback, Request, Truth, World, utc64
+from stillgood.simulation.world import Feedback, Request, Times, Truth, World, utc64
 from stillgood.steps.labels.ingest import ingest_labels
 from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.steps.predict import PredictDeps, predict
@@ -48,7 +49,7 @@ from stillgood.storage.keys import (
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import LogHead, Registry
-from stillgood.storage.windows import Window, iso, read_report
+from stillgood.storage.windows import Window, iso, read_report, utc
 from stillgood.testing.fakes import FakeInvoker
 from stillgood.training.tracking import Tracking
 
@@ -124,13 +125,34 @@ class Waiting:
         self.prediction_id = [self.prediction_id[place] for place in kept]
         self.feedback = [self.feedback[place] for place in kept]
 
+    def to_list(self) -> list[list[Any]]:
+        """JSON-able, times as microseconds."""
+        return [
+            [ids.tolist(), found.row.tolist(), found.positive.tolist(), _micros(found.event), _micros(found.known)]
+            for ids, found in zip(self.prediction_id, self.feedback, strict=True)
+        ]
+
+    @classmethod
+    def from_list(cls, raw: Sequence[Sequence[Any]]) -> Self:
+        found = cls()
+        for ids, row, positive, event, known in raw:
+            found.prediction_id.append(np.array(ids, dtype=object))
+            moments = (np.array(one, dtype=np.int64).astype("datetime64[us]") for one in (event, known))
+            found.feedback.append(Feedback(np.array(row, dtype=np.int64), np.array(positive, dtype=bool), *moments))
+        return found
+
+
+def _micros(times: Times) -> list[int]:
+    found: list[int] = times.astype("datetime64[us]").astype(np.int64).tolist()
+    return found
+
 
 class Driver:
     """One world under one policy. ``policy`` is one of ``COMPARED``, or a Policy of its own with the guarded gate.
 
     ``watches`` False leaves monitor out, where the policy does nothing anyway; ``seed`` is train's. Without
     ``keeps_candidates`` the rows that a gate looked at are dropped once their version serves no more: they are most of
-    what is stored.
+    what is stored. ``pages`` writes the pages of each window, decision and version, as the Lambdas do after a step.
     """
 
     def __init__(
@@ -138,15 +160,18 @@ class Driver:
         world: World,
         policy: str | Policy,
         *,
+        clock: VirtualClock | None = None,
         store: ObjectStore | None = None,
         watches: bool = True,
         seed: int = 0,
         keeps_candidates: bool = True,
+        pages: bool = False,
     ) -> None:
         self.world = world
         self.policy = COMPARED[policy] if isinstance(policy, str) else policy
-        self.clock = VirtualClock(world.spans[0].start - timedelta(hours=1))
+        self.clock = VirtualClock(world.spans[0].start - timedelta(hours=1)) if clock is None else clock
         self.store = MemoryObjectStore(self.clock) if store is None else store
+        self._pages = pages
         self.invoker = FakeInvoker()
         self._ids = 0
         self._watches, self._keeps_candidates = watches, keeps_candidates
@@ -181,12 +206,30 @@ class Driver:
         day = self.clock() - timedelta(days=1)
         self.store.put(f"{DATA_PREFIX}{day:%Y-%m-%d}/first.csv", self.world.first())
         told = train({"request_id": "first", "reason": "the first model"}, self._train)
+        self._write_pages(told)
         self.invoker.events.clear()
         answer = promote({"action": "promote", "candidate": told["version"], "request_id": "first"}, self._promote)
+        self._write_pages(answer)
         events = [Event("promote", answer["result"], answer["candidate"], tuple(answer["reasons"]))]
         if answer["result"] != "promoted":
             events.append(self._put_in_force(told["version"], "first, overruled"))
         self.first = tuple(events)
+
+    def memory(self) -> dict[str, Any]:
+        """JSON-able: what it knows beyond what is stored; ``resume`` goes on from it."""
+        return {
+            "at": iso(self.clock()),
+            "ids": self._ids,
+            "first": [[one.step, one.result, one.version, list(one.reasons)] for one in self.first],
+            "waiting": self._waiting.to_list(),
+        }
+
+    def resume(self, memory: Mapping[str, Any]) -> None:
+        """Go on where another driver of the same world and policy was, with what it had stored in the store."""
+        self.clock.advance(utc(memory["at"]))
+        self._ids = int(memory["ids"])
+        self.first = tuple(Event(step, result, version, tuple(why)) for step, result, version, why in memory["first"])
+        self._waiting = Waiting.from_list(memory["waiting"])
 
     @property
     def promised(self) -> Mapping[str, Any]:
@@ -218,7 +261,8 @@ class Driver:
             self.clock.advance(window.end + timedelta(seconds=_SETTLE_SECONDS))
             try:
                 hours = (window.end - window.start) / timedelta(hours=1)
-                monitor({"scheduled_time": iso(window.end)}, replace(self._monitor, window_hours=hours))
+                told = monitor({"scheduled_time": iso(window.end)}, replace(self._monitor, window_hours=hours))
+                self._write_pages(told)
                 report = read_report(self.store, window)
             except StillgoodError as failed:
                 error = f"{type(failed).__name__}: {failed.detail}"
@@ -237,6 +281,10 @@ class Driver:
             version, _, name = info.key.removeprefix(MODELS_PREFIX).partition("/")
             if name in _JUDGED_BY and version not in serving:
                 self.store.delete(info.key)
+
+    def _write_pages(self, answer: Mapping[str, Any]) -> None:
+        if self._pages:
+            write_pages(self.store, answer)
 
     def _new_id(self) -> str:
         self._ids += 1
@@ -300,16 +348,19 @@ class Driver:
             try:
                 if step == "train":
                     told = train(event, self._train)
+                    self._write_pages(told)
                     yield Event("train", told["result"], told["version"], (str(told["why"] or event.get("reason")),))
                 elif event["action"] == "move":
-                    move(event, self._promote)
+                    self._write_pages(move(event, self._promote))
                 elif event["action"] == "rollback":
                     told = roll_back(event, self._promote)
+                    self._write_pages(told)
                     yield Event("promote", told["result"], told["new_version"], tuple(told["reasons"]))
                 elif self.policy.name == "always":
                     yield self._put_in_force(event["candidate"], event["request_id"])
                 else:
                     told = promote(event, self._promote)
+                    self._write_pages(told)
                     yield Event("promote", told["result"], told["candidate"], tuple(told["reasons"]))
             except StillgoodError as failed:
                 yield Event(step, "failed", event.get("candidate"), (f"{type(failed).__name__}: {failed.detail}",))
@@ -341,5 +392,6 @@ class Driver:
                 release=release,
             )
 
-        Registry(self.store).decide(request_id, propose)
+        decision, _ = Registry(self.store).decide(request_id, propose)
+        self._write_pages({"decision": decision.n})
         return Event("promote", "promoted", version, ("put in force without a gate",))

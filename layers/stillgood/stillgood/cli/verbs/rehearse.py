@@ -61,6 +61,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
     parser.add_argument(
         "--adopt", type=Path, metavar="DIR", help="make what guarded left the start of this store, a plain folder"
     )
+    parser.add_argument("--pages", type=Path, metavar="DIR", help="write pages into a folder, index.html first")
     parser.add_argument(
         "--folder", type=Path, metavar="DIR", help="keeps what is finished; ./<name>.rehearsal by default"
     )
@@ -84,7 +85,9 @@ def run(arguments: argparse.Namespace) -> Answer:
         table = _table(arguments.rows)
     folder: Path = arguments.folder or Path(f"{arguments.rows.stem}.rehearsal")
     counter = _Progress()
-    found = rehearse(table, contract, plan, folder=folder, told=counter.told, tuned=arguments.tune)
+    found = rehearse(
+        table, contract, plan, folder=folder, pages=arguments.pages, told=counter.told, tuned=arguments.tune
+    )
     counter.end()
     adopted = [] if arguments.adopt is None else _adopted(arguments, found)
     text = json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
@@ -94,7 +97,8 @@ def run(arguments: argparse.Namespace) -> Answer:
     if arguments.figures:
         Path(arguments.figures).write_text(text, encoding="utf-8")
     alarmed = any(played["errors"] for played in found.document["policies"].values())
-    return Answer("\n".join([*lines(found.document), *adopted]), {}, LOOK if alarmed else 0)
+    made = [] if arguments.pages is None else ["", f"Pages: {arguments.pages / 'index.html'}"]
+    return Answer("\n".join([*lines(found.document), *adopted, *made]), {}, LOOK if alarmed else 0)
 
 
 def _adopted(arguments: argparse.Namespace, found: "Rehearsal") -> list[str]:

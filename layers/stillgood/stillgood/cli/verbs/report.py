@@ -55,16 +55,13 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 def _pages(place: Place, folder: Path, show: bool) -> Answer:
     """Every page of a place, made anew from its documents."""
-    from stillgood.pages.writer import write_all
+    from stillgood.pages.writer import write_all, write_out
     from stillgood.storage.memory import MemoryObjectStore
 
     made = MemoryObjectStore()
     with progress("writing pages"):
         written = write_all(place.store, made)
-    for info in made.list(PAGES_PREFIX):
-        target = folder / info.key.removeprefix(PAGES_PREFIX)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(made.get(info.key).data)
+    write_out(made, folder)
     index = folder / INDEX_PAGE.removeprefix(PAGES_PREFIX)
     if show:
         webbrowser.open(index.resolve().as_uri())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -15,11 +16,13 @@ from typing import Any
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency, without types
 
 from stillgood.domain.policy.evidence import Policy
+from stillgood.pages.writer import write_out
+from stillgood.simulation.clock import VirtualClock
 from stillgood.simulation.driver import Driver
 from stillgood.simulation.rehearsal.alarms import lost
 from stillgood.simulation.rehearsal.figures import summary, window_row
+from stillgood.simulation.rehearsal.journal import Journal, RecordingStore
 from stillgood.simulation.world import World
-from stillgood.storage.objects import ObjectStore
 
 type Told = Callable[[str, int, int], None]
 _TICK_SECONDS = 0.2
@@ -42,12 +45,21 @@ class Kept:
             return None
         return found
 
+    def journal(self, policy: str) -> Journal:
+        """Where the windows of a policy that is not finished are."""
+        return Journal(self.folder / f"{policy}.journal")
+
+    def pages(self, policy: str) -> Path:
+        """Where the pages of a finished policy are."""
+        return self.folder / f"{policy}.pages"
+
     def write(self, policy: str, played: Mapping[str, Any]) -> None:
         """Whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / f".{policy}.{os.getpid()}"
         draft.write_text(json.dumps(played), encoding="utf-8")
         draft.replace(self.folder / f"{policy}.json")
+        self.journal(policy).remove()
 
 
 def kept_under(folder: Path, *parts: bytes) -> Kept:
@@ -57,20 +69,34 @@ def kept_under(folder: Path, *parts: bytes) -> Kept:
 
 
 def play(
-    world: World, policy: str | Policy, *, store: ObjectStore | None = None, told: Callable[[int], None] | None = None
+    world: World,
+    policy: str | Policy,
+    *,
+    journal: Journal | None = None,
+    pages: Path | None = None,
+    told: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """One policy over all windows: ``summary`` of ``figures.py``, ``windows``, and what became of the first model.
-    JSON-able.
+
+    JSON-able. ``journal``: go on from what it holds, and record each window in it. ``pages``: a folder for the pages of
+    every window, decision and version, as a deployment would have written them.
     """
-    driver = Driver(world, policy, store=store, keeps_candidates=False)
-    driver.begin()
-    rows = []
-    for at in range(len(world.spans)):
+    clock = VirtualClock(world.spans[0].start - timedelta(hours=1))
+    store = RecordingStore(clock)
+    driver = Driver(world, policy, clock=clock, store=store, keeps_candidates=False, pages=pages is not None)
+    rows = [] if journal is None else journal.resume(driver, store)
+    if not rows:
+        driver.begin()
+    for at in range(len(rows), len(world.spans)):
         promised = driver.promised
         result = driver.step(at)
         rows.append({**window_row(result, world.contract), "lost": lost(result, promised)})
+        if journal is not None:
+            journal.append(driver, store, rows[-1])
         if told is not None:
             told(at + 1)
+    if pages is not None:
+        write_out(store, pages)
     first = [
         {"result": event.result, "version": event.version, "reasons": list(event.reasons)} for event in driver.first
     ]
@@ -81,33 +107,35 @@ def play_all(
     world: World, policies: tuple[str, ...], *, kept: Kept | None = None, told: Told | None = None, workers: int = 2
 ) -> dict[str, dict[str, Any]]:
     """Each of ``policies``, those that are kept from an earlier call without being played again. ``told(policy,
-    windows, of)``.
+    windows, of)``. With ``kept``, a policy that was interrupted goes on, and pages are written.
     """
     found = {name: played for name in policies if kept is not None and (played := kept.read(name)) is not None}
     left = [name for name in policies if name not in found]
-    for name, played in _played(world, left, told, min(workers, len(left))):
+    for name, played in _played(world, left, kept, told, min(workers, len(left))):
         found[name] = played
         if kept is not None:
             kept.write(name, played)
     return {name: found[name] for name in policies}
 
 
-def _played(world: World, names: list[str], told: Told | None, workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def _played(
+    world: World, names: list[str], kept: Kept | None, told: Told | None, workers: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
     total = len(world.spans)
     if workers < 2:
         for name in names:
             with threadpool_limits(1):
-                yield name, play(world, name, told=None if told is None else _for(told, name, total))
+                yield name, _kept(world, name, kept, None if told is None else _for(told, name, total))
         return
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     with ProcessPoolExecutor(workers, context, _remember, (queue,)) as pool:
-        running = {pool.submit(_one, world, name): name for name in names}
+        running = {pool.submit(_one, world, name, kept): name for name in names}
         try:
             yield from _finished(running, queue, told, total)
         except BaseException:
             for process in list((pool._processes or {}).values()):
-                process.terminate()  # a policy that is half played is of no use to anybody
+                process.terminate()  # the journal holds the windows that are played
             raise
 
 
@@ -134,6 +162,12 @@ def _remember(queue: Any) -> None:
     _queue = queue
 
 
-def _one(world: World, name: str) -> dict[str, Any]:
+def _one(world: World, name: str, kept: Kept | None) -> dict[str, Any]:
     with threadpool_limits(1):
-        return play(world, name, told=lambda at: _queue.put((name, at)))
+        return _kept(world, name, kept, lambda at: _queue.put((name, at)))
+
+
+def _kept(world: World, name: str, kept: Kept | None, told: Callable[[int], None] | None) -> dict[str, Any]:
+    if kept is None:
+        return play(world, name, told=told)
+    return play(world, name, journal=kept.journal(name), pages=kept.pages(name), told=told)

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.reader import read_contract
+from stillgood.pages.rehearsal import rehearsal_page
 from stillgood.simulation.rehearsal.alarms import HORIZON, worth
 from stillgood.simulation.rehearsal.figures import differences
 from stillgood.simulation.rehearsal.history import Chronicle, FirstDraft, chronicle
 from stillgood.simulation.rehearsal.plan import Plan
 from stillgood.simulation.rehearsal.play import Told, kept_under, play_all
+from stillgood.simulation.rehearsal.text import differences_said
 from stillgood.simulation.rehearsal.tune import tune
 from stillgood.storage.windows import iso
 
@@ -84,6 +88,7 @@ def rehearse(
     *,
     now: datetime | None = None,
     folder: Path | None = None,
+    pages: Path | None = None,
     told: Told | None = None,
     tuned: bool = False,
     workers: int = 2,
@@ -91,7 +96,8 @@ def rehearse(
     """Play ``plan.policies`` (the default plan where there is none) over the rows of ``table``, whose columns are named
     as in ``contract`` (also as JSON data).
 
-    ``folder``: where finished policies are kept, so that the same call after an interruption plays only the others.
+    ``folder``: where what is played is kept, so that the same call after an interruption goes on from there.
+    ``pages``: a folder for index.html, which compares the policies, and each one's pages as a deployment writes them.
     ``tuned``: compare a small grid of settings, too (``tune.py``). ``told(policy, windows, of)`` is called after each
     window. Raises HistoryInvalid before anything is played, ContractInvalid, and NotEnoughData when no first model can
     be learnt.
@@ -100,15 +106,21 @@ def rehearse(
     if isinstance(contract, Mapping):
         contract = read_contract(contract)
     found = chronicle(table, contract, plan, now=datetime.now(UTC) if now is None else now)
-    kept = None
-    if folder is not None:
-        described = json.dumps({**plan.to_dict(), "policies": None}, sort_keys=True).encode()
-        data = pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
-        kept = kept_under(folder, data, found.contract.sha256.encode(), described, version("stillgood").encode())
-    played = play_all(found.world, plan.policies, kept=kept, told=told, workers=workers)
-    document = _document(found, plan, played)
-    if tuned:
-        document["tuning"] = tune(found.world, plan, told=told, workers=workers)
+    with TemporaryDirectory() as passing:
+        kept = None
+        if folder is not None or pages is not None:
+            described = json.dumps({**plan.to_dict(), "policies": None}, sort_keys=True).encode()
+            data = pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
+            parts = (data, found.contract.sha256.encode(), described, version("stillgood").encode())
+            kept = kept_under(Path(passing) if folder is None else folder, *parts)
+        played = play_all(found.world, plan.policies, kept=kept, told=told, workers=workers)
+        document = _document(found, plan, played)
+        if tuned:
+            document["tuning"] = tune(found.world, plan, told=told, workers=workers)
+        if pages is not None and kept is not None:
+            for name in plan.policies:
+                copytree(kept.pages(name), pages / name, dirs_exist_ok=True)
+            (pages / "index.html").write_bytes(rehearsal_page(document, differences_said(document)[1:]))
     return Rehearsal(document, found)
 
 

@@ -59,7 +59,16 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     if any(one["result"] != "promoted" for one in next(iter(played.values()))["first_model"]):
         refused = next(iter(played.values()))["first_model"][0]
         found.append("  note: the gate would have refused the first model: " + " ".join(refused["reasons"]))
-    found += ["", *_table(played), "", *_said(document), "", *_decided(played), "", *_alarms(document["alarms"])]
+    found += [
+        "",
+        *_table(played),
+        "",
+        *differences_said(document),
+        "",
+        *_decided(played),
+        "",
+        *_alarms(document["alarms"]),
+    ]
     return [*found, "", *_tuned(document["tuning"])] if "tuning" in document else found
 
 
@@ -95,7 +104,7 @@ def _figure(metric: str, value: float | None) -> str:
     return f"{value:,.0f}" if metric == "value" else f"{value:.3f}"
 
 
-def _said(document: Mapping[str, Any]) -> list[str]:
+def differences_said(document: Mapping[str, Any]) -> list[str]:
     """Differences in ROC-AUC that the data show, and those that they do not."""
     found = []
     for one in document["differences"]:

@@ -1,4 +1,4 @@
-"""What a policy has played so far, in a file: one record a window, so that an interruption costs the window it falls in.
+"""What a policy has played so far, in a file: one record a window. An interruption costs the window it falls in.
 
 A record is what changed: its cost does not grow with what is stored already. Beside the objects it holds the driver's
 own memory (the time, labels on their way) and the window's figures. A record that was not finished is cut off.
@@ -71,8 +71,10 @@ class Journal:
         self._decoder = msgspec.msgpack.Decoder(_Record)
 
     def resume(self, driver: Driver, store: RecordingStore) -> list[dict[str, Any]]:
-        """Bring ``driver`` to where the last whole record left it. Returns the figures of the windows that were played; with none
-        the driver has not begun."""  # fmt: skip
+        """Bring ``driver`` to where the last whole record left it.
+
+        Returns the figures of the windows that were played; with none the driver has not begun.
+        """
         rows: list[dict[str, Any]] = []
         last: _Record | None = None
         end = 0

@@ -24,6 +24,7 @@ from local.api import Api, LiveTraffic
 from local.cloud import ROOT, CloudError, stop
 from local.console import Screen
 from local.deploy import Stack, bring_up
+from local.inbox import Inbox
 
 WINDOW_SECONDS = 10
 DAY = 800  # customers
@@ -32,6 +33,8 @@ PARAMETERS = keep.PARAMETERS | {
     "WindowHours": f"{WINDOW_SECONDS / 3600:.6f}",
     "SettleSeconds": "0",
     "ChampionTtlSeconds": "1",
+    # So that the stack has a topic: its messages are shown at the end. Nothing is sent to this address.
+    "NotifyEmail": "demo@example.org",
     # The story calls monitor itself, at the end of each window; a firing in between would judge half a window.
     "MonitorSchedule": "rate(30 minutes)",
 }
@@ -49,6 +52,8 @@ class Story:
     stack: Stack
     api: Api
     contract: Contract
+    inbox: Inbox
+    told: list[str] = field(default_factory=list)
     window_end: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -125,7 +130,7 @@ def start(screen: Screen) -> Story:
     screen.say(
         f"Policy and gate are the template's defaults (guarded); a day is compressed into {WINDOW_SECONDS} seconds."
     )
-    return Story(screen, stack, Api(stack.api_url), datasets.contract("telco"))
+    return Story(screen, stack, Api(stack.api_url), datasets.contract("telco"), Inbox.of(stack))
 
 
 def before_the_first_model(story: Story, customer: dict[str, Any]) -> None:
@@ -235,6 +240,13 @@ def roll_back(story: Story, shifted: Rows, old: str, new: str) -> None:
 
 def ending(story: Story, customer: dict[str, Any]) -> None:
     screen = story.screen
+    screen.step("Who was told")
+    for message in story.inbox.messages():
+        sentence, _, link = message.partition(" The page, for the next 12 hours: ")
+        screen.say(sentence)
+        screen.because([f"the page, for twelve hours: {link.partition('?')[0]}?..."] * bool(link))
+        story.told.append(sentence)
+    expect(any("was rolled back" in sentence for sentence in story.told), "nobody was told of the rollback")
     screen.step("The record")
     for one in story.registry.decisions():
         screen.say(f"registry/decisions/{one.n:08d}.json  {one.at[:19]}Z  {one.action:8}  {one.candidate}")

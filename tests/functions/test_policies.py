@@ -142,6 +142,9 @@ class Announcing:
 
     def announce(self, events: Sequence[Mapping[str, Any]]) -> None:
         self.noted.calls[self.role].add(("events:PutEvents", BUS))
+        # The link in a message has the rights of who signed it.
+        pages = [event["data"]["page"] for event in events if event["data"]["notify"]]
+        self.noted.calls[self.role].update(("s3:GetObject", f"{BUCKET}/{page}") for page in pages)
 
 
 @contextmanager

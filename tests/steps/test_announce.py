@@ -4,9 +4,10 @@ import json
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.stub import ANY, Stubber
 from jsonschema import Draft202012Validator
-from stillgood.aws.announcer import EventBridgeAnnouncer
+from stillgood.aws.announcer import EventBridgeAnnouncer, Links
 from stillgood.domain.errors import InvocationFailed
 from stillgood.domain.policy.announcement import of_window
 from stillgood.pages.writer import write_pages
@@ -71,18 +72,70 @@ def test_a_person_is_asked_to_look_at_what_changed_and_not_at_a_refusal(told):
     assert [event["data"]["notify"] for event in events] == [False, True, False, True]
 
 
-def test_a_state_is_told_when_it_begins_and_when_it_ends_and_not_in_between():
-    deaf = "no labels since 12 May"
-    began = of_window(report(standing=[deaf]), [], "p")
-    lasts = of_window(report(standing=[{"message": deaf}]), [deaf], "p")
-    ended = of_window(report(), [deaf], "p")
-    assert [(one.type, one.notify) for one in began] == [("stillgood.state.began", True)]
-    assert lasts == []
-    assert [one.message for one in ended] == [f"Over: {deaf}"]
+def deaf(since):
+    return {"name": "labels", "message": f"deaf since {since}"}
+
+
+def test_a_state_is_told_when_it_begins_changes_and_ends_and_not_in_between():
+    told = []
+    before = None
+    for standing in ([deaf("12 May")], [deaf("12 May")], [deaf("14 May")], [], []):
+        now = report(standing=standing)
+        told.append([(one.type, one.message, one.notify) for one in of_window(now, before, "p")])
+        before = now
+    assert told == [
+        [("stillgood.state.began", "This began: deaf since 12 May.", True)],
+        [],
+        [("stillgood.state.changed", "This changed: deaf since 14 May. Before: deaf since 12 May.", True)],
+        [("stillgood.state.ended", "This is over: deaf since 14 May.", True)],
+        [],
+    ]
+
+
+def test_a_state_of_an_older_report_is_its_message():
+    assert of_window(report(standing=["no labels"]), report(standing=["no labels"]), "p") == []
+
+
+def test_an_alert_is_one_message_while_its_reasons_stay_and_a_state_is_not_told_twice():
+    def alert(*reasons, standing=()):
+        return report("alert", standing) | {"decision": {"action": "alert", "reasons": list(reasons)}}
+
+    first = alert("price drifted by 0.31")
+    told = [of_window(now, before, "p")[0] for now, before in (
+        (first, None),
+        (alert("price drifted by 0.35"), first),
+        (alert("tenure drifted by 0.35"), first),
+        (alert("deaf since 12 May", standing=[deaf("12 May")]), None),
+    )]  # fmt: skip
+    assert [one.notify for one in told] == [True, False, True, False]
+    assert told[0].message == (
+        "Please look at the window up to 24 November 2026, 00:00 UTC. Why: price drifted by 0.31."
+    )
 
 
 def test_a_quiet_window_tells_nobody():
-    assert of_window(report(), [], "p") == []
+    assert of_window(report(), None, "p") == []
+
+
+def test_a_message_for_a_person_has_a_link_that_ends_after_twelve_hours(client):
+    s3 = boto3.client(
+        "s3",
+        region_name="eu-central-1",
+        aws_access_key_id="x",
+        aws_secret_access_key="y",
+        config=Config(signature_version="s3v4"),
+    )
+    announcer = EventBridgeAnnouncer("default", client, Links("customers", s3).to)
+    sent = []
+    client.meta.events.register("before-parameter-build", lambda params, **_: sent.extend(params["Entries"]))
+    events = [{"type": "t", "data": {"notify": notify, "page": "pages/decisions/1.html"}} for notify in (True, False)]
+    with Stubber(client) as stub:
+        stub.add_response("put_events", {"FailedEntryCount": 0, "Entries": []})
+        announcer.announce(events)
+    seen, quiet = (json.loads(entry["Detail"])["data"] for entry in sent)
+    assert seen["link"].startswith("https://customers.s3.amazonaws.com/pages/decisions/1.html?")
+    assert "X-Amz-Expires=43200" in seen["link"]
+    assert "link" not in quiet
 
 
 @pytest.fixture

@@ -6,14 +6,12 @@ from typing import Any
 
 from stillgood.domain.errors import ObjectNotFound, StillgoodError
 from stillgood.domain.model.curves import calibration_table, threshold_table
-from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.domain.promotion.decision import Decision
-from stillgood.domain.promotion.holdout import Holdout
 from stillgood.pages import overview
 from stillgood.pages.decision import decision_page
 from stillgood.pages.model import model_page
 from stillgood.pages.window import window_page
-from stillgood.storage.champion import read_model
+from stillgood.steps.promote.gather import recorded
 from stillgood.storage.codec import decode, decode_any, encode
 from stillgood.storage.keys import (
     CONTRACT_KEY,
@@ -124,32 +122,21 @@ def curves(store: ObjectStore, decision: Decision) -> dict[str, Any]:
     """Both models' curves on the rows that the decision was made on; empty where there are none (a rollback), or one is
     gone.
     """
-    inputs = decision.inputs
-    if "candidate" not in inputs or "holdout" not in inputs:
-        return {}
     try:
-        models = {
-            role: read_model(store.get(inputs[role]["key"]).data, inputs[role]["key"], _version(inputs[role]["key"]))
-            for role in ("candidate", "champion")
-            if role in inputs
-        }
-        key = inputs["holdout"]["key"]
-        raw = decode(store.get(key).data, format="stillgood.holdout", what=key)
-        holdout = Holdout.from_dict(models["candidate"].contract, raw)
-        found = {}
-        for role, model in models.items():
-            probability = probabilities(model, logits(model, holdout.frame))
-            found[role] = {
-                "thresholds": threshold_table(probability, holdout.target),
-                "calibration": calibration_table(probability, holdout.target),
+        made_from = recorded(store, decision.inputs)
+        # As the gate saw them: where it was cross-fitted, each row is scored by models that had not seen it.
+        case = made_from.case(0) if made_from.folds is None else made_from.cross_fitted(0, None)
+        sides = {"candidate": case.candidate, "champion": case.champion}
+        return {
+            role: {
+                "thresholds": threshold_table(scores.probabilities, case.y),
+                "calibration": calibration_table(scores.probabilities, case.y),
             }
+            for role, scores in sides.items()
+            if scores is not None
+        }
     except (StillgoodError, KeyError, TypeError, ValueError, IndexError):
         return {}  # an input is gone, damaged, or of another contract; the record alone still makes a page
-    return found
-
-
-def _version(key: str) -> str:
-    return key.split("/")[1]
 
 
 def _history(store: ObjectStore) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from stillgood.storage.windows import Window, read_report
 def announce(store: ObjectStore, answer: Mapping[str, Any], announcer: Announcer) -> int:
     """Announce what ``answer``, a step's, stands for; returns how many events were sent. A duplicate announces nothing.
 
-    Call it after the pages are written: the overview says which states stood before this window.
+    Call it after the pages are written: the overview says which window came before this one.
     """
     if answer.get("duplicate"):
         return 0
@@ -30,18 +30,18 @@ def _announcements(store: ObjectStore, answer: Mapping[str, Any]) -> list[Announ
     if answer.get("report") is not None:
         window = Window.from_id(str(answer["window"]))
         report = read_report(store, window)
-        return [] if report is None else of_window(report, _stood_before(store, window.id), window_page_key(window.id))
+        return [] if report is None else of_window(report, _before(store, window.id), window_page_key(window.id))
     if answer.get("decision") is not None:
         n = int(answer["decision"])
         return [of_decision(Registry(store).decision(n).to_dict(), decision_page_key(n))]
     return []
 
 
-def _stood_before(store: ObjectStore, window_id: str) -> list[str]:
-    """The standing messages of the window before ``window_id`` in the overview; none before the first."""
+def _before(store: ObjectStore, window_id: str) -> dict[str, Any] | None:
+    """The report of the window before ``window_id``, by the overview's list; None before the first."""
     try:
         windows = decode_any(store.get(OVERVIEW_KEY).data, what=OVERVIEW_KEY)["windows"]
+        before = max((str(row["id"]) for row in windows if str(row["id"]) < window_id), default=None)
+        return None if before is None else read_report(store, Window.from_id(before))
     except (StillgoodError, KeyError):
-        return []
-    before = [row for row in windows if str(row["id"]) < window_id]
-    return list(before[-1]["standing"]) if before else []
+        return None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from stillgood.aws.announcer import EventBridgeAnnouncer
+from stillgood.aws.announcer import EventBridgeAnnouncer, Links
 from stillgood.aws.settings import Settings
 from stillgood.steps.announce import announce
 from stillgood.storage.objects import ObjectStore
@@ -14,7 +14,9 @@ from stillgood.storage.objects import ObjectStore
 def announcing() -> EventBridgeAnnouncer | None:
     """The bus of STILLGOOD_EVENT_BUS; None when it is unset: then nobody is told. Raises SettingsInvalid."""
     settings = Settings.from_env()
-    return None if settings.event_bus is None else EventBridgeAnnouncer(settings.event_bus)
+    if settings.event_bus is None:
+        return None
+    return EventBridgeAnnouncer(settings.event_bus, links=Links(settings.bucket).to)
 
 
 def tell(store: ObjectStore, answer: Mapping[str, Any]) -> None:

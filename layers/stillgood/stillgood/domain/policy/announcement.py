@@ -5,8 +5,10 @@ Events have the shape of CloudEvents 1.0; contracts/event.schema.json describes 
 stored.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 SOURCE = "stillgood"
@@ -17,7 +19,21 @@ _DECIDED = {
     "move": "moved",
     "release": "released",
 }
+_SENTENCES = {
+    "promote": "Model {} was promoted: it serves from now on.",
+    "refuse": "Model {} was refused: the champion stays.",
+    "rollback": "The champion was rolled back: model {} serves again.",
+    "move": "The operating point of model {} moved.",
+    "release": "Promotions go on by themselves again; model {} serves.",
+}
+_ACTED = {
+    "alert": "Please look at the window up to",
+    "retrain": "A new model is being trained after the window up to",
+    "recalibrate": "The champion is being calibrated anew after the window up to",
+    "roll_back": "A rollback was asked for after the window up to",
+}
 _MAX_REASONS = 5
+_FIGURE = re.compile(r"[-+]?[0-9][0-9.,:e+-]*%?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +73,77 @@ class Announcement:
         }
 
 
-def of_window(report: Mapping[str, Any], before: Iterable[str], page: str) -> list[Announcement]:
-    """What a judged window says: an alert or an action, and each standing state that began or ended since ``before``.
+def of_window(report: Mapping[str, Any], before: Mapping[str, Any] | None, page: str) -> list[Announcement]:
+    """What a judged window says: an alert or an action, and each lasting state that began, changed or ended.
 
-    ``before``: the messages that stood after the window before; a state that goes on is not told again.
+    ``before``: the report of the window before, None for the first. What goes on is not told again: a state with the
+    same message, an alert for the same reasons with other figures.
     """
     window, decision = report["window"], report["decision"]
     action, reasons = str(decision["action"]), tuple(map(str, decision["reasons"][:_MAX_REASONS]))
     common: dict[str, Any] = {"subject": f"window/{window['id']}", "time": str(report["made_at"]), "page": page}
+    stands, stood = _states(report), _states(before)
     told: list[Announcement] = []
     if action != "nothing":
+        # A state that begins is a message of its own.
+        own = [reason for reason in reasons if reason not in stands.values() and not reason.startswith("still: ")]
         told.append(
             Announcement(
                 f"{SOURCE}.window.{action.replace('_', '-')}",
-                message=f"Window to {window['end']}: {action.replace('_', ' ')}. {'; '.join(reasons)}",
+                message=f"{_ACTED.get(action, action)} {_until(window['end'])}. {_because(own or reasons)}",
                 reasons=reasons,
-                notify=action in ("alert", "roll_back"),
+                notify=action == "roll_back" or (action == "alert" and bool(own) and not _same(own, before)),
                 data={"action": action, "version": report["champion"]["version"]},
                 **common,
             )
         )
-    stands = [str(item["message"] if isinstance(item, Mapping) else item) for item in report.get("standing") or ()]
-    known = list(before)
-    began = [f"Since now: {message}" for message in stands if message not in known]
-    ended = [f"Over: {message}" for message in known if message not in stands]
-    told += [Announcement(f"{SOURCE}.state.began", message=message, notify=True, **common) for message in began]
-    told += [Announcement(f"{SOURCE}.state.ended", message=message, notify=True, **common) for message in ended]
+    if report.get("standing") is None and "standing" in report:  # a window of the past says nothing of now
+        return told
+    for name, message in stands.items():
+        if name not in stood:
+            told.append(_state("began", f"This began: {message}.", common))
+        elif stood[name] != message:
+            told.append(_state("changed", f"This changed: {message}. Before: {stood[name]}.", common))
+    told += [
+        _state("ended", f"This is over: {message}.", common) for name, message in stood.items() if name not in stands
+    ]
     return told
+
+
+def _state(what: str, message: str, common: Mapping[str, Any]) -> Announcement:
+    return Announcement(f"{SOURCE}.state.{what}", message=message, notify=True, **common)
+
+
+def _states(report: Mapping[str, Any] | None) -> dict[str, str]:
+    """Message by name of what lasts in a report; an older one has messages only."""
+    found = (report or {}).get("standing") or ()
+    pairs = ((one, one) if isinstance(one, str) else (one.get("name", one["message"]), one["message"]) for one in found)
+    return {str(name): str(message) for name, message in pairs}
+
+
+def _same(own: Sequence[str], before: Mapping[str, Any] | None) -> bool:
+    """Whether the window before was an alert, too, with these reasons but for their figures."""
+    if before is None or before["decision"]["action"] != "alert":
+        return False
+    known = {_FIGURE.sub("", str(reason)) for reason in before["decision"]["reasons"]}
+    return all(_FIGURE.sub("", reason) in known for reason in own)
+
+
+def _because(reasons: Sequence[str]) -> str:
+    return "Why: " + "; ".join(reasons) + "." if reasons else ""
+
+
+def _until(moment: str) -> str:
+    """A time in words.
+
+    >>> _until("2026-11-24T00:00:00Z")
+    '24 November 2026, 00:00 UTC'
+    """
+    try:
+        found = datetime.fromisoformat(moment).astimezone(UTC)
+    except ValueError:
+        return moment
+    return f"{found.day} {found:%B %Y, %H:%M} UTC"
 
 
 def of_decision(record: Mapping[str, Any], page: str) -> Announcement:
@@ -96,11 +156,18 @@ def of_decision(record: Mapping[str, Any], page: str) -> Announcement:
         subject=f"decision/{record['n']}",
         time=str(record["at"]),
         message=(
-            f"Decision {record['n']}: {record['candidate'] or 'the champion'} was {verb.replace('-', ' ')}."
-            f" {'; '.join(reasons)}"
+            f"{_said(action, record['candidate'])} Decision {record['n']}, {_until(str(record['at']))}."
+            f" {_because(reasons)}"
         ),
         reasons=reasons,
         notify=action != "refuse",
         page=page,
         data={"action": action, "n": record["n"], "candidate": record["candidate"]},
     )
+
+
+def _said(action: str, candidate: object) -> str:
+    sentence = _SENTENCES.get(action)
+    if sentence is None or candidate is None:
+        return f"{candidate or 'The champion'}: {action.replace('_', ' ')}."
+    return sentence.format(candidate)

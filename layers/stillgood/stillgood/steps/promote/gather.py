@@ -1,5 +1,6 @@
 """What promote gathers before the gate decides: both models, verified, and their scores of the candidate's holdout."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from stillgood.domain.model.slices import segments
 from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.domain.promotion.comparison import HoldoutScores
 from stillgood.domain.promotion.cross_fitted import CrossFitted
-from stillgood.domain.promotion.decision import Pointer
+from stillgood.domain.promotion.decision import Pointer, PointRef
 from stillgood.domain.promotion.folds import FoldModels, fold_of
 from stillgood.domain.promotion.gate import GateInputs
 from stillgood.domain.promotion.holdout import Holdout
@@ -122,6 +123,33 @@ def gather(
         if folds is not None and not (folds.unseen and folds.against == champion.version):
             others = _champions_folds(store, serving, inputs)
     return PromotionInputs(candidate, serving, holdout, folds, others)
+
+
+def recorded(store: ObjectStore, inputs: Mapping[str, Mapping[str, str]]) -> PromotionInputs:
+    """What a decision was made from, by the ``inputs`` of its record, to look at again. Verifies no hash but a point's.
+
+    Raises KeyError where the record names no candidate or no holdout, ObjectNotFound, ModelUnusable, StoreUnavailable.
+    """
+
+    def model(role: str) -> Model:
+        key = inputs[role]["key"]
+        return read_model(store.get(key).data, key, key.split("/")[1])
+
+    def folds(role: str, of: Model | None) -> FoldModels | None:
+        if role not in inputs or of is None:
+            return None
+        return _read_folds(store.get(inputs[role]["key"]).data, inputs[role]["key"], of)
+
+    candidate = model("candidate")
+    champion = model("champion") if "champion" in inputs else None
+    if champion is not None and "champion_point" in inputs:
+        point = inputs["champion_point"]
+        ref = PointRef(point["key"].rpartition("/")[2].removesuffix(".json"), point["sha256"], 0)
+        champion = served(store, champion, ref)
+    key = inputs["holdout"]["key"]
+    raw = decode(store.get(key).data, format="stillgood.holdout", what=key)
+    holdout = Holdout.from_dict(candidate.contract, raw)
+    return PromotionInputs(candidate, champion, holdout, folds("folds", candidate), folds("champion_folds", champion))
 
 
 def _folds(

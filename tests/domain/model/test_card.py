@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import yaml
 from stillgood.domain.contract.contract import Costs
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.model.card import card
@@ -39,7 +40,7 @@ FIGURES = evaluate(np.array([2.0, 1.0, -1.0, -2.0] * 2), [0.9, 0.6, 0.4, 0.1] * 
 
 @pytest.fixture
 def lines():
-    return card(MODEL, FIGURES, FIGURES, ROWS).splitlines()
+    return card(MODEL, FIGURES, FIGURES, ROWS).split("\n---\n\n", 1)[1].splitlines()
 
 
 def test_it_names_version_outcome_data_and_libraries(lines):
@@ -74,3 +75,14 @@ def test_it_says_how_the_threshold_was_chosen(lines):
 
 def test_without_a_holdout_it_says_so():
     assert f"| roc_auc | {FIGURES.roc_auc} | none |" in card(MODEL, FIGURES, None, ROWS)
+
+
+def test_the_card_has_the_fields_of_the_hubs_model_cards():
+    front = yaml.safe_load(card(MODEL, FIGURES, None, ROWS).split("---")[1])
+
+    assert (front["library_name"], front["pipeline_tag"]) == ("stillgood", "tabular-classification")
+    (index,) = front["model-index"]
+    (result,) = index["results"]  # no holdout: no figures of it
+    assert result["task"]["type"] == "tabular-classification"
+    assert {one["type"]: one["value"] for one in result["metrics"]}["roc_auc"] == FIGURES.roc_auc.value
+    assert set(front["metrics"]) == {one["type"] for one in result["metrics"]}

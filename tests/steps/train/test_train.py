@@ -226,7 +226,7 @@ def test_the_reference_holds_scores_of_rows_that_the_scoring_model_had_not_seen(
 def test_the_card_names_version_figures_and_rows(store):
     version = train(EVENT, working(store))["version"]
     card = store.get(f"models/{version}/card.md").data.decode()
-    assert card.startswith(f"# readings {version}\n")
+    assert f"\n---\n\n# readings {version}\n" in card
     assert "600 accepted, 0 refused" in card
 
 

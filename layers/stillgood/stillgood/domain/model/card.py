@@ -1,7 +1,11 @@
 """The model card: what a person should know before trusting a version (Mitchell et al., 2019, "Model Cards for Model
 Reporting").
+
+The card begins with fields for machines, in the format of model cards on the Hugging Face hub: YAML front matter with
+``model-index`` (https://huggingface.co/docs/hub/model-cards). Every value is written as JSON, which is YAML, too.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +29,7 @@ def card(
     contract = model.contract
     return "\n".join(
         [
+            *front_matter(model, oof, holdout),
             f"# {contract.name} {model.version}",
             "",
             (
@@ -63,6 +68,39 @@ def card(
             "",
         ]
     )
+
+
+def front_matter(model: Model, oof: Metrics, holdout: Metrics | None) -> list[str]:
+    """Lines of YAML between two of ``---``: what the hub's format names, with each figure's dataset beside it."""
+    contract = model.contract
+    dataset = {"type": contract.name, "revision": str(model.training["data_sha256"])}
+    results = [
+        {
+            "task": {"type": "tabular-classification", "name": f"{contract.target.name} = {contract.target.positive}"},
+            "dataset": {"name": f"{contract.name}, {rows}", "split": split, **dataset},
+            "metrics": [
+                {"type": name, "name": title, "value": float(getattr(found, key).value)}
+                for name, title, key in (
+                    ("roc_auc", "ROC-AUC", "roc_auc"),
+                    ("recall", "recall", "recall"),
+                    ("precision", "precision", "precision"),
+                    ("f1", "F1", "f1"),
+                    ("brier_score", "Brier score", "brier"),
+                )
+            ],
+        }
+        for rows, split, found in (("out of fold", "train", oof), ("newest rows", "test", holdout))
+        if found is not None
+    ]
+    fields = {
+        "library_name": "stillgood",
+        "pipeline_tag": "tabular-classification",
+        "model_name": f"{contract.name} {model.version}",
+        "tags": ["tabular-classification", "binary-classification", model.family],
+        "metrics": ["roc_auc", "recall", "precision", "f1", "brier_score"],
+        "model-index": [{"name": f"{contract.name} {model.version}", "results": results}],
+    }
+    return ["---", *(f"{name}: {json.dumps(value)}" for name, value in fields.items()), "---", ""]
 
 
 def _recalibrated(model: Model) -> list[str]:

@@ -33,6 +33,7 @@ _ACTED = {
     "roll_back": "A rollback was asked for after the window up to",
 }
 _MAX_REASONS = 5
+_MAX_SAID = 3
 _FIGURE = re.compile(r"[-+]?[0-9][0-9.,:e+-]*%?")
 
 
@@ -130,7 +131,17 @@ def _same(own: Sequence[str], before: Mapping[str, Any] | None) -> bool:
 
 
 def _because(reasons: Sequence[str]) -> str:
-    return "Why: " + "; ".join(reasons) + "." if reasons else ""
+    """The first reasons as one sentence.
+
+    >>> _because(["It rose by 3.", "It is 5", "c", "d"])
+    'Why: It rose by 3; it is 5; c; and 1 more on the page.'
+    """
+    if not reasons:
+        return ""
+    said = [reason.rstrip(".") for reason in reasons[:_MAX_SAID]]
+    said[1:] = [one if one[:2].isupper() else one[:1].lower() + one[1:] for one in said[1:]]
+    more = [f"and {len(reasons) - len(said)} more on the page"] * (len(reasons) > len(said))
+    return "Why: " + "; ".join([*said, *more]) + "."
 
 
 def _until(moment: str) -> str:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stillgood.domain.drift.profile import profile
 from stillgood.domain.drift.reference import build_reference
@@ -160,6 +160,7 @@ def test_a_decision_whose_inputs_are_gone_still_has_a_page(bucket):
     assert b"Clauses of the gate" in copy.get(decision_page_key(3)).data
 
 
+@settings(deadline=None)  # pages are not timed here
 @given(hostile, hostile, hostile)
 def test_no_name_and_no_reason_becomes_markup(name, level, reason):
     report = {

@@ -8,6 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.keys import Keys
+from stillgood.domain.model.curves import threshold_table
+from stillgood.pages.model import model_page
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -142,3 +145,20 @@ def test_the_keyboard_reaches_every_link(browser, folder):
         "return [...document.querySelectorAll('a,summary,button')].filter(e=>e.tabIndex<0).length"
     )
     assert unreachable == 0
+
+
+def test_the_slider_shows_what_the_chosen_threshold_comes_to(browser, folder, bucket, tmp_path):
+    version = sorted((folder / "models").glob("*.html"))[-1].stem
+    model, metrics = (json.loads(bucket.get(f"models/{version}/{name}.json").data) for name in ("model", "metrics"))
+    rows = threshold_table([place / 100 for place in range(100)], [place % 7 in (0, 3) for place in range(100)])
+    page = tmp_path / "model.html"
+    page.write_bytes(model_page(model, {**metrics, "thresholds": rows}))
+    opened(browser, page)
+    slider = browser.find_element("id", "threshold")
+    assert slider.is_enabled()  # without scripts it stands still
+    for key, place in ((Keys.HOME, 0), (Keys.END, len(rows) - 1), (Keys.ARROW_LEFT, len(rows) - 2)):
+        slider.send_keys(key)
+        said = browser.find_element("id", "chosen").text
+        assert f"From probability {rows[place]['threshold']:.3f}: {100 * rows[place]['flagged']:.1f}% flagged" in said
+        assert f"recall {100 * rows[place]['recall']:.1f}%" in said
+        assert slider.get_attribute("aria-valuetext") == said

@@ -161,4 +161,4 @@ def test_the_slider_shows_what_the_chosen_threshold_comes_to(browser, folder, bu
         said = browser.find_element("id", "chosen").text
         assert f"From probability {rows[place]['threshold']:.3f}: {100 * rows[place]['flagged']:.1f}% flagged" in said
         assert f"recall {100 * rows[place]['recall']:.1f}%" in said
-        assert slider.get_attribute("aria-valuetext") == said
+        assert f"{slider.get_attribute('aria-valuetext')}." == said

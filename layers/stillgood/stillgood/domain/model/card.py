@@ -73,11 +73,15 @@ def card(
 def front_matter(model: Model, oof: Metrics, holdout: Metrics | None) -> list[str]:
     """Lines of YAML between two of ``---``: what the hub's format names, with each figure's dataset beside it."""
     contract = model.contract
-    dataset: dict[str, Any] = {"type": contract.name, "revision": str(model.training["data_sha256"])}
     results = [
         {
             "task": {"type": "tabular-classification", "name": f"{contract.target.name} = {contract.target.positive}"},
-            "dataset": {**dataset, "name": f"{contract.name}, {rows}", "split": split},
+            "dataset": {
+                "name": f"{contract.name}, {rows}",
+                "type": contract.name,
+                "split": split,
+                "revision": str(model.training["data_sha256"]),
+            },
             "metrics": [
                 {"type": name, "name": title, "value": float(getattr(found, key).value)}
                 for name, title, key in (

@@ -278,6 +278,7 @@ EVENTS = (
     ("PromoteFunction", "promote"),
     ("PromoteFunction", "rollback"),
     ("PromoteFunction", "release"),
+    ("PromoteFunction", "move"),  # monitor's: by hand there is no evidence, and it is refused
 )
 
 

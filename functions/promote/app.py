@@ -1,4 +1,4 @@
-"""promote: one event in, one recorded decision out. See events/promote.json, events/rollback.json and
+"""promote: one event in, one recorded decision out. See events/promote.json, events/move.json, events/rollback.json and
 events/release.json.
 """
 

@@ -65,6 +65,11 @@ UNUSED = {
     ): "without it S3 answers 403 where 404 is meant, and nobody knows that there is no champion yet",
     (
         "BatchFunction",
+        "s3:GetObject",
+        f"{BUCKET}/monitoring/operating_point.json",
+    ): "only for a file as its own population; tests/steps/batch/test_batch.py",
+    (
+        "BatchFunction",
         "s3:AbortMultipartUpload",
         f"{BUCKET}/batch/*",
     ): "an output larger than a part, given up half-way",

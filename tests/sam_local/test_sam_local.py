@@ -238,6 +238,14 @@ def test_a_release_ends_the_hold_of_a_rollback(sam: SamLocal) -> None:
     assert told["result"] == ("released" if last.action == "rollback" else "refused"), told
 
 
+def test_a_move_without_its_evidence_is_refused_and_recorded(sam: SamLocal) -> None:
+    before, pointer = len(list(Registry(sam.store).decisions())), Registry(sam.store).pointer()
+    told = sam.invoke("PromoteFunction", event("move"))
+    assert told["result"] == "refused", told
+    assert len(list(Registry(sam.store).decisions())) == before + 1
+    assert Registry(sam.store).pointer() == pointer
+
+
 def test_a_bad_event_is_an_error_that_says_what_to_send(sam: SamLocal) -> None:
     before = state(sam)
     told = sam.invoke("MonitorFunction", {})

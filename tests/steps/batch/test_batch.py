@@ -22,6 +22,8 @@ from stillgood.domain.model.model import Model
 from stillgood.steps.batch.batch import BatchDeps, batch
 from stillgood.steps.predict import PredictDeps, predict
 from stillgood.storage.champion import ChampionSource
+from stillgood.storage.codec import encode
+from stillgood.storage.keys import POINT_STATUS_KEY
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore, ObjectWriter
 
@@ -479,3 +481,18 @@ def test_a_file_with_none_of_the_columns_is_refused_at_once(
     store.put("batch/input/a.parquet", as_parquet([{"int_col": 1, "bool_col": True}]))
     with pytest.raises(InvalidEvent, match="none of the 20 columns is there; it has 'int_col', 'bool_col'"):
         batch({"input": "batch/input/a.parquet"}, deps)
+
+
+def test_a_file_as_its_own_population_honours_the_correction_by_labels(
+    store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
+) -> None:
+    store.put("batch/input/a.csv", as_csv(customers(telco, 300)))
+    event = {"input": "batch/input/a.csv", "population": "file"}
+    plain = batch(event, deps)
+    status = {"champion": {"version": model.version}, "correction": 0.1}
+    store.put(POINT_STATUS_KEY, encode(status))
+    corrected = batch(event, deps)
+    assert corrected["positive"] > plain["positive"]
+    assert corrected["threshold"] < plain["threshold"]
+    store.put(POINT_STATUS_KEY, encode(status | {"champion": {"version": "another"}}))
+    assert batch(event, deps) == plain | {"repeated": True}  # another champion's correction says nothing of this one

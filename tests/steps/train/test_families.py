@@ -5,14 +5,17 @@ audited.
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import logits
+from stillgood.domain.policy.policies import POLICIES
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.steps.batch.batch import BatchDeps, batch
+from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.steps.predict import PredictDeps, predict
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay
@@ -20,8 +23,10 @@ from stillgood.steps.promote.rollback import roll_back
 from stillgood.steps.train.train import TrainDeps, train
 from stillgood.storage.audit import verify
 from stillgood.storage.champion import ChampionSource
+from stillgood.storage.keys import capture_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
+from stillgood.storage.windows import Window, iso, read_report
 from stillgood.testing.fakes import FakeCapture, FakeInvoker
 from stillgood.training.tracking import Tracking
 
@@ -164,6 +169,36 @@ def test_a_recalibration_keeps_steps_and_pairs_and_moves_probabilities(world):
     before, after = world.model(world.second["version"]), world.model(world.third["version"])
     assert (after.terms, after.pairs, after.family) == (before.terms, before.pairs, "boosted")
     assert after.calibration.intercept > before.calibration.intercept + 0.3
+
+
+def test_a_boosted_champion_is_monitored_and_what_moved_its_score_adds_up_pairs_included(world):
+    pointer, model = Registry(world.store).pointer(), world.model(world.second["version"])
+    assert (pointer.version, model.family) in {
+        (world.second["version"], "boosted"),
+        (world.third["version"], "boosted"),
+    }
+    model = replace(model, version=pointer.version)
+    rng, day = np.random.default_rng(5), NOW + timedelta(days=1)
+    records = []
+    for at in range(800):
+        row = {"x": round(rng.normal(), 3), "z": round(rng.normal(0.5), 3), "plan": "plus"}
+        found = model.score(row)
+        records.append(
+            {"kind": "prediction", "prediction_id": f"p{at}", "time": iso(day), "entity_id": f"c{at}", "features": row,
+             "score": found.score, "probability": found.probability, "decision": found.decision, "model": model.version}
+        )  # fmt: skip
+    world.store.put(capture_key(day, "one"), "".join(json.dumps(one) + "\n" for one in records).encode())
+    end = NOW.replace(hour=0) + timedelta(days=2)
+    deps = MonitorDeps(
+        world.store, FakeInvoker(), lambda: end + timedelta(hours=1), lambda _: None, POLICIES["guarded"]
+    )
+    monitor({"scheduled_time": iso(end)}, deps)
+    report = read_report(world.store, Window.ending(end, 24))
+    assert report["rows"] == 800
+    parts, total = report["contributions"]["parts"], report["contributions"]["total"]
+    assert "x x z" in {part["name"] for part in parts}
+    assert sum(part["change"]["value"] for part in parts) == pytest.approx(total["change"]["value"], abs=1e-12)
+    assert report["operating_point"]["sentence"].startswith("recall: wanted 0.80, estimated")
 
 
 def test_it_rolls_back_and_every_decision_replays_to_the_same_bytes_and_the_audit_holds(world):

@@ -136,15 +136,15 @@ def decide(inputs: PointInputs) -> PointDecision:
 
 
 def _follow(inputs: PointInputs, line: FittedCalibration, reasons: list[str], alert: bool) -> PointDecision:
-    name, aim = figure_name(inputs.objective), _aim(inputs)
-    leaving = max(_spans(inputs, line, aim), key=lambda span: span[2])
+    name, wanted = figure_name(inputs.objective), aim(inputs.wanted, inputs.correction.offset)
+    leaving = max(_spans(inputs, line, wanted), key=lambda span: span[2])
     rows, figure, excess = leaving
     if excess <= 0.0 and not alert:  # labels that win are heard at once
         reach = leaves_z(rows) * figure.standard_error + _margin(inputs)
-        reasons.append(f"The {name} is estimated at {figure.value:.3f}, within {reach:.3f} of {aim:.3f}.")
+        reasons.append(f"The {name} is estimated at {figure.value:.3f}, within {reach:.3f} of {wanted:.3f}.")
         return _stay(inputs, "keep", *reasons, alert=alert, estimated=figure)
     population = inputs.population.newest(rows)
-    placed = place(inputs.objective, aim, line, population, capacity=inputs.capacity)
+    placed = place(inputs.objective, wanted, line, population, capacity=inputs.capacity)
     if (bound := _bound(inputs, placed)) is not None:
         stands = f"the operating point is frozen: {_REACHED if placed.reached else _UNREACHED}"
         return _stay(inputs, "freeze", *reasons, bound, alert=True, estimated=figure, stands=stands)
@@ -152,7 +152,7 @@ def _follow(inputs: PointInputs, line: FittedCalibration, reasons: list[str], al
     after = estimate(inputs.objective.kind, line, population, placed.threshold)
     reasons.append(
         f"The {name} of the newest {rows} predictions is estimated at {figure.value:.3f}"
-        f" [{figure.interval().low:.3f}, {figure.interval().high:.3f}], wanted {aim:.3f}: moved, so that"
+        f" [{figure.interval().low:.3f}, {figure.interval().high:.3f}], wanted {wanted:.3f}: moved, so that"
         f" {100 * placed.share:.1f}% are flagged instead of {100 * before:.1f}%."
     )
     if abs(placed.share - before) > LARGE_MOVE:
@@ -168,8 +168,13 @@ def _margin(inputs: PointInputs) -> float:
     return inputs.rules.margin / 4 if inputs.objective.kind == "capacity" else inputs.rules.margin
 
 
-def _aim(inputs: PointInputs) -> float:
-    return min(0.999, max(0.001, inputs.wanted + inputs.correction.offset))
+def aim(wanted: float, offset: float) -> float:
+    """The figure to place for: the objective's and the slow correction, inside of 0 to 1.
+
+    >>> aim(0.95, 0.1), round(aim(0.8, -0.03), 2)
+    (0.999, 0.77)
+    """
+    return min(0.999, max(0.001, wanted + offset))
 
 
 def leaves_z(rows: int) -> float:
@@ -181,7 +186,7 @@ def leaves_z(rows: int) -> float:
     return NormalDist().inv_cdf(1.0 - rows / ROWS_PER_ALARM / 2.0)
 
 
-def _spans(inputs: PointInputs, line: FittedCalibration, aim: float) -> Iterator[tuple[int, EstimatedFigure, float]]:
+def _spans(inputs: PointInputs, line: FittedCalibration, wanted: float) -> Iterator[tuple[int, EstimatedFigure, float]]:
     """The newest rows, twice as many each time, as far back as they are one population: few notice a jump at once, many
     a slow
     drift. With each the figure, and by how many standard errors it leaves the aim beyond what is allowed; not above 0
@@ -201,7 +206,7 @@ def _spans(inputs: PointInputs, line: FittedCalibration, aim: float) -> Iterator
             return
         rows = wider
         figure = estimate(kind, line, newest.newest(rows), inputs.threshold)
-        beyond = abs(figure.value - aim) - _margin(inputs)
+        beyond = abs(figure.value - wanted) - _margin(inputs)
         yield rows, figure, beyond / max(figure.standard_error, 1e-12) - leaves_z(rows)
 
 

@@ -13,7 +13,7 @@ from stillgood.domain.contract.contract import Contract, Extra
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound, PreconditionFailed, TableUnreadable
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import logits
-from stillgood.domain.operating_point.decide import uncertain
+from stillgood.domain.operating_point.decide import aim, uncertain
 from stillgood.domain.operating_point.objective import objective_of
 from stillgood.domain.operating_point.placement import Population, place
 from stillgood.domain.promotion.decision import PointRef
@@ -116,6 +116,7 @@ def _whole_file(event: Mapping[str, Any]) -> bool:
 def place_on_file(info: ObjectInfo, model: Model, deps: BatchDeps) -> Model:
     """``model`` with the threshold at which its contract's objective is met among the rows of this very file.
 
+    The slow correction by matured labels, as monitor knew it after its newest window, counts here as it does online.
     The file is read once more for it. Calibration and reasons stay. A file without a row that can be scored, an
     objective that no threshold reaches, and a share flagged outside of the contract's bounds leave the threshold in
     force. Raises InvalidEvent.
@@ -137,7 +138,7 @@ def place_on_file(info: ObjectInfo, model: Model, deps: BatchDeps) -> Model:
     costs, rules = contract.costs, contract.operating_point
     placed = place(
         objective,
-        wanted,
+        aim(wanted, _correction(deps, model)),
         uncertain(model.calibration),
         Population(found, np.arange(len(found))),
         capacity=None if costs is None or costs.capacity is None else costs.capacity / 1000,
@@ -146,6 +147,14 @@ def place_on_file(info: ObjectInfo, model: Model, deps: BatchDeps) -> Model:
         return model
     named = hashlib.sha256(f"{info.etag} {placed.threshold!r} {model.operating_point}".encode()).hexdigest()[:16]
     return replace(model, threshold_logit=placed.threshold, operating_point=f"file-{named}")
+
+
+def _correction(deps: BatchDeps, model: Model) -> float:
+    """What labels have added to the objective of ``model``; 0 where monitor has not judged it."""
+    status = deps.champions.point_status() or {}
+    champion, offset = status.get("champion"), status.get("correction")
+    own = isinstance(champion, Mapping) and champion.get("version") == model.version
+    return float(offset) if own and isinstance(offset, int | float) else 0.0
 
 
 def _run(info: ObjectInfo, model: Model, reasons: Reasons, output: str, deps: BatchDeps) -> dict[str, Any]:

@@ -67,9 +67,8 @@ class Logistic:
     @property
     def says_nothing(self) -> bool:
         """Whether every row is the same; the solver would start at its optimum, and warn of not getting any further."""
-        matrix = encode(self.frame, self.columns)
-        parts = matrix.indices.reshape(-1, len(self.columns)), matrix.data.reshape(-1, len(self.columns))
-        return all(bool((part == part[0]).all()) for part in parts)
+        columns = [self.frame.columns[column.name] for column in self.columns]
+        return all(bool((values == values[0]).all() or (values != values).all()) for values in columns)
 
     def weights(self, rows: Positions, inverse_regularisation: float) -> tuple[Floats, float]:
         """Weights float64[width] and intercept; docs/decisions/0005 has the solver. Monotone features keep their

@@ -4,9 +4,11 @@ import importlib.util
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from moto.server import ThreadedMotoServer
 from stillgood.domain.errors import StoreUnavailable
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import Stored
@@ -46,7 +48,35 @@ def bucket() -> Bucket:
 
 
 @pytest.fixture
-def predict_function(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handler]:
+def app() -> Callable[[str], ModuleType]:
+    """Loads functions/<step>/app.py anew, as a new Lambda does."""
+
+    def load(step: str) -> ModuleType:
+        path = Path(__file__).parents[2] / f"functions/{step}/app.py"
+        spec = importlib.util.spec_from_file_location(f"{step}_app", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    """S3 over HTTP: obstore does not go through boto3, which moto could patch."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def predict_function(
+    app: Callable[[str], ModuleType], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Handler]:
     """``handler(event, context)`` of functions/predict/app.py, which looks for a new champion at every request."""
     monkeypatch.setattr(wiring, "ObstoreObjectStore", lambda *_, **__: bucket)
     monkeypatch.setenv("STILLGOOD_BUCKET", "stillgood")
@@ -54,12 +84,7 @@ def predict_function(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterato
     root, ours = logging.getLogger(), logging.getLogger("stillgood")
     before = (root.handlers, root.level, ours.level)
     wiring.api.cache_clear()
-    spec = importlib.util.spec_from_file_location("predict_app", Path(__file__).parents[2] / "functions/predict/app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module.handler
+    yield app("predict").handler
     wiring.api.cache_clear()
     root.handlers, root.level = before[0], before[1]
     ours.setLevel(before[2])

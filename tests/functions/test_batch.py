@@ -1,7 +1,6 @@
 """The batch function, driven by its event file: the real handler and obstore, against S3 over HTTP."""
 
 import csv
-import importlib.util
 import io
 import json
 import logging
@@ -10,12 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.row_check import RowChecker
@@ -28,45 +26,32 @@ ROOT = Path(__file__).parents[2]
 EVENT: dict[str, Any] = json.loads((ROOT / "events/batch.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def store(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+def store(s3_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
     """An empty bucket, and an environment as Lambda's."""
     bucket = f"bucket-{abs(hash(request.node.name))}"
     for name, value in {
         "STILLGOOD_BUCKET": bucket,
-        "AWS_ENDPOINT_URL": s3,
+        "AWS_ENDPOINT_URL": s3_url,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=bucket)
+    boto3.client("s3", endpoint_url=s3_url).create_bucket(Bucket=bucket)
     root, ours = logging.getLogger(), logging.getLogger("stillgood")
     before = (root.handlers, root.level, ours.level)
     wiring.scoring.cache_clear()
-    yield ObstoreObjectStore(bucket, endpoint_url=s3)
+    yield ObstoreObjectStore(bucket, endpoint_url=s3_url)
     wiring.scoring.cache_clear()
     root.handlers, root.level = before[0], before[1]
     ours.setLevel(before[2])
 
 
 @pytest.fixture
-def handler() -> Callable[[dict[str, Any]], dict[str, Any]]:
-    spec = importlib.util.spec_from_file_location("batch_app", ROOT / "functions/batch/app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda event: module.handler(event, SimpleNamespace(aws_request_id="r-1"))
+def handler(app: Callable[[str], ModuleType]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    loaded = app("batch")
+    return lambda event: loaded.handler(event, SimpleNamespace(aws_request_id="r-1"))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The monitor function, driven by its event file on a mocked S3 (a server: obstore speaks HTTP, not boto3)."""
 
-import importlib.util
 import json
 import logging
 from datetime import UTC, datetime, timedelta
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.profile import build_reference
@@ -38,26 +36,13 @@ MODEL = Model("v1", CONTRACT, (NumericTerm("reading", 50.0, 20.0, 1.0),), 0.0, 0
 
 
 @pytest.fixture
-def handler():
-    spec = importlib.util.spec_from_file_location("monitor_app", ROOT / "functions/monitor/app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda event: module.handler(event, None)
-
-
-@pytest.fixture(scope="module")
-def url():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def handler(app):
+    loaded = app("monitor")
+    return lambda event: loaded.handler(event, None)
 
 
 @pytest.fixture
-def s3(monkeypatch, url):
+def s3(monkeypatch, s3_url):
     """A client of an empty bucket, and an environment as Lambda's."""
     for name, value in {
         "STILLGOOD_BUCKET": "stillgood",
@@ -68,7 +53,7 @@ def s3(monkeypatch, url):
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL": s3_url,
     }.items():
         monkeypatch.setenv(name, value)
     wiring.monitoring.cache_clear()

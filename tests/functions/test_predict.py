@@ -2,7 +2,6 @@
 HTTP.
 """
 
-import importlib.util
 import json
 import logging
 import os
@@ -10,11 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.row_check import RowChecker
@@ -31,47 +30,34 @@ def event(name: str) -> dict[str, Any]:
     return loaded
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def store(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+def store(s3_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
     """An empty bucket, and an environment as Lambda's."""
     bucket = f"bucket-{abs(hash(request.node.name))}"
     for name, value in {
         "STILLGOOD_BUCKET": bucket,
         "STILLGOOD_CHAMPION_TTL_SECONDS": "0",
-        "AWS_ENDPOINT_URL": s3,
+        "AWS_ENDPOINT_URL": s3_url,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=bucket)
+    boto3.client("s3", endpoint_url=s3_url).create_bucket(Bucket=bucket)
     root, ours = logging.getLogger(), logging.getLogger("stillgood")
     before = (root.handlers, root.level, ours.level)
     wiring.api.cache_clear()
-    yield ObstoreObjectStore(bucket, endpoint_url=s3)
+    yield ObstoreObjectStore(bucket, endpoint_url=s3_url)
     wiring.api.cache_clear()
     root.handlers, root.level = before[0], before[1]
     ours.setLevel(before[2])
 
 
 @pytest.fixture
-def handler() -> Callable[[str], dict[str, Any]]:
+def handler(app: Callable[[str], ModuleType]) -> Callable[[str], dict[str, Any]]:
     """Calls the handler with an event file."""
-    spec = importlib.util.spec_from_file_location("predict_app", ROOT / "functions/predict/app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda name: module.handler(event(name), None)
+    loaded = app("predict")
+    return lambda name: loaded.handler(event(name), None)
 
 
 @pytest.fixture

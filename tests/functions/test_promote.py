@@ -1,6 +1,5 @@
 """The promote function, driven by its event files on a mocked S3 (a server: obstore speaks HTTP, not boto3)."""
 
-import importlib.util
 import json
 import logging
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import boto3
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid, UnknownVersion
@@ -38,33 +36,20 @@ def event(name):
 
 
 @pytest.fixture
-def handler():
-    spec = importlib.util.spec_from_file_location("promote_app", ROOT / "functions/promote/app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda event: module.handler(event, None)
-
-
-@pytest.fixture(scope="module")
-def url():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def handler(app):
+    loaded = app("promote")
+    return lambda event: loaded.handler(event, None)
 
 
 @pytest.fixture
-def bucket(monkeypatch, url):
+def bucket(monkeypatch, s3_url):
     """An empty bucket, and an environment as Lambda's."""
     for name, value in {
         "STILLGOOD_BUCKET": "stillgood",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL": s3_url,
     }.items():
         monkeypatch.setenv(name, value)
     wiring.deciding.cache_clear()

@@ -1,6 +1,5 @@
 """The train function, driven by its event file on a mocked S3."""
 
-import importlib.util
 import json
 import logging
 from pathlib import Path
@@ -19,13 +18,9 @@ EVENT = json.loads((ROOT / "events/train.json").read_text())
 
 
 @pytest.fixture
-def handler():
-    spec = importlib.util.spec_from_file_location("train_app", ROOT / "functions/train/app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda event: module.handler(event, None)
+def handler(app):
+    loaded = app("train")
+    return lambda event: loaded.handler(event, None)
 
 
 @pytest.fixture

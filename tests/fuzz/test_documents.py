@@ -11,7 +11,7 @@ from stillgood.api.openapi import label_schema, row_schema
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.row_check import RowChecker
-from stillgood.domain.errors import ContractInvalid, ModelUnusable, StillgoodError
+from stillgood.domain.errors import ContractInvalid, DocumentUnusable, StillgoodError
 from stillgood.domain.model.model import Model
 from stillgood.storage.codec import decode, decode_any, encode
 from stillgood.storage.keys import POINTER_KEY, decision_key
@@ -60,7 +60,7 @@ def test_a_forged_model_is_unusable_or_scores(
         tried += 1
         try:
             model = Model.from_dict(raw)
-        except ModelUnusable:
+        except DocumentUnusable:
             refused += 1
             continue
         checked = RowChecker(model.contract).check(model.contract.example())
@@ -82,7 +82,7 @@ def test_a_forged_pointer_or_decision_is_unusable_or_read(store: MemoryObjectSto
             tried += 1
             try:
                 read(json.dumps(raw).encode())
-            except ModelUnusable:
+            except DocumentUnusable:
                 refused += 1
     assert refused > tried / 2
     count("fuzz: forged pointers and decisions", tried)
@@ -95,13 +95,13 @@ def test_every_cut_and_every_flipped_byte_of_a_contract_is_refused_or_read(telco
         whole[:at] + bytes([whole[at] ^ mask]) + whole[at + 1 :] for at in range(0, len(whole), 7) for mask in (1, 128)
     ]
     for content in cut:
-        with pytest.raises(ModelUnusable):
+        with pytest.raises(DocumentUnusable):
             decode(content, format="stillgood.contract")
     for content in flipped:
         try:
             read_contract(decode(content, format="stillgood.contract"))
         except StillgoodError as error:
-            assert isinstance(error, ModelUnusable | ContractInvalid)  # noqa: PT017
+            assert isinstance(error, DocumentUnusable | ContractInvalid)  # noqa: PT017
     count("fuzz: truncated and damaged documents", len(cut) + len(flipped))
 
 
@@ -127,7 +127,7 @@ def test_documents_in_the_wrong_encoding_too_deep_or_too_long_are_unusable(
 ) -> None:
     whole = encode(telco.to_dict())
     assert damage(whole) != whole
-    with pytest.raises(ModelUnusable):
+    with pytest.raises(DocumentUnusable):
         decode(damage(whole), format="stillgood.contract")
 
 

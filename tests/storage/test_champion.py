@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from stillgood.domain.contract.contract import Contract, Feature, Target
-from stillgood.domain.errors import ModelUnusable, NoChampion, StillgoodError, StoreUnavailable
+from stillgood.domain.errors import DocumentUnusable, NoChampion, StillgoodError, StoreUnavailable
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.storage.artifacts import publish
@@ -208,7 +208,7 @@ def test_whatever_breaks_the_last_good_champion_serves_says_so_and_recovers(
 def test_a_first_start_on_damage_is_an_error_that_says_what(watched: Watched, clock: Clock, damage: str) -> None:
     DAMAGE[damage](watched)
     source = ChampionSource(watched, clock, ttl_seconds=10)
-    with pytest.raises((NoChampion, ModelUnusable, StoreUnavailable)) as caught:
+    with pytest.raises((NoChampion, DocumentUnusable, StoreUnavailable)) as caught:
         source.current()
     assert source.status().last_error == caught.value.detail
 

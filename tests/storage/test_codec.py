@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.errors import DocumentUnusable
 from stillgood.storage.codec import decode, decode_any, encode, sha256
 
 scalars = (
@@ -33,7 +33,7 @@ def test_what_was_encoded_is_decoded_and_encodes_again_to_the_same_bytes(value: 
 
 @given(st.binary(max_size=60))
 def test_bytes_are_decoded_or_refused_and_never_anything_else(data: bytes) -> None:
-    with contextlib.suppress(ModelUnusable):
+    with contextlib.suppress(DocumentUnusable):
         assert isinstance(decode_any(data), dict)
 
 
@@ -60,7 +60,7 @@ def test_a_number_that_is_none_is_not_encoded(value: dict[str, object]) -> None:
     ],
 )
 def test_what_is_no_json_object_is_unusable(data: bytes) -> None:
-    with pytest.raises(ModelUnusable, match=r"models/A/model\.json"):
+    with pytest.raises(DocumentUnusable, match=r"models/A/model\.json"):
         decode_any(data, what="models/A/model.json")
 
 
@@ -72,15 +72,15 @@ def test_half_a_surrogate_pair_survives() -> None:
 def test_a_reader_refuses_another_format_and_versions_it_does_not_know() -> None:
     data = encode({"format": "stillgood.model", "format_version": 2})
     assert decode(data, format="stillgood.model", versions=(1, 2))["format_version"] == 2
-    with pytest.raises(ModelUnusable, match=r"not of format 'stillgood\.production' but 'stillgood\.model'"):
+    with pytest.raises(DocumentUnusable, match=r"not of format 'stillgood\.production' but 'stillgood\.model'"):
         decode(data, format="stillgood.production")
-    with pytest.raises(ModelUnusable, match=r"format_version 2 of stillgood\.model; this code reads 1"):
+    with pytest.raises(DocumentUnusable, match=r"format_version 2 of stillgood\.model; this code reads 1"):
         decode(data, format="stillgood.model")
 
 
 @pytest.mark.parametrize("version", ["1", True, None, 1.5, [1], {}])
 def test_a_format_version_is_a_number(version: object) -> None:
-    with pytest.raises(ModelUnusable):
+    with pytest.raises(DocumentUnusable):
         decode(json.dumps({"format": "f", "format_version": version}).encode(), format="f")
 
 

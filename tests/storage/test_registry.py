@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import pytest
-from stillgood.domain.errors import ModelUnusable, PreconditionFailed, StoreUnavailable
+from stillgood.domain.errors import DocumentUnusable, PreconditionFailed, StoreUnavailable
 from stillgood.domain.promotion.decision import Pointer, Proposal, Release
 from stillgood.storage.audit import verify
 from stillgood.storage.codec import encode
@@ -282,10 +282,10 @@ def test_a_pointer_ahead_of_the_log_stops_every_decision(store: ObjectStore, pro
     registry.decide("r1", lambda head: promotion("A", "r1"))
     registry.decide("r2", lambda head: promotion("B", "r2"))
     store.delete(decision_key(2))
-    with pytest.raises(ModelUnusable, match="restore"):
+    with pytest.raises(DocumentUnusable, match="restore"):
         registry.recover()
     store.delete(decision_key(1))
-    with pytest.raises(ModelUnusable, match="restore"):
+    with pytest.raises(DocumentUnusable, match="restore"):
         registry.recover()
     assert version_in_force(store) == "B"
 
@@ -297,7 +297,7 @@ def test_an_inserted_record_is_not_put_in_force(store: ObjectStore, promotion: M
     Registry(other).decide("x1", lambda head: promotion("X", "x1"))
     Registry(other).decide("x2", lambda head: promotion("Y", "x2"))
     store.put(decision_key(2), other.get(decision_key(2)).data)
-    with pytest.raises(ModelUnusable, match="does not continue the log"):
+    with pytest.raises(DocumentUnusable, match="does not continue the log"):
         registry.recover()
     assert version_in_force(store) == "A"
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stillgood.domain.errors import InvalidEvent, ModelUnusable, ObjectExists, PreconditionFailed
+from stillgood.domain.errors import DocumentUnusable, InvalidEvent, ObjectExists, PreconditionFailed
 from stillgood.storage.keys import STATE_KEY, capture_key, report_key, summary_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
@@ -155,7 +155,7 @@ def test_the_first_report_of_a_window_stands(store: ObjectStore) -> None:
     assert write_report(store, DAY, {"by": "second"}) == {"by": "first"}
     assert read_report(store, DAY) == {"by": "first"}
     store.put(report_key(DAY.id), b"{")
-    with pytest.raises(ModelUnusable):
+    with pytest.raises(DocumentUnusable):
         read_report(store, DAY)
 
 
@@ -190,7 +190,7 @@ def test_of_two_writers_of_the_state_one_wins(store: ObjectStore) -> None:
         write_state(store, {"last": "late"}, etag)
     assert read_state(store)[0] == {"last": "next"}
     store.put(STATE_KEY, b"[]")
-    with pytest.raises(ModelUnusable):
+    with pytest.raises(DocumentUnusable):
         read_state(store)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.contract.contract import TrainingRules
-from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.errors import DocumentUnusable
 from stillgood.domain.promotion.folds import FOLDS, fold_of
 from stillgood.training.judged import MAX_ROWS, judged, learnt, memories, row_ids, seen_in
 from stillgood.training.split import is_holdout, window
@@ -67,7 +67,7 @@ def test_a_row_is_known_again_by_entity_and_time_in_whatever_order():
     assert len(np.unique(ids)) == 2000
     assert seen_in(learnt("v1", ids[:1500][::-1]), ids).tolist() == [True] * 1500 + [False] * 500
     assert not np.isin(row_ids(times + np.timedelta64(1, "s"), hashes), ids).any()
-    with pytest.raises(ModelUnusable, match="malformed"):
+    with pytest.raises(DocumentUnusable, match="malformed"):
         seen_in({"ids": "?"}, ids)
 
 

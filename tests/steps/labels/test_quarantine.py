@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from stillgood.domain.contract.contract import Contract, Source
-from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, StillgoodError
+from stillgood.domain.errors import DocumentUnusable, InvalidRows, MalformedRequest, StillgoodError
 from stillgood.steps.labels.ingest import ingest_label_files
 from stillgood.steps.labels.quarantine import REASON, escape_formula, export, listing, reingest, unescape_formula
 from stillgood.storage.codec import encode
@@ -106,7 +106,7 @@ def test_what_is_no_table_is_refused_as_such(data: bytes, telco: Contract) -> No
 def test_a_damaged_quarantine_is_told_and_not_read(data: bytes) -> None:
     store = MemoryObjectStore()
     store.put(REFUSED, data)
-    with pytest.raises(ModelUnusable, match=REFUSED):
+    with pytest.raises(DocumentUnusable, match=REFUSED):
         list(listing(store))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.profile import build_reference
-from stillgood.domain.errors import InvalidEvent, ModelUnusable, StoreUnavailable
+from stillgood.domain.errors import DocumentUnusable, InvalidEvent, StoreUnavailable
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm
 from stillgood.domain.policy.policies import POLICIES, Guarded, PolicyDecision
 from stillgood.domain.promotion.decision import Pointer
@@ -328,7 +328,7 @@ def test_damaged_artifacts_are_named_and_nothing_is_decided(key, data):
     world = drifting()
     world.store.put(key, data)
 
-    with pytest.raises(ModelUnusable, match=key):
+    with pytest.raises(DocumentUnusable, match=key):
         monitor(EVENT, world.deps())
 
     assert world.report() is None
@@ -339,7 +339,7 @@ def test_a_reference_of_another_version_is_refused():
     world.promote("v2")
     world.store.put("models/v2/reference.json", world.store.get("models/v1/reference.json").data)
 
-    with pytest.raises(ModelUnusable, match="of version v1, not of the champion v2"):
+    with pytest.raises(DocumentUnusable, match="of version v1, not of the champion v2"):
         monitor(EVENT, world.deps())
 
 

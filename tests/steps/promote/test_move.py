@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stillgood.domain.contract.contract import Objective, PointRules
 from stillgood.domain.contract.reader import read_contract
-from stillgood.domain.errors import InvalidEvent, ModelUnusable
+from stillgood.domain.errors import DocumentUnusable, InvalidEvent
 from stillgood.domain.model.model import Calibration, Model, NumericTerm, sigmoid
 from stillgood.domain.operating_point.calibration import Labelled
 from stillgood.domain.operating_point.correction import Correction
@@ -192,7 +192,7 @@ def test_a_point_whose_bytes_changed_does_not_serve(store: MemoryObjectStore) ->
     assert pointer is not None
     assert pointer.point is not None
     store.put(point_key(pointer.point.id), b"{}")
-    with pytest.raises(ModelUnusable, match="is not what it was"):
+    with pytest.raises(DocumentUnusable, match="is not what it was"):
         ChampionSource(store, lambda: NOW, 0.0).current()
 
 
@@ -200,5 +200,5 @@ def test_evidence_comes_back_from_its_document() -> None:
     inputs = trimmed(evidence(-1.0))
     again = from_dict(to_dict(inputs))
     assert to_dict(again) == to_dict(inputs)
-    with pytest.raises(ModelUnusable, match="malformed"):
+    with pytest.raises(DocumentUnusable, match="malformed"):
         from_dict(to_dict(inputs) | {"population": {"logits": [1.0], "entities": []}})

@@ -28,7 +28,7 @@ STATUSES: Mapping[type[errors.StillgoodError], int] = {
     errors.InvalidEvent: 400,
     errors.UnknownVersion: 404,
     errors.NoChampion: 503,
-    errors.ModelUnusable: 503,
+    errors.DocumentUnusable: 503,
     errors.NotEnoughData: 409,
     errors.InvocationFailed: 503,
     errors.StorageError: 503,

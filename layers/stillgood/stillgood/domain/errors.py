@@ -10,7 +10,8 @@ StillgoodError
 │   └── TableUnreadable    a file of rows cannot be read as what it says it is
 ├── UnknownVersion         no such model version
 ├── NoChampion             nothing has been promoted yet
-├── ModelUnusable          an artifact is truncated, tampered with, or from a future version
+├── DocumentUnusable       a stored document is truncated, tampered with, or from a future version; named by its key
+│   └── ModelUnusable      one of a model's own: without it the model cannot be used
 ├── NotEnoughData
 │   ├── TooFewRows
 │   └── OneClassOnly
@@ -94,7 +95,11 @@ class NoChampion(StillgoodError):
     slug, title = "no-champion", "No model has been promoted yet"
 
 
-class ModelUnusable(StillgoodError):
+class DocumentUnusable(StillgoodError):
+    slug, title = "document-unusable", "A stored document cannot be read"
+
+
+class ModelUnusable(DocumentUnusable):
     slug, title = "model-unusable", "A stored artifact cannot be used"
 
 

@@ -9,7 +9,7 @@ rewrite the whole bucket can be found out this way: keep its versions (or an obj
 from dataclasses import dataclass
 from typing import Literal
 
-from stillgood.domain.errors import ModelUnusable, ObjectNotFound
+from stillgood.domain.errors import DocumentUnusable, ObjectNotFound
 from stillgood.domain.promotion.decision import Decision
 from stillgood.storage.codec import decode_any, sha256
 from stillgood.storage.keys import (
@@ -152,7 +152,7 @@ def _read_index(store: ObjectStore, problems: list[Problem]) -> dict[int, IndexE
     for info in store.list(REQUESTS_PREFIX):
         try:
             entry = read_index(store.get(info.key).data, info.key)
-        except ModelUnusable as error:
+        except DocumentUnusable as error:
             problems.append(Problem("index", info.key, error.detail))
             continue
         if request_key(entry.request_id) != info.key:
@@ -214,7 +214,7 @@ def _judge_pointer(
         return []
     try:
         detail = f"It names {read_pointer(stored).version}, which the log does not explain."
-    except ModelUnusable as error:
+    except DocumentUnusable as error:
         detail = error.detail
     return [Problem("pointer", POINTER_KEY, detail)]
 
@@ -222,5 +222,5 @@ def _judge_pointer(
 def _parsed(data: bytes, key: str) -> Decision | None:
     try:
         return read_decision(data, key)
-    except ModelUnusable:
+    except DocumentUnusable:
         return None

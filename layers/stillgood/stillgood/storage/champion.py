@@ -11,7 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stillgood.domain.contract.row_check import RowChecker
-from stillgood.domain.errors import ContractInvalid, ModelUnusable, NoChampion, ObjectNotFound, StillgoodError
+from stillgood.domain.errors import (
+    ContractInvalid,
+    DocumentUnusable,
+    ModelUnusable,
+    NoChampion,
+    ObjectNotFound,
+    StillgoodError,
+)
 from stillgood.domain.model.model import FORMATS, Model
 from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.storage.codec import decode, sha256
@@ -202,11 +209,13 @@ def load_verified(store: ObjectStore, version: str, key: str, promoted: str) -> 
 
 def read_model(data: bytes, what: str, version: str) -> Model:
     """The model in the bytes of a model.json. Raises ModelUnusable when they do not hold a model of that version."""
-    raw = decode(data, format=FORMATS, what=what)
     try:
+        raw = decode(data, format=FORMATS, what=what)
         model = Model.from_dict(raw)
     except ModelUnusable:
         raise
+    except DocumentUnusable as error:
+        raise ModelUnusable(error.detail) from error
     except (ContractInvalid, KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
         raise ModelUnusable(f"{what} is malformed ({type(error).__name__}: {error}).") from error
     if model.version != version:

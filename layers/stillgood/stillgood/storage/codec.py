@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
-from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.errors import DocumentUnusable
 from stillgood.domain.formats import current_format
 
 
@@ -32,7 +32,7 @@ def decode(
     """The JSON object in ``data`` if it says ``"format": format``, or one of several, and a ``format_version`` among
     ``versions``.
 
-    ``what`` names the object in the message, usually its key. Raises ModelUnusable for anything else: truncated, not
+    ``what`` names the object in the message, usually its key. Raises DocumentUnusable for anything else: truncated, not
     JSON, NaN inside, nested too deep, another format, a future version.
     """
     value = decode_any(data, what=what)
@@ -40,11 +40,11 @@ def decode(
     formats = (format,) if isinstance(format, str) else format
     if value["format"] not in formats:
         wanted = " or ".join(repr(one) for one in formats)
-        raise ModelUnusable(f"{what} is not of format {wanted} but {str(value['format'])[:80]!r}.")
+        raise DocumentUnusable(f"{what} is not of format {wanted} but {str(value['format'])[:80]!r}.")
     version = value.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version not in versions:
         known = ", ".join(str(known) for known in sorted(versions))
-        raise ModelUnusable(
+        raise DocumentUnusable(
             f"{what} has format_version {str(version)[:20]} of {value['format']}; this code reads {known}. Deploy the"
             " code that wrote it, or an older version of it."
         )
@@ -52,15 +52,18 @@ def decode(
 
 
 def decode_any(data: bytes, *, what: str = "The object") -> dict[str, Any]:
-    """The JSON object in ``data``, of any format, in UTF-8 with or without a byte order mark. Raises ModelUnusable."""
+    """The JSON object in ``data``, of any format, in UTF-8 with or without a byte order mark.
+
+    Raises DocumentUnusable.
+    """
     try:
         value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ModelUnusable(
+        raise DocumentUnusable(
             f"{what} is not valid JSON ({len(data)} bytes; {str(error)[:120]}): truncated or overwritten."
         ) from error
     if not isinstance(value, dict):
-        raise ModelUnusable(f"{what} is not a JSON object.")
+        raise DocumentUnusable(f"{what} is not a JSON object.")
     return value
 
 

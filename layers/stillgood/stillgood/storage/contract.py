@@ -2,7 +2,7 @@
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.reader import read_contract
-from stillgood.domain.errors import InvalidEvent, ModelUnusable, ObjectNotFound
+from stillgood.domain.errors import DocumentUnusable, InvalidEvent, ObjectNotFound
 from stillgood.storage.codec import decode_any
 from stillgood.storage.keys import CONTRACT_KEY
 from stillgood.storage.objects import ObjectStore
@@ -17,6 +17,6 @@ def contract_in_force(store: ObjectStore) -> Contract:
             f"There is no {CONTRACT_KEY} in the store. Draft one with `stillgood contract draft`, and put it in force"
             " with `stillgood contract apply`."
         ) from error
-    except ModelUnusable as error:
+    except DocumentUnusable as error:
         raise InvalidEvent(error.detail) from error
     return read_contract(raw)

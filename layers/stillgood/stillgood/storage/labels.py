@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Any
 
 from stillgood.domain.contract.labels import COMPLETE_UNTIL, Label, RefusedLabel
-from stillgood.domain.errors import ModelUnusable, ObjectExists
+from stillgood.domain.errors import DocumentUnusable, ObjectExists
 from stillgood.storage.codec import encode
 from stillgood.storage.keys import INCOMING_PREFIX, LEDGER_PREFIX, REFUSED_LABELS_PREFIX, TAKEN_PREFIX, taken_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
@@ -61,7 +61,7 @@ def ledger(store: ObjectStore, since: date) -> Iterator[ObjectInfo]:
 
 
 def read_batch(store: ObjectStore, key: str) -> LabelBatch:
-    """One batch. Raises ModelUnusable when it was overwritten by hand."""
+    """One batch. Raises DocumentUnusable when it was overwritten by hand."""
     try:
         rows = [json.loads(line) for line in store.get(key).data.splitlines() if line]
         head = rows.pop(0) if rows and "format" in rows[0] else {}
@@ -75,7 +75,9 @@ def read_batch(store: ObjectStore, key: str) -> LabelBatch:
             labels, str(head["source"]), datetime.fromisoformat(head["arrived"]), head.get(COMPLETE_UNTIL)
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelUnusable(f"{key} is not a batch of labels any more ({error}); restore its first version.") from error
+        raise DocumentUnusable(
+            f"{key} is not a batch of labels any more ({error}); restore its first version."
+        ) from error
 
 
 def incoming(store: ObjectStore) -> Iterator[ObjectInfo]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.errors import DocumentUnusable
 from stillgood.domain.promotion.decision import Decision, Pointer, PointerMark
 from stillgood.storage.codec import decode, decode_any, encode, sha256
 from stillgood.storage.keys import POINTER_KEY
@@ -34,24 +34,24 @@ class CommittedPointer:
 
 
 def read_pointer(stored: Stored) -> Pointer:
-    """Raises ModelUnusable."""
+    """Raises DocumentUnusable."""
     raw = decode(stored.data, format="stillgood.production", what=POINTER_KEY)
     try:
         return Pointer.from_dict(raw)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise ModelUnusable(
+        raise DocumentUnusable(
             f"{POINTER_KEY} is malformed ({type(error).__name__}: {error}); the next promotion or rollback restores it"
             " from the log."
         ) from error
 
 
 def read_decision(data: bytes, what: str) -> Decision:
-    """Raises ModelUnusable."""
+    """Raises DocumentUnusable."""
     raw = decode(data, format="stillgood.decision", what=what)
     try:
         return Decision.from_dict(raw)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise ModelUnusable(f"{what} is malformed ({type(error).__name__}: {error}); run the audit.") from error
+        raise DocumentUnusable(f"{what} is malformed ({type(error).__name__}: {error}); run the audit.") from error
 
 
 def puts_in_force(decision: Decision, data: bytes) -> CommittedPointer | None:
@@ -62,12 +62,12 @@ def puts_in_force(decision: Decision, data: bytes) -> CommittedPointer | None:
 
 
 def read_index(data: bytes, what: str) -> IndexEntry:
-    """Raises ModelUnusable."""
+    """Raises DocumentUnusable."""
     raw = decode(data, format="stillgood.request", what=what)
     try:
         return IndexEntry(str(raw["request_id"]), int(raw["decision"]), str(raw["sha256"]))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ModelUnusable(
+        raise DocumentUnusable(
             f"{what} is malformed ({type(error).__name__}: {error}); delete it, then run the audit."
         ) from error
 

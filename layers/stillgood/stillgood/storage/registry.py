@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from stillgood.domain.errors import (
-    ModelUnusable,
+    DocumentUnusable,
     ObjectExists,
     ObjectNotFound,
     PreconditionFailed,
@@ -65,12 +65,12 @@ class Registry:
         self._store = store
 
     def pointer(self) -> Pointer | None:
-        """The pointer in force, None before the first promotion. One GET, nothing settled. Raises ModelUnusable."""
+        """The pointer in force, None before the first promotion. One GET, nothing settled. Raises DocumentUnusable."""
         stored = self._pointer_object()
         return None if stored is None else read_pointer(stored)
 
     def decision(self, n: int) -> Decision:
-        """Record ``n``. Raises ObjectNotFound, ModelUnusable."""
+        """Record ``n``. Raises ObjectNotFound, DocumentUnusable."""
         return read_decision(self._store.get(decision_key(n)).data, decision_key(n))
 
     def decisions(self, start_after: int = 0) -> Iterator[Decision]:
@@ -90,7 +90,7 @@ class Registry:
         """Put the newest decision in force if a crash left it half-way, index its request, and return the head to
         decide on.
 
-        Idempotent. Raises ModelUnusable when the log itself is damaged; serving is not touched then.
+        Idempotent. Raises DocumentUnusable when the log itself is damaged; serving is not touched then.
         """
         for _ in range(_ROUNDS):
             # The pointer is read before the log: whatever was put in force meanwhile, the swap below notices.
@@ -99,7 +99,7 @@ class Registry:
             n = max(self._numbers(seen.decision - 1 if seen else 0), default=0)
             if n == 0:
                 if stored is not None:
-                    raise ModelUnusable(
+                    raise DocumentUnusable(
                         f"{POINTER_KEY} exists, but the decision log that put it in force is gone; restore"
                         f" {DECISIONS_PREFIX}, then run the audit."
                     )
@@ -159,7 +159,7 @@ class Registry:
         """The pointer, or None when it is missing or damaged: then the whole log is read instead of its end."""
         try:
             return None if stored is None else read_pointer(stored)
-        except ModelUnusable:
+        except DocumentUnusable:
             return None
 
     def _numbers(self, start_after: int = 0) -> Iterator[int]:
@@ -182,7 +182,7 @@ class Registry:
                 if found.mark != head.pointer_before:
                     break
                 return found
-        raise ModelUnusable(
+        raise DocumentUnusable(
             f"The log does not hold generation {head.pointer_before.generation}, on which {decision_key(head.n)}"
             " builds; run the audit."
         )
@@ -190,7 +190,7 @@ class Registry:
     def _put_in_force(self, wanted: CommittedPointer | None, stored: Stored | None, head: Decision) -> bool:
         """Write the pointer over exactly what was read. False when another writer was there first."""
         if wanted is None:
-            raise ModelUnusable(
+            raise DocumentUnusable(
                 f"{POINTER_KEY} exists, but no decision up to {decision_key(head.n)} put it there; run the audit."
             )
         self._check_link(head)
@@ -210,7 +210,7 @@ class Registry:
         except ObjectNotFound:
             before = None
         if head.prev_sha256 != before:
-            raise ModelUnusable(
+            raise DocumentUnusable(
                 f"{decision_key(head.n)} does not continue the log; it is not put in force. Run the audit."
             )
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stillgood.domain.contract.contract import TrainingRules
-from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.errors import DocumentUnusable
 
 MIN_PER_CLASS = 30  # as the gate asks for
 ENOUGH_PER_CLASS = 100  # rows of the rarer outcome; rare outcomes get more rows than ``holdout_rows``
@@ -43,11 +43,11 @@ def learnt(version: str, ids: npt.NDArray[np.uint32]) -> dict[str, Any]:
 
 
 def seen_in(raw: Mapping[str, Any], ids: npt.NDArray[np.uint32]) -> Bools:
-    """bool[n]: whether a row is among those of the document ``raw``. Raises ModelUnusable."""
+    """bool[n]: whether a row is among those of the document ``raw``. Raises DocumentUnusable."""
     try:
         known = np.frombuffer(base64.b64decode(raw["ids"], validate=True), dtype="<u4")
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelUnusable(f"learnt.json is malformed ({type(error).__name__}: {error}).") from error
+        raise DocumentUnusable(f"learnt.json is malformed ({type(error).__name__}: {error}).") from error
     return np.isin(ids, known)
 
 

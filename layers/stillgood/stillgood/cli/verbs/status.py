@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 def status(place: Place) -> dict[str, Any]:
     """Everything that ``status`` says, JSON-able; ``status`` is the exit code."""
-    from stillgood.domain.errors import InvalidEvent, ModelUnusable, StillgoodError
+    from stillgood.domain.errors import DocumentUnusable, InvalidEvent, StillgoodError
     from stillgood.storage.champion import load_model
     from stillgood.storage.contract import contract_in_force
     from stillgood.storage.keys import DATA_PREFIX, QUARANTINE_PREFIX
@@ -85,7 +85,7 @@ def status(place: Place) -> dict[str, Any]:
     try:
         pointer = Registry(store).pointer()
         model = load_model(store, pointer) if pointer else None
-    except ModelUnusable as error:
+    except DocumentUnusable as error:
         findings.append({"status": ACT, "what": error.detail})
     try:
         contract = contract_in_force(store)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from stillgood.domain.contract.contract import Objective, PointRules
-from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.errors import DocumentUnusable
 from stillgood.domain.operating_point.calibration import FittedCalibration, Labelled
 from stillgood.domain.operating_point.correction import Correction
 from stillgood.domain.operating_point.decide import MAX_LABELLED, MAX_POPULATION, PointInputs
@@ -53,7 +53,7 @@ def to_dict(inputs: PointInputs) -> dict[str, Any]:
 
 
 def from_dict(raw: Mapping[str, Any]) -> PointInputs:
-    """Raises ModelUnusable for what is not such a document."""
+    """Raises DocumentUnusable for what is not such a document."""
     try:
         population, labelled, rules = raw["population"], raw["labelled"], raw["rules"]
         parsed = PointInputs(
@@ -83,5 +83,5 @@ def from_dict(raw: Mapping[str, Any]) -> PointInputs:
         if parsed.objective.kind not in ("recall", "precision", "capacity", "cost") or parsed.line.line.slope <= 0:
             raise ValueError("no such objective or calibration")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ModelUnusable(f"The evidence of a move is malformed ({type(error).__name__}: {error}).") from error
+        raise DocumentUnusable(f"The evidence of a move is malformed ({type(error).__name__}: {error}).") from error
     return parsed

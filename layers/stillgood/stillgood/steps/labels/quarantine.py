@@ -23,7 +23,7 @@ from stillgood.domain.contract.labels import FIELDS, read_labels
 from stillgood.domain.contract.outcome import read_outcome
 from stillgood.domain.contract.row_check import RowChecker
 from stillgood.domain.contract.source_text import SourceText
-from stillgood.domain.errors import InvalidRows, MalformedRequest, ModelUnusable, ObjectExists, TableUnreadable
+from stillgood.domain.errors import DocumentUnusable, InvalidRows, MalformedRequest, ObjectExists, TableUnreadable
 from stillgood.storage.keys import DATA_PREFIX, INCOMING_PREFIX, QUARANTINE_PREFIX
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.tables.bytes_in import as_utf8
@@ -45,7 +45,7 @@ class Quarantined:
 
 
 def listing(store: ObjectStore) -> Iterator[Quarantined]:
-    """Everything in quarantine. Raises ModelUnusable for an object that was overwritten by hand."""
+    """Everything in quarantine. Raises DocumentUnusable for an object that was overwritten by hand."""
     for info in store.list(QUARANTINE_PREFIX):
         rows = _read(store, info.key)
         yield Quarantined(info.key, len(rows), Counter(_why(row, short=True) for row in rows))
@@ -56,7 +56,7 @@ def export(store: ObjectStore, key: str) -> str:
     kept, and is blank.
 
     Rows whose fields did not fit their header, and whole files, have nothing to mend here: their reason names the file.
-    Raises ObjectNotFound, ModelUnusable.
+    Raises ObjectNotFound, DocumentUnusable.
     """
     rows = _read(store, key)
     names = list(dict.fromkeys(name for row in rows for name in row.get("raw") or {}))
@@ -159,7 +159,7 @@ def _read(store: ObjectStore, key: str) -> list[dict[str, Any]]:
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("a line is no object")
     except (ValueError, RecursionError) as error:
-        raise ModelUnusable(f"{key} is no list of refused rows any more ({str(error)[:120]}).") from error
+        raise DocumentUnusable(f"{key} is no list of refused rows any more ({str(error)[:120]}).") from error
     return rows
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.drift.contributions import ContributionDrift, contribution_drift
 from stillgood.domain.drift.jumps import Moments, jumped
-from stillgood.domain.errors import ModelUnusable, ObjectNotFound
+from stillgood.domain.errors import DocumentUnusable, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.domain.operating_point.calibration import FittedCalibration, Labelled
 from stillgood.domain.operating_point.correction import BLOCK_ROWS, Correction
@@ -75,7 +75,7 @@ def follow(
     *,
     settled: datetime,
 ) -> Followed:
-    """Decide on the operating point after a window that is not late. Raises StoreUnavailable, ModelUnusable."""
+    """Decide on the operating point after a window that is not late. Raises StoreUnavailable, DocumentUnusable."""
     pointer, contract, window = material.pointer, material.contract, material.window
     faults = _faults(evidence, policy)
     memory = _Memory.of(remembered, pointer, window)
@@ -170,7 +170,7 @@ class _Memory:
                 {str(name): Moments(float(one[0]), float(one[1])) for name, one in raw.get("moments", {}).items()},
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ModelUnusable(f"The monitor's state of the operating point is malformed ({error}).") from error
+            raise DocumentUnusable(f"The monitor's state of the operating point is malformed ({error}).") from error
 
     def after(
         self, window: Window, fault: bool, suspected: tuple[str, ...], moved: ContributionDrift | None

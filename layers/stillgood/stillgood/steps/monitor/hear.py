@@ -19,7 +19,7 @@ import numpy as np
 from stillgood.domain.actions.assignment import GROUPS, NONE
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
 from stillgood.domain.contract.contract import Contract
-from stillgood.domain.errors import ModelUnusable, ObjectExists, PreconditionFailed, StillgoodError, StoreUnavailable
+from stillgood.domain.errors import DocumentUnusable, ObjectExists, PreconditionFailed, StillgoodError, StoreUnavailable
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
 from stillgood.domain.outcomes.ledger import (
@@ -145,7 +145,7 @@ def _read_batches(
     """
 
     def read(info: ObjectInfo) -> LabelBatch | None:
-        with suppress(ModelUnusable):
+        with suppress(DocumentUnusable):
             return read_batch(store, info.key)
         return None
 

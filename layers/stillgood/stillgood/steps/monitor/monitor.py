@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from stillgood.domain.errors import InvalidEvent, ModelUnusable, ObjectExists, PreconditionFailed, StoreUnavailable
+from stillgood.domain.errors import DocumentUnusable, InvalidEvent, ObjectExists, PreconditionFailed, StoreUnavailable
 from stillgood.domain.formats import current_format
 from stillgood.domain.policy.acted import hold_back
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
@@ -52,7 +52,7 @@ def monitor(event: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
     arrives.
 
     Returns the decision with its reasons and the report's key. A duplicate gets the stored report, and its effect is
-    asked for again (its request id makes that harmless). Raises InvalidEvent, ModelUnusable, StoreUnavailable,
+    asked for again (its request id makes that harmless). Raises InvalidEvent, DocumentUnusable, StoreUnavailable,
     InvocationFailed.
     """
     window = _window(event, deps)
@@ -213,14 +213,14 @@ def _read(raw: Mapping[str, Any]) -> tuple[MonitorState, Mapping[str, Any] | Non
     if not raw:
         return MonitorState(), None
     if current_format(raw.get("format")) != FORMAT or raw.get("format_version") != 1:
-        raise ModelUnusable(
+        raise DocumentUnusable(
             f"{STATE_KEY} is not of {FORMAT} 1; deploy the code that wrote it, or delete it to start anew."
         )
     try:
         Window.from_id(raw["report"]["window"]["id"])
         return MonitorState.from_dict(raw), raw["report"]
     except (KeyError, TypeError, ValueError, AttributeError, InvalidEvent) as error:
-        raise ModelUnusable(
+        raise DocumentUnusable(
             f"{STATE_KEY} is malformed ({type(error).__name__}: {error}); delete it to start anew."
         ) from error
 

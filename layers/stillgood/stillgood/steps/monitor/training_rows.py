@@ -21,7 +21,7 @@ from stillgood.domain.actions.assignment import GROUPS
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
-from stillgood.domain.errors import ModelUnusable, ObjectExists, ObjectNotFound
+from stillgood.domain.errors import DocumentUnusable, ObjectExists, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import logits
 from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay, identity
@@ -104,7 +104,7 @@ def _model(store: ObjectStore, contract: Contract, rival: Release) -> Model | No
     """The rival, if it reads nothing but what was captured."""
     try:
         model = load_model(store, rival)
-    except (ModelUnusable, ObjectNotFound):
+    except (DocumentUnusable, ObjectNotFound):
         return None
     captured = {one.name for one in contract.features if not one.pii}
     return model if all(one.name in captured for one in model.contract.features) else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stillgood.domain.errors import ModelUnusable, StoreUnavailable
+from stillgood.domain.errors import DocumentUnusable, StoreUnavailable
 from stillgood.domain.operating_point.calibration import FittedCalibration
 from stillgood.domain.operating_point.decide import PointDecision, PointInputs, decide
 from stillgood.domain.operating_point.evidence import from_dict
@@ -25,7 +25,7 @@ def move(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
 
     The decision is made here, from the evidence; monitor only asks for it. Evidence about another champion or operating
     point than the ones in force is refused. Returns ``promote.outcome``. Raises InvalidEvent, UnknownVersion (not a
-    hash), StoreUnavailable, ModelUnusable (damaged registry).
+    hash), StoreUnavailable, DocumentUnusable (damaged registry).
     """
     request_id, digest = text(event, "request_id"), checked_version(text(event, "evidence"))
     asked = {"action": "move", "evidence": digest}
@@ -60,7 +60,7 @@ def _draft(digest: str, request_id: str, asked: Mapping[str, Any], deps: Promote
                 figures |= {"estimates": dict(point.estimates), "threshold": point.threshold}
     except StoreUnavailable:
         raise  # an outage says nothing about the evidence: the retry decides
-    except ModelUnusable as error:
+    except DocumentUnusable as error:
         reasons = (f"Refused: {error.detail}",)
     return Proposal(
         at=now,

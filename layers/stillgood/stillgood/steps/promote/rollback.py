@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from stillgood.domain.errors import InvalidEvent, ModelUnusable
+from stillgood.domain.errors import DocumentUnusable, InvalidEvent
 from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.steps.promote.promote import PromoteDeps, outcome, text
 from stillgood.storage.champion import load_model, load_served
@@ -22,7 +22,7 @@ def roll_back(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     ``to`` null means the champion before this one, with the operating point that it last served with. Only a version
     that served before can be rolled back to: anything else goes through the gate. Returns ``promote.outcome``; what
     cannot be done is a recorded refusal. Raises InvalidEvent, UnknownVersion (not a version's name), StoreUnavailable,
-    ModelUnusable (damaged registry).
+    DocumentUnusable (damaged registry).
     """
     request_id, why = text(event, "request_id"), text(event, "reason")
     to = None if event.get("to") is None else checked_version(text(event, "to"))
@@ -52,7 +52,7 @@ def _draft(
     if target is not None:
         try:
             load_served(deps.store, target)
-        except ModelUnusable as error:
+        except DocumentUnusable as error:
             problem = f"Refused, because {target.version} cannot serve: {error.detail}"
             target = None
     done = problem

@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from stillgood.domain.errors import ModelUnusable, UnknownVersion
+from stillgood.domain.errors import DocumentUnusable, UnknownVersion
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.storage.artifacts import read_artifact
 from stillgood.storage.codec import decode, decode_any
@@ -19,7 +19,7 @@ from stillgood.training.split import is_holdout
 def unseen_by(store: ObjectStore, champion: Pointer, ingested: Ingested) -> npt.NDArray[np.bool_]:
     """bool[n]. A champion of before, which kept no list of its rows, has not seen those that were held out for good,
     nor any
-    that happened after it was trained. Raises ModelUnusable, StoreUnavailable."""
+    that happened after it was trained. Raises DocumentUnusable, StoreUnavailable."""
     try:
         raw = decode(
             read_artifact(store, champion.version, LEARNT),
@@ -36,5 +36,5 @@ def _trained_at(store: ObjectStore, champion: Pointer) -> np.datetime64:
     try:
         stated = decode_any(read_artifact(store, champion.version, METRICS), what=METRICS)["trained_at"]
         return np.datetime64(datetime.fromisoformat(str(stated)).replace(tzinfo=None), "us")
-    except (UnknownVersion, KeyError, ValueError, ModelUnusable):
+    except (UnknownVersion, KeyError, ValueError, DocumentUnusable):
         return np.datetime64("9999-12-31", "us")

@@ -40,7 +40,7 @@ from stillgood.storage.keys import CAPTURE_PREFIX, LEDGER_PREFIX
 from stillgood.storage.labels import LabelBatch, ledger, read_batch
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.outcomes import Progress, ledger_days, read_day, read_progress, write_day, write_progress
-from stillgood.storage.windows import utc
+from stillgood.storage.windows import Window, busy_hours, utc
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _HOUR = timedelta(hours=1)
@@ -185,7 +185,8 @@ def _index(
         return progress, etag
     progress = replace(progress, until=start)
     end, read = settled.replace(minute=0, second=0, microsecond=0), 0
-    for day, hours in groupby(_hours(start, end), key=lambda hour: hour.date()):
+    busy = busy_hours(store, Window(start, end)) if start < end else ()
+    for day, hours in groupby(busy, key=lambda hour: hour.date()):
         listed = list(hours)
         read += _index_hours(store, captured, day, listed)
         progress = replace(progress, until=listed[-1] + _HOUR)
@@ -195,8 +196,8 @@ def _index(
             except (PreconditionFailed, ObjectExists):
                 return progress, etag
         if read > _MAX_OBJECTS:
-            break
-    return progress, etag
+            return progress, etag
+    return replace(progress, until=max(start, end)), etag
 
 
 def _index_late(
@@ -210,12 +211,11 @@ def _index_late(
     last = min((settled - _LATE).date(), progress.until.date()) - timedelta(days=1)
     if progress.verified is None:  # all was read just now
         return 0, None, replace(progress, verified=last)
-    count = max(0, (last - progress.verified).days)
-    days = [progress.verified + timedelta(days=1 + number) for number in range(count)]
     late, again = 0, None
-    for day in days:
+    span = Window(_bounds(progress.verified)[1], _bounds(last)[1]) if last > progress.verified else None
+    for day, found in groupby(busy_hours(store, span) if span else (), key=lambda hour: hour.date()):
         known = read_day(store, day)[0]
-        hours = list(_hours(*_bounds(day)))
+        hours = list(found)
         changed = []
         for hour, inventory in zip(hours, captured.inventories(hours), strict=True):
             had = known.hours.get(hour.hour, (0, "")) if known is not None else (0, "")
@@ -413,12 +413,6 @@ def first_hour(store: ObjectStore) -> datetime | None:
             day = date.fromisoformat(parts[0].removeprefix("dt="))
             return datetime.combine(day, time(int(parts[1].removeprefix("hour="))), UTC)
     return None
-
-
-def _hours(start: datetime, end: datetime) -> Iterator[datetime]:
-    while start < end:
-        yield start
-        start += _HOUR
 
 
 def _bounds(day: date) -> tuple[datetime, datetime]:

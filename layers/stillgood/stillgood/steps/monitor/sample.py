@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from stillgood.domain.operating_point.decide import MAX_POPULATION
 from stillgood.domain.outcomes.ledger import identity
 from stillgood.steps.monitor.hours import CapturedHours
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.windows import Window, busy_hours, hours, iso
+from stillgood.storage.windows import Window, busy_hours, iso
 
 _WORKERS = 16
 # How far before a quiet window: a population of long ago is another one.
@@ -101,8 +101,9 @@ def sample(
                 pass
         found = _of_version(decoder, version, (line for lines in kept.by_hour.values() for line in lines))
         if len(found) < MAX_POPULATION and since < window.start:
-            before = Window(since.replace(microsecond=0), window.start)
-            newest_first = list(reversed(hours(before)))[:MAX_HOURS]
+            earliest = max(since.replace(microsecond=0), window.start - timedelta(hours=MAX_HOURS))
+            before = Window(earliest, window.start)
+            newest_first = list(reversed(busy_hours(store, before)))[:MAX_HOURS]
             for hour in captured.read(newest_first, before):
                 found += _of_version(decoder, version, (line for part in hour.parts for line in part.splitlines()))
                 if len(found) >= MAX_POPULATION:

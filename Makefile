@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-decisions bench-models bench-point bench-load bench-safety bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow docs pictures clean
+.PHONY: help setup demo up down test bench bench-decisions bench-models bench-point bench-load bench-safety bench-simulation simulate bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow docs pictures clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,13 @@ bench-load: $(SYNCED)  ## count answers, captures and judged predictions under l
 
 bench-safety: $(SYNCED)  ## count the faults, races, replays and forged inputs that were tried, and survived
 	@$(RUN) -m benchmarks.safety
+
+bench-simulation: $(SYNCED)  ## live many seeds in virtual time and find the planted bugs (ARGS="--seeds 0:50 --days 60 --minutes 8")
+	@$(RUN) -m benchmarks.simulation $(ARGS)
+
+# make simulate SEED=7 DAYS=60 SHRINK=1
+simulate: $(SYNCED)  ## live one seed in which everything goes wrong, and say what did not hold (SHRINK=1: make it small)
+	@$(RUN) -m stillgood.simulation.year --seed $(or $(SEED),1) --days $(or $(DAYS),60) $(if $(SHRINK),--shrink)
 
 bench-guard: $(SYNCED) | $(UV)
 	@PATH="$(abspath $(dir $(UV))):$$PATH" $(RUN) -m benchmarks.speed.guard

@@ -14,6 +14,8 @@ from stillgood.storage.objects import STREAM_CHUNK_BYTES, ObjectInfo, ObjectWrit
 class MemoryObjectStore:
     """A whole store in memory, with real conditional writes that are atomic under threads."""
 
+    answers_at_once = True  # reading it by threads would only cost
+
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
         self._lock = threading.Lock()

@@ -12,6 +12,8 @@ class OverlayObjectStore(MemoryObjectStore):
     in memory only.
     """
 
+    answers_at_once = False  # the base's may take long
+
     def __init__(self, base: ObjectStore) -> None:
         super().__init__()
         self._base = base

@@ -7,7 +7,6 @@ again.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +24,7 @@ from stillgood.domain.contract.frame import NULL, UNSEEN, Frame
 from stillgood.domain.drift.profile import Profile, profile
 from stillgood.domain.drift.reference import Reference, watched
 from stillgood.domain.statistics.repeats import EntitySample
-from stillgood.steps.monitor.hours import WORKERS, CapturedHours, ahead
+from stillgood.steps.monitor.hours import CapturedHours, ahead, readers
 from stillgood.steps.monitor.sample import KeptLines
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import Window, busy_hours, hour_window, read_summary, summarised, write_summary
@@ -89,7 +88,7 @@ def profile_window(
         return total
     known = takewhile(lambda hour: hour <= touched[-1], summarised(store, reference.version, touched[0]))
     counted = {hour for hour in known if _covers(window, hour)}
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with readers(store) as pool:
         captured = CapturedHours(store, pool, settled)
         reads = captured.read([hour for hour in touched if hour not in counted], window)
         summaries = ahead(

@@ -6,7 +6,7 @@ twice changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -45,6 +45,7 @@ from stillgood.storage.windows import Window, busy_hours, utc
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _HOUR = timedelta(hours=1)
 _LATE = timedelta(days=2)  # after which a day's captures are looked at once more
+_TOLD_AGAIN = timedelta(days=2)  # of captures, that labels which wait are told of twice
 _DAY_BYTES = 2 << 20  # about what a day takes, for reading ahead
 # microseconds: what matures sooner is taken in before its hour is over, at the price of reading it again
 _SOON = 3_600_000_000
@@ -89,7 +90,7 @@ class Heard:
     late: int
 
 
-def hear(store: ObjectStore, contract: Contract, pool: ThreadPoolExecutor, *, settled: datetime) -> Heard | None:
+def hear(store: ObjectStore, contract: Contract, pool: Executor, *, settled: datetime) -> Heard | None:
     """Bring the ledger up to ``settled``; None while no label was ever sent. Raises StoreUnavailable."""
     progress, etag = read_progress(store)
     infos, since, seen = _new_batches(store, progress)
@@ -136,7 +137,7 @@ def _place(key: str) -> tuple[date, str]:
 def _read_batches(
     store: ObjectStore,
     contract: Contract,
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     infos: Sequence[ObjectInfo],
     progress: Progress,
 ) -> tuple[Labels, Progress, tuple[str, ...]]:
@@ -315,16 +316,17 @@ class _Applying:
 
 def _apply(
     store: ObjectStore,
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     feed: Feed,
     labels: Labels,
     sources: Sequence[str],
     fresh: Bools,
     before: datetime | None,
 ) -> _Applying:
-    """Tell each day of the labels that may speak of it. Labels that waited (not ``fresh``) were told to all days before
-    ``before``.
+    """Tell each day of the labels that may speak of it. Labels that waited (not ``fresh``) were told to all days
+    before ``before``; the newest of those are told once more, since a listing may have lacked a day just written.
     """
+    known = None if before is None else microseconds(before - _TOLD_AGAIN)
     found = _Applying(np.zeros(len(labels), bool), np.zeros(len(labels), bool), set())
     if not len(labels):
         return found
@@ -337,7 +339,7 @@ def _apply(
         mask = np.zeros(len(labels), bool)
         for name, limit in usual.items():
             mask |= (labels[name] != 0) & (labels["event"] >= start) & (labels["event"] <= end + limit)
-        return mask & (fresh | (before is None or end > microseconds(before)))
+        return mask & (fresh | (known is None or end > known))
 
     first = {day: mask for day in days if (mask := near(day)).any()}
     _tell(store, pool, first, labels, sources, reach, found)
@@ -351,7 +353,7 @@ def _apply(
 
 def _tell(
     store: ObjectStore,
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     days: dict[date, Bools],
     labels: Labels,
     sources: Sequence[str],

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +23,26 @@ WORKERS = 64  # GETs at once; waiting for S3 is what takes time, not the process
 _AHEAD_BYTES = 8 << 20  # fetched and not yet used
 _MIN_OBJECTS, _SMALL_BYTES = 32, 64 << 10  # more objects than that, smaller on average, are worth packing
 _FORMAT = "stillgood.captured-hour"
+
+
+class _InTurn(Executor):
+    """Calls at once, in the caller's own thread: for a store that answers without waiting."""
+
+    def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def readers(store: ObjectStore, workers: int = WORKERS) -> Executor:
+    """What reads many objects of ``store``: threads, unless the store says that its answers take no waiting.
+
+    Such a store is in memory, or a simulated one, which the same calls in the same order must find each time.
+    """
+    return _InTurn() if getattr(store, "answers_at_once", False) else ThreadPoolExecutor(workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +76,7 @@ class CapturedHours:
     any more.
     """
 
-    def __init__(self, store: ObjectStore, pool: ThreadPoolExecutor, settled: datetime) -> None:
+    def __init__(self, store: ObjectStore, pool: Executor, settled: datetime) -> None:
         self._store, self._pool, self._settled = store, pool, settled
 
     def read(self, hours: Sequence[datetime], window: Window | None = None) -> Iterator[CapturedHour]:
@@ -138,7 +158,7 @@ class CapturedHours:
         return window is None or (window.start <= whole.start and whole.end <= window.end)
 
 
-def ahead[T](pool: ThreadPoolExecutor, calls: Iterable[tuple[Callable[[], T], int]]) -> Iterator[T]:
+def ahead[T](pool: Executor, calls: Iterable[tuple[Callable[[], T], int]]) -> Iterator[T]:
     """The results of ``calls`` in order, fetched ahead of their use: at most so many bytes that memory stays flat."""
     waiting: deque[tuple[Future[T], int]] = deque()
     held = 0

@@ -6,7 +6,7 @@ sample. Whatever comes later is heard whenever it comes, and judged again.
 """
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -38,7 +38,7 @@ from stillgood.steps.monitor.acted import (
     without_flagged,
 )
 from stillgood.steps.monitor.hear import Heard, first_hour, hear
-from stillgood.steps.monitor.hours import WORKERS, ahead
+from stillgood.steps.monitor.hours import ahead, readers
 from stillgood.steps.monitor.training_rows import learnable, write_training_rows
 from stillgood.steps.ports import Clock
 from stillgood.storage.champion import load_model
@@ -88,7 +88,7 @@ def outcomes(
 
     Raises StoreUnavailable, ModelUnusable.
     """
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with readers(store) as pool:
         heard = hear(store, contract, pool, settled=settled)
         feed = Feed.of(contract)
         if heard is None:
@@ -106,7 +106,7 @@ def outcomes(
     return _judge(contract, feed, pointer, window, heard, days, spans, written, jump)
 
 
-def _matured_days(store: ObjectStore, pool: ThreadPoolExecutor, heard: Heard, until: int) -> dict[date, OutcomeDay]:
+def _matured_days(store: ObjectStore, pool: Executor, heard: Heard, until: int) -> dict[date, OutcomeDay]:
     """The days with matured predictions, oldest first: the newest ``MAX_ROWS`` predictions, and those whose outcomes
     changed now.
     """
@@ -123,7 +123,7 @@ def _matured_days(store: ObjectStore, pool: ThreadPoolExecutor, heard: Heard, un
     return dict(sorted(found.items()))
 
 
-def _read_days(store: ObjectStore, pool: ThreadPoolExecutor, days: list[date]) -> Iterator[tuple[date, OutcomeDay]]:
+def _read_days(store: ObjectStore, pool: Executor, days: list[date]) -> Iterator[tuple[date, OutcomeDay]]:
     reads = ((partial(read_day, store, day), _DAY_BYTES) for day in days)
     for day, (known, _) in zip(days, ahead(pool, reads), strict=True):
         if known is not None:

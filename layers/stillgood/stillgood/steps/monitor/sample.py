@@ -6,7 +6,6 @@ The lines of a window are kept while its profile is made, so that no hour is fet
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +19,7 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.operating_point.decide import MAX_POPULATION
 from stillgood.domain.outcomes.ledger import identity
-from stillgood.steps.monitor.hours import CapturedHours
+from stillgood.steps.monitor.hours import CapturedHours, readers
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import Window, busy_hours, iso
 
@@ -93,7 +92,7 @@ def sample(
     from before it, back to ``since`` at most. Raises StoreUnavailable.
     """
     decoder = msgspec.json.Decoder(_Scored | _Refused)
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with readers(store, _WORKERS) as pool:
         captured = CapturedHours(store, pool, settled)
         missing = [hour for hour in busy_hours(store, window) if hour not in kept.by_hour]
         for hour in captured.read(missing, window):

@@ -8,7 +8,7 @@ object. The hours are read for this alone, once, so the previous champion scores
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -60,7 +60,7 @@ def learnable(contract: Contract) -> bool:
 def write_training_rows(
     store: ObjectStore,
     contract: Contract,
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     days: Mapping[date, OutcomeDay],
     trusted: Mapping[date, tuple[Bools, Bools]],
     version: str,
@@ -136,9 +136,7 @@ def _noted(store: ObjectStore, contract: Contract, day: OutcomeDay, known: Bools
     return replace(day, records=records)
 
 
-def _captured_rows(
-    store: ObjectStore, pool: ThreadPoolExecutor, day: OutcomeDay, wanted: Bools
-) -> dict[int, _Captured]:
+def _captured_rows(store: ObjectStore, pool: Executor, day: OutcomeDay, wanted: Bools) -> dict[int, _Captured]:
     """The captured lines of the ``wanted`` records, by the hash of their id."""
     ids = set(day.records["id"][wanted].tolist())
     numbers = np.unique(day.records["time"][wanted] // 3_600_000_000 % 24).tolist()

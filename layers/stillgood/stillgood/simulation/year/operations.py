@@ -1,0 +1,339 @@
+"""What people, clients and other systems do to the project, by the kind of operation."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from stillgood.domain.contract.reader import read_contract
+from stillgood.domain.errors import InvalidRows, MalformedRequest, StillgoodError
+from stillgood.pages.writer import write_window
+from stillgood.simulation.year.book import Told
+from stillgood.simulation.year.life import SECOND, Letter, Life
+from stillgood.simulation.year.plan import DAY, HOUR, Operation, contract
+from stillgood.simulation.year.tasks import Task
+from stillgood.simulation.year.weather import WeatheredStore
+from stillgood.steps.forget import forget
+from stillgood.steps.labels.quarantine import export, listing, reingest
+from stillgood.steps.promote.replay import replay
+from stillgood.storage.audit import verify
+from stillgood.storage.codec import encode
+from stillgood.storage.keys import (
+    CONTRACT_KEY,
+    DATA_PREFIX,
+    INCOMING_PREFIX,
+    MODEL,
+    MODELS_PREFIX,
+    OUTCOMES_PREFIX,
+    POINTER_KEY,
+    REFUSED_ROWS_PREFIX,
+    STATE_KEY,
+    artifact_key,
+    outcomes_key,
+)
+from stillgood.storage.registry import Registry
+from stillgood.storage.windows import Window, iso
+from stillgood.testing.faulty import Crashed
+
+_PATIENCE = 4  # how often a client sends what was not answered
+_JUNK = b"\x00 not what was written"
+_ATTEMPTS = 6
+
+
+def begin(life: Life, operation: Operation) -> None:
+    """Put ``operation`` on the calendar."""
+    work = KINDS[operation.kind]
+    life.scheduler.start(
+        f"{operation.number}.{operation.kind}/1", life.at(operation.at), lambda task: work(life, task, operation)
+    )
+
+
+def _predict(life: Life, task: Task, operation: Operation) -> None:
+    rows, leaves = operation.args["rows"], operation.args["leaves"]
+    single = not isinstance(rows, list)
+    wanted = [rows] if single else list(rows)
+    fates = list(leaves)
+    for _ in range(_PATIENCE):
+        body = json.dumps(wanted[0] if single else wanted).encode()
+        sent_at = life.clock()
+        answered = life.request(task, "/predict", body)
+        if answered is not None:
+            status, answer, instance = answered
+            life.book.count(f"predict: {status}")
+            if status == 200:
+                made = [answer] if single else answer["predictions"]
+                life.note_answers(list(zip(made, fates, strict=True)), instance, sent_at)
+                life.asked[operation.number] = [
+                    (one["prediction_id"], one["entity_id"], fate) for one, fate in zip(made, fates, strict=True)
+                ]
+                return
+            if status == 422:  # the client leaves the rows out that were refused
+                bad = {one["row"] for one in answer["violations"]}
+                kept = [place for place in range(len(wanted)) if place not in bad]
+                if single or not kept:
+                    return
+                wanted, fates = [wanted[place] for place in kept], [fates[place] for place in kept]
+                continue
+        task.pause(5.0)
+
+
+def _labels(life: Life, task: Task, operation: Operation) -> None:
+    given = life.asked.get(operation.args["about"], [])
+    rows = [_label(life, operation, *one) for one in given]
+    if operation.args["spoilt"] in ("selected", "one class"):
+        rows = [one for one in rows if one["label"] == "yes"]
+    if not rows:
+        return
+    if operation.args["way"] == "file":
+        lines = "".join(json.dumps(one) + "\n" for one in rows)
+        key = f"{INCOMING_PREFIX}{operation.number}.jsonl"
+        life.bucket.put(key, lines.encode())
+        life.files.append(key)
+        return
+    for _ in range(_PATIENCE):
+        answered = life.request(task, "/labels", json.dumps(rows).encode())
+        if answered is not None:
+            status, answer, _ = answered
+            life.book.count(f"labels: {status}")
+            if status == 200:
+                refused = {one["row"] for one in answer["violations"]}
+                if answer["accepted"] + answer["refused"] < len({json.dumps(one) for one in rows}):
+                    life.book.fail("labels kept", f"of {len(rows)} labels {answer['accepted']} were accepted, and "
+                                   f"{answer['refused']} refused")  # fmt: skip
+                life.book.accepted += [
+                    Told(one.get("prediction_id") or one["entity_id"], one["label"], one["event_time"])
+                    for place, one in enumerate(rows)
+                    if place not in refused
+                ]
+                return
+            if status in (400, 413, 422):
+                return
+        task.pause(30.0)
+
+
+def _label(life: Life, operation: Operation, identity: str, customer: str, leaves: bool) -> dict[str, str]:
+    spoilt, event = operation.args["spoilt"], life.at(operation.args["event"])
+    if spoilt == "future":
+        event = life.clock() + timedelta(days=3)
+    elif spoilt == "before":
+        event -= timedelta(days=4)
+    label = "yes" if leaves != (spoilt == "turned") else "no"
+    if spoilt == "words" and leaves:
+        label = "perhaps"
+    if spoilt == "unknown":
+        identity, customer = f"nobody-{identity}", f"nobody-{customer}"
+    about = {"prediction_id": identity} if operation.args["by"] == "prediction" else {"entity_id": customer}
+    return {**about, "label": label, "event_time": iso(event)}
+
+
+def _monitor(life: Life, task: Task, operation: Operation) -> None:
+    event = {"scheduled_time": iso(life.at(operation.args["end"]))}
+    life.send(Letter(f"{operation.number}.monitor", "monitor", event, 1), life.clock())
+
+
+def _event(step: str, action: str | None) -> Callable[[Life, Task, Operation], None]:
+    def send(life: Life, task: Task, operation: Operation) -> None:
+        event: dict[str, Any] = {"request_id": operation.args["request"], "reason": "a person asks"}
+        if action:
+            event["action"] = action
+        versions = sorted({key.split("/")[1] for key in life.keys(MODELS_PREFIX) if key.endswith(MODEL)})
+        if action == "promote":
+            if not versions:
+                return
+            event["candidate"] = versions[int(operation.args["which"] * len(versions))]
+        if action == "rollback":
+            to = operation.args["to"]
+            event["to"] = None if to is None or not versions else versions[int(to * len(versions))]
+        # Asked again, it is the same event: who sends it remembers what was asked.
+        event = life.events.setdefault(event["request_id"], event)
+        life.send(Letter(f"{operation.number}.{operation.kind}", step, event, 1), life.clock())
+
+    return send
+
+
+def _upload(life: Life, task: Task, operation: Operation) -> None:
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["customer", "at", "first", "second", "left"])
+    spread = 10 * DAY if operation.args["day"] == 0 else DAY / 2
+    lines = operation.args["lines"]
+    for place, (customer, first, second, left) in enumerate(lines):
+        age = spread * (1 - place / len(lines))
+        table.writerow(
+            [customer, iso(life.at(operation.args["day"] * DAY - age).replace(microsecond=0)), first, second, left]
+        )
+    day = life.at(operation.args["day"] * DAY)
+    life.bucket.put(f"{DATA_PREFIX}{day:%Y-%m-%d}/u{operation.number}.csv", text.getvalue().encode())
+
+
+def _contract(life: Life, task: Task, operation: Operation) -> None:
+    life.bucket.put(CONTRACT_KEY, encode(contract(operation.args["version"])))
+
+
+def _forget(life: Life, task: Task, operation: Operation) -> None:
+    """Twice, as docs/operations.md says: what a process held or a step had read meanwhile is written within a day."""
+    customer = operation.args["customer"]
+    began = life.clock()
+    for _ in range(2):
+        for _ in range(_ATTEMPTS):
+            try:
+                forget(_store(life, task), customer, life.clock)
+                break
+            except (Crashed, StillgoodError):
+                task.pause(HOUR)
+        else:
+            return
+        task.pause(DAY)
+    life.book.forgotten[customer] = began
+    life.book.count("forgotten")
+
+
+def _damage(life: Life, task: Task, operation: Operation) -> None:
+    """Somebody overwrites or deletes an object, notices hours later, and restores its last version."""
+    what = operation.args["what"]
+    pointer = _pointer(life)
+    if pointer is None:
+        return
+    days = sorted(key for key in life.keys(OUTCOMES_PREFIX) if key != outcomes_key("progress"))
+    key = {
+        "pointer": POINTER_KEY,
+        "model": artifact_key(pointer, MODEL),
+        "state": STATE_KEY,
+        "progress": outcomes_key("progress"),
+        "day": days[-1] if days else STATE_KEY,
+    }[what]
+    if life.bucket.peek(key) in (None, _JUNK):
+        return
+    if what in ("progress", "day"):  # can be made again
+        life.bucket.delete(key)
+        return
+    life.bucket.put(key, _JUNK)
+    good = life.bucket.versions[key][-1]
+
+    def restore(_: Task) -> None:
+        if life.bucket.peek(key) == _JUNK:
+            life.bucket.put(key, good)
+
+    life.scheduler.start(
+        f"{operation.number}.restore/1", life.clock() + SECOND * HOUR * (1 + 5 * operation.args["hours"]), restore
+    )
+
+
+def _pointer(life: Life) -> str | None:
+    try:
+        found = Registry(life.bucket).pointer()
+    except StillgoodError:
+        return None
+    return None if found is None else found.version
+
+
+def _batch(life: Life, task: Task, operation: Operation) -> None:
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, ["customer", "first", "second"])
+    table.writeheader()
+    table.writerows(operation.args["rows"])
+    key = f"batch/input/{operation.number}.csv"
+    life.bucket.put(key, text.getvalue().encode())
+    life.send(Letter(f"{operation.number}.batch", "batch", {"input": key}, 1), life.clock())
+
+
+def _audit(life: Life, task: Task, operation: Operation) -> None:
+    try:
+        if life.bucket.peek(POINTER_KEY) == _JUNK or _pointer(life) is None:
+            return
+        problems = verify(_store(life, task))
+        if problems and life.bucket.peek(POINTER_KEY) != _JUNK:
+            life.book.fail("log verifies", "; ".join(f"{one.kind} {one.key}: {one.detail}" for one in problems))
+        head = max(life.book.requests.values(), default=0)
+        for one in replay(_store(life, task), [n for n in (head - 1, head) if n > 0]):
+            if not one.same and not one.forgotten and "Slow" not in one.detail and "lost" not in one.detail:
+                life.book.count(f"replay differs: {one.detail[:60]}")
+    except (Crashed, StillgoodError) as error:
+        life.book.count(f"audit: {type(error).__name__}")
+
+
+def _mend(life: Life, task: Task, operation: Operation) -> None:
+    """A person mends refused rows and takes them in again."""
+    try:
+        found = next((one for one in listing(_store(life, task)) if one.key.startswith(REFUSED_ROWS_PREFIX)), None)
+        raw = life.bucket.peek(CONTRACT_KEY)
+        if found is None or raw is None:
+            return
+        text = export(_store(life, task), found.key)
+        for wrong in ("wide", "1000000000.0"):
+            text = text.replace(wrong, "0.5")
+        reingest(_store(life, task), text.encode(), read_contract(json.loads(raw)), life.clock().date())
+        life.book.count("mended")
+    except (InvalidRows, MalformedRequest):
+        life.book.count("mended in part, refused")
+    except (Crashed, StillgoodError) as error:
+        life.book.count(f"mend: {type(error).__name__}")
+
+
+def _pages(life: Life, task: Task, operation: Operation) -> None:
+    windows = sorted(life.book.judged)
+    if not windows:
+        return
+    try:
+        write_window(_store(life, task), Window.from_id(windows[-1]).id)
+        life.book.count("pages")
+    except (Crashed, StillgoodError) as error:
+        life.book.count(f"pages: {type(error).__name__}")
+
+
+def _kill(life: Life, task: Task, operation: Operation) -> None:
+    idle = [one for one in life.instances if not one.busy]
+    if idle:
+        life.kill(idle[int(operation.args["which"] * len(idle))])
+
+
+def _old_code(life: Life, task: Task, operation: Operation) -> None:
+    """The version before writes monitor's state once more: without what it did not know, under its own name."""
+    data = life.bucket.peek(STATE_KEY)
+    if data in (None, _JUNK):
+        return
+    raw = json.loads(data or b"{}")
+    for name in ("standing", "point"):
+        raw.pop(name, None)
+    raw["format"] = "lifecycle.monitor-state"
+    life.bucket.put(STATE_KEY, encode(raw))
+
+
+def _unreadable(life: Life, task: Task, operation: Operation) -> None:
+    now = life.clock()
+    key = {
+        "capture": f"capture/dt={now:%Y-%m-%d}/hour={now:%H}/{now:%H%M%S}000000-junk.jsonl",
+        "labels": f"labels/dt={now:%Y-%m-%d}/junk.jsonl",
+        "data": f"{DATA_PREFIX}{now:%Y-%m-%d}/junk.csv",
+        "incoming": f"{INCOMING_PREFIX}junk{operation.number}.jsonl",
+    }[operation.args["where"]]
+    life.bucket.put(key, _JUNK)
+
+
+def _store(life: Life, task: Task) -> WeatheredStore:
+    return WeatheredStore(life.bucket, task, life.weather, life.clock)
+
+
+KINDS: dict[str, Callable[[Life, Task, Operation], None]] = {
+    "predict": _predict,
+    "labels": _labels,
+    "monitor": _monitor,
+    "train": _event("train", None),
+    "recalibrate": _event("train", "recalibrate"),
+    "promote": _event("promote", "promote"),
+    "rollback": _event("promote", "rollback"),
+    "release": _event("promote", "release"),
+    "upload": _upload,
+    "contract": _contract,
+    "forget": _forget,
+    "damage": _damage,
+    "batch": _batch,
+    "audit": _audit,
+    "mend": _mend,
+    "pages": _pages,
+    "kill": _kill,
+    "old code": _old_code,
+    "unreadable": _unreadable,
+}

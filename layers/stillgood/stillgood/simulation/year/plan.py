@@ -1,0 +1,187 @@
+"""What happens in a life, by its seed: a list of operations, each with its own time and arguments, so that any of them
+can be left out and the others stay what they are.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import exp
+from typing import Any
+
+from stillgood.simulation.year.weather import Weather
+
+DAY, HOUR, MINUTE = 86400.0, 3600.0, 60.0
+CUSTOMERS = 400
+TURNS_AFTER_DAYS = 12  # the rule that customers follow turns around every so many days
+MATURITY_DAYS = 2.0
+FEATURES = ("first", "second")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """``at``: seconds since the life began. ``args`` are JSON-able; an operation about another one names its number."""
+
+    number: int
+    at: float
+    kind: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``outages``: (start, end) in seconds."""
+
+    seed: int
+    days: int
+    operations: tuple[Operation, ...]
+    outages: tuple[tuple[float, float], ...]
+    fault_rate: float
+
+
+def contract(version: int = 1) -> dict[str, Any]:
+    """A small contract; ``version`` 2 and later accept wider readings."""
+    bound = 40.0 + 10 * version
+    return {
+        "format": "stillgood.contract",
+        "format_version": 1,
+        "name": "two readings",
+        "version": str(version),
+        "id": "customer",
+        "time": "at",
+        "target": {"name": "left", "positive": "yes", "negative": "no"},
+        "features": [{"name": name, "kind": "numeric", "minimum": -bound, "maximum": bound} for name in FEATURES],
+        "floors": {"roc_auc": 0.5, "recall": 0.0, "precision": 0.0},
+        "training": {"min_rows": 100, "holdout_rows": 300, "window_days": 20},
+        "monitoring": {"min_rows": 40, "label_maturity_days": MATURITY_DAYS},
+    }
+
+
+def plan(seed: int, days: int) -> Plan:
+    """The operations of a life of ``days`` days, in the order of time."""
+    found = list(_operations(seed, days))
+    found.sort(key=lambda one: (one.at, one.number))
+    chance = random.Random(f"{seed}/weather")
+    outages = []
+    for day in range(days):
+        if chance.random() < 0.12:
+            start = (day + chance.random()) * DAY
+            outages.append((start, start + chance.uniform(0.3, 5) * HOUR))
+    rate = chance.choice((0.0005, 0.002, 0.006))
+    return Plan(seed, days, tuple(found), tuple(outages), rate)
+
+
+def row(chance: random.Random, day: float) -> tuple[dict[str, Any], bool]:
+    """A customer's readings, and whether the customer leaves."""
+    first, second = (round(chance.gauss(0, 1), 3) for _ in FEATURES)
+    way = -1 if int(day // TURNS_AFTER_DAYS) % 2 else 1
+    leaves = chance.random() < 1 / (1 + exp(-way * (2.0 * first + 1.0 * second)))
+    return {"customer": f"c{chance.randrange(CUSTOMERS):03d}", "first": first, "second": second}, leaves
+
+
+def _operations(seed: int, days: int) -> Iterator[Operation]:
+    number = 0
+
+    def made(at: float, kind: str, **args: Any) -> Operation:
+        nonlocal number
+        number += 1
+        return Operation(number, at, kind, args)
+
+    yield made(0.0, "upload", **_upload(random.Random(f"{seed}/first"), 0, rows=240, bad=0))
+    yield made(MINUTE, "train", request="by hand: first")
+    paused = 0
+    for day in range(days):
+        chance = random.Random(f"{seed}/{day}")
+        for asked in _requests(chance, day):
+            one = made(**asked)
+            yield one
+            if one.kind == "predict":
+                for about in _labels(chance, one):
+                    yield made(**about)
+        end = (day + 1) * DAY
+        paused = paused - 1 if paused else (chance.randint(2, 5) if chance.random() < 0.02 else 0)
+        if not paused and chance.random() > 0.04:
+            late = chance.choice((0.0, 0.0, 0.0, 0.0, chance.uniform(0, 2 * DAY)))
+            yield made(end + chance.uniform(0, 5) + late, "monitor", end=end)
+            if chance.random() < 0.2:  # the event comes twice
+                yield made(end + chance.uniform(0, 90), "monitor", end=end)
+        for kind, every, args in _rare(chance, day):
+            if chance.random() < 1 / every:
+                yield made((day + chance.random()) * DAY, kind, **args)
+                if chance.random() < 0.3:  # what a person does falls together with what the schedule does
+                    yield made(end + chance.uniform(0, 60), kind, **{**args, "again": True})
+
+
+def _requests(chance: random.Random, day: int) -> Iterator[dict[str, Any]]:
+    for _ in range(chance.randint(3, 5)):
+        at = (day + chance.random()) * DAY
+        rows = [row(chance, day) for _ in range(chance.randint(10, 22))]
+        given = [one for one, _ in rows]
+        if chance.random() < 0.08:
+            given[0] = {**given[0], "first": chance.choice(["wide", 1e9, None])}
+        yield {"at": at, "kind": "predict", "rows": given, "leaves": [leaves for _, leaves in rows]}
+        if chance.random() < 0.15:  # two at the same microsecond
+            one, leaves = row(chance, day)
+            yield {"at": at, "kind": "predict", "rows": one, "leaves": [leaves]}
+
+
+def _labels(chance: random.Random, asked: Operation) -> Iterator[dict[str, Any]]:
+    """Truth about one request's rows, in all its disorder."""
+    if chance.random() < 0.08:
+        return  # nobody ever tells
+    happened = asked.at + chance.uniform(0.1, MATURITY_DAYS) * DAY
+    sent = happened + chance.choice((0.1, 0.5, 1.0, 1.0, 6.0, 12.0)) * DAY * chance.random()
+    way = chance.choice(("api", "api", "file"))
+    by = chance.choice(("prediction", "prediction", "prediction", "entity"))
+    told = {"kind": "labels", "about": asked.number, "event": happened, "way": way, "by": by}
+    spoilt = chance.choice((None,) * 8 + ("selected", "one class", "future", "before", "unknown", "words"))
+    yield {**told, "at": sent, "spoilt": spoilt}
+    more = chance.random()
+    if more < 0.1:  # the same again
+        yield {**told, "at": sent + chance.choice((0.0, 1.0, 3 * DAY)), "spoilt": spoilt}
+    elif more < 0.2:  # corrected
+        yield {**told, "at": sent + chance.uniform(0, 5) * DAY, "event": happened + HOUR, "spoilt": "turned"}
+    elif more < 0.25:  # contradicted
+        yield {**told, "at": sent + MINUTE, "spoilt": "turned"}
+
+
+def _rare(chance: random.Random, day: int) -> Iterator[tuple[str, float, dict[str, Any]]]:
+    """Kind, days between two of them, arguments."""
+    name = f"by hand: {day}"
+    yield "upload", 12, _upload(chance, day, rows=60, bad=3)
+    yield "train", 20, {"request": name}
+    yield "recalibrate", 30, {"request": f"{name} recalibrate"}
+    yield "promote", 14, {"request": f"{name} promote", "which": chance.random()}
+    yield "rollback", 14, {"request": f"{name} rollback", "to": chance.choice((None, None, chance.random()))}
+    yield "release", 8, {"request": f"{name} release"}
+    yield "contract", 25, {"version": 2 + day // 10}
+    yield "forget", 12, {"customer": f"c{chance.randrange(CUSTOMERS):03d}"}
+    yield (
+        "damage",
+        20,
+        {"what": chance.choice(("pointer", "model", "state", "progress", "day")), "hours": chance.random()},
+    )
+    yield "batch", 10, {"rows": [row(chance, day)[0] for _ in range(12)]}
+    yield "audit", 8, {}
+    yield "mend", 12, {}
+    yield "pages", 12, {}
+    yield "kill", 6, {"which": chance.random()}
+    yield "old code", 12, {}
+    yield "unreadable", 15, {"where": chance.choice(("capture", "labels", "data", "incoming"))}
+
+
+def _upload(chance: random.Random, day: int, *, rows: int, bad: int) -> dict[str, Any]:
+    lines = []
+    for number in range(rows):
+        one, leaves = row(chance, day)
+        lines.append([f"u{day}-{number}", one["first"], one["second"], "yes" if leaves else "no"])
+    for place in range(bad):
+        lines[place][1] = chance.choice(("wide", 1e9, ""))
+    if bad and len(lines) > bad:
+        lines.append(list(lines[-1]))  # the same row twice
+    return {"day": day, "lines": lines}
+
+
+def weather_of(given: Plan, begin: Any, seconds: Any, only: frozenset[tuple[str, int]] | None = None) -> Weather:
+    """The weather of a plan; ``begin`` (aware) and ``seconds``, a timedelta of one, place its outages."""
+    spans = tuple((begin + seconds * start, begin + seconds * end) for start, end in given.outages)
+    return Weather(str(given.seed), given.fault_rate, spans, only)

@@ -1,0 +1,136 @@
+"""Lives a seed to its end, lets everything come to rest, and says what did not hold."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from stillgood.simulation.year.book import Broken
+from stillgood.simulation.year.invariants import at_rest
+from stillgood.simulation.year.life import Letter, Life
+from stillgood.simulation.year.operations import begin
+from stillgood.simulation.year.plan import DAY, HOUR, MATURITY_DAYS, Operation, Plan, plan
+from stillgood.simulation.year.weather import Fault
+from stillgood.storage.codec import sha256
+from stillgood.storage.registry import Registry
+from stillgood.storage.windows import iso
+
+type Step = tuple[int, str, str, str | None, str | None]
+"""A decision: number, action, request, candidate, and the version in force after it."""
+
+_STEPS = ("monitor", "train", "recalibrate", "promote", "rollback", "release")
+_REST_DAYS = int(MATURITY_DAYS) + 9  # after which every label that can come is heard, and its prediction judged
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """What came of a life. ``digest``: a hash of every object that is left, the same for the same plan and faults."""
+
+    seed: int
+    broken: tuple[Broken, ...]
+    faults: tuple[Fault, ...]
+    counts: dict[str, int]
+    operations: dict[str, int]
+    digest: str
+
+    @property
+    def names(self) -> Set[str]:
+        return {one.invariant for one in self.broken}
+
+
+def live(
+    given: Plan | int,
+    days: int = 60,
+    *,
+    calm: bool = False,
+    only: frozenset[tuple[str, int]] | None = None,
+) -> Lived:
+    """Live a plan, or the one of a seed. ``only``: the faults (attempt, call) that may happen. Always ends: a life that
+    does not move is a failure of its own (tasks.Hung)."""
+    made = plan(given, days) if isinstance(given, int) else given
+    life = Life(made, calm=calm, only=only)
+    with _quiet():
+        try:
+            _live(life)
+            left = "".join(f"{info.key} {info.etag}\n" for info in life.bucket.list(""))
+        finally:
+            life.close()
+    return Lived(
+        made.seed,
+        tuple(life.book.broken),
+        tuple(life.weather.fired),
+        dict(sorted(life.book.counts.items())),
+        dict(sorted(Counter(one.kind for one in made.operations).items())),
+        sha256(left.encode()),
+    )
+
+
+def _live(life: Life) -> None:
+    for operation in life.given.operations:
+        begin(life, operation)
+    life.scheduler.start("0.flush/1", life.at(life.given.days * DAY + HOUR), life.flush)
+    life.scheduler.run()
+    life.weather.rate = 0.0
+    for letter in life.dead:  # somebody finds them at last
+        life.send(replace(letter, redriven=9), life.clock())
+    life.dead.clear()
+    life.scheduler.run()
+    last = int((life.clock() - life.at(0)).total_seconds() // DAY)
+    for number in range(_REST_DAYS):
+        end = life.at((last + 1 + number) * DAY)
+        life.send(Letter(f"{number}.rest", "monitor", {"scheduled_time": iso(end)}), end + timedelta(minutes=2))
+    life.scheduler.run()
+    for letter in life.dead:
+        life.book.fail("every event arrives", f"{letter.step} {letter.event} fails in calm weather, too")
+    at_rest(life)
+
+
+def calm_and_not(seed: int, days: int) -> tuple[list[Step], list[Step], int]:
+    """What the registry came to in a calm life, and in the same life with faults of its steps, modulo times; and how
+    many faults those were. Steps fail and are tried again until they are done, and clients are answered at once:
+    then no decision can have been made on other evidence, so that both must be the same.
+    """
+    given = plan(seed, days)
+    kept = [_apart(one) for one in given.operations if one.kind in ("predict", "labels", "upload", *_STEPS)]
+    quiet = replace(given, operations=tuple(kept), outages=(), fault_rate=0.01)
+    found = []
+    faults = 0
+    with _quiet():
+        for calm in (True, False):
+            life = Life(quiet, calm=calm, prompt=True)
+            life.weather.kinds = frozenset(_STEPS)
+            try:
+                _live(life)
+                found.append(_registry(life))
+                faults = len(life.weather.fired)
+            finally:
+                life.close()
+    return found[0], found[1], faults
+
+
+def _apart(one: Operation) -> Operation:
+    """At another time of day than the schedule: an hour later in the first hour, and on time where it would be late."""
+    if one.kind == "monitor":
+        return replace(one, at=float(one.args["end"]) + 1.0)
+    return replace(one, at=one.at + HOUR) if one.at % DAY < HOUR and one.at > HOUR else one
+
+
+def _registry(life: Life) -> list[Step]:
+    return [
+        (one.n, one.action, one.request_id, one.candidate, one.pointer_after.version if one.pointer_after else None)
+        for one in Registry(life.bucket).decisions()
+    ]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What the code logs of thousands of faults is nothing to read."""
+    logger = logging.getLogger("stillgood")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before

@@ -19,6 +19,7 @@ from stillgood.storage.audit import check_inputs, verify
 from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.keys import MODELS_PREFIX, PLACES
 from stillgood.storage.memory import MemoryObjectStore
+from stillgood.testing.faulty import Crashed, FaultyObjectStore
 from stillgood.storage.registry import Registry
 from stillgood.wiring.in_process import InProcess
 
@@ -184,6 +185,27 @@ def test_what_was_forgotten_is_not_learnt_from_again(store: MemoryObjectStore) -
 def test_what_cannot_be_read_is_named(store: MemoryObjectStore) -> None:
     store.put("data/2026-11-06/half.csv.gz", gzip.compress(b"customer_id\nC00007\n")[:-9])
     assert [one.split(":")[0] for one in forget(store, WHO, clock).unread] == ["data/2026-11-06/half.csv.gz"]
+
+
+def test_after_a_crash_at_any_write_the_next_run_removes_what_is_left() -> None:
+    crashed = 0
+    for at in range(1, 20):
+        inner = MemoryObjectStore(clock)
+        line = f'{{"kind":"prediction","prediction_id":"p1","entity_id":"{WHO}","probability":0.5}}\n'
+        label = b'{"prediction_id":"p1","label":"yes","event_time":"2026-11-28T00:00:00Z"}\n'
+        other = b'{"prediction_id":"p2","label":"no","event_time":"2026-11-28T00:00:00Z"}\n'
+        inner.put("capture/dt=2026-11-28/hour=12/1.jsonl", line.encode())
+        inner.put("labels/dt=2026-11-28/a.jsonl", label + other)
+        inner.put("labels/incoming/a.jsonl", label)
+        faulty = FaultyObjectStore(inner, at, "after", "crash")
+        try:
+            forget(faulty, WHO, clock)
+        except Crashed:
+            crashed += 1
+        forget(inner, WHO, clock)
+        assert everywhere(inner, "p1") == everywhere(inner, WHO) == [], f"crashed after write {at}"
+        assert inner.get("labels/dt=2026-11-28/a.jsonl").data == other
+    assert crashed >= 4  # the record, and three objects
 
 
 def test_an_empty_id_forgets_nobody(store: MemoryObjectStore) -> None:

@@ -4,7 +4,8 @@ from it.
 Which objects hold rows is said by ``storage/keys.py``. Three passes: find (nothing is written), record, remove. The
 record under ``forgotten/`` says that something was forgotten, not what. It comes before the removal, because a holdout
 without a row has other bytes than the decision log names: the audit finds both hashes there, so a forgotten row is told
-from a forged file, also after a crash. What is removed stays removed: monitor joins captures with labels, and both are
+from a forged file, also after a crash; and it names the objects, whose old versions a crash may have left. Captures are
+removed last, since they name the predictions by which all else is found. What is removed stays removed: monitor joins captures with labels, and both are
 gone.
 """
 
@@ -12,7 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256 as hashed
 from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
@@ -125,6 +126,8 @@ def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) 
     """
     if not entity.strip():
         raise InvalidEvent("Name the entity by its id; an empty one would name every row without.")
+    if not dry:
+        _purge_again(store, clock)
     contract = _contract(store)
     own = {contract.id_column} if contract and contract.id_column else set()
     search = _Search(entity, frozenset({*_ID_NAMES, *own}))
@@ -141,7 +144,8 @@ def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) 
     if dry or not objects:
         return Forgotten(objects, models, None, tuple(search.unread))
     record = _record(store, search, models, clock)
-    for key, (data, _) in search.changed.items():
+    # Captures last: they name the entity's predictions, so that after a crash all else is still found by them.
+    for key, (data, _) in reversed(search.changed.items()):
         if data:
             store.put(key, data)
         else:
@@ -149,6 +153,18 @@ def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) 
         if isinstance(store, KeepsVersions):
             store.purge(key)
     return Forgotten(objects, models, record, tuple(search.unread))
+
+
+def _purge_again(store: ObjectStore, clock: Clock) -> None:
+    """Remove old versions that a crash may have left in the last two days: the objects themselves tell nothing any
+    more.
+    """
+    if not isinstance(store, KeepsVersions):
+        return
+    since = f"{FORGOTTEN_PREFIX}{clock() - timedelta(days=2):%Y-%m-%d}"
+    for info in store.list(FORGOTTEN_PREFIX, since):
+        for key in decode_any(store.get(info.key).data, what=info.key).get("objects", ()):
+            store.purge(str(key))
 
 
 def _search_object(store: ObjectStore, info: ObjectInfo, contract: Contract | None, search: _Search) -> None:
@@ -314,6 +330,7 @@ def _record(store: ObjectStore, search: _Search, models: Iterable[str], clock: C
         "at": now,
         "rows": dict(counts),
         "models": list(models),
+        "objects": sorted(key for key in search.changed if search.entity not in key),
         "replaced": replaced,
     }
     data = encode(record)

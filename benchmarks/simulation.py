@@ -59,6 +59,7 @@ def lives(seeds: range, days: int, until: float, known: list[dict[str, Any]]) ->
 
 def plant(seeds: range, until: float, known: dict[str, dict[str, Any]]) -> None:
     """Look for a seed that finds each bug."""
+    clean: dict[int, set[str]] = {}  # what breaks without a bug is no find
     for bug in PLANTED:
         found = known.setdefault(bug.name, {"what": bug.what, "tried": 0, "seed": None, "found_by": []})
         for seed in seeds:
@@ -67,8 +68,10 @@ def plant(seeds: range, until: float, known: dict[str, dict[str, Any]]) -> None:
             with bug.in_place():
                 lived = live(seed, PLANTED_DAYS)
             found["tried"] = seed + 1
-            if lived.broken:
-                found |= {"seed": seed, "found_by": sorted(lived.names)}
+            if lived.broken and seed not in clean:
+                clean[seed] = set(live(seed, PLANTED_DAYS).names)
+            if new := set(lived.names) - clean.get(seed, set()):
+                found |= {"seed": seed, "found_by": sorted(new)}
         print(f"{bug.name}: seed {found['seed']} of {found['tried']} tried, by {found['found_by']}", flush=True)
 
 

@@ -19,8 +19,8 @@ from stillgood.storage.audit import check_inputs, verify
 from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.keys import MODELS_PREFIX, PLACES
 from stillgood.storage.memory import MemoryObjectStore
-from stillgood.testing.faulty import Crashed, FaultyObjectStore
 from stillgood.storage.registry import Registry
+from stillgood.testing.faulty import Crashed, FaultyObjectStore
 from stillgood.wiring.in_process import InProcess
 
 from local import datasets

@@ -5,8 +5,8 @@ Which objects hold rows is said by ``storage/keys.py``. Three passes: find (noth
 record under ``forgotten/`` says that something was forgotten, not what. It comes before the removal, because a holdout
 without a row has other bytes than the decision log names: the audit finds both hashes there, so a forgotten row is told
 from a forged file, also after a crash; and it names the objects, whose old versions a crash may have left. Captures are
-removed last, since they name the predictions by which all else is found. What is removed stays removed: monitor joins captures with labels, and both are
-gone.
+removed last, since they name the predictions by which all else is found. What is removed stays removed: monitor joins
+captures with labels, and both are gone.
 """
 
 import json

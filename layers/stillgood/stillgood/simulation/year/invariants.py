@@ -23,11 +23,13 @@ from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.champion import load_served
 from stillgood.storage.keys import (
+    BATCH_PREFIX,
     CAPTURE_PREFIX,
     CONTRACT_KEY,
     DATA_PREFIX,
     FOLDS,
     HOLDOUT,
+    INCOMING_PREFIX,
     LABELS_PREFIX,
     LEARNT,
     LEDGER_PREFIX,
@@ -127,7 +129,7 @@ def _labels_kept(life: Life) -> Found:
         gone = told.id in life.book.forgotten or _of_forgotten(life, told.id)
         if not kept[told.id, told.label, utc(told.event)] and not gone:
             yield f"{told} was accepted, and is not in the ledger"
-    for info in life.bucket.list("labels/incoming/"):
+    for info in life.bucket.list(INCOMING_PREFIX):
         if life.bucket.peek(taken_key(info.key, info.etag)) is None:
             yield f"{info.key} was never taken in"
 
@@ -337,7 +339,7 @@ def _bounded(life: Life) -> Found:
 def _readable(life: Life) -> Found:
     """Every document that the code wrote is JSON with a format, or lines of JSON."""
     for info in life.bucket.list(""):
-        if info.key.endswith(".json") and not info.key.startswith("batch/input"):
+        if info.key.endswith(".json") and not info.key.startswith(BATCH_PREFIX):
             try:
                 raw = json.loads(life.bucket.get(info.key).data)
                 if not isinstance(raw, dict):

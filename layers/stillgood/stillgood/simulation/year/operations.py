@@ -21,9 +21,11 @@ from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.codec import encode
 from stillgood.storage.keys import (
+    BATCH_PREFIX,
     CONTRACT_KEY,
     DATA_PREFIX,
     INCOMING_PREFIX,
+    LEDGER_PREFIX,
     MODEL,
     MODELS_PREFIX,
     OUTCOMES_PREFIX,
@@ -31,6 +33,7 @@ from stillgood.storage.keys import (
     REFUSED_ROWS_PREFIX,
     STATE_KEY,
     artifact_key,
+    capture_key,
     outcomes_key,
 )
 from stillgood.storage.registry import Registry
@@ -234,7 +237,7 @@ def _batch(life: Life, task: Task, operation: Operation) -> None:
     table = csv.DictWriter(text, ["customer", "first", "second"])
     table.writeheader()
     table.writerows(operation.args["rows"])
-    key = f"batch/input/{operation.number}.csv"
+    key = f"{BATCH_PREFIX}input/{operation.number}.csv"
     life.bucket.put(key, text.getvalue().encode())
     life.send(Letter(f"{operation.number}.batch", "batch", {"input": key}, 1), life.clock())
 
@@ -304,8 +307,8 @@ def _old_code(life: Life, task: Task, operation: Operation) -> None:
 def _unreadable(life: Life, task: Task, operation: Operation) -> None:
     now = life.clock()
     key = {
-        "capture": f"capture/dt={now:%Y-%m-%d}/hour={now:%H}/{now:%H%M%S}000000-junk.jsonl",
-        "labels": f"labels/dt={now:%Y-%m-%d}/junk.jsonl",
+        "capture": capture_key(now, "junk"),
+        "labels": f"{LEDGER_PREFIX}{now:%Y-%m-%d}/junk.jsonl",
         "data": f"{DATA_PREFIX}{now:%Y-%m-%d}/junk.csv",
         "incoming": f"{INCOMING_PREFIX}junk{operation.number}.jsonl",
     }[operation.args["where"]]

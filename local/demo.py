@@ -205,6 +205,13 @@ def labels_arrive(story: Story, quarter: pd.DataFrame, shifted: Rows) -> str:
         decision = keep.decision_for(story.stack, f"monitor:{result['window']}")
         tell_candidate(story, decision)
         tell_decision(story, decision)
+        if decision.action == "ask":
+            screen.say(
+                "It is better, and under a floor of the contract: that takes a person. Ada looks at it and approves."
+            )
+            event = {"action": "approve", "case": decision.n, "request_id": f"approve-{decision.n}", "by": "Ada"}
+            story.stack.invoke("promote", event | {"reason": "The best there is this quarter."})
+            tell_decision(story, keep.decision_for(story.stack, f"approve-{decision.n}"))
         new = story.champion()
         expect(new != old, "the gate refused: the champion stays, for the reasons above")
         keep.wait_for(lambda: traffic.versions[new] >= 20 or None, "answers of the new champion", seconds=30)
@@ -273,10 +280,18 @@ def interval(estimate: Mapping[str, float]) -> str:
     return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
+VERDICTS = {
+    "promote": "PROMOTED",
+    "refuse": "REFUSED",
+    "rollback": "ROLLED BACK",
+    "release": "RELEASED",
+    "ask": "ASKED A PERSON ABOUT",
+    "mode": "MODE SET",
+}
+
+
 def tell_decision(story: Story, decision: Decision) -> None:
-    verdict = {"promote": "PROMOTED", "refuse": "REFUSED", "rollback": "ROLLED BACK", "release": "RELEASED"}[
-        decision.action
-    ]
+    verdict = VERDICTS[decision.action]
     story.screen.say(
         f"promote, decision {decision.n}: {verdict} {decision.candidate} (gate: {decision.figures.get('gate')})"
     )

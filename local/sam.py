@@ -279,6 +279,9 @@ EVENTS = (
     ("PromoteFunction", "rollback"),
     ("PromoteFunction", "release"),
     ("PromoteFunction", "move"),  # monitor's: by hand there is no evidence, and it is refused
+    ("PromoteFunction", "mode"),
+    ("PromoteFunction", "approve"),
+    ("PromoteFunction", "refuse"),
 )
 
 

@@ -9,20 +9,18 @@ from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
 from stillgood.domain.errors import InvalidEvent
 from stillgood.pages.writer import write_pages
-from stillgood.steps.promote.move import move
-from stillgood.steps.promote.promote import promote
-from stillgood.steps.promote.release import release
-from stillgood.steps.promote.rollback import roll_back
+from stillgood.steps.promote.actions import ACTIONS
 from stillgood.wiring.announce import tell
 from stillgood.wiring.promote import deciding
 
-ACTIONS = {"promote": promote, "rollback": roll_back, "move": move, "release": release}
 COUNTS = {
     "promoted": "Promotions",
     "refused": "Refusals",
     "rolled back": "Rollbacks",
     "moved": "Moves",
     "released": "Releases",
+    "asked": "Asks",
+    "mode set": "ModesSet",
 }
 
 

@@ -246,6 +246,12 @@ def test_a_move_without_its_evidence_is_refused_and_recorded(sam: SamLocal) -> N
     assert Registry(sam.store).pointer() == pointer
 
 
+def test_a_person_says_a_mode_and_answers_what_is_asked(sam: SamLocal) -> None:
+    assert sam.invoke("PromoteFunction", event("mode"))["result"] == "mode set"
+    for name in ("approve", "refuse"):  # the first decision asked nobody
+        assert sam.invoke("PromoteFunction", event(name))["result"] == "refused"
+
+
 def test_a_bad_event_is_an_error_that_says_what_to_send(sam: SamLocal) -> None:
     before = state(sam)
     told = sam.invoke("MonitorFunction", {})

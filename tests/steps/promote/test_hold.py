@@ -83,4 +83,6 @@ def test_releasing_what_is_not_held_is_a_recorded_refusal_and_once_only():
     ask(deps, "v1")
     first = let_go(deps)
     assert (first["result"], first["reasons"][0]) == ("refused", "Refused, because nothing holds automatic promotions.")
-    assert let_go(deps) == {**first, "duplicate": True}
+    again = let_go(deps)
+    assert again == {**first, "duplicate": True, "says": again["says"]}
+    assert again["says"].startswith("Already decided: decision 2")

@@ -88,6 +88,12 @@ class Settings:
         "What a candidate must show to replace the champion.",
         "guarded",
     )
+    mode: str = _variable(
+        "STILLGOOD_MODE",
+        _one_of("watch", "ask", "automatic"),
+        "What the stack may do by itself, until a person says another mode.",
+        "automatic",
+    )
     window_hours: float = _variable(
         "STILLGOOD_WINDOW_HOURS", _number(0, 8784), "Length of the analysis window, in hours.", "24"
     )

@@ -19,6 +19,8 @@ WORDS = {
     "rollback": ("was put back in force", "look"),
     "move": ("got another operating point", "look"),
     "release": ("may be replaced again", "look"),
+    "ask": ("waits for a person; the champion stays", "look"),
+    "mode": ("another mode holds", "look"),
 }
 
 

@@ -28,6 +28,7 @@ from stillgood.simulation.world import Feedback, Request, Times, Truth, World, u
 from stillgood.steps.labels.ingest import ingest_labels
 from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.steps.predict import PredictDeps, predict
+from stillgood.steps.promote.cases import approve
 from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
@@ -153,6 +154,8 @@ class Driver:
     ``watches`` False leaves monitor out, where the policy does nothing anyway; ``seed`` is train's. Without
     ``keeps_candidates`` the rows that a gate looked at are dropped once their version serves no more: they are most of
     what is stored. ``pages`` writes the pages of each window, decision and version, as the Lambdas do after a step.
+    ``approves``: somebody says yes at once to whatever waits for a person, so that the gate alone is measured; False:
+    nobody ever answers.
     """
 
     def __init__(
@@ -166,6 +169,7 @@ class Driver:
         seed: int = 0,
         keeps_candidates: bool = True,
         pages: bool = False,
+        approves: bool = True,
     ) -> None:
         self.world = world
         self.policy = COMPARED[policy] if isinstance(policy, str) else policy
@@ -174,7 +178,7 @@ class Driver:
         self._pages = pages
         self.invoker = FakeInvoker()
         self._ids = 0
-        self._watches, self._keeps_candidates = watches, keeps_candidates
+        self._watches, self._keeps_candidates, self._approves = watches, keeps_candidates, approves
         self._waiting = Waiting()
         self._scored: dict[tuple[str, str], tuple[float, float]] = {}
         champions = ChampionSource(self.store, self.clock, ttl_seconds=0)
@@ -362,6 +366,10 @@ class Driver:
                     told = promote(event, self._promote)
                     self._write_pages(told)
                     yield Event("promote", told["result"], told["candidate"], tuple(told["reasons"]))
+                    if told["result"] == "asked" and self._approves:
+                        answer = {"action": "approve", "case": told["decision"], "reason": "The gate let it pass."}
+                        told = approve({**answer, "request_id": f"case {told['decision']}"}, self._promote)
+                        yield Event("promote", told["result"], told["candidate"], tuple(told["reasons"]))
             except StillgoodError as failed:
                 yield Event(step, "failed", event.get("candidate"), (f"{type(failed).__name__}: {failed.detail}",))
 

@@ -19,7 +19,7 @@ decides. See docs/decisions/0001.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stillgood.domain.errors import (
     DocumentUnusable,
@@ -29,6 +29,8 @@ from stillgood.domain.errors import (
     StoreUnavailable,
 )
 from stillgood.domain.promotion.decision import Decision, Pointer, PointerMark, Proposal, decided
+from stillgood.domain.promotion.orders import Orders
+from stillgood.domain.promotion.orders_after import orders_after
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.keys import DECISIONS_PREFIX, POINTER_KEY, decision_key, decision_number, request_key
 from stillgood.storage.objects import ObjectStore, Stored
@@ -44,6 +46,7 @@ from stillgood.storage.records import (
 
 # Each lost round means that another writer got on, so this bounds contention, not progress.
 _ROUNDS = 100
+_LOOK_BACK = 400  # records of a log from before there were orders that are read for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class LogHead:
     sha256: str | None
     pointer: Pointer | None
     mark: PointerMark | None
+    orders: Orders | None = None  # None where the newest record is from before there were orders
 
 
 class Registry:
@@ -103,14 +107,15 @@ class Registry:
                         f"{POINTER_KEY} exists, but the decision log that put it in force is gone; restore"
                         f" {DECISIONS_PREFIX}, then run the audit."
                     )
-                return LogHead(0, None, None, None)
+                return LogHead(0, None, None, None, Orders())
             record = self._store.get(decision_key(n)).data
             head = read_decision(record, decision_key(n))
             wanted = puts_in_force(head, record) or self._before(head, seen, stored)
             if (stored and stored.data) != (wanted and wanted.data) and not self._put_in_force(wanted, stored, head):
                 continue
             self._index(head.request_id, n, record)
-            return LogHead(n, sha256(record), wanted.pointer if wanted else None, wanted.mark if wanted else None)
+            pointer, mark = (wanted.pointer, wanted.mark) if wanted else (None, None)
+            return LogHead(n, sha256(record), pointer, mark, head.orders)
         raise StoreUnavailable(f"The registry was changed by others {_ROUNDS} times in a row; try again later.")
 
     def record(self, head: LogHead, draft: Proposal) -> Decision:
@@ -120,6 +125,7 @@ class Registry:
         Any other error leaves it open whether the slot was taken: recover, then ask ``find``.
         """
         decision = decided(draft, n=head.n + 1, prev_sha256=head.sha256, champion=head.pointer, before=head.mark)
+        decision = replace(decision, orders=orders_after(self.orders(head), decision))
         data = encode(decision.to_dict())
         try:
             self._store.create(decision_key(decision.n), data)
@@ -148,6 +154,26 @@ class Registry:
             except PreconditionFailed:
                 continue
         raise StoreUnavailable(f"Other writers were faster {_ROUNDS} times in a row; try again later.")
+
+    def orders(self, head: LogHead) -> Orders:
+        """The orders in force at ``head``; of a log from before there were any, as its records imply them."""
+        if head.orders is not None:
+            return head.orders
+        return self._implied(head.n)
+
+    def orders_now(self) -> Orders:
+        """The orders in force, by one LIST from the pointer's record on and one GET; nothing is settled."""
+        seen = self._readable(self._pointer_object())
+        n = max(self._numbers(seen.decision - 1 if seen else 0), default=0)
+        orders = Orders() if n == 0 else self.decision(n).orders
+        return self._implied(n) if orders is None else orders
+
+    def _implied(self, n: int) -> Orders:
+        """The orders after record ``n``, where it is from before records told them."""
+        orders = Orders()
+        for decision in self.decisions(start_after=max(0, n - _LOOK_BACK)):
+            orders = orders_after(orders, decision) if decision.orders is None else decision.orders
+        return orders
 
     def _pointer_object(self) -> Stored | None:
         try:

@@ -97,14 +97,11 @@ class InProcess:
             tracking = Tracking(settings.mlflow_tracking_uri, settings.mlflow_experiment_name)
             return train(event, TrainDeps(self.store, queue, self.clock, tracking))
         if step == "promote":
-            from stillgood.steps.promote.move import move
-            from stillgood.steps.promote.promote import PromoteDeps, promote
-            from stillgood.steps.promote.release import release
-            from stillgood.steps.promote.rollback import roll_back
+            from stillgood.steps.promote.actions import ACTIONS
+            from stillgood.steps.promote.promote import PromoteDeps
 
-            deciding = PromoteDeps(self.store, self.clock, settings.gate)
-            actions = {"rollback": roll_back, "release": release, "move": move}
-            return actions.get(str(event.get("action")), promote)(event, deciding)
+            deciding = PromoteDeps(self.store, self.clock, settings.gate, mode=settings.mode)
+            return ACTIONS[str(event["action"])](event, deciding)
         if step == "monitor":
             from stillgood.domain.policy.policies import POLICIES
             from stillgood.steps.monitor.monitor import MonitorDeps, monitor
@@ -112,7 +109,14 @@ class InProcess:
             hours = settings.window_hours if window_hours is None else window_hours
             # What this process captured is there already: nothing has to settle.
             watching = MonitorDeps(
-                self.store, queue, self.clock, time.sleep, POLICIES[settings.policy], hours, settle_seconds=0.0
+                self.store,
+                queue,
+                self.clock,
+                time.sleep,
+                POLICIES[settings.policy],
+                hours,
+                settle_seconds=0.0,
+                mode=settings.mode,
             )
             return monitor(event, watching)
         raise ValueError(f"there is no step {step!r}")

@@ -42,4 +42,5 @@ def monitoring() -> MonitorDeps:
         policy=POLICIES[settings.policy],
         window_hours=settings.window_hours,
         settle_seconds=settings.settle_seconds,
+        mode=settings.mode,
     )

@@ -20,4 +20,5 @@ def deciding() -> PromoteDeps:
         ObstoreObjectStore(settings.bucket, endpoint_url=settings.endpoint_url, timeout_seconds=TIMEOUT_SECONDS),
         lambda: datetime.now(UTC),
         settings.gate,
+        mode=settings.mode,
     )

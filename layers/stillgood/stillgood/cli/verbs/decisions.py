@@ -12,6 +12,8 @@ _DONE = {
     "rollback": "rolled back to",
     "release": "released",
     "move": "moved the point of",
+    "ask": "asked a person about",
+    "mode": "mode set",
 }
 
 

@@ -4,6 +4,7 @@ import argparse
 
 from stillgood.cli.console import LOOK, Answer
 from stillgood.cli.main import add_verb
+from stillgood.cli.person import add_person, request
 from stillgood.cli.place import add_place, find_place
 from stillgood.cli.verbs.train import verdict
 
@@ -17,13 +18,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         examples=["promote 20261123-1a2b3c4d --store ./customers.stillgood"],
     )
     parser.add_argument("version", help="as `stillgood train` named it")
+    parser.add_argument("--force", action="store_true", help="also a version that a person rejected")
+    add_person(parser, required=False)
     add_place(parser)
 
 
 def run(arguments: argparse.Namespace) -> Answer:
-    from uuid import uuid4
-
     place = find_place(arguments)
-    event = {"action": "promote", "candidate": arguments.version, "request_id": f"by hand {uuid4()}"}
+    event = {"action": "promote", "candidate": arguments.version, "force": arguments.force, **request(arguments)}
     (decision,) = place.steps.run("promote", event)
-    return Answer("\n".join(verdict(decision)), decision, LOOK if decision["result"] == "refused" else 0)
+    return Answer("\n".join(verdict(decision)), decision, LOOK if decision["result"] in ("refused", "asked") else 0)

@@ -4,6 +4,7 @@ import argparse
 
 from stillgood.cli.console import LOOK, Answer
 from stillgood.cli.main import add_verb
+from stillgood.cli.person import add_person, request
 from stillgood.cli.place import add_place, find_place
 from stillgood.cli.verbs.train import verdict
 
@@ -16,13 +17,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         help=about,
         examples=["release --because 'the tariff is mended' --store ./customers.stillgood"],
     )
-    parser.add_argument("--because", required=True, help="the reason that the log keeps")
+    add_person(parser)
     add_place(parser)
 
 
 def run(arguments: argparse.Namespace) -> Answer:
-    from uuid import uuid4
-
-    event = {"action": "release", "request_id": f"by hand {uuid4()}", "reason": arguments.because}
-    (decision,) = find_place(arguments).steps.run("promote", event)
+    (decision,) = find_place(arguments).steps.run("promote", {"action": "release", **request(arguments)})
     return Answer("\n".join(verdict(decision)), decision, LOOK if decision["result"] == "refused" else 0)

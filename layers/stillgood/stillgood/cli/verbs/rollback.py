@@ -4,6 +4,7 @@ import argparse
 
 from stillgood.cli.console import LOOK, Answer
 from stillgood.cli.main import add_verb
+from stillgood.cli.person import add_person, request
 from stillgood.cli.place import add_place, find_place
 from stillgood.cli.verbs.train import verdict
 
@@ -22,23 +23,16 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
     parser.add_argument(
         "--to", metavar="VERSION", help="a version that served before; the champion before this one by default"
     )
-    parser.add_argument("--because", required=True, help="the reason that the log keeps")
+    parser.add_argument("--force", action="store_true", help="also to a version that a person rejected")
+    add_person(parser)
     add_place(parser)
 
 
 def run(arguments: argparse.Namespace) -> Answer:
-    from uuid import uuid4
-
     from stillgood.storage.registry import Registry
 
     place = find_place(arguments)
-    # Each call is a request of its own, so a second one never gets the answer of the first.
-    event = {
-        "action": "rollback",
-        "request_id": f"by hand {uuid4()}",
-        "to": arguments.to,
-        "reason": arguments.because,
-    }
+    event = {"action": "rollback", "to": arguments.to, "force": arguments.force, **request(arguments)}
     (decision,) = place.steps.run("promote", event)
     serving = Registry(place.store).pointer()
     lines = verdict(decision)

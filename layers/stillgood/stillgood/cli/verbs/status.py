@@ -9,7 +9,7 @@ from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
 
 if TYPE_CHECKING:
-    from stillgood.domain.promotion.decision import Decision
+    from stillgood.domain.promotion.orders import Orders, Said
     from stillgood.storage.objects import ObjectStore
 
 _WINDOWS = 5
@@ -115,10 +115,19 @@ def status(place: Place) -> dict[str, Any]:
         waits.append(
             "The contract in force is not the champion's: the next training learns by it (`stillgood contract diff`)."
         )
-    if (held := _held(store)) is not None:
+    orders = _orders(store)
+    if (mode := orders.mode) is not None and mode.mode != "automatic":
+        waits.append(f"The mode is {mode.mode} since {mode.said.since}{_by(mode.said)}: {mode.said.because}")
+    waits += [
+        f"Decision {case.n} asks whether to {case.kind} {case.candidate}; `stillgood approve {case.n}` or `stillgood"
+        f" refuse {case.n}` until {case.expires}."
+        for case in orders.waiting
+    ]
+    if (held := orders.hold) is not None:
+        said = held.said
         waits.append(
-            f"Automatic promotions are held since decision {held.n}, {held.at}: {held.reasons[-1]} `stillgood release`"
-            " lets them go on."
+            f"Automatic promotions are held since decision {said.decision}, {said.since}{_by(said)}: {said.because}"
+            " `stillgood release` lets them go on."
         )
     windows = [report for window in list(reports(store))[-_WINDOWS:] if (report := read_report(store, window))][::-1]
     if windows:
@@ -141,14 +150,15 @@ def status(place: Place) -> dict[str, Any]:
     }
 
 
-def _held(store: "ObjectStore") -> "Decision | None":
-    """The rollback by hand that stops automatic promotions."""
-    from stillgood.steps.promote.hold import held_since
-    from stillgood.storage.keys import DECISIONS_PREFIX, decision_number
-    from stillgood.storage.registry import LogHead, Registry
+def _orders(store: "ObjectStore") -> "Orders":
+    """What people ordered, and what waits for them."""
+    from stillgood.storage.registry import Registry
 
-    newest = max((decision_number(info.key) or 0 for info in store.list(DECISIONS_PREFIX)), default=0)
-    return held_since(Registry(store), LogHead(newest, None, None, None))
+    return Registry(store).orders_now()
+
+
+def _by(said: "Said") -> str:
+    return f" by {said.by}" if said.by else ""
 
 
 def _of_window(report: Mapping[str, Any]) -> list[dict[str, Any]]:

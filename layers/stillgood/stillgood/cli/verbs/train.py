@@ -9,6 +9,8 @@ from stillgood.cli.console import LOOK, Answer, paragraph, progress
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
 
+_WORDS = {"asked": "waits for a person"}
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
     parser = add_verb(
@@ -87,7 +89,7 @@ def told(answers: list[dict[str, Any]]) -> Answer:
         lines.append(f"  refused rows: stillgood quarantine export {trained['quarantine']}")
     for one in decided:
         lines += verdict(one)
-    refusals = any(one["result"] == "refused" for one in decided)
+    refusals = any(one["result"] in ("refused", "asked") for one in decided)
     return Answer("\n".join(lines), {"train": trained, "decisions": decided}, LOOK if refused or refusals else 0)
 
 
@@ -95,12 +97,17 @@ def verdict(decision: dict[str, Any]) -> list[str]:
     """A decision's answer in lines."""
     about = f": {decision['candidate']}" if decision["candidate"] else ""
     before = f" (before: {decision['old_version']})" if decision["old_version"] else ""
-    lines = [
-        f"{decision['result']}{about}, decision {decision['decision']}; {decision['new_version'] or 'nothing'}"
-        f" serves{before}"
-    ]
+    done = _WORDS.get(decision["result"], decision["result"])
+    serves = decision["new_version"] or "nothing"
+    lines = [f"{done}{about}, decision {decision['decision']}; {serves} serves{before}"]
     for reason in decision["reasons"]:
         lines += paragraph(reason, first="- ")
+    if decision["result"] == "asked":
+        lines += paragraph(
+            f"`stillgood approve {decision['decision']} --because ...` puts it in force, `stillgood refuse"
+            f" {decision['decision']} --because ...` keeps it out.",
+            first="> ",
+        )
     for change in decision["would_change"]:
         lines += paragraph(f"would change it: {change}", first="> ")
     return lines

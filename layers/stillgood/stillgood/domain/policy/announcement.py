@@ -18,6 +18,8 @@ _DECIDED = {
     "rollback": "rolled-back",
     "move": "moved",
     "release": "released",
+    "ask": "asked",
+    "mode": "mode-set",
 }
 _SENTENCES = {
     "promote": "Model {} was promoted: it serves from now on.",
@@ -25,6 +27,8 @@ _SENTENCES = {
     "rollback": "The champion was rolled back: model {} serves again.",
     "move": "The operating point of model {} moved.",
     "release": "Promotions go on by themselves again; model {} serves.",
+    "ask": "Model {} waits for you: say `stillgood approve` or `stillgood refuse`.",
+    "mode": "Another mode holds from now on.",
 }
 _ACTED = {
     "alert": "Please look at the window up to",

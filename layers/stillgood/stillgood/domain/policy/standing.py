@@ -104,6 +104,14 @@ def tell(decision: PolicyDecision, before: tuple[Standing, ...], after: tuple[St
     return replace(decision, action=action, reasons=reasons, would_change=(*decision.would_change, *waits))
 
 
+def only_told(decision: PolicyDecision) -> PolicyDecision:
+    """``decision`` in mode watch: what would be done is an alert, and nothing is done."""
+    if decision.action in ("nothing", "alert"):
+        return decision
+    would = f"mode watch: nothing was started; it would {decision.action.replace('_', ' ')}"
+    return replace(decision, action="alert", reasons=(would, *decision.reasons))
+
+
 def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: str) -> list[Standing]:
     found: list[Standing] = []
 

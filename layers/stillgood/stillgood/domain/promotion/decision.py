@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
-Action = Literal["promote", "refuse", "rollback", "move", "release"]
+from stillgood.domain.promotion.orders import Orders
+
+Action = Literal["promote", "refuse", "rollback", "move", "release", "ask", "mode"]
+_LEAVES_CHAMPION = ("refuse", "release", "ask", "mode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +158,16 @@ class Proposal:
     release: Release | None = None
 
     def __post_init__(self) -> None:
-        if (self.action in ("refuse", "release")) != (self.release is None):
+        if (self.action in _LEAVES_CHAMPION) != (self.release is None):
             raise ValueError(f"a decision to {self.action} {'needs' if self.release is None else 'has no'} release")
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One record of the decision log. ``prev_sha256`` is of the bytes of record ``n - 1``, None for the first."""
+    """One record of the decision log. ``prev_sha256`` is of the bytes of record ``n - 1``, None for the first.
+
+    ``orders``: what holds after it; None in a record from before there were orders.
+    """
 
     n: int
     prev_sha256: str | None
@@ -174,10 +180,11 @@ class Decision:
     inputs: Mapping[str, Any]
     pointer_before: PointerMark | None
     pointer_after: Pointer | None
+    orders: Orders | None = None
 
     def to_dict(self) -> dict[str, Any]:
         before = self.pointer_before
-        return {
+        raw = {
             "format": "stillgood.decision",
             "format_version": 1,
             "n": self.n,
@@ -192,6 +199,7 @@ class Decision:
             "pointer_before": None if before is None else {"generation": before.generation, "sha256": before.sha256},
             "pointer_after": None if self.pointer_after is None else self.pointer_after.to_dict(),
         }
+        return raw if self.orders is None else raw | {"orders": self.orders.to_dict()}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> "Decision":
@@ -213,6 +221,7 @@ class Decision:
             if before is None
             else PointerMark(_count(before["generation"]), _text(before["sha256"])),
             pointer_after=None if after is None else Pointer.from_dict(after),
+            orders=None if raw.get("orders") is None else Orders.from_dict(raw["orders"]),
         )
 
 

@@ -16,7 +16,7 @@ from stillgood.domain.policy.acted import hold_back
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
 from stillgood.domain.policy.policies import advance
 from stillgood.domain.policy.report import build_report
-from stillgood.domain.policy.standing import Standing, stand, tell
+from stillgood.domain.policy.standing import Standing, only_told, stand, tell
 from stillgood.domain.policy.state import FORMAT, MonitorState
 from stillgood.steps.monitor.follow import Followed, follow
 from stillgood.steps.monitor.gather import WindowInputs, gather
@@ -36,7 +36,10 @@ _CLOCK_SKEW = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class MonitorDeps:
-    """What monitor works with. ``settle_seconds``: how long after a window's end its captures may still arrive."""
+    """What monitor works with. ``settle_seconds``: how long after a window's end its captures may still arrive.
+
+    ``mode`` holds until a person says another: under "watch" nothing is invoked.
+    """
 
     store: ObjectStore
     invoker: Invoker
@@ -45,6 +48,7 @@ class MonitorDeps:
     policy: Policy
     window_hours: float = 24.0
     settle_seconds: float = 60.0
+    mode: str = "automatic"
 
 
 def monitor(event: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
@@ -102,6 +106,7 @@ def _ending(event: Mapping[str, Any], hours: float) -> Window:
 
 def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], bool]:
     """The report that stands for the window, and whether somebody else decided it."""
+    watching = _mode(deps) == "watch"
     for _ in range(_ROUNDS):
         raw, etag = read_state(deps.store)
         state, pending = _read(raw)
@@ -117,9 +122,13 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
             settled = deps.clock() - timedelta(seconds=deps.settle_seconds)
             followed = follow(deps.store, material, evidence, deps.policy, state.point, settled=settled)
             after_all = stand(evidence, deps.policy, decision, before, followed.stands)
-            decision = tell(decision, before, after_all)
+            decision = tell(only_told(decision) if watching else decision, before, after_all)
         standing_now = None if evidence.late else [one.to_dict() for one in after_all if one.told]
+        if watching and followed is not None and followed.effect is not None:
+            followed = replace(followed, effect=None)
         report = _report(material, evidence, decision, state, followed, deps) | {"standing": standing_now}
+        if watching:
+            report |= {"mode": "watch", "effect": None}
         if followed is None:  # the state is about later windows already; the report alone is this one's record
             return _finish(report, deps), False
         after = replace(
@@ -134,6 +143,11 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
             continue
         return _finish(report, deps), False
     raise StoreUnavailable(f"Other monitors were faster {_ROUNDS} times in a row; try again later.")
+
+
+def _mode(deps: MonitorDeps) -> str:
+    """The mode in force: what a person said last, else the deployment's."""
+    return Registry(deps.store).orders_now().mode_or(deps.mode)
 
 
 def _finish(report: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from stillgood.domain.operating_point.decide import PointDecision, PointInputs, 
 from stillgood.domain.operating_point.evidence import from_dict
 from stillgood.domain.operating_point.placement import Population, estimate
 from stillgood.domain.operating_point.point import OperatingPoint
+from stillgood.domain.promotion.approval import expiry, waits_for_person
 from stillgood.domain.promotion.decision import Pointer, Proposal, Release
-from stillgood.steps.promote.promote import PromoteDeps, outcome, text
+from stillgood.domain.promotion.orders_after import ASKED_BECAUSE, by_hand
+from stillgood.steps.promote.promote import PromoteDeps, deployed_mode, outcome, text, who
 from stillgood.storage.keys import checked_version, point_evidence_key, point_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.points import read_evidence, write_point
@@ -30,14 +32,31 @@ def move(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     request_id, digest = text(event, "request_id"), checked_version(text(event, "evidence"))
     asked = {"action": "move", "evidence": digest}
     registry = Registry(deps.store)
-    decision, new = registry.decide(request_id, lambda head: _draft(digest, request_id, asked, deps, head))
-    return outcome(decision, asked, new)
+    decision, new = registry.decide(
+        request_id, lambda head: move_proposal(digest, request_id, asked, who(event), deps, registry, head)
+    )
+    return outcome(registry, decision, asked, new)
 
 
-def _draft(digest: str, request_id: str, asked: Mapping[str, Any], deps: PromoteDeps, head: LogHead) -> Proposal:
-    now, pointer = iso(deps.clock()), head.pointer
+def move_proposal(
+    digest: str,
+    request_id: str,
+    asked: Mapping[str, Any],
+    extra: Mapping[str, Any],
+    deps: PromoteDeps,
+    registry: Registry,
+    head: LogHead,
+    why: str | None = None,
+) -> Proposal:
+    """The move that the evidence decides, asked of a person where the schedule wants it and the mode is not
+    automatic.
+    """
+    moment, orders, pointer = deps.clock(), registry.orders(head), head.pointer
+    now = iso(moment)
     inputs = {"evidence": {"key": point_evidence_key(digest), "sha256": digest}}
-    figures: dict[str, Any] = {"asked": asked, "serving": pointer.version if pointer else None}
+    figures: dict[str, Any] = {"asked": asked, "serving": pointer.version if pointer else None, **extra}
+    figures |= deployed_mode(orders, deps)
+    waits = None if by_hand(request_id) or not deps.approvals else waits_for_person(orders.mode_or(deps.mode))
     release, reasons = None, tuple[str, ...]()
     try:
         raw = read_evidence(deps.store, digest)
@@ -53,7 +72,11 @@ def _draft(digest: str, request_id: str, asked: Mapping[str, Any], deps: Promote
             verdict = decide(material)
             reasons = verdict.reasons
             figures |= {"alert": verdict.alert, "window": raw.get("window"), "wanted": material.wanted}
-            if verdict.action == "move":
+            if verdict.action == "move" and waits is not None:
+                expires = iso(expiry(moment))
+                figures["asks"] = {"kind": "move", "expires": expires, "because": [waits]}
+                reasons = (f"Would move the operating point, and waits for a person until {expires}.", *reasons)
+            elif verdict.action == "move":
                 point = _point(pointer, material, verdict, digest, now)
                 release = _release(pointer, point, deps.store)
                 inputs["point"] = {"key": point_key(release.point.id), "sha256": release.point.sha256}  # type: ignore[union-attr]
@@ -64,10 +87,10 @@ def _draft(digest: str, request_id: str, asked: Mapping[str, Any], deps: Promote
         reasons = (f"Refused: {error.detail}",)
     return Proposal(
         at=now,
-        action="refuse" if release is None else "move",
+        action="ask" if "asks" in figures else "refuse" if release is None else "move",
         request_id=request_id,
         candidate=pointer.version if pointer else None,
-        reasons=reasons,
+        reasons=reasons if why is None else (*reasons, f"{ASKED_BECAUSE}{why}"),
         figures=figures,
         inputs=inputs,
         release=release,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stillgood.domain.promotion.decision import Proposal
-from stillgood.steps.promote.hold import held_since
-from stillgood.steps.promote.promote import PromoteDeps, outcome, text
+from stillgood.domain.promotion.orders_after import ASKED_BECAUSE
+from stillgood.steps.promote.promote import PromoteDeps, outcome, text, who
 from stillgood.storage.registry import LogHead, Registry
 from stillgood.storage.windows import iso
 
@@ -16,27 +16,33 @@ def release(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     Where nothing holds, that is a recorded refusal. Raises InvalidEvent, StoreUnavailable, ModelUnusable (damaged
     registry).
     """
-    request_id, why = text(event, "request_id"), text(event, "reason")
+    request_id, why, by = text(event, "request_id"), text(event, "reason"), who(event)
     asked = {"action": "release", "version": None}
     registry = Registry(deps.store)
-    decision, new = registry.decide(request_id, lambda head: _draft(why, request_id, asked, deps, registry, head))
-    return outcome(decision, asked, new)
+    decision, new = registry.decide(request_id, lambda head: _draft(why, request_id, asked, by, deps, registry, head))
+    return outcome(registry, decision, asked, new)
 
 
 def _draft(
-    why: str, request_id: str, asked: Mapping[str, Any], deps: PromoteDeps, registry: Registry, head: LogHead
+    why: str,
+    request_id: str,
+    asked: Mapping[str, Any],
+    by: Mapping[str, str],
+    deps: PromoteDeps,
+    registry: Registry,
+    head: LogHead,
 ) -> Proposal:
-    held = held_since(registry, head)
+    held = registry.orders(head).hold
     done = (
         "Refused, because nothing holds automatic promotions."
         if held is None
-        else f"Released: the rollback of decision {held.n} no longer stops automatic promotions."
+        else f"Released: the rollback of decision {held.said.decision} no longer stops automatic promotions."
     )
     return Proposal(
         at=iso(deps.clock()),
         action="refuse" if held is None else "release",
         request_id=request_id,
         candidate=None,
-        reasons=(done, f"Asked because: {why}"),
-        figures={"asked": asked, "serving": head.pointer.version if head.pointer else None},
+        reasons=(done, f"{ASKED_BECAUSE}{why}"),
+        figures={"asked": asked, "serving": head.pointer.version if head.pointer else None, **by},
     )

@@ -6,16 +6,15 @@ otherwise.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stillgood.domain.errors import StillgoodError
 from stillgood.domain.formats import FORMER_RULES, in_current_words
 from stillgood.domain.promotion.decision import Decision
+from stillgood.domain.promotion.orders_after import ASKED_BECAUSE
+from stillgood.steps.promote.actions import ACTIONS
 from stillgood.steps.promote.agreement import TOLERANCE, agrees
-from stillgood.steps.promote.move import move
-from stillgood.steps.promote.promote import PromoteDeps, promote
-from stillgood.steps.promote.release import release
-from stillgood.steps.promote.rollback import roll_back
+from stillgood.steps.promote.promote import PromoteDeps
 from stillgood.storage.audit import check_inputs, replaced_by_forgetting
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.keys import DECISIONS_PREFIX, POINTER_KEY, REGISTRY_PREFIX, decision_key, request_key
@@ -24,8 +23,6 @@ from stillgood.storage.objects import ObjectInfo, ObjectStore, Stored
 from stillgood.storage.records import read_decision
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import utc
-
-_ASKED_BECAUSE = "Asked because: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +80,8 @@ def _again(store: ObjectStore, past: _Past, n: int, record: bytes) -> Replayed:
         decision = read_decision(record, decision_key(n))
         _decide(decision, past)
         made = past.get(decision_key(n)).data
+        if decision.orders is None:  # from before a record told them
+            made = encode(replace(read_decision(made, decision_key(n)), orders=None).to_dict())
     except (StillgoodError, KeyError, TypeError, ValueError, AttributeError) as error:
         said = error.detail if isinstance(error, StillgoodError) else f"{type(error).__name__}: {error}"
         return Replayed(n, False, f"cannot be replayed: {said}")
@@ -96,7 +95,7 @@ def _again(store: ObjectStore, past: _Past, n: int, record: bytes) -> Replayed:
     if not changed and _has_lost_rows(store, decision):
         return Replayed(n, False, "rows that it was decided on were forgotten since", forgotten=True)
     again = read_decision(made, decision_key(n)).to_dict()
-    parts = [name for name, value in decision.to_dict().items() if again[name] != value]
+    parts = [name for name, value in decision.to_dict().items() if again.get(name) != value]
     return Replayed(n, False, f"differs in {', '.join(parts) or 'layout'}" + "".join(f"; {one}" for one in changed))
 
 
@@ -111,21 +110,24 @@ def _decide(decision: Decision, past: _Past) -> None:
     """Ask what was asked then, at the time it was asked."""
     asked = decision.figures["asked"]
     gate = str(decision.figures.get("gate", "guarded"))
-    at_point = "champion" not in decision.inputs or "champion_point" in decision.inputs
-    deps = PromoteDeps(past, lambda: utc(decision.at), FORMER_RULES.get(gate, gate), at_point)
-    if asked["action"] == "promote":
-        promote({"action": "promote", "candidate": asked["version"], "request_id": decision.request_id}, deps)
-    elif asked["action"] == "rollback":
-        why = decision.reasons[-1].removeprefix(_ASKED_BECAUSE)
-        named = {"point": asked["point"]} if "point" in asked else {}
-        roll_back({"to": asked["version"], "request_id": decision.request_id, "reason": why, **named}, deps)
-    elif asked["action"] == "move":
-        move({"evidence": asked["evidence"], "request_id": decision.request_id}, deps)
-    elif asked["action"] == "release":
-        why = decision.reasons[-1].removeprefix(_ASKED_BECAUSE)
-        release({"request_id": decision.request_id, "reason": why}, deps)
-    else:
+    action = ACTIONS.get(str(asked["action"]))
+    if action is None:
         raise ValueError(f"nobody can ask for {asked['action']!r}")
+    deps = PromoteDeps(
+        past,
+        lambda: utc(decision.at),
+        FORMER_RULES.get(gate, gate),
+        at_point="champion" not in decision.inputs or "champion_point" in decision.inputs,
+        mode=str(decision.figures.get("mode", "automatic")),
+        approvals=decision.orders is not None,
+    )
+    version = asked.get("version")
+    event = {**asked, "request_id": decision.request_id, "candidate": version, "to": version}
+    if decision.reasons:
+        event["reason"] = decision.reasons[-1].removeprefix(ASKED_BECAUSE)
+    if "by" in decision.figures:
+        event["by"] = decision.figures["by"]
+    action(event, deps)
 
 
 def _move_on(past: _Past, n: int, record: bytes) -> None:

@@ -1,16 +1,31 @@
 """rollback: point back to an earlier champion, by one event, recorded like any other decision."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stillgood.domain.errors import DocumentUnusable, InvalidEvent
-from stillgood.domain.promotion.decision import Proposal, Release
-from stillgood.steps.promote.promote import PromoteDeps, outcome, text
+from stillgood.domain.promotion.approval import expiry, waits_for_person
+from stillgood.domain.promotion.decision import Decision, Pointer, Proposal, Release
+from stillgood.domain.promotion.orders_after import ASKED_BECAUSE, by_hand
+from stillgood.steps.promote.promote import PromoteDeps, deployed_mode, outcome, text, who
 from stillgood.storage.champion import load_model, load_served
 from stillgood.storage.keys import checked_version
 from stillgood.storage.registry import LogHead, Registry
 from stillgood.storage.windows import iso
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Where to go back to: version ``to``, or operating point ``point`` of the champion, or one back in the order of
+    service. ``force``: also to a version that a person rejected. ``former``: by the rule of records before that
+    order."""
+
+    to: str | None
+    point: str | None
+    why: str
+    force: bool = False
+    former: bool = False
 
 
 def roll_back(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
@@ -19,9 +34,10 @@ def roll_back(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
 
     ``"point": "previous" | "own" | "<id>"`` in place of ``to`` goes back by operating point: the champion stays, and
     takes the point before this one, the calibration and threshold of its training, or a point that it served with.
-    ``to`` null means the champion before this one, with the operating point that it last served with. Only a version
-    that served before can be rolled back to: anything else goes through the gate. Returns ``promote.outcome``; what
-    cannot be done is a recorded refusal. Raises InvalidEvent, UnknownVersion (not a version's name), StoreUnavailable,
+    ``to`` null goes back in the order of service, with the operating point that the version last served with, and never
+    to one that was rolled back from. Only a version that served before can be rolled back to: anything else goes
+    through the gate; one that a person rejected needs ``"force": true``. Returns ``promote.outcome``; what cannot
+    be done is a recorded refusal. Raises InvalidEvent, UnknownVersion (not a version's name), StoreUnavailable,
     DocumentUnusable (damaged registry).
     """
     request_id, why = text(event, "request_id"), text(event, "reason")
@@ -29,26 +45,33 @@ def roll_back(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     point = None if event.get("point") is None else checked_version(text(event, "point"))
     if point is not None and to is not None:
         raise InvalidEvent("A rollback goes by 'to', a version, or by 'point', an operating point of the champion.")
-    asked = {"action": "rollback", "version": to} | ({} if point is None else {"point": point})
+    force = event.get("force") is True
+    asked: dict[str, Any] = {"action": "rollback", "version": to} | ({} if point is None else {"point": point})
+    asked |= {"force": True} if force else {}
+    wanted = Wanted(to, point, why, force, former=not deps.approvals)
     registry = Registry(deps.store)
     decision, new = registry.decide(
-        request_id, lambda head: _draft(to, point, why, request_id, asked, deps, registry, head)
+        request_id, lambda head: rollback_proposal(wanted, request_id, asked, who(event), deps, registry, head)
     )
-    return outcome(decision, asked, new)
+    return outcome(registry, decision, asked, new)
 
 
-def _draft(
-    to: str | None,
-    point: str | None,
-    why: str,
+def rollback_proposal(
+    wanted: Wanted,
     request_id: str,
     asked: Mapping[str, Any],
+    figures: Mapping[str, Any],
     deps: PromoteDeps,
     registry: Registry,
     head: LogHead,
 ) -> Proposal:
+    """The rollback, asked of a person where the schedule wants it and the mode is not automatic, or its refusal."""
+    at, orders = deps.clock(), registry.orders(head)
     serving = head.pointer.version if head.pointer else None
-    target, problem = _target(to, registry, head) if point is None else _point(point, deps, registry, head)
+    point = wanted.point
+    target, problem = (
+        _target(wanted, orders.rejected, registry, head) if point is None else _point(point, deps, registry, head)
+    )
     if target is not None:
         try:
             load_served(deps.store, target)
@@ -61,25 +84,65 @@ def _draft(
     elif target is not None:
         named = "its own, of its training" if target.point is None else target.point.id
         done = f"{target.version} stays and goes back to operating point {named}."
+    waits = None if by_hand(request_id) or not deps.approvals else waits_for_person(orders.mode_or(deps.mode))
+    recorded: dict[str, Any] = {"asked": asked, "serving": serving, **figures, **deployed_mode(orders, deps)}
+    if target is not None and waits is not None:
+        expires = iso(expiry(at))
+        recorded["asks"] = {"kind": "rollback", "expires": expires, "because": [waits]}
+        done = f"Would go back from {serving} to {target.version}, and waits for a person until {expires}."
     return Proposal(
-        at=iso(deps.clock()),
-        action="rollback" if target else "refuse",
+        at=iso(at),
+        action="refuse" if target is None else "rollback" if waits is None else "ask",
         request_id=request_id,
-        candidate=target.version if target else to,
-        reasons=(done, f"Asked because: {why}"),
-        figures={"asked": asked, "serving": serving},
+        candidate=target.version if target else wanted.to,
+        reasons=(done, f"{ASKED_BECAUSE}{wanted.why}"),
+        figures=recorded,
         inputs={"target": {"key": target.model_key, "sha256": target.model_sha256}} if target else {},
-        release=target,
+        release=target if waits is None else None,
     )
 
 
-def _target(to: str | None, registry: Registry, head: LogHead) -> tuple[Release | None, str]:
+def in_order_of_service(decisions: Sequence[Decision]) -> list[Pointer]:
+    """Who served, first to last, without the versions that were rolled back from; the last one serves now.
+
+    A version once: at the place of its newest service, with the operating point that it had last.
+    """
+    served: list[Pointer] = []
+    for decision in decisions:
+        after = decision.pointer_after
+        if after is None:
+            continue
+        if served and after.version == served[-1].version:
+            served[-1] = after
+        elif decision.action == "rollback" and after.version in (names := [one.version for one in served]):
+            served = [*served[: names.index(after.version)], after]
+        else:
+            served = [*(one for one in served if one.version != after.version), after]
+    return served
+
+
+def _target(wanted: Wanted, rejected: Sequence[str], registry: Registry, head: LogHead) -> tuple[Release | None, str]:
     """The release to go back to, or None and why there is none."""
+    to = wanted.to
     if head.pointer is None:
         return None, "Refused, because nothing was promoted yet: there is no champion to roll back from."
-    if to is None:
+    if to is None and wanted.former:
         missing = f"Refused, because {head.pointer.version} is the first champion: there is no earlier one."
         return head.pointer.previous, missing
+    if to is None:
+        earlier = in_order_of_service(list(registry.decisions()))[:-1]
+        left = [one.release for one in earlier if one.version not in rejected]
+        if left:
+            return left[-1], ""
+        if earlier:
+            names = ", ".join(one.version for one in earlier)
+            return None, f"Refused, because a person rejected every champion before {head.pointer.version}: {names}."
+        return None, (
+            f"Refused, because {head.pointer.version} is the first champion in the order of service: there is no"
+            " earlier one that was not rolled back from."
+        )
+    if to in rejected and not wanted.force and not wanted.former:
+        return None, f"Refused, because a person rejected {to}; only a rollback with force goes back to it."
     if to == head.pointer.version:
         return None, f"Refused, because {to} is the champion already."
     served = [after.release for one in registry.decisions() if (after := one.pointer_after) is not None]

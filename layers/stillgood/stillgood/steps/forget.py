@@ -12,6 +12,7 @@ captures with labels, and both are gone.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256 as hashed
@@ -41,12 +42,14 @@ from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.tables.opening import PARQUET, is_table
 from stillgood.storage.windows import iso
 
-# Captures come first: they name the entity's predictions, which labels and joined rows may know by their ids only.
+_PREDICTIONS, COLUMNS_OF_BATCH = "/predictions.jsonl", "/columns.bin"
+# Captures and what batch predicted come first: they name the entity's predictions, which labels and joined rows may
+# know by their ids only.
 ROW_PREFIXES = (
     CAPTURE_PREFIX,
+    OUTPUT_PREFIX,
     HOURS_PREFIX,
     OUTCOMES_PREFIX,
-    OUTPUT_PREFIX,
     BATCH_PREFIX,
     LABELS_PREFIX,
     DATA_PREFIX,
@@ -136,10 +139,12 @@ def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) 
         for info in store.list(prefix):
             if prefix == BATCH_PREFIX and info.key.startswith(OUTPUT_PREFIX):
                 continue
-            _search_object(store, info, contract, search)
+            if not info.key.endswith(COLUMNS_OF_BATCH):
+                _search_object(store, info, contract, search)
             if prefix == DATA_PREFIX and info.key in search.changed:
                 since.append(_arrived(info))
     models = _search_models(store, search, min(since, default=None))
+    _search_columns(store, search)
     objects = {key: rows for key, (_, rows) in search.changed.items()}
     if dry or not objects:
         return Forgotten(objects, models, None, tuple(search.unread))
@@ -180,6 +185,22 @@ def _search_object(store: ObjectStore, info: ObjectInfo, contract: Contract | No
         return
     if rows:
         search.changed[info.key] = (left, rows)
+
+
+def _search_columns(store: ObjectStore, search: _Search) -> None:
+    """The features that batch kept by column of rows that its predictions lose: they have no ids, only rows'
+    numbers.
+    """
+    for key, (left, _) in list(search.changed.items()):
+        columns = key.removesuffix(_PREDICTIONS) + COLUMNS_OF_BATCH
+        if not key.startswith(OUTPUT_PREFIX) or not key.endswith(_PREDICTIONS):
+            continue
+        from stillgood.storage.batch_capture import without_rows  # NumPy, which no other place needs
+
+        before = {json.loads(line)["row"] for line in store.get(key).data.splitlines()}
+        after = {json.loads(line)["row"] for line in left.splitlines()}
+        with suppress(ObjectNotFound):
+            search.changed[columns] = without_rows(store.get(columns).data, before - after)
 
 
 def _may_hide(key: str, data: bytes) -> bool:

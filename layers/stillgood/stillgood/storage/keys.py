@@ -18,6 +18,7 @@ POINTER_KEY = "registry/production_metrics.json"
 DECISIONS_PREFIX = "registry/decisions/"
 REQUESTS_PREFIX = "registry/requests/"
 CAPTURE_PREFIX = "capture/"
+BATCH_CAPTURE = ".batch.json"  # how the name of a capture ends that refers to batch's output
 LABELS_PREFIX = "labels/"
 POINTS_PREFIX = "operating_points/"
 POINT_EVIDENCE_PREFIX = "operating_points/evidence/"
@@ -39,6 +40,7 @@ REFUSED_ROWS_PREFIX = "quarantine/train/"
 BATCH_PREFIX = "batch/"
 OUTPUT_PREFIX = "batch/output/"
 JOBS_PREFIX = "batch/output/jobs/"
+SCORED_PREFIX = "batch/output/scored/"
 PAGES_PREFIX = "pages/"
 OVERVIEW_KEY = "pages/overview.json"
 INDEX_PAGE = "pages/index.html"
@@ -138,6 +140,12 @@ PLACES = (
         "rows and predictions",
     ),
     Place(
+        f"{CAPTURE_PREFIX}dt=<date>/hour=<hour>/<time>-<job>{BATCH_CAPTURE}",
+        "which output of batch holds predictions of this hour; nothing of it is copied",
+        "batch",
+        "create-only",
+    ),
+    Place(
         f"{LEDGER_PREFIX}<date>/<sha256>.jsonl",
         "accepted labels, by the day they arrived",
         "predict, monitor",
@@ -190,10 +198,13 @@ PLACES = (
     Place(f"{BATCH_PREFIX}<name>", "files to be scored", "a person", "by users", "rows"),
     Place(
         f"{OUTPUT_PREFIX}<name>-<hash>/<version>/",
-        "predictions, refused rows and a summary of one file",
+        "predictions, their features by column, refused rows and a summary of one file",
         "batch",
         "create-only",
         "rows and predictions",
+    ),
+    Place(
+        f"{SCORED_PREFIX}<hash>.json", "that one state of one file was scored, for schedules", "batch", "create-only"
     ),
     Place(OVERVIEW_KEY, "each window's and decision's figures for the overview", "monitor, promote", "replaced"),
     Place(f"{PAGES_PREFIX}<name>.html", "pages for people, written from the documents", "all but predict", "replaced"),
@@ -313,6 +324,11 @@ def outcomes_key(name: str) -> str:
 def taken_key(key: str, etag: str) -> str:
     """Marks one state of one uploaded label file as taken in."""
     return f"{TAKEN_PREFIX}{hashlib.sha256(f'{key} {etag}'.encode()).hexdigest()}.json"
+
+
+def scored_key(key: str, etag: str) -> str:
+    """Marks one state of one file as scored, by whichever model."""
+    return f"{SCORED_PREFIX}{hashlib.sha256(f'{key} {etag}'.encode()).hexdigest()[:32]}.json"
 
 
 def aware(moment: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_plus
@@ -19,13 +20,14 @@ from stillgood.domain.operating_point.placement import Population, place
 from stillgood.domain.promotion.decision import PointRef
 from stillgood.steps.batch.score import Reasons, Scorer
 from stillgood.steps.ports import Clock
+from stillgood.storage.batch_capture import COLUMNS, Reference
 from stillgood.storage.champion import ChampionSource, load_verified
 from stillgood.storage.codec import decode_any, encode
-from stillgood.storage.keys import BATCH_PREFIX, MODEL, OUTPUT_PREFIX, artifact_key
+from stillgood.storage.keys import BATCH_PREFIX, MODEL, OUTPUT_PREFIX, artifact_key, scored_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore, checked_key
 from stillgood.storage.points import served
 from stillgood.storage.tables.opening import SUFFIXES, is_table, open_for
-from stillgood.storage.windows import iso
+from stillgood.storage.windows import iso, utc
 
 FORMATS = SUFFIXES
 
@@ -47,9 +49,10 @@ def batch(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     is a shard of, with its operating point under ``point``. ``"population": "file"`` places the threshold on the file's
     own rows.
 
-    Writes ``predictions.jsonl``, ``rejected.jsonl`` and, last, ``summary.json`` under
-    ``batch/output/<name>-<job>/<model version>/``, and returns the summary. Each appears whole or not at all. The same
-    input and champion give the same bytes, so a retry repeats nothing, and work that is done is only looked up.
+    Writes ``predictions.jsonl``, ``rejected.jsonl``, ``columns.bin`` and then ``summary.json`` under
+    ``batch/output/<name>-<job>/<model version>/``, names them among the captures, and returns the summary. Each
+    appears whole or not at all. The same input and champion give the same bytes, so a retry repeats nothing, and
+    work that is done is only looked up.
 
     Raises InvalidEvent, ObjectNotFound, PreconditionFailed (the input changed while it was read: try again),
     NoChampion, ModelUnusable, StoreUnavailable.
@@ -61,7 +64,7 @@ def batch(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
         model = place_on_file(info, model, deps)
     output = output_of(key, info.etag, model.version, reasons, model.operating_point)
     done = read_summary(deps.store, output)
-    return done if done is not None else _run(info, model, reasons, output, deps)
+    return captured(deps.store, done) if done is not None else _run(info, model, reasons, output, deps)
 
 
 def output_of(key: str, etag: str, version: str, reasons: Reasons, point: str | None = None) -> str:
@@ -173,12 +176,14 @@ def _run(info: ObjectInfo, model: Model, reasons: Reasons, output: str, deps: Ba
     with (
         store.writer(f"{output}/predictions.jsonl") as predictions,
         store.writer(f"{output}/rejected.jsonl") as rejected,
+        store.writer(f"{output}/{COLUMNS}") as columns,
     ):
         try:
             for chunk in table.chunks:
-                good, bad = scorer.score(chunk)
+                good, bad, features = scorer.score(chunk)
                 predictions.write(good)
                 rejected.write(bad)
+                columns.write(features)
         except TableUnreadable as error:
             raise _refused(info.key, error) from error
         if _input(store, info.key).etag != info.etag:
@@ -188,7 +193,11 @@ def _run(info: ObjectInfo, model: Model, reasons: Reasons, output: str, deps: Ba
         "format_version": 1,
         "step": "batch",
         "input": {"key": info.key, "etag": info.etag, "sha256": data.sha256.hexdigest(), "bytes": data.size},
-        "output": {"predictions": f"{output}/predictions.jsonl", "rejected": f"{output}/rejected.jsonl"},
+        "output": {
+            "predictions": f"{output}/predictions.jsonl",
+            "rejected": f"{output}/rejected.jsonl",
+            "columns": f"{output}/{COLUMNS}",
+        },
         "model_version": model.version,
         "threshold": model.threshold,
         **({} if model.operating_point is None else {"operating_point": model.operating_point}),
@@ -201,8 +210,23 @@ def _run(info: ObjectInfo, model: Model, reasons: Reasons, output: str, deps: Ba
     try:
         store.create(f"{output}/summary.json", encode(summary))
     except ObjectExists:  # a duplicate event was faster; its outputs are byte for byte these
-        return read_summary(store, output) or summary
-    return {**summary, "repeated": False}
+        return captured(store, read_summary(store, output) or summary)
+    return captured(store, {**summary, "repeated": False})
+
+
+def captured(store: ObjectStore, summary: dict[str, Any]) -> dict[str, Any]:
+    """``summary``, once its output is named among the captures: from then on its rows are predictions of their day.
+
+    Done again for work that was done, since a crash may have come between. Raises StoreUnavailable.
+    """
+    at, output = summary["finished_at"], summary["output"]["predictions"].rpartition("/")[0]
+    made = Reference(summary["job"], output, at, summary["model_version"], summary.get("operating_point"))
+    if "columns" in summary["output"]:
+        with suppress(ObjectExists):
+            store.create(made.key(utc(at)), made.encoded())
+        with suppress(ObjectExists):
+            store.create(scored_key(summary["input"]["key"], summary["input"]["etag"]), made.encoded())
+    return summary
 
 
 def _asked(event: Mapping[str, Any]) -> tuple[str, Reasons]:

@@ -16,7 +16,7 @@ from stillgood.domain.errors import InvalidEvent, ObjectExists
 from stillgood.steps.batch.batch import FORMATS, BatchDeps, checked_reasons, output_of, read_summary
 from stillgood.steps.batch.score import Reasons
 from stillgood.storage.codec import decode, encode
-from stillgood.storage.keys import BATCH_PREFIX, JOBS_PREFIX, OUTPUT_PREFIX
+from stillgood.storage.keys import BATCH_PREFIX, JOBS_PREFIX, OUTPUT_PREFIX, SCORED_PREFIX, scored_key
 from stillgood.storage.objects import checked_key
 from stillgood.storage.tables.opening import is_table
 
@@ -32,14 +32,19 @@ def plan(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
 
     All of them are scored by the champion of this moment, whatever is promoted meanwhile. Writes ``plan.json`` under
     ``batch/output/jobs/<name>-<job>/``; the same objects and champion are the same job. Hidden objects ("_SUCCESS",
-    ".x") and empty ones that stand for a folder are left out.
+    ".x") and empty ones that stand for a folder are left out. ``"new": true``, as the schedule asks: only objects that
+    no model has scored yet, and none is well, too.
 
     Raises InvalidEvent, also when there is nothing to score, something that is not rows, or more than ``MAX_SHARDS``
     objects; NoChampion, ModelUnusable, StoreUnavailable.
     """
     prefix, reasons = _asked(event)
     listed = [info for info in deps.store.list(prefix) if not _is_left_out(info.key, info.size)]
-    if not listed:
+    only_new = event.get("new") is True
+    if only_new:
+        scored = {info.key for info in deps.store.list(SCORED_PREFIX)}
+        listed = [info for info in listed if scored_key(info.key, info.etag) not in scored][:MAX_SHARDS]
+    if not listed and not only_new:
         raise InvalidEvent(f"There is nothing under {prefix}; upload the objects to score first.")
     if len(listed) > MAX_SHARDS or sum(len(info.key.encode()) for info in listed) > MAX_KEY_BYTES:
         raise InvalidEvent(

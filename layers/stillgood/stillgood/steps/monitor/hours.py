@@ -15,7 +15,8 @@ from functools import partial
 from itertools import takewhile
 
 from stillgood.domain.errors import ObjectNotFound
-from stillgood.storage.keys import HOURS_PREFIX, capture_prefix, hour_key
+from stillgood.steps.monitor.batches import captured_lines
+from stillgood.storage.keys import BATCH_CAPTURE, HOURS_PREFIX, capture_prefix, hour_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.windows import Window, hour_window
 
@@ -136,8 +137,13 @@ class CapturedHours:
         size = sum(info.size for info in infos)
         many = len(infos) > _MIN_OBJECTS and size < _SMALL_BYTES * len(infos)
         pack = many and self._whole(hour, window) and hour + timedelta(hours=1) <= self._settled
+        pack = pack and not any(info.key.endswith(BATCH_CAPTURE) for info in infos)  # whose rows are not copied
         kept: list[bytes] = []
-        for data in ahead(self._pool, ((partial(self._get, info.key), info.size) for info in infos)):
+        fetched = ahead(self._pool, ((partial(self._get, info.key), info.size) for info in infos))
+        for info, data in zip(infos, fetched, strict=True):
+            if info.key.endswith(BATCH_CAPTURE):
+                yield from captured_lines(self._store, data, info.key)
+                continue
             if pack:
                 kept.append(data if data.endswith(b"\n") else data + b"\n")
             yield data

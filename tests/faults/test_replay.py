@@ -25,7 +25,7 @@ def store():
     promote(story.REFUSE, deps)
     promote(story.PROMOTE, deps)
     roll_back(story.ROLLBACK, deps)
-    promote(story.PROMOTE | {"request_id": "again"}, deps)
+    promote(story.PROMOTE | {"request_id": "again", "force": True}, deps)
     roll_back(story.ROLLBACK | {"request_id": "unknown", "to": "v9"}, deps)
     roll_back(story.ROLLBACK | {"request_id": "far", "to": "v0"}, deps)
     store.put("models/v4/model.json", b"{}")

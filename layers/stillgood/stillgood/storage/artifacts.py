@@ -5,11 +5,11 @@ absent.
 from collections.abc import Mapping
 
 from stillgood.domain.errors import ObjectExists, ObjectNotFound, UnknownVersion
-from stillgood.storage.keys import CARD, METRICS, MODEL, artifact_key
+from stillgood.storage.keys import CARD, METRICS, MODEL, SOURCES, artifact_key
 from stillgood.storage.objects import ObjectStore
 
 # They tell of one run (tracking id, duration), so two trainings of one version differ in them; the first one's stand.
-_OF_THE_RUN = frozenset({METRICS, CARD})
+_OF_THE_RUN = frozenset({METRICS, CARD, SOURCES})
 
 
 def publish(store: ObjectStore, version: str, files: Mapping[str, bytes]) -> bool:

@@ -47,7 +47,7 @@ INDEX_PAGE = "pages/index.html"
 
 # The files of a version, below models/<version>/.
 MODEL, METRICS, REFERENCE, HOLDOUT, CARD = "model.json", "metrics.json", "reference.json", "holdout.json", "card.md"
-FOLDS, LEARNT = "folds.json", "learnt.json"
+FOLDS, LEARNT, SOURCES = "folds.json", "learnt.json", "sources.json"
 
 BASIC_TIME = "%Y%m%dT%H%M%SZ"
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -110,6 +110,12 @@ PLACES = (
         "train",
         "create-only",
         "hashes of ids",
+    ),
+    Place(
+        f"{MODELS_PREFIX}<version>/{SOURCES}",
+        "the names of the objects that the version learnt from: others are new to it, wherever the bucket was moved",
+        "train",
+        "create-only",
     ),
     Place(f"{MODELS_PREFIX}<version>/{CARD}", "the model card", "train", "create-only"),
     Place(POINTER_KEY, "the champion pointer and its metrics", "promote", "compare-and-swap"),

@@ -2,12 +2,14 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from stillgood.domain.errors import TableUnreadable
-from stillgood.storage.keys import DATA_PREFIX
-from stillgood.storage.objects import ObjectStore
+from stillgood.domain.errors import ModelUnusable, ObjectNotFound, TableUnreadable
+from stillgood.storage.codec import decode, encode
+from stillgood.storage.keys import DATA_PREFIX, SOURCES, artifact_key
+from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.tables.bytes_in import unpacked
 from stillgood.storage.tables.opening import JSON_LINES, PARQUET, is_table
 
@@ -52,8 +54,31 @@ class LabelledData:
     new_rows: int
 
 
-def labelled_data(store: ObjectStore, since: datetime) -> LabelledData:
-    """Of all objects under ``data/``; new rows are lines after the header in objects written after ``since`` (aware).
+def source_name(info: ObjectInfo) -> str:
+    """Names one state of an object under ``data/`` by what a copy to another bucket keeps: size and key."""
+    return f"{info.size} {info.key}"
+
+
+def sources(version: str, names: Iterable[str]) -> bytes:
+    """The ``sources.json`` of a version that read the objects of these names."""
+    return encode({"format": "stillgood.sources", "format_version": 1, "version": version, "read": sorted(set(names))})
+
+
+def sources_of(store: ObjectStore, version: str) -> frozenset[str] | None:
+    """The objects that a version learnt from; None for one that was trained before that was written down."""
+    key = artifact_key(version, SOURCES)
+    try:
+        raw = decode(store.get(key).data, format="stillgood.sources", what=key)
+        return frozenset(map(str, raw["read"]))
+    except (ObjectNotFound, ModelUnusable, KeyError, TypeError):
+        return None
+
+
+def labelled_data(store: ObjectStore, known: frozenset[str] | datetime) -> LabelledData:
+    """Of all objects under ``data/``; new rows are lines after the header in objects that are not ``known``.
+
+    ``known``: the objects that the champion learnt from; where nobody wrote that down, the time (aware) since which
+    what is written is new, which a copy of the bucket does not keep.
 
     A line break inside quotes counts as a row, and of Parquet the bytes tell: this is how much there is to learn, not
     what ingestion will accept. An object that cannot be unpacked has no rows.
@@ -63,7 +88,8 @@ def labelled_data(store: ObjectStore, since: datetime) -> LabelledData:
         if not is_table(info.key):
             continue
         digest.update(f"{info.key}\n{info.etag}\n".encode())
-        if info.modified > since and rows < COUNTED_AT_MOST:
+        new = info.modified > known if isinstance(known, datetime) else source_name(info) not in known
+        if new and rows < COUNTED_AT_MOST:
             rows += info.size // _PACKED_ROW if info.key.lower().endswith(PARQUET) else _rows(store, info.key)
     return LabelledData(digest.hexdigest(), min(rows, COUNTED_AT_MOST))
 

@@ -23,7 +23,7 @@ from stillgood.storage.champion import load_model
 from stillgood.storage.keys import MODEL, artifact_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.references import read_reference
-from stillgood.storage.training_data import LabelledData, labelled_data
+from stillgood.storage.training_data import LabelledData, labelled_data, sources_of
 from stillgood.storage.windows import Window
 
 
@@ -110,7 +110,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
         window=window,
         profile=profile,
         season=_season(store, contract, reference, window, settled),
-        data=labelled_data(store, _trained_at(store, model)),
+        data=labelled_data(store, _known(store, model)),
         outcomes=heard,
         kept=kept,
     )
@@ -128,11 +128,14 @@ def _season(
     return (before, profile) if profile.rows >= rules.min_rows else None
 
 
-def _trained_at(store: ObjectStore, model: Model) -> datetime:
-    """When the champion's weights were published: labelled objects written later are news to them. Neither a rollback
-    nor a
-    recalibration makes them younger."""
-    key = artifact_key(str(model.training.get("recalibrates", model.version)), MODEL)
+def _known(store: ObjectStore, model: Model) -> frozenset[str] | datetime:
+    """The objects that the champion's weights were learnt from, or when they were published: what is not among them,
+    or was written later, is news to them. Neither a rollback nor a recalibration makes them younger.
+    """
+    version = str(model.training.get("recalibrates", model.version))
+    if (known := sources_of(store, version)) is not None:
+        return known
+    key = artifact_key(version, MODEL)
     for info in store.list(key):
         if info.key == key:
             return info.modified

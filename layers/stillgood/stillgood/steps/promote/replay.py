@@ -6,7 +6,7 @@ otherwise.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stillgood.domain.errors import StillgoodError
 from stillgood.domain.formats import FORMER_RULES, in_current_words
@@ -81,7 +81,7 @@ def _again(store: ObjectStore, past: _Past, n: int, record: bytes) -> Replayed:
         _decide(decision, past)
         made = past.get(decision_key(n)).data
         if decision.orders is None:  # from before a record told them
-            made = encode(replace(read_decision(made, decision_key(n)), orders=None).to_dict())
+            made = encode({name: value for name, value in decode_any(made).items() if name != "orders"})
     except (StillgoodError, KeyError, TypeError, ValueError, AttributeError) as error:
         said = error.detail if isinstance(error, StillgoodError) else f"{type(error).__name__}: {error}"
         return Replayed(n, False, f"cannot be replayed: {said}")

@@ -73,6 +73,7 @@ def candidate(
         "model_sha256": sha256(data),
         "folds_sha256": sha256(files[FOLDS]),
         "trained_at": trained_at,
+        "learnt_until": f"{np.datetime_as_string(ingested.times.max(), unit='s')}Z",
         "threshold": model.threshold,
         "family": model.family,
         "comparison": fitted.comparison.to_dict() if fitted.comparison else None,

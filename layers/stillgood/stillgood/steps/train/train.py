@@ -29,9 +29,10 @@ from stillgood.storage.artifacts import is_whole, publish
 from stillgood.storage.champion import load_model
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.contract import contract_in_force
-from stillgood.storage.keys import DATA_PREFIX, REFUSED_ROWS_PREFIX, TRAINING_PREFIX
+from stillgood.storage.keys import DATA_PREFIX, REFUSED_ROWS_PREFIX, SOURCES, TRAINING_PREFIX
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import Registry
+from stillgood.storage.training_data import source_name, sources
 from stillgood.storage.windows import iso
 from stillgood.training.fit import Fitted, version_of
 from stillgood.training.ingest import Ingested, ingest, require_enough
@@ -97,7 +98,8 @@ def train(event: Mapping[str, Any], deps: TrainDeps) -> dict[str, Any]:
 def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[str, Any]:
     """Ingest, fit and publish; rows and contract that were learnt from before give the version of before."""
     contract = contract_in_force(deps.store)
-    ingested = ingest(contract, _labelled(deps.store), latest=deps.clock() + CLOCKS_DIFFER)
+    read: list[str] = []
+    ingested = ingest(contract, _labelled(deps.store, read), latest=deps.clock() + CLOCKS_DIFFER)
     kept = _quarantine(deps.store, ingested, quarantine_key)
     require_enough(ingested, kept)
     newest = np.datetime_as_string(ingested.times.max(), unit="D").replace("-", "")
@@ -129,7 +131,7 @@ def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[
     else:
         parts, fitted, reference = recalibrate(deps.store, champion, ingested, parts, version)
     made = candidate(ingested, parts, fitted, reference, deps.tracking, quarantine=kept, trained_at=iso(deps.clock()))
-    publish(deps.store, version, made.files)
+    publish(deps.store, version, {**made.files, SOURCES: sources(version, read)})
     trained = {"result": "trained", "why": None, "figures": made.figures, "tracking": made.tracking}
     return {**known, **trained, "family": _family(fitted)}
 
@@ -159,9 +161,11 @@ def _learnt_these(store: ObjectStore, serving: Pointer, ingested: Ingested) -> b
     return same and model.contract.sha256 == ingested.frame.contract.sha256
 
 
-def _labelled(store: ObjectStore) -> Iterator[tuple[str, Callable[[], Iterator[bytes]]]]:
+def _labelled(store: ObjectStore, read: list[str]) -> Iterator[tuple[str, Callable[[], Iterator[bytes]]]]:
+    """Every object under data/; its name is added to ``read``."""
     for info in store.list(DATA_PREFIX):
         if info.size or not info.key.endswith("/"):  # consoles make an empty object stand for a folder
+            read.append(source_name(info))
             yield info.key, partial(store.stream, info.key)
 
 

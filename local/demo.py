@@ -287,6 +287,7 @@ VERDICTS = {
     "release": "RELEASED",
     "ask": "ASKED A PERSON ABOUT",
     "mode": "MODE SET",
+    "settings": "SETTINGS IN FORCE",
 }
 
 

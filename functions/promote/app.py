@@ -21,6 +21,7 @@ COUNTS = {
     "released": "Releases",
     "asked": "Asks",
     "mode set": "ModesSet",
+    "settings in force": "SettingsChanged",
 }
 
 

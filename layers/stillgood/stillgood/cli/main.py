@@ -41,6 +41,7 @@ VERBS = {
     "at": "what served at a moment",
     "value": "what is the action on flagged customers worth?",
     "report": "a window's report, or all pages to look at",
+    "replay": "look at a judged window again, dry, and say what differs",
     "labels": "take outcomes in",
     "quarantine": "find refused rows, and take them in mended",
     "audit": "verify the decision log",

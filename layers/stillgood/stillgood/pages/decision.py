@@ -21,6 +21,7 @@ WORDS = {
     "release": ("may be replaced again", "look"),
     "ask": ("waits for a person; the champion stays", "look"),
     "mode": ("another mode holds", "look"),
+    "settings": ("other settings of the contract hold", "look"),
 }
 
 

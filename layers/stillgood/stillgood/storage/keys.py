@@ -11,6 +11,7 @@ from typing import Literal
 from stillgood.domain.errors import InvalidEvent, UnknownVersion
 
 CONTRACT_KEY = "contract.json"
+SETTINGS_PREFIX = "contracts/"
 DATA_PREFIX = "data/"
 MODELS_PREFIX = "models/"
 REGISTRY_PREFIX = "registry/"
@@ -66,6 +67,12 @@ class Place:
 
 PLACES = (
     Place(CONTRACT_KEY, "the feature contract: what a row is, and what a model must reach", "a person", "by users"),
+    Place(
+        f"{SETTINGS_PREFIX}<sha256>.json",
+        "contracts whose settings hold without a model, as a decision names them",
+        "a person",
+        "create-only",
+    ),
     Place(
         f"{DATA_PREFIX}<date>/<name>.csv",
         "labelled rows to learn from, uploaded or joined from labels",
@@ -237,6 +244,11 @@ def artifact_key(version: str, name: str) -> str:
     'models/20261123-a1b2/model.json'
     """
     return f"{MODELS_PREFIX}{checked_version(version)}/{name}"
+
+
+def settings_key(sha256: str) -> str:
+    """The key of a contract whose settings hold. Hashes arrive in events, so tricks with paths end here."""
+    return f"{SETTINGS_PREFIX}{checked_version(sha256)}.json"
 
 
 def point_key(point_id: str) -> str:

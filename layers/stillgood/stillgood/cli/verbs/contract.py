@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from stillgood.cli.console import LOOK, Answer, WrongCall, paragraph, progress
 from stillgood.cli.main import add_verb
-from stillgood.cli.place import add_place, find_place
+from stillgood.cli.person import add_person
+from stillgood.cli.place import Place, add_place, find_place
 
 if TYPE_CHECKING:
     from stillgood.domain.contract.contract import Contract
@@ -61,6 +62,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         examples=["contract apply contract.json --store ./customers.stillgood"],
     )
     applying.add_argument("contract", type=Path)
+    add_person(applying, required=False)
+    applying.set_defaults(because="the contract was applied")
     add_place(applying)
 
 
@@ -164,12 +167,51 @@ def apply(arguments: argparse.Namespace) -> Answer:
     found = changes(before, contract) if before else []
     lines = [f"{contract.name} {contract.version} is in force in {place.name}; the next training learns by it."]
     lines += [f"  {one.place}: {one.what}" for one in found] or ["  nothing changed"]
+    decision = _settings(arguments, place, contract)
+    if decision is not None and decision["result"] == "settings in force":
+        lines += ["", f"settings that hold from now on, without a model: decision {decision['decision']}"]
+        for reason in decision["reasons"][:-1]:
+            lines += paragraph(reason, first="- ")
+        lines += _would_have(place, contract)
     data_out = {
         "sha256": contract.sha256,
         "before": before.sha256 if before else None,
         "changes": [{"place": one.place, "what": one.what} for one in found],
+        "decision": decision,
     }
     return Answer("\n".join(lines), data_out)
+
+
+def _settings(arguments: argparse.Namespace, place: Place, contract: "Contract") -> dict[str, Any] | None:
+    """The decision that puts the settings in force for what serves; None where nothing serves."""
+    from stillgood.cli.person import request
+    from stillgood.storage.registry import Registry
+    from stillgood.storage.settings import write_settings
+
+    if Registry(place.store).pointer() is None:
+        return None
+    named = write_settings(place.store, contract)
+    (decision,) = place.steps.run("promote", {"action": "settings", "contract": named, **request(arguments)})
+    return decision
+
+
+def _would_have(place: Place, contract: "Contract", count: int = 3) -> list[str]:
+    """What the settings would have changed in the last windows."""
+    from stillgood.domain.errors import StillgoodError
+    from stillgood.domain.policy.policies import POLICIES
+    from stillgood.steps.monitor.again import last_windows, look_again
+
+    lines = []
+    for window in last_windows(place.store, count):
+        try:
+            again = look_again(place.store, window, POLICIES[place.steps.settings.policy], contract=contract)
+        except StillgoodError as error:
+            lines += paragraph(f"window {window.id} cannot be looked at again: {error.detail}", first="- ")
+            continue
+        then, now = again.stored["decision"]["action"], again.made["decision"]["action"]
+        said = f"it was {then}, it would have been {now}" if then != now else f"{then}, as it was"
+        lines += paragraph(f"window {window.id}: {said}", first="- ")
+    return ["what they would have changed in the last windows", *lines] if lines else []
 
 
 def contract_of(path: Path) -> "Contract":

@@ -14,6 +14,7 @@ _DONE = {
     "move": "moved the point of",
     "ask": "asked a person about",
     "mode": "mode set",
+    "settings": "settings in force",
 }
 
 

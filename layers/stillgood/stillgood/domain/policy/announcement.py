@@ -20,6 +20,7 @@ _DECIDED = {
     "release": "released",
     "ask": "asked",
     "mode": "mode-set",
+    "settings": "settings-changed",
 }
 _SENTENCES = {
     "promote": "Model {} was promoted: it serves from now on.",
@@ -29,6 +30,7 @@ _SENTENCES = {
     "release": "Promotions go on by themselves again; model {} serves.",
     "ask": "Model {} waits for you: say `stillgood approve` or `stillgood refuse`.",
     "mode": "Another mode holds from now on.",
+    "settings": "Other settings of the contract hold from now on.",
 }
 _ACTED = {
     "alert": "Please look at the window up to",
@@ -183,6 +185,6 @@ def of_decision(record: Mapping[str, Any], page: str) -> Announcement:
 
 def _said(action: str, candidate: object) -> str:
     sentence = _SENTENCES.get(action)
-    if sentence is None or candidate is None:
+    if sentence is None or (candidate is None and "{}" in sentence):
         return f"{candidate or 'The champion'}: {action.replace('_', ' ')}."
     return sentence.format(candidate)

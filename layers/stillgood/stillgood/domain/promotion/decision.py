@@ -8,8 +8,8 @@ from typing import Any, Literal, cast, get_args
 
 from stillgood.domain.promotion.orders import Orders
 
-Action = Literal["promote", "refuse", "rollback", "move", "release", "ask", "mode"]
-_LEAVES_CHAMPION = ("refuse", "release", "ask", "mode")
+Action = Literal["promote", "refuse", "rollback", "move", "release", "ask", "mode", "settings"]
+_LEAVES_CHAMPION = ("refuse", "release", "ask", "mode", "settings")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,13 +100,32 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsOrder:
+    """Settings that hold without a model: ``contract`` is the sha256 of the stored bytes, ``learnt_by`` the contract's
+    own hash, by which a model is known that was trained under it."""
+
+    contract: str
+    learnt_by: str
+    said: Said
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "SettingsOrder":
+        """Raises KeyError, TypeError or ValueError."""
+        return cls(str(raw["contract"]), str(raw["learnt_by"]), Said.from_dict(raw))
+
+
+@dataclass(frozen=True, slots=True)
 class Orders:
-    """``mode`` None: nobody said one, so that of the deployment holds. ``waiting``: at most one case of a kind."""
+    """``mode`` None: nobody said one, so that of the deployment holds. ``waiting``: at most one case of a kind.
+
+    ``settings`` None: a model is watched by the contract that it was trained by.
+    """
 
     mode: ModeOrder | None = None
     hold: Hold | None = None
     rejected: tuple[str, ...] = ()
     waiting: tuple[Case, ...] = ()
+    settings: SettingsOrder | None = None
 
     def case(self, n: int) -> Case | None:
         """The open case of decision ``n``."""
@@ -127,6 +146,9 @@ class Orders:
             raw["rejected"] = list(self.rejected)
         if self.waiting:
             raw["waiting"] = [one.to_dict() for one in self.waiting]
+        if self.settings is not None:
+            named = {"contract": self.settings.contract, "learnt_by": self.settings.learnt_by}
+            raw["settings"] = {**named, **self.settings.said.to_dict()}
         return raw
 
     @classmethod
@@ -137,6 +159,7 @@ class Orders:
             hold=Hold.from_dict(raw["hold"]) if raw.get("hold") else None,
             rejected=tuple(str(one) for one in raw.get("rejected", ())),
             waiting=tuple(Case.from_dict(one) for one in raw.get("waiting", ())),
+            settings=SettingsOrder.from_dict(raw["settings"]) if raw.get("settings") else None,
         )
 
 

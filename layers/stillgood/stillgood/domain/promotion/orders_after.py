@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from stillgood.domain.promotion.decision import Decision
-from stillgood.domain.promotion.orders import Case, CaseKind, Hold, ModeOrder, Orders, Said, checked_mode
+from stillgood.domain.promotion.orders import Case, CaseKind, Hold, ModeOrder, Orders, Said, SettingsOrder, checked_mode
 
 AUTOMATIC = "monitor:"  # what a request id of the schedule begins with
 ASKED_BECAUSE = "Asked because: "  # how the last reason of what a person did begins
@@ -24,6 +24,9 @@ def orders_after(before: Orders, decision: Decision) -> Orders:
     if decision.action == "mode":
         mode = checked_mode(decision.figures["asked"]["mode"])
         return replace(orders, mode=ModeOrder(mode, _said(decision)))
+    if decision.action == "settings":
+        contract, learnt_by = str(decision.figures["asked"]["contract"]), str(decision.figures["learnt_by"])
+        return replace(orders, settings=SettingsOrder(contract, learnt_by, _said(decision)))
     if decision.action == "ask":
         return replace(orders, waiting=_asked(orders.waiting, decision))
     if decision.action == "release":

@@ -2,6 +2,7 @@
 learn from.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -9,7 +10,7 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.drift.detect import detect_drift
 from stillgood.domain.drift.performance import estimate_performance
 from stillgood.domain.drift.profile import Profile, Reference
-from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.errors import ContractInvalid, InvalidEvent, ModelUnusable, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.domain.outcomes.evidence import LabelledRows
 from stillgood.domain.policy.acted import ACTED
@@ -20,9 +21,12 @@ from stillgood.steps.monitor.captures import profile_window
 from stillgood.steps.monitor.outcomes import Outcomes, outcomes
 from stillgood.steps.monitor.sample import KeptLines
 from stillgood.storage.champion import load_model
+from stillgood.storage.contract import contract_in_force
 from stillgood.storage.keys import MODEL, artifact_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.references import read_reference
+from stillgood.storage.registry import Registry
+from stillgood.storage.settings import effective
 from stillgood.storage.training_data import LabelledData, labelled_data, sources_of
 from stillgood.storage.windows import Window
 
@@ -98,7 +102,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
     Raises ModelUnusable, StoreUnavailable.
     """
     model = load_model(store, pointer)
-    contract = model.contract
+    contract = _contract(store, model)
     reference = read_reference(store, pointer)
     kept = KeptLines()
     profile = profile_window(store, contract, reference, window, settled=settled, kept=kept)
@@ -114,6 +118,17 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
         outcomes=heard,
         kept=kept,
     )
+
+
+def _contract(store: ObjectStore, model: Model) -> Contract:
+    """The model's contract, under the settings that were put in force since it was trained.
+
+    A model that was trained by the contract in force needs none: whatever was said before is in it.
+    """
+    with suppress(InvalidEvent, ContractInvalid, ObjectNotFound):
+        if contract_in_force(store).sha256 == model.contract.sha256:
+            return model.contract
+    return effective(store, model.contract, Registry(store).orders_now())
 
 
 def _season(

@@ -9,6 +9,7 @@ from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.release import release
 from stillgood.steps.promote.rollback import roll_back
+from stillgood.steps.promote.settings import put_settings
 
 ACTIONS: Mapping[str, Callable[[Mapping[str, Any], PromoteDeps], dict[str, Any]]] = {
     "promote": promote,
@@ -16,6 +17,7 @@ ACTIONS: Mapping[str, Callable[[Mapping[str, Any], PromoteDeps], dict[str, Any]]
     "move": move,
     "release": release,
     "mode": set_mode,
+    "settings": put_settings,
     "approve": approve,
     "refuse": refuse_case,
 }

@@ -243,6 +243,7 @@ RESULTS: Mapping[str, str] = {
     "move": "moved",
     "ask": "asked",
     "mode": "mode set",
+    "settings": "settings in force",
 }
 
 

@@ -1,0 +1,98 @@
+"""A judged window looked at again (O17), and settings of a contract that hold without a model (O16)."""
+
+from typing import Any
+
+import pytest
+from stillgood.domain.contract.reader import read_contract
+from stillgood.domain.errors import ObjectNotFound
+from stillgood.domain.policy.policies import POLICIES
+from stillgood.steps.monitor.again import look_again
+from stillgood.steps.promote.promote import PromoteDeps
+from stillgood.steps.promote.replay import replay
+from stillgood.steps.promote.settings import put_settings
+from stillgood.storage.audit import verify
+from stillgood.storage.registry import Registry
+from stillgood.storage.settings import write_settings
+from stillgood.storage.windows import Window
+
+from tests.steps.monitor.feed import RAW, Shop
+
+
+def everything(shop: Shop) -> list[tuple[str, str]]:
+    return [(info.key, info.etag) for info in shop.store.list("")]
+
+
+def judged(days: int = 3, **contract: Any) -> Shop:
+    shop = Shop(**contract)
+    for day in range(days):
+        shop.predict(day)
+        shop.monitor(day + 1)
+    return shop
+
+
+def window(shop: Shop, day: int) -> Window:
+    return Window.ending(shop.at(day), 24)
+
+
+def other(**sections: Any) -> Any:
+    return read_contract(RAW | {"version": "2", "monitoring": {"label_maturity_days": 10}} | sections)
+
+
+def apply(shop: Shop, contract: Any, request_id: str = "r-settings") -> dict[str, Any]:
+    event = {"action": "settings", "contract": write_settings(shop.store, contract), "request_id": request_id}
+    return put_settings(event | {"reason": "Fewer rows now.", "by": "ada"}, PromoteDeps(shop.store, lambda: shop.now))
+
+
+def test_an_untouched_window_says_the_same_again_and_writes_nothing() -> None:
+    shop = judged()
+    before = everything(shop)
+    for day in (1, 2, 3):
+        assert look_again(shop.store, window(shop, day), POLICIES["guarded"]).differences == ()
+    assert everything(shop) == before
+
+
+def test_what_came_late_is_counted_and_the_stored_report_stays() -> None:
+    shop = judged()
+    stored = shop.monitor(2)
+    shop.predict(1, hour=7)
+    again = look_again(shop.store, window(shop, 2), POLICIES["guarded"])
+    assert again.differences[0] == "250 predictions came late: 250 then, 500 now"
+    assert shop.monitor(2) == stored
+
+
+def test_another_policy_another_model_and_other_settings_are_asked_what_they_would_have_said() -> None:
+    shop = judged()
+    assert look_again(shop.store, window(shop, 2), POLICIES["simple"]).made["decision"]["policy"] == "simple"
+    first = Registry(shop.store).pointer()
+    assert first is not None
+    shop.promote("20260901-second", weight=0.1)
+    again = look_again(shop.store, window(shop, 2), POLICIES["guarded"], version="20260901-second")
+    assert "judged as if 20260901-second had served" in again.differences[0]
+    few = other(monitoring={"min_rows": 1_000})
+    strict = look_again(shop.store, window(shop, 2), POLICIES["guarded"], contract=few)
+    assert strict.made["drift"] is None
+    with pytest.raises(ObjectNotFound, match="no report of window"):
+        look_again(shop.store, window(shop, 20), POLICIES["guarded"])
+
+
+def test_settings_hold_from_the_next_window_on_without_a_model() -> None:
+    shop = judged()
+    told = apply(shop, other(monitoring={"min_rows": 1_000, "label_maturity_days": 10}))
+    assert (told["result"], told["reasons"][-1]) == ("settings in force", "Asked because: Fewer rows now.")
+    assert "min_rows" in told["reasons"][0]
+    shop.predict(3)
+    assert shop.monitor(4)["drift"] is None  # 250 rows are not enough any more
+    assert verify(shop.store) == ()
+    assert [one.same for one in replay(shop.store)][-1]
+
+
+def test_settings_that_change_nothing_are_a_recorded_refusal_and_features_wait_for_a_candidate() -> None:
+    shop = judged()
+    assert apply(shop, other())["result"] == "refused"
+    more = [*RAW["features"], {"name": "age", "kind": "numeric", "nullable": True}]
+    told = apply(shop, other(features=more, floors={"recall": 0.4}), "r-2")
+    assert told["result"] == "settings in force"
+    record = Registry(shop.store).decision(told["decision"])
+    assert record.figures["later"] == ["features.age: a new numeric feature"]
+    shop.predict(3)
+    assert shop.monitor(4)["rows"] == 250

@@ -81,7 +81,10 @@ def with_decision(history: Mapping[str, Any], record: Mapping[str, Any]) -> dict
     """``history`` with this decision once, in order, the newest MAX_WINDOWS kept."""
     row = decision_row(record)
     others = [other for other in history["decisions"] if other["n"] != row["n"]]
-    return {**history, "decisions": sorted([*others, row], key=lambda one: int(one["n"]))[-MAX_WINDOWS:]}
+    decisions = sorted([*others, row], key=lambda one: int(one["n"]))[-MAX_WINDOWS:]
+    newest = record.get("orders") is not None and decisions[-1]["n"] == row["n"]
+    orders = {"orders": record["orders"]} if newest else {}
+    return {**history, **orders, "decisions": decisions}
 
 
 def overview_page(history: Mapping[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from os import urandom
 from stillgood.api.app import create_app
 from stillgood.api.gateway import LambdaHandler, lambda_handler
 from stillgood.api.labels import labels_router
+from stillgood.api.operate import operate_router
 from stillgood.api.reports import reports_router
 from stillgood.aws.capture import Capture
 from stillgood.aws.logs import configure, restored
@@ -36,7 +37,7 @@ def api() -> LambdaHandler:
         max_rows=settings.max_rows,
         max_bytes=settings.max_bytes,
     )
-    app = create_app(serving, [labels_router(serving, store), reports_router(store)])
+    app = create_app(serving, [labels_router(serving, store), reports_router(store), operate_router(serving, store)])
     return lambda_handler(app, warm=serving.champions.current, stale=lambda: serving.champions.stale)
 
 

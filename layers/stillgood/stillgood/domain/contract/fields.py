@@ -135,7 +135,7 @@ FIELDS = (
     Field("training", "half_life_days", _within(0.01, _DAYS), "A row this old weighs half of a new one (read, not used yet)", 90, 0),
     Field("training", "inverse_regularisation", _within(1e-6, 1e6), "scikit-learn's C of the logistic regression", 0.5, 0, 1.0),
     Field("training", "family", _choice(Family), "The kind of model; auto takes boosted only where evidence says so", "auto", "forest", "logistic"),
-    Field("promotion", "below_floors", _choice(BelowFloors), "A better candidate under the floors: ask a person, or only refuse it (read, not used yet)", "refuse", "take", "ask"),
+    Field("promotion", "below_floors", _choice(BelowFloors), "A better candidate under the floors: ask a person, or only refuse it", "refuse", "take", "ask"),
     Field("monitoring", "min_rows", _within(1), "Fewer captured rows are no evidence", 100, 0, 200),
     Field("monitoring", "period_hours", _within(1, 24 * _DAYS), "The season's length; absent: none", 168, 0.5),
     Field("monitoring", "label_maturity_days", _within(0, _DAYS), "From when on a label counts as final", 14, -1, 30.0),

@@ -44,6 +44,7 @@ VERBS = {
     "replay": "look at a judged window again, dry, and say what differs",
     "labels": "take outcomes in",
     "quarantine": "find refused rows, and take them in mended",
+    "move": "copy a bucket or a folder into another one, and check it",
     "audit": "verify the decision log",
     "forget": "remove one entity from every stored row",
     "up": "start the embedded cloud with your own data",

@@ -74,8 +74,9 @@ MUTANTS = (
     Mutant("attempts of a tenure cost nothing", "domain/promotion/spending.py", "return FIRST if attempts < 2 else", "return FIRST if True else", "domain/promotion/test_cross_fitted.py"),
     Mutant("a tenure begins anew at every attempt", "steps/promote/promote.py", 'elif "alpha" in earlier.figures:', 'elif False:', "steps/promote/test_cross_fitted.py"),
     Mutant("a recalibration for nothing", CROSS, "mends or p < alpha,", "True,", "domain/promotion/test_cross_fitted.py"),
-    Mutant("a rollback by hand does not hold", "steps/promote/promote.py", "if held is None else _held(held)", "if True else _held(held)", "steps/promote/test_hold.py"),
-    Mutant("nothing is ever released", "steps/promote/hold.py", 'elif decision.action == "release" or', "elif", "steps/promote/test_hold.py"),
+    Mutant("a rollback by hand does not hold", "steps/promote/promote.py", "if orders.hold is not None and not by_hand(request_id):", "if False:", "steps/promote/test_hold.py"),
+    Mutant("nothing is ever released", "domain/promotion/orders_after.py", 'if decision.action == "release":', "if False:", "steps/promote/test_hold.py"),
+    Mutant("what is under the floors is promoted unasked", "domain/promotion/approval.py", "if metrics.roc_auc.value < floors.roc_auc:", "if False:", "steps/promote/test_modes.py"),
     # What counts as drift.
     Mutant("accepted levels are a fault", DRIFT, 'and not (check.test == "unseen" and check.subject in self.accepted)', "", "domain/drift/test_detect.py"),
     Mutant("no correction for many checks", DRIFT, "adjusted = holm(np.array([check.p for check in raw]))", "adjusted = np.array([check.p for check in raw])", "domain/drift/test_detect.py"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
-from stillgood.domain.errors import ModelUnusable
+from stillgood.domain.errors import DocumentUnusable
 from stillgood.storage.codec import decode, encode
 from stillgood.storage.keys import BATCH_CAPTURE, capture_key
 
@@ -45,14 +45,14 @@ class Reference:
 
     @classmethod
     def read(cls, data: bytes, what: str) -> "Reference":
-        """Raises ModelUnusable for what is none."""
+        """Raises DocumentUnusable for what is none."""
         raw = decode(data, format=FORMAT, what=what)
         try:
             point = raw["point"]
             named = (str(raw["job"]), str(raw["output"]), str(raw["time"]), str(raw["model"]))
             return cls(*named, None if point is None else str(point))
         except KeyError as error:
-            raise ModelUnusable(f"{what} is malformed ({error}).") from error
+            raise DocumentUnusable(f"{what} is malformed ({error}).") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +84,9 @@ def block_of(contract: Contract, frame: Frame, numbers: NDArray[np.int64]) -> Bl
 
 
 def read_blocks(pieces: Iterable[bytes]) -> Iterator[Block]:
-    """The blocks of a ``columns.bin``, one in memory at a time. Raises ModelUnusable where it is cut off or damaged."""
+    """The blocks of a ``columns.bin``, one in memory at a time. Raises DocumentUnusable where it is cut off or
+    damaged.
+    """
     buffer, stream = bytearray(), iter(pieces)
 
     def more(size: int) -> bool:
@@ -97,17 +99,17 @@ def read_blocks(pieces: Iterable[bytes]) -> Iterator[Block]:
     while more(1):
         while b"\n" not in buffer:
             if not more(len(buffer) + 1):
-                raise ModelUnusable("The columns of a batch are cut off.")
+                raise DocumentUnusable("The columns of a batch are cut off.")
         head, _, _ = buffer.partition(b"\n")
         try:
             raw = json.loads(bytes(head))
             rows, kinds = int(raw["rows"]), [(str(name), np.dtype(str(kind))) for name, kind in raw["columns"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelUnusable(f"The columns of a batch are damaged ({type(error).__name__}).") from error
+            raise DocumentUnusable(f"The columns of a batch are damaged ({type(error).__name__}).") from error
         sizes = [8 * rows, *(kind.itemsize * rows for _, kind in kinds)]
         start = len(head) + 1
         if not more(start + sum(sizes)):
-            raise ModelUnusable("The columns of a batch are cut off.")
+            raise DocumentUnusable("The columns of a batch are cut off.")
         data = bytes(buffer[start : start + sum(sizes)])
         del buffer[: start + sum(sizes)]
         numbers, at, columns = np.frombuffer(data, np.int64, rows), sizes[0], {}

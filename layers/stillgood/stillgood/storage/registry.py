@@ -107,7 +107,7 @@ class Registry:
                         f"{POINTER_KEY} exists, but the decision log that put it in force is gone; restore"
                         f" {DECISIONS_PREFIX}, then run the audit."
                     )
-                return LogHead(0, None, None, None, Orders())
+                return LogHead(0, None, None, None)
             record = self._store.get(decision_key(n)).data
             head = read_decision(record, decision_key(n))
             wanted = puts_in_force(head, record) or self._before(head, seen, stored)
@@ -157,8 +157,8 @@ class Registry:
 
     def orders(self, head: LogHead) -> Orders:
         """The orders in force at ``head``; of a log from before there were any, as its records imply them."""
-        if head.orders is not None:
-            return head.orders
+        if head.n == 0 or head.orders is not None:
+            return head.orders or Orders()
         return self._implied(head.n)
 
     def orders_now(self) -> Orders:

@@ -3,7 +3,7 @@
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.settings import with_settings
-from stillgood.domain.errors import ModelUnusable, ObjectNotFound
+from stillgood.domain.errors import DocumentUnusable, ObjectNotFound
 from stillgood.domain.promotion.orders import Orders
 from stillgood.storage.codec import decode_any, encode, sha256
 from stillgood.storage.keys import settings_key
@@ -18,19 +18,19 @@ def write_settings(store: ObjectStore, contract: Contract) -> str:
 
 
 def read_settings(store: ObjectStore, digest: str) -> Contract:
-    """Raises ModelUnusable for what is missing or was changed, UnknownVersion for what is no hash."""
+    """Raises DocumentUnusable for what is missing or was changed, UnknownVersion for what is no hash."""
     key = settings_key(digest)
     try:
         data = store.get(key).data
     except ObjectNotFound as error:
-        raise ModelUnusable(f"{key}, whose settings a decision put in force, is missing; apply it again.") from error
+        raise DocumentUnusable(f"{key}, whose settings a decision put in force, is missing; apply it again.") from error
     if sha256(data) != digest:
-        raise ModelUnusable(f"{key} is not what was put in force; apply the contract again.")
+        raise DocumentUnusable(f"{key} is not what was put in force; apply the contract again.")
     return read_contract(decode_any(data, what=key))
 
 
 def effective(store: ObjectStore, contract: Contract, orders: Orders) -> Contract:
-    """``contract``, a model's own, under the settings in force. Raises ModelUnusable, StoreUnavailable."""
+    """``contract``, a model's own, under the settings in force. Raises DocumentUnusable, StoreUnavailable."""
     if orders.settings is None or orders.settings.learnt_by == contract.sha256:
         return contract
     return with_settings(contract, read_settings(store, orders.settings.contract))

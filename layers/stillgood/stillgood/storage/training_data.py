@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from stillgood.domain.errors import ModelUnusable, ObjectNotFound, TableUnreadable
+from stillgood.domain.errors import DocumentUnusable, ObjectNotFound, TableUnreadable
 from stillgood.storage.codec import decode, encode
 from stillgood.storage.keys import DATA_PREFIX, SOURCES, artifact_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
@@ -70,7 +70,7 @@ def sources_of(store: ObjectStore, version: str) -> frozenset[str] | None:
     try:
         raw = decode(store.get(key).data, format="stillgood.sources", what=key)
         return frozenset(map(str, raw["read"]))
-    except (ObjectNotFound, ModelUnusable, KeyError, TypeError):
+    except (ObjectNotFound, DocumentUnusable, KeyError, TypeError):
         return None
 
 

@@ -92,7 +92,7 @@ def look_again(
 ) -> Again:
     """Judge ``window`` again. ``version``: as if that model had served; ``contract``: under its settings.
 
-    Raises ObjectNotFound when the window was never judged, or the version is not there; ModelUnusable,
+    Raises ObjectNotFound when the window was never judged, or the version is not there; DocumentUnusable,
     StoreUnavailable.
     """
     stored = read_report(store, window)

@@ -9,7 +9,7 @@ import numpy as np
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import NULL
-from stillgood.domain.errors import ModelUnusable, ObjectNotFound, StillgoodError, StoreUnavailable
+from stillgood.domain.errors import DocumentUnusable, ObjectNotFound, StillgoodError, StoreUnavailable
 from stillgood.steps.batch.filled import each, filled
 from stillgood.storage.batch_capture import COLUMNS, Block, Reference, read_blocks
 from stillgood.storage.champion import read_model
@@ -92,11 +92,11 @@ def _rejections(store: ObjectStore, reference: Reference) -> Iterator[bytes]:
 
 
 def _number(line: bytes) -> int:
-    """Raises ModelUnusable for a line that batch did not write."""
+    """Raises DocumentUnusable for a line that batch did not write."""
     try:
         return int(line[len(_ROW) : line.index(b",")])
     except ValueError as error:
-        raise ModelUnusable("A line of a batch's predictions is damaged.") from error
+        raise DocumentUnusable("A line of a batch's predictions is damaged.") from error
 
 
 def _lines(store: ObjectStore, key: str) -> Iterator[bytes]:

@@ -32,7 +32,7 @@ def approve(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """Do ``{"action": "approve", "case": 7, "request_id": "...", "reason": "..."}``, once per request id.
 
     An expired or answered case is a recorded refusal; so is one that the gate refuses when it has to judge anew.
-    Returns ``promote.outcome``. Raises InvalidEvent, StoreUnavailable, ModelUnusable (damaged registry).
+    Returns ``promote.outcome``. Raises InvalidEvent, StoreUnavailable, DocumentUnusable (damaged registry).
     """
     return _answer("approve", event, deps)
 

@@ -23,7 +23,7 @@ def set_mode(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     request id; see events/mode.json.
 
     It holds until another one is said, whatever the deployment's parameter. Raises InvalidEvent, StoreUnavailable,
-    ModelUnusable (damaged registry).
+    DocumentUnusable (damaged registry).
     """
     request_id, why, by = text(event, "request_id"), text(event, "reason"), who(event)
     try:

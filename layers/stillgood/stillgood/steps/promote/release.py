@@ -13,7 +13,7 @@ from stillgood.storage.windows import iso
 def release(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """Do ``{"action": "release", "request_id": "...", "reason": "..."}``, once per request id; see events/release.json.
 
-    Where nothing holds, that is a recorded refusal. Raises InvalidEvent, StoreUnavailable, ModelUnusable (damaged
+    Where nothing holds, that is a recorded refusal. Raises InvalidEvent, StoreUnavailable, DocumentUnusable (damaged
     registry).
     """
     request_id, why, by = text(event, "request_id"), text(event, "reason"), who(event)

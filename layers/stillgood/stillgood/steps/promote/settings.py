@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stillgood.domain.contract.settings import split
-from stillgood.domain.errors import ModelUnusable, StoreUnavailable
+from stillgood.domain.errors import DocumentUnusable, StoreUnavailable
 from stillgood.domain.promotion.decision import Proposal
 from stillgood.domain.promotion.orders_after import ASKED_BECAUSE
 from stillgood.steps.promote.promote import PromoteDeps, outcome, text, who
@@ -20,7 +20,7 @@ def put_settings(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
 
     ``contract`` names what ``storage/settings.py`` wrote. The reasons say each difference to what held before. What
     only a candidate can bring is a recorded refusal. Returns ``promote.outcome``. Raises InvalidEvent, UnknownVersion
-    (not a hash), StoreUnavailable, ModelUnusable (damaged registry).
+    (not a hash), StoreUnavailable, DocumentUnusable (damaged registry).
     """
     request_id, why, by = text(event, "request_id"), text(event, "reason"), who(event)
     digest = checked_version(text(event, "contract"))
@@ -43,7 +43,7 @@ def put_settings(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
                 figures |= {"learnt_by": new.sha256, "later": [f"{one.place}: {one.what}" for one in later]}
         except StoreUnavailable:
             raise
-        except ModelUnusable as error:
+        except DocumentUnusable as error:
             reasons = (f"Refused: {error.detail}",)
         return Proposal(
             at=iso(deps.clock()),

@@ -137,12 +137,12 @@ def test_a_large_window_is_sampled_over_all_its_hours_and_a_quiet_one_filled_fro
         world.capture(TODAY - timedelta(hours=hour + 1), world.customers(hour, 400))
     window = Window.ending(TODAY, 24)
     found = sample(world.store, world.contract, "v1", window, KeptLines(), since=TODAY - 7 * DAY, settled=TODAY)
-    assert MAX_POPULATION * 0.9 <= found.frame.n <= MAX_POPULATION
+    assert MAX_POPULATION * 0.9 <= len(found.logits) <= MAX_POPULATION
     later = Window.ending(TODAY + DAY, 24)
     filled = sample(world.store, world.contract, "v1", later, KeptLines(), since=TODAY - 7 * DAY, settled=TODAY)
-    assert filled.frame.n > 0
+    assert len(filled.logits) > 0
     none = sample(world.store, world.contract, "v1", later, KeptLines(), since=TODAY, settled=TODAY)
-    assert none.frame.n == 0
+    assert len(none.logits) == 0
 
 
 def test_a_month_that_was_scored_on_its_first_day_is_a_population() -> None:
@@ -151,7 +151,7 @@ def test_a_month_that_was_scored_on_its_first_day_is_a_population() -> None:
     month = Window.ending(TODAY, 24 * 30)
     world.capture(month.start, world.customers(1, 400))
     found = sample(world.store, world.contract, "v1", month, KeptLines(), since=month.start, settled=TODAY)
-    assert (found.frame.n, found.first) == (400, 0)
+    assert (len(found.logits), found.first) == (400, 0)
 
 
 def test_a_score_of_one_is_a_finite_logit() -> None:

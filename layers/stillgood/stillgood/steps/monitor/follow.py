@@ -211,8 +211,7 @@ def _spans(raw: Iterable[Sequence[Any]]) -> tuple[tuple[int, int], ...]:
 
 def _moved(model: Model, material: WindowInputs, seen: Sample) -> ContributionDrift | None:
     """What moved the mean score of the window's own rows."""
-    own = np.arange(seen.first, seen.frame.n)
-    return contribution_drift(model, material.reference, seen.frame.take(own), seen.entities[own])
+    return contribution_drift(model, material.reference, seen.frame, seen.explained)
 
 
 def _suspected(

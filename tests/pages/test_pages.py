@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stillgood.domain.drift.profile import profile
 from stillgood.domain.drift.reference import build_reference
 from stillgood.domain.drift.summary import distributions
-from stillgood.pages import layout, overview
+from stillgood.pages import charts, layout, overview
 from stillgood.pages.decision import decision_page
 from stillgood.pages.layout import estimate, number
 from stillgood.pages.window import window_page
@@ -246,3 +246,22 @@ def test_distributions_of_a_real_reference_are_counted_once(telco, draw_model):
         assert part["psi"] == 0.0
         assert sum(part["window"]) + part["window_missing"] == 300
     json.dumps(found)
+
+
+def test_a_value_that_many_rows_share_leaves_the_other_bars_their_height():
+    drawn = str(charts.histogram([0.0, 1.0, 2.0, 2.0 + 1e-9], [50, 30, 20], [5, 3, 2], "x"))
+    heights = [float(value) for value in re.findall(r'class="ref"[^>]* height="([0-9.]+)"', drawn)]
+    assert len(heights) == 3
+    assert min(heights) > 5  # of some 120
+
+
+def test_counts_of_nothing_are_not_printed():
+    part = {"kind": "categorical", "levels": ["a"], "reference": [2], "window": [1], "reference_missing": 0,
+            "window_missing": 0, "unseen": 0, "below": 0, "above": 0}  # fmt: skip
+    report = {
+        "window": {"id": "w", "start": "2026-11-23T00:00:00Z", "end": "2026-11-24T00:00:00Z"},
+        "made_at": "2026-11-24T00:01:00Z", "champion": {"version": "v1"}, "rows": 3,
+        "contract": {"refused": 0, "violations": []}, "decision": {"action": "nothing", "reasons": []},
+        "distributions": {"plan": part},
+    }  # fmt: skip
+    assert "missing 0 → 0</figcaption>" in window_page(report).decode()

@@ -24,6 +24,7 @@ from stillgood.simulation.rehearsal.history import FirstDraft, chronicle
 from stillgood.simulation.rehearsal.plan import HistoryInvalid, Plan
 from stillgood.simulation.rehearsal.rehearse import Rehearsal, rehearse
 from stillgood.simulation.rehearsal.text import lines, sparkline
+from stillgood.simulation.world import utc64
 from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.registry import Registry
 
@@ -229,6 +230,17 @@ def test_a_bad_history_gets_a_sentence_and_nothing_is_written(
 
     assert message in raised.value.detail
     assert not (tmp_path / "kept").exists()
+
+
+def test_an_outcome_comes_after_its_row_was_predicted(table: pd.DataFrame, raw_contract: dict[str, Any]) -> None:
+    """Rows are predicted together, at the time of the last of them: in a long window days after some outcomes."""
+    plan = Plan(window_days=35, label_delay_days=1, first=1, slices=2)
+    world = chronicle(table, _read(raw_contract), plan, now=NOW).world
+    asked = {int(row): utc64(call.time) for call in world.requests(0) for row in call.rows}
+    told = world.feedback(0, np.zeros(len(asked), dtype=bool), world.outcomes(0, np.zeros(len(asked), dtype=bool)))
+
+    assert len(told.row) == len(asked)
+    assert all(event > asked[row] for row, event in zip(told.row.tolist(), told.event, strict=True))
 
 
 def test_unsorted_rows_can_be_sorted(table: pd.DataFrame, raw_contract: dict[str, Any]) -> None:

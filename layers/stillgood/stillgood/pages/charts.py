@@ -9,6 +9,7 @@ import htpy as h
 from stillgood.pages.layout import Node, number, share
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 34, 18
+_THINNEST = 50  # a bin counts as this part of the axis at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ def histogram(edges: Sequence[float], reference: Sequence[float], window: Sequen
     """
     if len(edges) < 2 or edges[-1] <= edges[0]:
         return h.p(class_="soft")["No values."]
-    widths = [max(after - before, 1e-300) for before, after in pairwise(edges)]
+    # A value that many rows share has a bin of next to no width, whose height would leave the others none.
+    least = max((edges[-1] - edges[0]) / _THINNEST, 1e-300)
+    widths = [max(after - before, least) for before, after in pairwise(edges)]
     first, second = _density(reference, widths), _density(window, widths)
     top = max([*first, *second, 1e-300])
     span = edges[-1] - edges[0]
@@ -155,7 +158,7 @@ def lines(
                     h.polyline(class_=f"l{colour}", points=" ".join(f"{_r(x(a))},{_r(y(b))}" for a, b in piece))
                 )
     for mark in marks:
-        sign = h.path(class_="mark", d=f"M{_r(x(mark.x))} {height - BOTTOM} l-5 9 l10 0 z")[h.title[mark.text]]
+        sign = h.path(class_="mark", d=f"M{_r(x(mark.x))} {height - BOTTOM - 9} l-5 9 l10 0 z")[h.title[mark.text]]
         drawn.append(h.a(href=mark.address, aria_label=mark.text)[sign] if mark.address else sign)
     drawn.append(_text(LEFT, height - 3, x_names[0], soft=True))
     drawn.append(_text(width - 8, height - 3, x_names[1], "end", soft=True))

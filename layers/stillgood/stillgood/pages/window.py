@@ -166,9 +166,9 @@ def _feature(name: str, part: Mapping[str, Any], checks: Sequence[Mapping[str, A
             main and f"effect {number(main['effect'])}, adjusted p {main['p_adjusted']:.2g}; ",
             distances,
             f"; missing {part['reference_missing']:,} → {part['window_missing']:,}",
-            part.get("unseen") and f"; unseen {part['unseen']:,}",
-            part.get("below") and f"; below the reference {part['below']:,}",
-            part.get("above") and f"; above it {part['above']:,}",
+            f"; unseen {part['unseen']:,}" if part.get("unseen") else None,
+            f"; below the reference {part['below']:,}" if part.get("below") else None,
+            f"; above it {part['above']:,}" if part.get("above") else None,
         ],
         _table_of_bins(part),
     ]

@@ -112,8 +112,9 @@ class History:
         if self.feed.only != "all":
             known &= flagged if self.feed.only == "flagged" else y == 1
         row = np.flatnonzero(known & ~np.isnat(self._known[rows]))
-        # An outcome is not heard of before its row was predicted, and a slice is predicted at its last row's time.
-        when = np.maximum(self._known[rows[row]], self._asked_at(at)[row])
+        # An outcome comes after its row was predicted, and a slice is predicted at its last row's time: of one that is
+        # not later than its prediction the ledger would make nothing.
+        when = np.maximum(self._known[rows[row]], self._asked_at(at)[row] + np.timedelta64(1, "s"))
         return Feedback(row, y[row] == 1, when, when)
 
     def _asked_at(self, at: int) -> Times:

@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-decisions bench-models bench-point bench-load bench-safety bench-simulation simulate bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow docs pictures clean
+.PHONY: help setup demo up down test bench bench-decisions bench-models bench-point bench-acted bench-load bench-safety bench-simulation simulate bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow docs pictures clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-models: $(SYNCED)  ## both model families and auto on every table there is
 
 bench-point: $(SYNCED)  ## is recall kept while the population moves, with labels late (POINT_DATA: a folder with elec and noaa)
 	@$(RUN) -m benchmarks.operating_point
+
+bench-acted: $(SYNCED)  ## are figures true, and is the effect known, where predictions are acted on
+	@$(RUN) -m benchmarks.acted
 
 bench-load: $(SYNCED)  ## count answers, captures and judged predictions under load, a promotion, restarts and an outage
 	@$(RUN) -m benchmarks.load

@@ -3,7 +3,7 @@
 import pytest
 
 from local import chapters
-from local.chapters import family, point
+from local.chapters import action, family, point
 from local.cloud import CloudError
 
 
@@ -33,3 +33,15 @@ def test_an_operating_point_that_follows_keeps_recall_where_a_fixed_one_ends_at_
     assert point.__doc__
     assert "wanted 0.600: moved, so that" in printed
     assert "Replayed to the same bytes: yes." in printed
+
+
+def test_a_campaign_that_works_leaves_the_champion_in_place_and_is_worth_what_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(action, "CUSTOMERS", 2000)
+    chapters.tell("action")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "told once, and standing since: people act on these predictions" in printed
+    assert "realised not given" in printed
+    assert "in a hundred" in printed
+    assert "it works." in printed

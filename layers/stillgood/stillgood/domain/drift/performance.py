@@ -169,7 +169,7 @@ def realise_performance(
     gap = float(outcome.mean() - probability.mean())
     own = float((probability * (1.0 - probability)).sum()) / len(score) ** 2
     if entities is not None:
-        metrics = clustered(metrics, score, acted, outcome == 1, np.asarray(entities), strata)
+        metrics = clustered(metrics, score, acted, outcome == 1, np.asarray(entities), strata, probability)
         own = max(own, ratio_variance(outcome - probability, np.ones(len(score)), np.asarray(entities), strata))
     variance = own + promised.brier.value / promised.rows
     chance = math.sqrt(variance)

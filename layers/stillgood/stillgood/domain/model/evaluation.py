@@ -101,12 +101,14 @@ def clustered(
     positive: npt.NDArray[np.bool_],
     entities: npt.NDArray[Any],
     strata: npt.NDArray[np.int64] | None = None,
+    probabilities: npt.NDArray[np.float64] | None = None,
 ) -> Metrics:
     """``metrics`` with the intervals of ROC-AUC, recall and precision as wide as repeated entities make them, never
     narrower.
 
-    ``entities`` [n]: whose row it is; ``strata`` int64[n]: as of ``stratified_variance``. Raises TooFewRows for fewer
-    than two entities with an outcome.
+    ``entities`` [n]: whose row it is; ``strata`` int64[n]: as of ``stratified_variance``; with ``probabilities``
+    float64[n] the Brier score's interval is widened, too. Raises TooFewRows for fewer than two entities with an
+    outcome.
     """
     _, variance = clustered_auc(logits, positive, entities, strata=strata)
     hits, yes = flagged.astype(np.float64), positive.astype(np.float64)
@@ -116,6 +118,9 @@ def clustered(
     else:
         recall = ratio_variance(hits * yes, yes, entities, strata)
         precision = ratio_variance(hits * yes, hits, entities, strata) if flagged.any() else 0.0
+    if strata is not None and probabilities is not None:
+        error = math.sqrt(ratio_variance((probabilities - yes) ** 2, np.ones(len(yes)), entities, strata))
+        metrics = replace(metrics, brier=_widened(metrics.brier, error))
     return replace(
         metrics,
         roc_auc=_widened(metrics.roc_auc, math.sqrt(variance)),

@@ -131,9 +131,9 @@ def _variance(moves: Floats, positive: Flags, codes: npt.NDArray[np.int64]) -> f
 def stratified_variance(moves: Floats, clusters: npt.NDArray[Any], strata: npt.NDArray[np.int64]) -> float:
     """Variance of a sum whose rows in a stratum (``strata`` int64[n] >= 0) stand for all rows of it, some repeatedly.
 
-    With m the mean of a stratum's moves, 0 for rows of none (-1), and N its rows: c / (c - 1) sum over clusters of
-    (sum (move - m))^2 + sum over strata of N m^2. How many rows a stratum has is known, so only what is left within it
-    counts as often as a row stands there (post-stratification, Holt and Smith 1979).
+    With m the mean of a stratum's moves, 0 for rows of none (-1), N its rows and c its clusters: sum over clusters of
+    (sum of (move - m) sqrt(c / (c - 1)))^2 + sum over strata of N m^2. How many rows a stratum has is known, so only
+    what is left within it counts as often as a row stands there (post-stratification, Holt and Smith 1979).
 
     >>> moves = np.array([1.0, 1.0, 3.0, 3.0])
     >>> stratified_variance(moves, np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]))
@@ -143,14 +143,16 @@ def stratified_variance(moves: Floats, clusters: npt.NDArray[Any], strata: npt.N
     size = int(strata.max()) + 1 if inside.any() else 1
     rows = np.bincount(strata[inside], minlength=size)
     means = np.bincount(strata[inside], moves[inside], size) / np.maximum(rows, 1)
-    rest = moves.copy()
-    rest[inside] -= means[strata[inside]]
     _, codes = np.unique(clusters, return_inverse=True)
     count = int(codes.max()) + 1 if len(codes) else 0
     if count < 2:
         raise TooFewRows("one cluster says nothing of others")
+    different = np.unique(strata[inside].astype(np.int64) * count + codes[inside]) // count
+    own = np.bincount(different, minlength=size)
+    rest = moves.copy()
+    rest[inside] = (moves[inside] - means[strata[inside]]) * np.sqrt(own / np.maximum(own - 1, 1))[strata[inside]]
     sums = np.bincount(codes, rest, count)
-    return float(count / (count - 1) * (sums * sums).sum() + (rows * means**2).sum())
+    return float((sums * sums).sum() + (rows * means**2).sum())
 
 
 def ratio_variance(

@@ -1,6 +1,7 @@
 """monitor and promote together: the population moves, recall is kept without a label, and every window says why."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,13 @@ import pytest
 from stillgood.cli.place import Place
 from stillgood.cli.verbs.report import lines as report_lines
 from stillgood.cli.verbs.status import status
+from stillgood.domain.drift.contributions import ContributionChange, ContributionDrift
+from stillgood.domain.drift.jumps import jumped
 from stillgood.domain.model.model import sigmoid
+from stillgood.domain.operating_point.correction import Correction
 from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.pages.writer import write_decision, write_window
+from stillgood.steps.monitor.follow import Memory
 from stillgood.steps.monitor.gather import gather
 from stillgood.steps.monitor.monitor import monitor
 from stillgood.steps.monitor.sample import MAX_POPULATION, KeptLines, logits_of, sample
@@ -240,3 +245,31 @@ def test_pages_and_commands_show_promise_estimate_and_each_move(
     assert "moved the mean score by (logits)" in text
     told = status(Place(world.store, "here", ""))
     assert told["operating_point"]["sentence"] == third["sentence"]
+
+
+def test_a_jump_that_labels_agree_with_is_the_world_and_is_followed() -> None:
+    window = Window.ending(TODAY, 24)
+    pointer = Registry(Following().store).pointer()
+    assert pointer is not None
+    far = ContributionDrift(_change("logit", 9.0), (_change("price", 9.0),), 900, 900)
+    memory = Memory.of({}, pointer, window).after(window, False, (), replace(far, parts=(_change("price", 0.0),)))
+    assert jumped(memory.moments, far.parts, ["price"]) == ("price",)
+    suspicious = memory.after(window, False, ("price",), far)
+    again = Memory.of(suspicious.to_dict(Correction(), 0), pointer, window)
+    assert (again.suspected, again.suspects) == (("price",), suspicious.suspects)
+    followed = again.absolved()
+    assert (followed.suspects, followed.faults, followed.sound_since) == ((), (), window.start)
+    assert jumped(followed.moments, far.parts, ["price"]) == ()
+    healed = again.after(window, False, (), far)  # values as they were: its labels teach nothing for good
+    assert (healed.suspects, healed.faults) == ((), suspicious.suspects)
+
+
+def _change(name: str, now: float) -> ContributionChange:
+    return ContributionChange(name, 0.0, now, 0.1, 1.0, 1.0)
+
+
+def test_the_first_window_of_a_champion_is_not_a_jump() -> None:
+    """An ageing cohort is two deviations older when its model begins to serve than when it was learnt."""
+    world = Following()
+    first = world.day(0, price=20.0)
+    assert first["action"] == "move"

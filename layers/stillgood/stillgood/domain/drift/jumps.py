@@ -30,19 +30,19 @@ def jumped(
     its inverse: d > MAX_JUMP, or f > MAX_FACTOR and d > MIN_JUMP. Another unit multiplies mean and spread by one factor
     (months into years: f = 12), and a column that is filled up with one value has no spread left. Where people change
     their ways, single rows still differ about as much as they did. A feature without any spread in the reference is
-    left out. Before the first window, ``before`` lacks a feature and the reference itself stands for it.
+    left out, and so is one that ``before`` lacks: nobody knows how fast the first window of a champion came there.
 
     >>> cents = ContributionChange("price", 0.0, 90.0, 0.1, 1.0, 100.0)
     >>> dearer = ContributionChange("price", 0.0, -1.2, 0.1, 1.0, 1.0)
-    >>> jumped({}, [cents], ["price"]), jumped({}, [dearer], ["price"]), jumped({}, [cents], [])
+    >>> last = {"price": Moments(0.0, 1.0)}
+    >>> jumped(last, [cents], ["price"]), jumped(last, [dearer], ["price"]), jumped({}, [cents], ["price"])
     (('price',), (), ())
     """
     found = []
     for part in parts:
-        scale = part.spread_before
-        if part.name not in drifted or scale <= 0.0:
+        scale, last = part.spread_before, before.get(part.name)
+        if part.name not in drifted or scale <= 0.0 or last is None:
             continue
-        last = before.get(part.name, Moments(part.before, scale))
         distance = abs(part.now - last.mean) / scale
         low, high = sorted((part.spread, last.spread))
         rescaled = high > MAX_FACTOR * low and distance > MIN_JUMP

@@ -78,13 +78,14 @@ def follow(
     """Decide on the operating point after a window that is not late. Raises StoreUnavailable, DocumentUnusable."""
     pointer, contract, window = material.pointer, material.contract, material.window
     faults = _faults(evidence, policy)
-    memory = _Memory.of(remembered, pointer, window)
+    memory = Memory.of(remembered, pointer, window)
     model = load_model(store, pointer)
     served = load_served(store, pointer)
     objective, wanted = objective_of(contract)
     line = _line(store, pointer) or uncertain(served.calibration)
     kind = objective.kind
-    if memory.suspects and _agree(kind, line, evidence.outcomes.rows, memory.suspects[0][0]):
+    # A window too small to be compared does not end a suspicion: it would leave nothing to compare the next one with.
+    if memory.suspects and evidence.drift and _agree(kind, line, evidence.outcomes.rows, memory.suspects[0][0]):
         memory = memory.absolved()
     since = window.start if faults else memory.sound_since
     seen = sample(store, contract, pointer.version, window, material.kept, since=since, settled=settled)
@@ -133,7 +134,7 @@ def champion_of(pointer: Pointer) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Memory:
+class Memory:
     """``judged_until``: microseconds of the newest matured row that the correction has seen. ``faults``, ``suspects``:
     spans in microseconds of faults, and of a jump of ``suspected`` features that labels have not explained yet.
 
@@ -150,7 +151,7 @@ class _Memory:
     moments: Mapping[str, Moments] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, raw: Mapping[str, Any], pointer: Pointer, window: Window) -> "_Memory":
+    def of(cls, raw: Mapping[str, Any], pointer: Pointer, window: Window) -> "Memory":
         """Another champion starts anew, but for what is known of the data."""
         promoted = utc(pointer.promoted_at)
         earliest = max(promoted, window.start - timedelta(days=7))
@@ -174,7 +175,7 @@ class _Memory:
 
     def after(
         self, window: Window, fault: bool, suspected: tuple[str, ...], moved: ContributionDrift | None
-    ) -> "_Memory":
+    ) -> "Memory":
         span = (microseconds(window.start), microseconds(window.end))
         if suspected:
             suspects = (*self.suspects, span)[-_FAULTS_KEPT:]
@@ -186,7 +187,7 @@ class _Memory:
             return healed
         return replace(healed, moments={part.name: Moments(part.now, part.spread) for part in moved.parts})
 
-    def absolved(self) -> "_Memory":
+    def absolved(self) -> "Memory":
         """Labels agree with the estimate since the jump: the world changed, and its rows are a population."""
         begun = _EPOCH + timedelta(microseconds=self.suspects[0][0])
         return replace(self, sound_since=begun, suspects=(), suspected=(), moments={})
@@ -215,7 +216,7 @@ def _moved(model: Model, material: WindowInputs, seen: Sample) -> ContributionDr
 
 
 def _suspected(
-    memory: _Memory, contract: Contract, evidence: Evidence, moved: ContributionDrift | None
+    memory: Memory, contract: Contract, evidence: Evidence, moved: ContributionDrift | None
 ) -> tuple[str, ...]:
     """Numbers whose contribution jumped since the last sound window. Windows too small to compare change nothing."""
     if evidence.drift is None or moved is None:
@@ -279,7 +280,7 @@ def _labelled(rows: LabelledRows) -> Labelled:
 
 
 def _corrected(
-    memory: _Memory, kind: str, wanted: float, rows: LabelledRows, window_rows: int, window: Window
+    memory: Memory, kind: str, wanted: float, rows: LabelledRows, window_rows: int, window: Window
 ) -> tuple[Correction, int]:
     """The correction after every whole block of rows that it has not seen, and until when it has seen them."""
     fresh = rows.take(rows.times > memory.judged_until)

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from stillgood.cli.verbs.value import lines
 from stillgood.domain.contract.contract import Actions, Contract
+from stillgood.pages.writer import write_all
 from stillgood.simulation.driver import Driver, WindowResult
 from stillgood.simulation.worlds.resampled import Pool, Resampled, Scenario
 from stillgood.steps.value import value
+from stillgood.storage.keys import ACTION_PAGE
 from stillgood.training.ingest import ingest
 
 from local import datasets
@@ -52,6 +54,10 @@ def test_a_control_group_keeps_the_figures_true_and_says_what_the_action_is_wort
     assert told["all"]["verdict"] == "works"
     assert {one["verdict"] for one in told["by_score"]} <= {"works", "not known yet"}
     assert "left alone" in "\n".join(lines(told))
+    write_all(driver.store)
+    shown = driver.store.get(ACTION_PAGE).data.decode()
+    assert "What the action is worth" in shown
+    assert "By score" in shown
 
 
 def test_without_one_the_jump_is_found_told_once_and_nothing_is_done(pool: Pool) -> None:

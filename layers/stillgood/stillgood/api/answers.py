@@ -71,6 +71,13 @@ class TakenLabels(_Answer):
     )
 
 
+class TakenActions(_Answer):
+    accepted: Count
+    refused: Count
+    duplicate: bool = Field(description="This very batch was taken in before; nothing changed")
+    violations: list[dict[str, Any]]
+
+
 class Champion(_Answer):
     """The production pointer, and the contract that rows must keep."""
 

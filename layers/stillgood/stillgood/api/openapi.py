@@ -15,6 +15,20 @@ LABEL = {"$ref": "#/components/schemas/Label"}
 _ID_TEXT = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"
 
 
+ACTION = {
+    "type": "object",
+    "properties": {
+        "prediction_id": {"type": ["string", "null"], "description": "As the prediction's answer gave it"},
+        "entity_id": {"type": ["string", "null"], "description": "Whom it was done about; instead of prediction_id"},
+        "action": {"type": "string", "minLength": 1, "maxLength": 80, "description": "What was done, such as call"},
+        "time": {"type": "string", "format": "date-time", "description": "When it was done; never in the future"},
+        "cost": {"type": ["number", "null"], "minimum": 0, "description": "In the currency of the contract's costs"},
+    },
+    "required": ["action", "time"],
+    "additionalProperties": False,
+}
+
+
 def problems(**descriptions: str) -> dict[int | str, dict[str, Any]]:
     """A route's ``responses`` that are problem details: ``_400="..."`` and so on. Every route may fail with a 500."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -41,7 +55,7 @@ def document(app: FastAPI, contract: Contract | None, max_rows: int) -> dict[str
     }
     schemas |= schemas["Problem"].pop("$defs", {})
     made = {**made, "info": dict(made["info"]), "components": {"schemas": schemas}}
-    for path in ("/predict", "/labels"):
+    for path in ("/predict", "/labels", "/actions"):
         if path in made["paths"]:
             content = made["paths"][path]["post"]["requestBody"]["content"]["application/json"]
             content["schema"]["oneOf"][1]["maxItems"] = max_rows
@@ -65,6 +79,7 @@ def row_schema(contract: Contract) -> dict[str, Any]:
     for name, meaning in (
         (contract.id_column, "Whom the row is about; comes back as entity_id"),
         (contract.time_column, "When the row was true"),
+        (contract.control.exempt if contract.control else None, "True for whom is never left alone; not read else"),
     ):
         if name:
             properties[name] = {"description": meaning}

@@ -8,12 +8,16 @@ from stillgood.domain.errors import ObjectNotFound, StillgoodError
 from stillgood.domain.model.curves import calibration_table, threshold_table
 from stillgood.domain.promotion.decision import Decision
 from stillgood.pages import overview
+from stillgood.pages.acted import action_page
 from stillgood.pages.decision import decision_page
 from stillgood.pages.model import model_page
 from stillgood.pages.window import window_page
 from stillgood.steps.promote.gather import recorded
+from stillgood.steps.value import value
+from stillgood.storage.champion import load_model
 from stillgood.storage.codec import decode, decode_any, encode
 from stillgood.storage.keys import (
+    ACTION_PAGE,
     CONTRACT_KEY,
     INDEX_PAGE,
     METRICS,
@@ -92,7 +96,17 @@ def write_all(store: ObjectStore, into: ObjectStore | None = None) -> list[str]:
             written.append(_put_window(into, report))
             history = overview.with_window(history, report, floors)
     _write_overview(into, history)
-    return written
+    return written + _write_action(store, into)
+
+
+def _write_action(store: ObjectStore, into: ObjectStore) -> list[str]:
+    """The page of the action as of the newest window, where the champion's contract declares one; its key."""
+    pointer, windows = Registry(store).pointer(), list(reports(store))
+    contract = None if pointer is None else load_model(store, pointer).contract
+    if contract is None or contract.control is None or not windows:
+        return []
+    into.put(ACTION_PAGE, action_page(value(store, contract, windows[-1].end)))
+    return [ACTION_PAGE]
 
 
 def write_out(store: ObjectStore, folder: Path) -> int:

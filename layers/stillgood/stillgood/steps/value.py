@@ -1,5 +1,6 @@
 """value: what the action on flagged customers is worth, from the outcome ledger. Reads only."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -10,10 +11,12 @@ from stillgood.domain.actions.value import Effect, effect, effects_by, money, pl
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.outcomes.feeds import Feed
-from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, RECORD, Bools, Records
+from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, RECORD, Bools, Records, identity
 from stillgood.steps.monitor.acted import declared, entities_of
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.outcomes import ledger_days, read_day, read_progress
+from stillgood.storage.performed import performed
+from stillgood.storage.windows import utc
 
 _MAX_MONTHS = 24
 _DAYS_A_MONTH = 30.4375
@@ -24,7 +27,7 @@ def value(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, An
 
     JSON-able. ``sentence`` says it in words, also where there is nothing to say yet. Raises StoreUnavailable.
     """
-    records, positive, actions = _flagged(store, contract, now)
+    records, positive = _flagged(store, contract, now)
     control = records["group"] == GROUPS.index(CONTROL)
     entities = entities_of(records)
     found = effect(positive, control, entities)
@@ -39,7 +42,7 @@ def value(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, An
     days = records["time"] // 86_400_000_000
     months = max(float(days.max() - days.min() + 1) / _DAYS_A_MONTH, 1 / _DAYS_A_MONTH)
     costs = money(found, contract.costs, months)
-    reported = records["performed"] > 0
+    done = reported(store, contract, records)
     return told | {
         "all": found.to_dict(),
         "months": months,
@@ -48,20 +51,26 @@ def value(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, An
             one.to_dict()
             for one in effects_by(*score_bands(records["score"].astype(np.float64)), positive, control, entities)
         ],
-        "by_action": _by_action(records, positive, control, actions),
-        "reported": {"treated": int((reported & ~control).sum()), "control": int((reported & control).sum())},
+        "by_action": _by_action(records, positive, control, done),
+        "reported": {
+            "treated": int(((done.codes > 0) & ~control).sum()),
+            "control": int(((done.codes > 0) & control).sum()),
+            "late": done.late,
+            "not_matched": done.not_matched,
+            "cost": done.cost,
+        },
         "money": costs,
         "plan": dict(plan(found, months)),
         "sentence": _sentence(contract, found, months, costs),
     }
 
 
-def _flagged(store: ObjectStore, contract: Contract, now: datetime) -> tuple[Records, Bools, tuple[str, ...]]:
-    """Matured predictions of either group whose outcome is known, which are positive, and the names of actions."""
+def _flagged(store: ObjectStore, contract: Contract, now: datetime) -> tuple[Records, Bools]:
+    """Matured predictions of either group whose outcome is known, oldest first, and which are positive."""
     feed, progress = Feed.of(contract), read_progress(store)[0]
     complete = feed.complete_until(progress.watermarks)
     until = feed.matured_until(microseconds(now), complete)
-    parts, outcomes, names = [], [], dict[str, int]()
+    parts, outcomes = [np.empty(0, RECORD)], [np.empty(0, np.bool_)]
     for day in _newest(store):
         known = read_day(store, day)[0]
         if known is None:
@@ -72,14 +81,52 @@ def _flagged(store: ObjectStore, contract: Contract, now: datetime) -> tuple[Rec
             (said == NEGATIVE) | (said == POSITIVE)
         )
         at &= known.records["time"] <= (until if until is not None else -1)
-        rows = known.records[at].copy()
-        codes = np.array([0, *(1 + names.setdefault(name, len(names)) for name in known.actions)], np.uint16)
-        rows["performed"] = codes[rows["performed"]]
-        parts.append(rows)
+        parts.append(known.records[at])
         outcomes.append(said[at] == POSITIVE)
-    if not parts:
-        return np.empty(0, RECORD), np.empty(0, np.bool_), ()
-    return np.concatenate(parts), np.concatenate(outcomes), tuple(names)
+    return np.concatenate(parts), np.concatenate(outcomes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reported:
+    """``codes`` int64[n]: 0 where nothing was reported of a flagged prediction, else one more than the place in
+    ``names`` of the first action after it. ``late``: actions after the prediction had matured; ``not_matched``: those
+    of no flagged prediction whose outcome is known. ``cost``: of those that count.
+    """
+
+    codes: np.ndarray[tuple[int], np.dtype[np.int64]]
+    names: tuple[str, ...]
+    late: int
+    not_matched: int
+    cost: float
+
+
+def reported(store: ObjectStore, contract: Contract, records: Records) -> Reported:
+    """What was reported of ``records``, oldest first. An action that was sent twice counts once. Raises
+    StoreUnavailable.
+    """
+    matures = Feed.of(contract).matures
+    by_id = {int(one): place for place, one in enumerate(records["id"])}
+    by_entity: dict[int, list[int]] = {}
+    for place, one in enumerate(records["entity"]):
+        by_entity.setdefault(int(one), []).append(place)
+    times, codes = records["time"], np.zeros(len(records), np.int64)
+    names: dict[str, int] = {}
+    late, missing, cost = 0, 0, 0.0
+    for one in sorted(set(performed(store))):
+        at = microseconds(utc(one.time))
+        if one.prediction_id:
+            found = by_id.get(identity(one.prediction_id))
+        else:
+            before = [place for place in by_entity.get(identity(one.entity_id), ()) if times[place] <= at]
+            found = before[-1] if before else None
+        if found is None or at < times[found]:
+            missing += 1
+        elif at > times[found] + matures:
+            late += 1
+        else:
+            cost += one.cost
+            codes[found] = codes[found] or 1 + names.setdefault(one.action, len(names))
+    return Reported(codes, tuple(names), late, missing, cost)
 
 
 def _newest(store: ObjectStore) -> list[date]:
@@ -92,12 +139,12 @@ def _months(records: Records) -> tuple[list[str], np.ndarray[tuple[int], np.dtyp
     return [str(name) for name in names], np.asarray(part, dtype=np.int64)
 
 
-def _by_action(records: Records, positive: Bools, control: Bools, actions: tuple[str, ...]) -> list[dict[str, Any]]:
+def _by_action(records: Records, positive: Bools, control: Bools, done: Reported) -> list[dict[str, Any]]:
     """Who got which action was not drawn, so this compares with all who were left alone, and proves nothing alone."""
     found = []
-    for code, name in enumerate(actions):
-        at = control | (records["performed"] == code + 1)
-        one = effect(positive[at], control[at], entities_of(records)[at], name=name, tests=len(actions))
+    for code, name in enumerate(done.names):
+        at = control | (done.codes == code + 1)
+        one = effect(positive[at], control[at], entities_of(records)[at], name=name, tests=len(done.names))
         if one is not None:
             found.append(one.to_dict())
     return found

@@ -27,6 +27,8 @@ POINT_STATUS_KEY = "monitoring/operating_point.json"
 STANDING_KEY = "monitoring/standing.json"
 LEDGER_PREFIX = "labels/dt="
 INCOMING_PREFIX = "labels/incoming/"
+ACTIONS_PREFIX = "labels/actions/dt="
+INCOMING_ACTIONS_PREFIX = "labels/actions/incoming/"
 TAKEN_PREFIX = "labels/taken/"
 TRAINING_PREFIX = "training/"
 REPORTS_PREFIX = "monitoring/reports/"
@@ -45,6 +47,7 @@ SCORED_PREFIX = "batch/output/scored/"
 PAGES_PREFIX = "pages/"
 OVERVIEW_KEY = "pages/overview.json"
 INDEX_PAGE = "pages/index.html"
+ACTION_PAGE = "pages/action.html"
 
 # The files of a version, below models/<version>/.
 MODEL, METRICS, REFERENCE, HOLDOUT, CARD = "model.json", "metrics.json", "reference.json", "holdout.json", "card.md"
@@ -167,6 +170,14 @@ PLACES = (
     ),
     Place(f"{INCOMING_PREFIX}<name>", "label files to be taken in", "a person", "by users", "ids and outcomes"),
     Place(f"{TAKEN_PREFIX}<hash>.json", "which label files were taken in", "monitor", "create-only"),
+    Place(
+        f"{ACTIONS_PREFIX}<date>/<sha256>.jsonl",
+        "what was done about predictions, by the day it was reported",
+        "predict, monitor",
+        "create-only",
+        "ids and actions",
+    ),
+    Place(f"{INCOMING_ACTIONS_PREFIX}<name>", "action files to be taken in", "a person", "by users", "ids and actions"),
     Place(f"{TRAINING_PREFIX}<hash>.json", "what a training request came to", "train", "create-only"),
     Place(f"{REPORTS_PREFIX}<window>.json", "a window's report", "monitor", "create-only"),
     Place(

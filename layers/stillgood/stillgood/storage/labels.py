@@ -80,12 +80,12 @@ def read_batch(store: ObjectStore, key: str) -> LabelBatch:
         ) from error
 
 
-def incoming(store: ObjectStore) -> Iterator[ObjectInfo]:
+def incoming(store: ObjectStore, prefix: str = INCOMING_PREFIX) -> Iterator[ObjectInfo]:
     """Files that somebody uploaded and that were not taken in yet, of whatever name: what is no file of labels is
     refused by name.
     """
     taken: set[str] | None = None
-    for info in store.list(INCOMING_PREFIX):
+    for info in store.list(prefix):
         if taken is None:
             taken = {one.key for one in store.list(TAKEN_PREFIX)}
         if taken_key(info.key, info.etag) not in taken:

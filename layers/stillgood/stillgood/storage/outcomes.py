@@ -67,7 +67,6 @@ def read_day(store: ObjectStore, day: date) -> tuple[OutcomeDay | None, str | No
             tuple(head["models"]),
             tuple(head["sources"]),
             head["previous_model"],
-            tuple(head.get("actions", ())),
         )
         return known, etag
     except (KeyError, TypeError, ValueError):
@@ -83,7 +82,6 @@ def write_day(store: ObjectStore, day: OutcomeDay, etag: str | None) -> None:
         "models": list(day.models),
         "sources": list(day.sources),
         "previous_model": day.previous_model,
-        "actions": list(day.actions),
     }
     _write(store, outcomes_key(f"{day.day}"), encode(head) + day.records.tobytes(), etag)
 

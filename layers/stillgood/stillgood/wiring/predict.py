@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from os import urandom
 
+from stillgood.api.actions import actions_router
 from stillgood.api.app import create_app
 from stillgood.api.gateway import LambdaHandler, lambda_handler
 from stillgood.api.labels import labels_router
@@ -37,7 +38,13 @@ def api() -> LambdaHandler:
         max_rows=settings.max_rows,
         max_bytes=settings.max_bytes,
     )
-    app = create_app(serving, [labels_router(serving, store), reports_router(store), operate_router(serving, store)])
+    routers = [
+        labels_router(serving, store),
+        actions_router(serving, store),
+        reports_router(store),
+        operate_router(serving, store),
+    ]
+    app = create_app(serving, routers)
     return lambda_handler(app, warm=serving.champions.current, stale=lambda: serving.champions.stale)
 
 

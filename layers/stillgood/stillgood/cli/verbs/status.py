@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from stillgood.cli.console import ACT, LOOK, WELL, Answer, estimate, paragraph, table
@@ -9,6 +10,7 @@ from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
 
 if TYPE_CHECKING:
+    from stillgood.domain.model.model import Model
     from stillgood.domain.promotion.orders import Orders, Said
     from stillgood.storage.objects import ObjectStore
 
@@ -52,6 +54,8 @@ def run(arguments: argparse.Namespace) -> Answer:
         from stillgood.cli.verbs.report import of_point
 
         lines += of_point(point)
+    if data["action"] is not None:
+        lines += paragraph(data["action"], first="action    ")
     if data["windows"]:
         lines += ["", "last windows"]
         lines += table(
@@ -144,10 +148,20 @@ def status(place: Place) -> dict[str, Any]:
         "says": {WELL: "well", LOOK: "have a look", ACT: "act"}[worst],
         "champion": pointer.to_dict() if pointer else None,
         "operating_point": next((one["operating_point"] for one in windows if one.get("operating_point")), None),
+        "action": _action(store, model),
         "findings": sorted(findings, key=lambda one: -int(one["status"])),
         "windows": [_window(one) for one in windows],
         "waits": waits + _labels(windows),
     }
+
+
+def _action(store: "ObjectStore", model: "Model | None") -> str | None:
+    """What the action on flagged customers is worth, in a sentence; None where the contract declares none."""
+    if model is None or model.contract.control is None:
+        return None
+    from stillgood.steps.value import value
+
+    return str(value(store, model.contract, datetime.now(UTC))["sentence"])
 
 
 def _orders(store: "ObjectStore") -> "Orders":

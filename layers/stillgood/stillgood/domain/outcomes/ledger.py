@@ -42,11 +42,10 @@ RECORD = np.dtype(
         ("learnt", "i1"),
         ("previous", "<f8"),
         ("group", "u1"),
-        ("performed", "<u2"),
     ]
 )
-# As records were stored before actions were known: without the last two fields.
-FORMER_RECORD = np.dtype([(name, RECORD[name]) for name in (RECORD.names or ())[:-2]])
+# As records were stored before actions were known: without the last field.
+FORMER_RECORD = np.dtype([(name, RECORD[name]) for name in (RECORD.names or ())[:-1]])
 LABEL = np.dtype(
     [("id", "<u8"), ("entity", "<u8"), ("event", "<i8"), ("arrived", "<i8"), ("positive", "?"), ("source", "<u2")]
 )
@@ -84,8 +83,7 @@ class OutcomeDay:
     ``hours``: which objects each hour was read from, by its number: (objects, hash of their names). ``models`` and
     ``sources`` are what the records' ``model`` and ``source`` count into; ``previous_model`` made the scores in
     ``previous`` (NaN where it made none). ``outcome`` and ``learnt`` are UNKNOWN, NEGATIVE, POSITIVE; ``learnt`` is
-    what training rows say of the prediction. ``group`` is a place in ``assignment.GROUPS``; ``performed`` is 0 where no
-    action was reported, else one more than the place in ``actions`` of the first one that was.
+    what training rows say of the prediction. ``group`` is a place in ``assignment.GROUPS``.
     """
 
     day: date
@@ -94,7 +92,6 @@ class OutcomeDay:
     models: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     previous_model: str = ""
-    actions: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -120,7 +117,7 @@ class OutcomeDay:
             kept = kept[~old]
         for row in rows if known else ():
             if (before := known.get(int(row["id"]))) is not None:
-                for name in ("place", "event", "arrived", "outcome", "source", "learnt", "previous", "performed"):
+                for name in ("place", "event", "arrived", "outcome", "source", "learnt", "previous"):
                     row[name] = before[name]
         records = np.concatenate([kept, rows])
         hours = dict(sorted({**self.hours, hour: inventory}.items()))
@@ -131,7 +128,7 @@ class OutcomeDay:
 
 
 def upgraded(records: npt.NDArray[np.void]) -> Records:
-    """Records of dtype FORMER_RECORD as dtype RECORD: in no group, nothing performed."""
+    """Records of dtype FORMER_RECORD as dtype RECORD: in no group."""
     made = np.zeros(len(records), RECORD)
     for name in FORMER_RECORD.names or ():
         made[name] = records[name]

@@ -1,6 +1,6 @@
 """The rows of an uploaded file of labels, by the one reader of every step."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stillgood.domain.contract.chunk import Chunk
@@ -13,7 +13,9 @@ from stillgood.storage.tables.opening import open_table
 _HEAD = 64 * 1024
 
 
-def label_rows(key: str, data: Iterable[bytes]) -> tuple[list[Mapping[str, Any]], list[RefusedLabel]]:
+def label_rows(
+    key: str, data: Iterable[bytes], fields: Sequence[str] = FIELDS
+) -> tuple[list[Mapping[str, Any]], list[RefusedLabel]]:
     """The rows, blanks as None, and what could not be read: lines by ``(row)``, the whole file or the rest of it by
     ``(file)``.
 
@@ -24,7 +26,7 @@ def label_rows(key: str, data: Iterable[bytes]) -> tuple[list[Mapping[str, Any]]
     pieces = iter(data)
     head = next(pieces, b"")
     try:
-        table = open_table(key, _again(head, pieces), source=_source(key, head), wanted=FIELDS)
+        table = open_table(key, _again(head, pieces), source=_source(key, head), wanted=fields)
         for chunk in table.chunks:
             rows += _rows(chunk, text=table.text)
             for bad in chunk.unreadable:

@@ -21,6 +21,7 @@ from stillgood.domain.policy.state import FORMAT, MonitorState
 from stillgood.steps.monitor.follow import Followed, follow
 from stillgood.steps.monitor.gather import WindowInputs, gather
 from stillgood.steps.monitor.outcomes import take_label_files
+from stillgood.steps.performed import ingest_action_files
 from stillgood.steps.ports import Clock, Invoker
 from stillgood.storage.keys import STATE_KEY, report_key
 from stillgood.storage.objects import ObjectStore
@@ -73,6 +74,7 @@ def monitor(event: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
             "reasons": ["nothing was promoted yet"],
         }
     take_label_files(deps.store, pointer, deps.clock)
+    ingest_action_files(deps.store, deps.clock)
     settle = timedelta(seconds=deps.settle_seconds)
     if (early := (window.end + settle - deps.clock()).total_seconds()) > 0:
         deps.sleep(early)

@@ -33,7 +33,7 @@ def rehearsal_page(document: Mapping[str, Any], said: Sequence[str]) -> bytes:
     """
     history, policies = document["history"], document["policies"]
     return page(
-        f"Rehearsal of {history['contract']['name']}",
+        f"Rehearsal: {history['contract']['name']}" if history["contract"]["name"] != "rehearsal" else "Rehearsal",
         h.p(class_="soft")[
             f"{history['rows']:,} rows; {history['windows']} windows from ",
             moment(history["start"]),
@@ -41,7 +41,7 @@ def rehearsal_page(document: Mapping[str, Any], said: Sequence[str]) -> bytes:
             moment(history["end"]),
             f". The first model learnt from the {history['first_rows']:,} rows before.",
         ],
-        [state(note, "look") for note in history["notes"]],
+        [state(note, "look") for note in (*history["notes"], *_first(policies))],
         h.h2["Policies side by side"],
         _policies(policies),
         h.h3["What the windows say (paired over windows, 95%)"],
@@ -53,6 +53,14 @@ def rehearsal_page(document: Mapping[str, Any], said: Sequence[str]) -> bytes:
         h.h2["What each policy decided"],
         [_decisions(name, played) for name, played in policies.items()],
     )
+
+
+def _first(policies: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Whether the gate would have refused the model that all policies begin with."""
+    events = next(iter(policies.values()))["first_model"]
+    if all(one["result"] == "promoted" for one in events):
+        return []
+    return ["The gate would have refused the first model: " + " ".join(events[0]["reasons"])]
 
 
 def _policies(policies: Mapping[str, Mapping[str, Any]]) -> Node:
@@ -82,7 +90,7 @@ def _lines(policies: Mapping[str, Mapping[str, Any]]) -> Node:
     """One small plot a policy and figure, all on one scale, and a table of them."""
     return [
         [
-            h.h2[f"{title} by window"],
+            h.h2[f"{title[:1].upper()}{title[1:]} by window"],
             h.div(class_="grid")[
                 [_line(name, played["windows"], title, key, _range(policies, key)) for name, played in policies.items()]
             ],

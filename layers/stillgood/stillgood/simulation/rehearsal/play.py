@@ -38,7 +38,9 @@ class Kept:
     folder: Path
 
     def read(self, policy: str) -> dict[str, Any] | None:
-        """The finished play of ``policy``; None if there is none, or none that can be read."""
+        """The finished play of ``policy``; None if there is none with its pages, or none that can be read."""
+        if not self.pages(policy).is_dir():
+            return None
         try:
             found: dict[str, Any] = json.loads((self.folder / f"{policy}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -35,6 +35,8 @@ class Table:
         """The mean over seeds with its standard error's interval, their spread (standard deviation) and the worst of
         them.
         """
+        if not values:  # nothing of it was played in the time there was
+            return
         mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
         reach = Z95 * spread / np.sqrt(len(values))
         worst = max(values) if larger_is_worse else min(values)

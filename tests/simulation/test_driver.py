@@ -7,11 +7,15 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.reader import read_contract
 from stillgood.simulation.clock import VirtualClock
 from stillgood.simulation.driver import Driver, WindowResult
+from stillgood.simulation.rehearsal.history import chronicle
+from stillgood.simulation.rehearsal.plan import Plan
 from stillgood.simulation.worlds.resampled import Pool, Resampled, Scenario
 from stillgood.storage.keys import CAPTURE_PREFIX, LEDGER_PREFIX
 from stillgood.storage.labels import read_batch
@@ -171,3 +175,17 @@ def test_returning_customers_come_again_unchanged(pool: Pool, contract: Contract
     assert bodies[0] == bodies[3] == bodies[6]
     assert len({bodies[at] for at in range(3)}) == 3
     assert world.spans[1].start - world.spans[0].start == timedelta(days=1)
+
+
+def test_a_label_never_speaks_of_a_time_before_its_prediction(
+    table: pd.DataFrame, raw_contract: dict[str, Any]
+) -> None:
+    """A slice is predicted at its last row's time; the labels of its first rows were known before that."""
+    plan = Plan(window_days=7, label_delay_days=1, first=2, slices=1)
+    world = chronicle(table, read_contract(raw_contract), plan, now=datetime(2030, 1, 1, tzinfo=UTC)).world
+    world.spans = world.spans[:3]
+    results = list(Driver(world, "never").run())
+    heard = [result.report["labels"]["heard"] for result in results if result.report]
+
+    assert heard[-1]["before_prediction"] == 0
+    assert heard[-1]["matched"] > 2.9 * 300  # the last day's are still to come

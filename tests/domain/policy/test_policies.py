@@ -367,7 +367,7 @@ class TestState:
 
         after = advance(GUARDED, given, GUARDED.decide(given, before), before)
 
-        assert after == MonitorState("w2", "v1", {}, (Retrain("w2", NOON, "new", "v1"),))
+        assert after == MonitorState("w2", "v1", {}, (Retrain("w2", NOON, "new", "v1"),), repairs={"": 500})
 
     def test_the_same_drift_does_not_retrain_twice_in_a_row(self):
         given, state, actions = evidence(report(DRIFTED)), MonitorState(), []
@@ -473,3 +473,42 @@ class TestLabelsSinceTheDrift:
         for learnable, action in ((old, "alert"), (np.concatenate([old, new]), "retrain")):
             found = stamped(10, outcomes=replace(OutcomeEvidence(), learnable=learnable))
             assert GUARDED.decide(found, state).action == action
+
+
+class TestGrowth:
+    def grown(self, new, learnt=1_000, tried=(), **change):
+        past = tuple(
+            Retrain(f"w{n}", NOON - timedelta(days=9), "old", "v1", False, rows) for n, rows in enumerate(tried)
+        )
+        found = evidence(learnt_rows=learnt, unlearnt_rows=new, weights=30, **change)
+        return GUARDED.decide(found, MonitorState("w1", "v1", {}, past))
+
+    def test_a_small_beginning_is_learnt_anew_when_it_pays(self):
+        """15 (1 / 1000 - 1 / 1250) = .003."""
+        assert self.grown(249).action == "nothing"
+        decision = self.grown(251)
+        assert (decision.action, decision.reasons[0].split(":")[0]) == ("retrain", "growth")
+
+    def test_what_an_attempt_could_learn_does_not_count_again(self):
+        assert self.grown(600, tried=(500,)).action == "nothing"
+        assert self.grown(1_200, tried=(500,)).action == "retrain"
+
+    def test_a_champion_that_has_learnt_from_much_is_left_alone(self):
+        assert self.grown(1_000_000, learnt=5_000).action == "nothing"
+
+    def test_growth_waits_for_the_cooldown_and_keeps_the_budget(self):
+        soon = evidence(learnt_rows=1_000, unlearnt_rows=900, weights=30)
+        asked = (Retrain("w0", NOON - timedelta(hours=71), "old", "v1"),)
+        assert GUARDED.decide(soon, MonitorState("w1", "v1", {}, asked)).action == "nothing"
+        spent = tuple(Retrain(f"w{n}", NOON - timedelta(days=20 - n), "old", "v0") for n in range(4))
+        assert GUARDED.decide(soon, MonitorState("w1", "v1", {}, spent)).action == "nothing"
+
+
+def test_a_champion_under_the_contracts_floor_is_learnt_anew_whatever_it_promised():
+    low = realised(0.6, reach=0.02)
+    found = evidence(realised=replace(low, promised=low.metrics), roc_auc_floor=0.7)
+    assert GUARDED.decide(found, MonitorState("w1", "v1", {})).action == "nothing"
+    decision = GUARDED.decide(found, MonitorState("w1", "v1", {"floor": 1}))
+    assert decision.action == "retrain"
+    assert "under the contract's floor" in reasons(decision)
+    assert advance(GUARDED, found, decision, MonitorState("w1", "v1", {"floor": 1})).streaks == {"floor": 2}

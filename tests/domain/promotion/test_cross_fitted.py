@@ -40,7 +40,7 @@ def metrics(of):
 
 def test_a_better_ranking_is_promoted_with_its_figures():
     decision = decide_cross_fitted(case())
-    assert (decision.promote, decision.gate, decision.figures["gate_version"]) == (True, "guarded", 2)
+    assert (decision.promote, decision.gate, decision.figures["gate_version"]) == (True, "guarded", 3)
     assert decision.figures["paired"]["objective"]["difference"] > 0
     assert "precision at recall 0.80" in " ".join(decision.reasons).lower()
 
@@ -217,3 +217,19 @@ def test_the_standard_error_at_the_objective_is_that_of_repeated_draws(objective
 def test_one_customer_says_nothing_of_others():
     with pytest.raises(NotEnoughData):
         clustered_mean(np.ones(5), np.zeros(5, dtype=np.uint64))
+
+
+def test_a_ranking_that_owes_its_lead_to_the_rows_it_learnt_from_is_refused():
+    steady = np.stack([model("new").logits] * 5)
+    shaky = np.stack([model("new", noise).logits for noise in (0.0, 0.4, 0.8, 1.2, 1.6)])
+    assert decide_cross_fitted(case(fold_logits=steady)).promote
+    refused = decide_cross_fitted(case(fold_logits=shaky))
+    assert not refused.promote
+    assert refused.figures["paired"]["roc_auc"]["standard_error"] > 0.02
+
+
+def test_a_candidate_of_before_is_judged_by_the_rules_of_then():
+    shaky = np.stack([model("new", noise).logits for noise in (0.0, 0.4, 0.8, 1.2, 1.6)])
+    then = decide_cross_fitted(case(fold_logits=shaky, gate_version=2))
+    assert then.promote
+    assert (then.figures["gate_version"], then.figures["alpha"]) == (2, 0.03)

@@ -63,8 +63,8 @@ def test_attempts_are_counted_over_the_champions_tenure_whatever_the_rows(store)
         ask(store, more(store, seed), f"r{seed}")
     figures = [decision.figures for decision in Registry(store).decisions()]
     assert [one.get("attempt") for one in figures] == [None, 1, 2, 3]
-    assert [one.get("alpha") for one in figures[1:]] == [0.03, 0.03, pytest.approx(0.02)]
-    assert all(one["gate_version"] == 2 for one in figures)
+    assert [one.get("alpha") for one in figures[1:]] == [0.05, 0.025, pytest.approx(0.05 / 6)]
+    assert all(one["gate_version"] == 3 for one in figures)
 
 
 def test_a_new_tenure_has_a_new_budget(store):

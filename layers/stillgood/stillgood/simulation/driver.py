@@ -55,6 +55,7 @@ from stillgood.testing.fakes import FakeInvoker
 from stillgood.training.tracking import Tracking
 
 _SETTLE_SECONDS = 60.0
+_SECOND = np.timedelta64(1, "s")
 _UNLIMITED = 1 << 40
 _JUDGED_BY = (HOLDOUT, FOLDS)
 
@@ -108,9 +109,12 @@ class Waiting:
     prediction_id: list[NDArray[np.object_]] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
 
-    def add(self, ids: NDArray[np.object_], feedback: Feedback) -> None:
+    def add(self, ids: NDArray[np.object_], asked: Times, feedback: Feedback) -> None:
+        """``asked`` datetime64[us][n]: when each row was predicted; an outcome dated before that speaks of none."""
         keep = ~np.isnat(feedback.known) & (ids[feedback.row] != "")
         found = feedback.take(np.flatnonzero(keep))
+        event = np.maximum(found.event, asked[found.row] + _SECOND)
+        found = replace(found, event=event, known=np.maximum(found.known, event))
         self.prediction_id.append(ids[found.row])
         self.feedback.append(found)
 
@@ -252,11 +256,13 @@ class Driver:
         ids = np.full(n, "", dtype=object)
         probability, flagged = np.full(n, np.nan), np.zeros(n, dtype=bool)
         acted = np.zeros(n, dtype=bool)
+        asked = np.full(n, np.datetime64("NaT", "us"))
         for request in requests:
             self.clock.advance(request.time)
+            asked[request.rows] = utc64(self.clock())
             self._ask(request, ids, probability, flagged, acted)
         y = world.outcomes(at, acted)
-        self._waiting.add(ids, world.feedback(at, flagged, y))
+        self._waiting.add(ids, asked, world.feedback(at, flagged, y))
         self.clock.advance(window.end)
         truth = self._judge(world.truth(at))
         report, events, error = None, [], None

@@ -38,6 +38,7 @@ class Feedback:
     ``positive`` bool[m]
     what is said of it, ``event`` and ``known`` datetime64[us][m] (UTC) when it became true and when it is sent. A row
     may have none, or several: a correction comes later.
+    What is dated before its prediction was asked for is moved to just after it.
     """
 
     row: Ints

@@ -3,7 +3,7 @@ keep.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,9 @@ def seen_in(raw: Mapping[str, Any], ids: npt.NDArray[np.uint32]) -> Bools:
     return np.isin(ids, known)
 
 
-def judged(train: Ints, target: npt.NDArray[np.int8], unseen: Bools | None, rules: TrainingRules) -> tuple[Ints, bool]:
+def judged(
+    train: Ints, target: npt.NDArray[np.int8], unseen: Bools | None, rules: TrainingRules, since: int = 0
+) -> tuple[Ints, bool]:
     """Which of the rows at ``train`` (positions, oldest first) judge the candidate, and whether the champion has seen
     none.
 
@@ -64,7 +66,8 @@ def judged(train: Ints, target: npt.NDArray[np.int8], unseen: Bools | None, rule
     [0, 1, 2, 3]
     """
     if unseen is not None:
-        news = _newest(train[unseen[train]], target, rules)
+        fresh = train[unseen[train]]
+        news = _newest(fresh[fresh >= since], target, rules)
         positives = int(target[news].sum())
         if min(positives, len(news) - positives) >= MIN_PER_CLASS:
             return news, True
@@ -79,17 +82,22 @@ def _newest(rows: Ints, target: npt.NDArray[np.int8], rules: TrainingRules) -> I
     return rows[-min(max(rules.holdout_rows, enough), MAX_ROWS) :]
 
 
-def memories(rows: Ints, judging: Ints, unit: int) -> list[Ints]:
-    """The rows that candidates learn from, the longest memory first: all, and the newest 11.5 and 4.3 ``unit``s of
-    rows.
+def memories(rows: Ints, judging: Ints, unit: int, starts: Sequence[int] = ()) -> list[Ints]:
+    """The rows that candidates learn from, the longest memory first: all, the newest 11.5 and 4.3 ``unit``s of rows,
+    and those from ``starts`` on (positions: where the champion's own memory begins, where the newest population does).
 
     As many rows stand for half-lives of 4 and 1.5 units: with weights 2^(-age / h) rows are 1.44 h old on average,
-    which is the middle of the newest 2.88 h. Only memories that hold all rows that judge, and differ from the longer
-    ones.
+    which is the middle of the newest 2.88 h. Only memories that hold all rows that judge, and differ from the longer.
+
+    >>> rows = np.arange(9000)
+    >>> [len(one) for one in memories(rows, rows[-500:], 2000, [4000, 8200])]
+    [9000, 5000, 800]
     """
+    lengths = [round(2.885 * half_life * unit) for half_life in (4.0, 1.5)]
+    lengths += [len(rows) - int(np.searchsorted(rows, start)) for start in starts]
     found = [rows]
-    for half_life in (4.0, 1.5):
-        newest = rows[-round(2.885 * half_life * unit) :]
+    for length in sorted(lengths, reverse=True):
+        newest = rows[len(rows) - length :] if 0 < length < len(rows) else rows
         if len(newest) < 0.8 * len(found[-1]) and (not len(judging) or newest[0] <= judging[0]):
             found.append(newest)
     return found

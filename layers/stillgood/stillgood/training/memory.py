@@ -22,7 +22,7 @@ def fit_best(ingested: Ingested, parts: Split, version: str, seed: int) -> tuple
     rows.
     """
     best: tuple[Split, Fitted, float] | None = None
-    for rows in memories(parts.train, parts.holdout, UNIT):
+    for rows in memories(parts.train, parts.holdout, UNIT, parts.starts):
         try:
             found = fit(
                 ingested.frame.take(rows),

@@ -7,19 +7,23 @@ import numpy.typing as npt
 
 from stillgood.domain.contract.contract import TrainingRules
 
+# Rows of the newest 2.885 half-lives are as old on average as all rows weighed by 2^(-age / half-life).
+MEAN_AGES = 2.885
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
     """Row positions, ascending: ``train`` is learnt from; ``holdout`` judges, each row by a model that had not seen it.
 
     ``unseen``: the champion has learnt none of ``holdout`` (also where nothing serves). ``against``: that champion's
-    version.
+    version; ``starts``: positions from which a shorter memory may learn.
     """
 
     train: npt.NDArray[np.int64]
     holdout: npt.NDArray[np.int64]
     unseen: bool = True
     against: str | None = None
+    starts: tuple[int, ...] = ()
 
 
 def is_holdout(hashes: npt.NDArray[np.uint64], fraction: float) -> npt.NDArray[np.bool_]:
@@ -33,9 +37,16 @@ def is_holdout(hashes: npt.NDArray[np.uint64], fraction: float) -> npt.NDArray[n
 
 def window(times: npt.NDArray[np.datetime64], rules: TrainingRules) -> npt.NDArray[np.int64]:
     """Positions of the rows that may be learnt from, of rows in canonical order (oldest first): those of the newest
-    ``window_days``.
+    ``window_days``, and of the newest 2.885 half-lives where the contract states one.
+
+    >>> days = np.datetime64("2026-01-01", "us") + np.arange(10) * np.timedelta64(1, "D")
+    >>> window(days, TrainingRules(half_life_days=1.0)).tolist()
+    [7, 8, 9]
     """
-    if rules.window_days is None or not len(times):
+    days = [rules.window_days] if rules.window_days is not None else []
+    if rules.half_life_days is not None:
+        days.append(MEAN_AGES * rules.half_life_days)
+    if not days or not len(times):
         return np.arange(len(times))
-    oldest = times.max() - np.timedelta64(int(rules.window_days * 86_400_000_000), "us")
+    oldest = times.max() - np.timedelta64(int(min(days) * 86_400_000_000), "us")
     return np.flatnonzero(times >= oldest)

@@ -115,7 +115,7 @@ class TrainingRules:
     """``window_days``: learn only from rows at most this old, None for all. ``holdout_fraction`` of the rows is never
     learnt from.
 
-    ``half_life_days``: a row this old weighs half of a new one, None for equal weights.
+    ``half_life_days``: learn from rows as old, on average, as if one of this age weighed half; None for all alike.
     """
 
     min_rows: int = 200

@@ -132,7 +132,7 @@ FIELDS = (
     Field("training", "holdout_fraction", _within(0.01, 0.5), "The share of rows that is never learnt from", 0.25, 0.6, 0.2),
     Field("training", "holdout_rows", _within(20), "The most rows that are held out", 1000, 5, 3000),
     Field("training", "window_days", _within(0, _DAYS), "Learn only from rows at most this old; absent: from all", 365, -1),
-    Field("training", "half_life_days", _within(0.01, _DAYS), "A row this old weighs half of a new one (read, not used yet)", 90, 0),
+    Field("training", "half_life_days", _within(0.01, _DAYS), "Remember as if a row this old weighed half of a new one: the newest 2.9 times as many days", 90, 0),
     Field("training", "inverse_regularisation", _within(1e-6, 1e6), "scikit-learn's C of the logistic regression", 0.5, 0, 1.0),
     Field("training", "family", _choice(Family), "The kind of model; auto takes boosted only where evidence says so", "auto", "forest", "logistic"),
     Field("promotion", "below_floors", _choice(BelowFloors), "A better candidate under the floors: ask a person, or only refuse it", "refuse", "take", "ask"),

@@ -152,7 +152,9 @@ def detect_drift(
         least = thresholds.confidence_effect if check.test == "confidence" else thresholds.effect
         if check.name in standing:
             least *= thresholds.leave_effect / thresholds.effect
-        checks.append(_judged(replace(check, p_adjusted=float(p_adjusted), alpha=thresholds.alpha, least_effect=least)))
+        stands = check.name in standing
+        made = replace(check, p_adjusted=float(p_adjusted), alpha=thresholds.alpha, least_effect=least)
+        checks.append(_judged(made, stands))
     return DriftReport(tuple(checks), confidence, thresholds, frozenset(accepted))
 
 
@@ -221,10 +223,13 @@ def _check(
     )
 
 
-def _judged(check: DriftCheck) -> DriftCheck:
+def _judged(check: DriftCheck, stands: bool) -> DriftCheck:
+    """A season absorbs what comes back with it, not what was there yesterday and stays (``stands``)."""
     significant, large = check.p_adjusted < check.alpha, check.effect > check.least_effect
-    seasonal = check.season is not None and not (
-        check.season.p < check.alpha and check.season.effect > check.least_effect
+    seasonal = (
+        not stands
+        and check.season is not None
+        and not (check.season.p < check.alpha and check.season.effect > check.least_effect)
     )
     figures = (
         f"effect {check.effect:.3f} (least {check.least_effect:.3f}), adjusted p {check.p_adjusted:.2g} (alpha"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from stillgood.domain.drift.reference import Counts, Distribution, Floats
 
 PROBABILITY_BINS = 1000
+LOGIT_REACH = 12.0  # bins are equal steps of the logit of this size either way: .1% of .2% is seen, too
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +84,8 @@ class ScoreHistogram:
     """What the champion itself said about its rows.
 
     ``placed``: scores (0 to 1) among the reference's. ``confidence``: sum and sum of squares of |score - 0.5|.
-    ``bins`` float64[2, 2, PROBABILITY_BINS]: calibrated probabilities by decision (0 leave, 1 act) and equal-width bin,
-    their number first and their sum second.
+    ``bins`` float64[2, 2, PROBABILITY_BINS]: calibrated probabilities by decision (0 leave, 1 act) and bin of the
+    logit, their number first and their sum second.
     """
 
     placed: Histogram
@@ -104,7 +105,7 @@ class ScoreHistogram:
         score, probability = np.asarray(scores, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
         acted = np.asarray(decisions, dtype=bool)
         distance = np.abs(score - 0.5)
-        place = np.minimum((probability * PROBABILITY_BINS).astype(np.int64), PROBABILITY_BINS - 1)
+        place = probability_bins(probability)
         place += acted * PROBABILITY_BINS
         numbers = np.bincount(place, minlength=2 * PROBABILITY_BINS).astype(np.float64)
         sums = np.bincount(place, weights=probability, minlength=2 * PROBABILITY_BINS)
@@ -132,6 +133,18 @@ class ScoreHistogram:
         total, squares = data["confidence"]
         bins = _dense(data["bins"], 4 * PROBABILITY_BINS, np.float64).reshape(2, 2, PROBABILITY_BINS)
         return cls(Histogram.from_dict(data["placed"], reference), (float(total), float(squares)), bins)
+
+
+def probability_bins(probability: Floats) -> npt.NDArray[np.int64]:
+    """int64[n]: the bin of each probability in 0..1, PROBABILITY_BINS equal steps of the logit from -12 to 12.
+
+    >>> probability_bins(np.array([0.0, 0.001, 0.002, 0.5, 1.0])).tolist()
+    [0, 212, 241, 500, 999]
+    """
+    inside = np.clip(probability, 2.0**-52, 1.0 - 2.0**-52)
+    logit = np.log(inside) - np.log1p(-inside)
+    place = np.floor((logit + LOGIT_REACH) * (PROBABILITY_BINS / (2 * LOGIT_REACH)))
+    return np.clip(place, 0, PROBABILITY_BINS - 1).astype(np.int64)
 
 
 def _sparse(counts: npt.NDArray[Any]) -> dict[str, Any]:

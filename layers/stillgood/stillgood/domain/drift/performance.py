@@ -49,7 +49,7 @@ def estimate_performance(scores: ScoreHistogram) -> EstimatedPerformance:
 
     precision = mean p of flagged rows; recall = sum of p over flagged rows / sum of p over all;
     ROC-AUC = sum over pairs of p_i (1 - p_j) [p_i > p_j, ties half] / (sum p * sum (1 - p)), rows of the same
-    thousandth of probability counted as ties.
+    thousandth of the logit's range counted as ties.
     Source: Kivimäki, Białek, Nurminen & Kuberski (2024), "Confidence-based Estimators for Predictive Performance in
     Model MonitorDeps", arXiv:2407.08649.
 

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 FORMAT = "stillgood.profile"
+FORMAT_VERSION = 2  # a cache of captures: what other code counted is counted again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,7 @@ class Profile:
     ``refused`` requests' rows broke the contract; ``violations`` counts them by (field, rule), one row under each of
     its rules. ``unreadable`` captured lines could not be read. ``entities``: how the rows spread over them, empty where
     that is not known.
+    ``repairs``: accepted rows in which a feature was blank and got ``if_missing``, by its name.
     """
 
     rows: int
@@ -57,6 +59,7 @@ class Profile:
     violations: Mapping[tuple[str, str], int] = field(default_factory=dict)
     unreadable: int = 0
     entities: EntitySample = field(default_factory=EntitySample.empty)
+    repairs: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, reference: Reference) -> Self:
@@ -84,12 +87,13 @@ class Profile:
             violations=_added(self.violations, other.violations),
             unreadable=self.unreadable + other.unreadable,
             entities=self.entities + other.entities,
+            repairs=_added(self.repairs, other.repairs),
         )
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "format_version": 1,
+            "format_version": FORMAT_VERSION,
             "rows": self.rows,
             "numeric": {name: part.to_dict() for name, part in self.numeric.items()},
             "categorical": {name: part.to_dict() for name, part in self.categorical.items()},
@@ -98,11 +102,14 @@ class Profile:
             "refused": self.refused,
             "violations": [[*where, count] for where, count in sorted(self.violations.items())],
             "unreadable": self.unreadable,
+            "repairs": dict(self.repairs),
         } | ({"entities": self.entities.to_dict()} if self.entities.rows else {})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], reference: Reference) -> Self:
         """Raises KeyError, TypeError, IndexError or ValueError for what is not a profile against ``reference``."""
+        if data["format_version"] != FORMAT_VERSION:
+            raise ValueError("the profile was counted by other code")
         categorical = {name: Levels.from_dict(data["categorical"][name]) for name in reference.categorical}
         if any(part.levels != reference.categorical[name].levels for name, part in categorical.items()):
             raise ValueError("the profile has other levels than the reference")
@@ -118,6 +125,7 @@ class Profile:
             violations={(str(name), str(rule)): int(count) for name, rule, count in data["violations"]},
             unreadable=int(data["unreadable"]),
             entities=EntitySample.from_dict(data["entities"]) if "entities" in data else EntitySample.empty(),
+            repairs={str(name): int(count) for name, count in data["repairs"].items()},
         )
 
 
@@ -133,6 +141,7 @@ def profile(
     violations: Mapping[tuple[str, str], int] | None = None,
     unreadable: int = 0,
     entities: EntitySample | None = None,
+    repairs: Mapping[str, int] | None = None,
 ) -> Profile:
     """Count the rows of ``frame`` against ``reference``.
 
@@ -158,6 +167,7 @@ def profile(
         violations=dict(violations or {}),
         unreadable=unreadable,
         entities=entities or EntitySample.empty(),
+        repairs=dict(repairs or {}),
     )
 
 

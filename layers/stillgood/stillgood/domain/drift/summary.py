@@ -109,10 +109,18 @@ def score_summary(reference: Reference, scores: ScoreHistogram) -> dict[str, Any
     total = float(numbers.sum())
     return {
         "score": numeric_summary(reference.score, scores.placed),
-        "probabilities": numbers.sum(axis=0).reshape(20, -1).sum(axis=1).astype(np.int64).tolist(),
+        "probabilities": _twentieths(numbers.sum(axis=0), sums.sum(axis=0)),
         "flagged_share": float(numbers[1].sum()) / total if total else None,
         "mean_probability": float(sums.sum()) / total if total else None,
     }
+
+
+def _twentieths(numbers: npt.NDArray[np.float64], sums: npt.NDArray[np.float64]) -> list[int]:
+    """How many rows have a probability in each twentieth of 0 to 1, by the mean probability of their bin."""
+    some = numbers > 0
+    place = np.minimum((sums[some] / numbers[some] * 20).astype(np.int64), 19)
+    counts = np.bincount(place, numbers[some], 20).astype(np.int64)
+    return [int(count) for count in counts]
 
 
 def _bins(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], list[float]]:

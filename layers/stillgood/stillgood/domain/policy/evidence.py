@@ -19,12 +19,14 @@ class Evidence:
     """All that a policy may look at.
 
     ``window``: its id; ``at``: its end (aware, UTC). ``version``: the champion. ``rows`` accepted and ``refused`` rows;
-    ``violations``: refused rows by (field, rule). ``min_rows``: below it nothing is decided.
+    ``violations``: refused rows by (field, rule); ``repairs``: rows in which a blank was filled, by
+    feature. ``min_rows``: below it nothing is decided.
     ``drift`` is None when there were too few rows to look; ``estimated`` and ``realised`` when there is no such figure.
     ``outcomes``: the labelled predictions behind ``realised``, with the trusted and distrusted spans;
     ``realised_recent`` is of their newest stretch only, None where that is all of them or too few. ``recall_floor``:
     what the contract wants the threshold to reach, 0 when it comes from costs; ``roc_auc_floor`` of any model.
     ``previous_gain``: ROC-AUC of the previous champion minus the champion's on the same labelled rows.
+    ``learnt_rows`` the champion was fitted on, ``weights`` it has, ``unlearnt_rows``: labelled predictions since.
     ``new_labelled_rows``: labelled rows that the champion was not trained on; ``data_sha256`` names all labelled data.
     ``labels``: what became of the labels, JSON-able, for the report. ``late``: a later window has been decided already.
     """
@@ -36,6 +38,7 @@ class Evidence:
     min_rows: int
     refused: int = 0
     violations: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    repairs: Mapping[str, int] = field(default_factory=dict)
     drift: DriftReport | None = None
     estimated: EstimatedPerformance | None = None
     realised: RealisedPerformance | None = None
@@ -48,6 +51,9 @@ class Evidence:
     roc_auc_floor: float = 0.0
     outcomes: OutcomeEvidence = field(default_factory=OutcomeEvidence)
     realised_recent: RealisedPerformance | None = None
+    learnt_rows: int = 0
+    unlearnt_rows: int = 0
+    weights: int = 0
 
     @property
     def violation_rate(self) -> float:
@@ -129,5 +135,6 @@ def figures_of(evidence: Evidence) -> dict[str, Any]:
         "realised_roc_auc": evidence.realised.metrics.roc_auc.to_dict() if evidence.realised else None,
         "realised_trusted": evidence.trusted_realised is not None,
         "new_labelled_rows": evidence.new_labelled_rows,
+        "unlearnt_rows": evidence.unlearnt_rows,
         "data_sha256": evidence.data_sha256,
     }

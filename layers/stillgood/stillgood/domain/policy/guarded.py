@@ -10,16 +10,20 @@ import numpy as np
 from stillgood.domain.drift.detect import DriftCheck, DriftReport, Thresholds
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.policy.evidence import Action, Evidence, PolicyDecision, figures_of, not_enough
+from stillgood.domain.policy.repairs import jumps
 from stillgood.domain.policy.state import MonitorState
 
 PERFORMANCE = "performance"  # names the finding that realised performance is below what was promised
 CALIBRATION = "calibration"  # the probabilities are off; the ranking may be as good as ever
 RECALL = "recall"  # the threshold lets more positives through than the contract's floor allows
+FLOOR = "floor"  # realised ROC-AUC is demonstrably under the contract's floor
+GROWTH = "growth"  # so many new labelled rows that learning from them pays
 PREVIOUS = "previous"  # the version before does better on the same labelled rows
 # What a new threshold and calibration mend without learning the features again.
 MENDED_BY_RECALIBRATION = frozenset({CALIBRATION, RECALL})
 # Labels say that the champion fails: it has its own cooldown, whatever drift was asked about before.
-GRAVE = frozenset({PERFORMANCE, RECALL})
+GRAVE = frozenset({PERFORMANCE, RECALL, FLOOR})
+_STRICT = 3.29  # standard errors, two-sided 99.9%: a floor is looked at in every window
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -43,10 +47,13 @@ class Guarded:
        lasting as in 3 and under the same limits: *recalibrate*, which keeps the weights and fits calibration and
        threshold anew.
 
+    5. else, learning from the labelled rows since is worth ``growth_gain`` of log-likelihood a row (*growth*):
+       *retrain*, under the same limits, ``cooldown`` after the last one at the soonest.
+
     Drift that moves neither the scores nor how sure they are is news in the report, not a reason: what a model does not
     feel it need not learn. Windows count as consecutive when they adjoin; the same rows looked at again are no new
-    evidence. A finding by labels (*performance*, *recall*) alerts when it begins and waits for its own cooldown only,
-    which doubles at most twice; drift waits for labels of predictions since it began.
+    evidence. A finding by labels (*performance*, *recall*, *floor*) alerts when it begins and waits for its own
+    cooldown only, which doubles once; drift waits for labels of predictions since it began.
 
     Labels of selected customers (``RealisedPerformance.biased``) are reported, and nothing is concluded from them.
     """
@@ -60,7 +67,8 @@ class Guarded:
     min_new_rows: int = 200
     cooldown: timedelta = timedelta(hours=72)
     most_doublings: int = 5
-    grave_doublings: int = 2
+    grave_doublings: int = 1
+    growth_gain: float = 0.003
     budget: int = 4
     period: timedelta = timedelta(days=30)
     name: str = "guarded"
@@ -81,6 +89,7 @@ class Guarded:
                 "cooldown_hours": self.cooldown / timedelta(hours=1),
                 "most_doublings": self.most_doublings,
                 "grave_doublings": self.grave_doublings,
+                "growth_gain": self.growth_gain,
                 "budget": self.budget,
                 "period_days": self.period / timedelta(days=1),
             },
@@ -101,6 +110,10 @@ class Guarded:
                 "if the change is meant to stay: a retrain by hand (events/train.json), which renews the reference"
             )
             return PolicyDecision("alert", self.name, reasons, figures, tuple(changes))
+        if repaired := jumps(evidence, state, self.thresholds.alpha):
+            said = tuple(f"data fault upstream, {why}" for why in repaired.values())
+            meant = "values as they were, or a retrain by hand if blanks are meant"
+            return PolicyDecision("alert", self.name, said, figures, tuple(f"{name}: {meant}" for name in repaired))
         return self._learn(evidence, evidence.drift, state, figures)
 
     def _violated(self, evidence: Evidence, figures: Mapping[str, Any]) -> PolicyDecision:
@@ -137,6 +150,10 @@ class Guarded:
             action: Action = "recalibrate" if lasting.keys() <= MENDED_BY_RECALIBRATION else "retrain"
             change = "the finding gone in this window or the one before"
             return PolicyDecision(action, self.name, reasons, figures, (change,))
+        if (grown := growth(self, evidence, state)) is not None and not self._blocks(evidence, state, None):
+            change = "fewer new labelled rows, or a champion that has learnt from more"
+            if state.last_retrain is None or evidence.at >= state.last_retrain.at + self.cooldown:
+                return PolicyDecision("retrain", self.name, (f"{GROWTH}: {grown}",), figures, (change,))
         if found:
             reasons = tuple(
                 f"{name}: {why}; seen in {figures['streaks'][name]} of {self.persistence} windows"
@@ -232,6 +249,9 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
             f"{realised.calibration_gap:+.3f} between the share of positives and the mean probability, p"
             f" {realised.calibration_always_p:.2g}"
         )
+    auc = realised.metrics.roc_auc
+    if auc.value + _STRICT * auc.standard_error < evidence.roc_auc_floor:
+        found[FLOOR] = f"realised ROC-AUC {auc} is demonstrably under the contract's floor {evidence.roc_auc_floor:.3f}"
     recall = realised.metrics.recall
     fell = realised.recall_drop > policy.recall_drop and realised.recall_drop_always_p < alpha
     if fell and recall.value < evidence.recall_floor:
@@ -240,6 +260,26 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
             f" {realised.recall_drop_always_p:.2g}, and under the contract's floor {evidence.recall_floor:.3f}"
         )
     return found
+
+
+def growth(policy: Guarded, evidence: Evidence, state: MonitorState) -> str | None:
+    """Why learning anew would pay though nothing speaks against the champion, None where it would not.
+
+    A model of w weights fitted on n rows loses about w / (2 n) of log-likelihood per row to what it cannot know
+    (Akaike 1974). So m more rows are worth w / 2 (1 / n - 1 / (n + m)); what an earlier attempt could learn does not
+    count again. Large models, small beginnings and fresh starts after a change grow soon, and an old champion never.
+    """
+    n, most = evidence.learnt_rows, evidence.unlearnt_rows
+    tried = max((one.unlearnt_rows for one in state.retrains if one.version == evidence.version), default=0)
+    if not n or most <= tried:
+        return None
+    gain = evidence.weights / 2 * (1 / (n + tried) - 1 / (n + most))
+    if gain < policy.growth_gain:
+        return None
+    return (
+        f"{most} labelled predictions that the champion has not learnt from, beside the {n} that it has,"
+        f" are worth about {gain:.4f} of log-likelihood a row (at least {policy.growth_gain:g})"
+    )
 
 
 def news(evidence: Evidence) -> tuple[str, ...]:
@@ -278,7 +318,8 @@ def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[st
     were.
     """
     before = state.streaks_of(evidence.version)
-    if evidence.drift is None or evidence.drift.faults or evidence.violation_rate > policy.violation_rate:
+    repaired = jumps(evidence, state, policy.thresholds.alpha)
+    if evidence.drift is None or evidence.drift.faults or repaired or evidence.violation_rate > policy.violation_rate:
         return dict(before)
     match _follows(state.last_window, evidence.window):
         case "overlaps":

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from stillgood.domain.policy.evidence import Action, Evidence, Policy, PolicyDecision
 from stillgood.domain.policy.guarded import GRAVE, Guarded, streaks
+from stillgood.domain.policy.repairs import remembered
 from stillgood.domain.policy.simple import Simple
 from stillgood.domain.policy.state import MonitorState, Retrain
 
@@ -20,14 +21,16 @@ _RETRAINS_KEPT = 100
 
 
 def advance(policy: Policy, evidence: Evidence, decision: PolicyDecision, state: MonitorState) -> MonitorState:
-    """The state after ``decision`` on a window that is not late. A retrain ends the streaks that led to it,
-    and so does a recalibration, which counts as one: both learn from the same labelled rows."""
+    """The state after ``decision`` on a window that is not late. A retrain ends the streaks of drift
+    that led to it, and so does a recalibration, which counts as one: both learn from the same labelled rows.
+    """
     guarded = policy if isinstance(policy, Guarded) else Guarded(thresholds=policy.thresholds)
-    after = replace(state, last_window=evidence.window, version=evidence.version)
+    counts = remembered(evidence, state, guarded.thresholds.alpha)
+    after = replace(state, last_window=evidence.window, version=evidence.version, repairs=counts)
     if decision.action not in ("retrain", "recalibrate"):
         return replace(after, streaks=streaks(guarded, evidence, state))
-    grave = bool(
-        GRAVE & {name for name, lasted in streaks(guarded, evidence, state).items() if lasted >= guarded.persistence}
-    )
-    asked = Retrain(evidence.window, evidence.at, evidence.data_sha256, evidence.version, grave)
-    return replace(after, streaks={}, retrains=(*state.retrains, asked)[-_RETRAINS_KEPT:])
+    # What labels say goes on being true, and its own cooldown spaces the attempts; drift has to last anew.
+    told = {name: lasted for name, lasted in streaks(guarded, evidence, state).items() if name in GRAVE}
+    grave = any(lasted >= guarded.persistence for lasted in told.values())
+    asked = Retrain(evidence.window, evidence.at, evidence.data_sha256, evidence.version, grave, evidence.unlearnt_rows)
+    return replace(after, streaks=told, retrains=(*state.retrains, asked)[-_RETRAINS_KEPT:])

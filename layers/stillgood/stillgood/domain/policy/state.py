@@ -14,6 +14,7 @@ class Retrain:
     and
     of which champion (``version``; empty where an older state did not say). ``grave``: labels said that the champion
     had failed.
+    ``unlearnt_rows``: labelled predictions there were that the champion had not learnt from.
     """
 
     window: str
@@ -21,6 +22,7 @@ class Retrain:
     data_sha256: str
     version: str = ""
     grave: bool = False
+    unlearnt_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class MonitorState:
 
     ``streaks``: consecutive windows in which a check drifted, by the check's name. ``retrains``: oldest first.
     ``standing``: what lasts (see standing.py), as it is stored.
+    ``repairs``: rows in which a blank was filled, by feature, in usual windows; under "" all their rows.
     ``point``: what ``steps/monitor/follow.py`` remembers of the operating point.
     """
 
@@ -38,6 +41,7 @@ class MonitorState:
     retrains: tuple[Retrain, ...] = ()
     standing: tuple[Mapping[str, Any], ...] = ()
     point: Mapping[str, Any] = field(default_factory=dict)
+    repairs: Mapping[str, int] = field(default_factory=dict)
 
     def streaks_of(self, version: str) -> Mapping[str, int]:
         """The streaks that count for champion ``version``: another champion has another reference, so they start
@@ -77,10 +81,13 @@ class MonitorState:
                     "data_sha256": retrain.data_sha256,
                     "version": retrain.version,
                     **({"grave": True} if retrain.grave else {}),
+                    **({"unlearnt_rows": retrain.unlearnt_rows} if retrain.unlearnt_rows else {}),
                 }
                 for retrain in self.retrains
             ],
         } | ({"standing": [dict(one) for one in self.standing]} if self.standing else {})
+        if self.repairs:
+            raw |= {"repairs": dict(self.repairs)}
         return raw | {"point": dict(self.point)} if self.point else raw
 
     @classmethod
@@ -91,6 +98,7 @@ class MonitorState:
             version=data["version"],
             streaks={str(name): int(count) for name, count in data["streaks"].items()},
             point=dict(data.get("point", {})),
+            repairs={str(name): int(count) for name, count in data.get("repairs", {}).items()},
             retrains=tuple(
                 Retrain(
                     str(one["window"]),
@@ -98,6 +106,7 @@ class MonitorState:
                     str(one["data_sha256"]),
                     str(one.get("version", "")),
                     one.get("grave") is True,
+                    int(one.get("unlearnt_rows", 0)),
                 )
                 for one in data["retrains"]
             ),

@@ -34,13 +34,15 @@ def fold_of(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
 @dataclass(frozen=True, slots=True)
 class FoldModels:
     """``models[k]`` has seen no row of fold k. ``against``: the champion whose unseen rows the holdout is, None without
-    one;
-    ``unseen``: whether it has seen none of them (else its own fold models have to speak for it)."""
+    one; ``unseen``: whether it has seen none of them (else its own fold models have to speak for it).
+    ``gate_version``: of the rules by which the version is judged, whenever that is.
+    """
 
     version: str
     models: tuple[Model, ...]
     against: str | None
     unseen: bool
+    gate_version: int = 2
 
     def __post_init__(self) -> None:
         if len(self.models) != FOLDS:
@@ -53,6 +55,7 @@ class FoldModels:
             "version": self.version,
             "against": self.against,
             "unseen": self.unseen,
+            "gate_version": self.gate_version,
             "models": [
                 {name: part for name, part in model.to_dict().items() if name != "contract"} for model in self.models
             ],
@@ -68,4 +71,4 @@ class FoldModels:
             raise ValueError("'against' is a version or null, 'unseen' true or false")
         stated = contract.to_dict()
         models = tuple(Model.from_dict({**one, "contract": stated}) for one in raw["models"])
-        return cls(str(raw["version"]), models, against, raw["unseen"])
+        return cls(str(raw["version"]), models, against, raw["unseen"], int(raw.get("gate_version", 2)))

@@ -36,7 +36,7 @@ from stillgood.domain.promotion.checks import (
     segments_kept,
 )
 from stillgood.domain.promotion.comparison import HoldoutScores, compare, segment_recalls
-from stillgood.domain.promotion.cross_fitted import GATE_VERSION, CrossFitted, challenger, first_model, report
+from stillgood.domain.promotion.cross_fitted import CrossFitted, challenger, first_model, report
 from stillgood.domain.statistics.delong import Flags
 
 _SAME = "The candidate gives every row the champion's score, probability and decision; there is nothing to gain."
@@ -101,10 +101,12 @@ def decide_cross_fitted(case: CrossFitted) -> GateDecision:
                 return refusal(name, _SAME, "A model that ranks the rows differently, or is calibrated anew.")
         checks, figures, metrics = first_model(case) if case.champion is None else challenger(case)
     except NotEnoughData as error:
-        return refusal(name, f"Not enough evidence: {error.detail}.", "More labelled rows.", gate_version=GATE_VERSION)
+        return refusal(
+            name, f"Not enough evidence: {error.detail}.", "More labelled rows.", gate_version=case.gate_version
+        )
     except Exception as error:  # fails closed: an unknown error is no ground to change what serves
         why = f"The gate could not judge: {type(error).__name__}: {error}"
-        return refusal(name, why, "A candidate and rows that can be scored.", gate_version=GATE_VERSION)
+        return refusal(name, why, "A candidate and rows that can be scored.", gate_version=case.gate_version)
     failed = [check for check in checks if not check.passed]
     return GateDecision(
         promote=not failed,

@@ -150,6 +150,7 @@ class CaptureReader:
             ("probability", Share),
             ("decision", bool),
             ("model", str),
+            ("repairs", tuple[str, ...], ()),
         ]
         if self._entities:
             columns.append(("entity_id", str | None, None))
@@ -179,12 +180,14 @@ class CaptureReader:
 
     def _add(self, records: list[Any], batch: "_Batch") -> None:
         batch.rows += len(records)
-        rows, scores, probabilities, decisions, models, *entities = zip(*map(astuple, records), strict=True)
+        rows, scores, probabilities, decisions, models, repairs, *entities = zip(*map(astuple, records), strict=True)
         for feature, column in zip(self._features, zip(*map(astuple, rows), strict=True), strict=True):
             codes = self._codes.get(feature.name)
             values = _numbers(column) if codes is None else codes.of(column)
             batch.columns.setdefault(feature.name, []).append(values)
         batch.models.update(models)
+        for names in filter(None, repairs):
+            batch.repairs.update(names)
         if entities:
             batch.entities += EntitySample.of_ids(entities[0])
         own = np.array([_numbers(column) for column in (scores, probabilities, decisions)])
@@ -210,6 +213,7 @@ class CaptureReader:
             violations=batch.violations,
             unreadable=batch.unreadable,
             entities=batch.entities,
+            repairs=batch.repairs,
         )
 
 
@@ -225,6 +229,7 @@ class _Batch:
     models: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     violations: Counter[tuple[str, str]] = field(default_factory=Counter)
+    repairs: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
     entities: EntitySample = field(default_factory=EntitySample.empty)
 

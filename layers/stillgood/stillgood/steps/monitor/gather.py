@@ -28,7 +28,7 @@ from stillgood.storage.references import read_reference
 from stillgood.storage.registry import Registry
 from stillgood.storage.settings import effective
 from stillgood.storage.training_data import LabelledData, labelled_data, sources_of
-from stillgood.storage.windows import Window
+from stillgood.storage.windows import Window, utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class WindowInputs:
     season: tuple[Window, Profile] | None
     data: LabelledData
     outcomes: Outcomes
+    learnt_rows: int
     kept: KeptLines = field(default_factory=KeptLines)
 
     def evidence(self, policy: Policy, state: MonitorState) -> Evidence:
@@ -58,6 +59,7 @@ class WindowInputs:
             min_rows=rules.min_rows,
             refused=seen.refused,
             violations=seen.violations,
+            repairs=seen.repairs,
             drift=detect_drift(
                 self.reference,
                 seen,
@@ -77,6 +79,11 @@ class WindowInputs:
             labels=heard.labels,
             recall_floor=self.contract.floors.recall if self.contract.costs is None else 0.0,
             roc_auc_floor=self.contract.floors.roc_auc,
+            learnt_rows=self.learnt_rows,
+            weights=sum(max(len(one.levels) - 1, 1) for one in self.contract.features) + 1,
+            unlearnt_rows=self.outcomes.evidence.labelled_since(
+                utc(self.pointer.promoted_at) - timedelta(days=rules.label_maturity_days)
+            ),
             late=state.last_window is not None and self.window.id < state.last_window,
         )
         # Probabilities of rows that got past a broken upstream say nothing.
@@ -116,6 +123,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
         season=_season(store, contract, reference, window, settled),
         data=labelled_data(store, _known(store, model)),
         outcomes=heard,
+        learnt_rows=int(model.training.get("rows", 0)),
         kept=kept,
     )
 

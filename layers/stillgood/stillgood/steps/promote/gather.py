@@ -65,7 +65,14 @@ class PromotionInputs:
             promised=promised,
             segments=segments(frame),
             attempts=attempts,
+            fold_logits=self._fold_logits() if self.champion is not None and self.folds.gate_version > 2 else None,
+            gate_version=self.folds.gate_version,
         )
+
+    def _fold_logits(self) -> npt.NDArray[np.float64]:
+        assert self.folds is not None
+        own = read_as(self.candidate.contract, self.holdout.frame, self.candidate.version)
+        return np.stack([logits(model, own) for model in self.folds.models])
 
     def case(self, attempts: int) -> GateInputs:
         """Both models' scores of the holdout, for the gate."""

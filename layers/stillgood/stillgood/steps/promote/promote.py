@@ -8,7 +8,6 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidEvent, NotEnoughData, StillgoodError, StoreUnavailable, UnknownVersion
 from stillgood.domain.model.evaluation import Metrics
 from stillgood.domain.promotion.approval import expiry, under_floors, waits_for_person
-from stillgood.domain.promotion.cross_fitted import GATE_VERSION
 from stillgood.domain.promotion.decision import Decision, Pointer, Proposal, Release
 from stillgood.domain.promotion.gate import GateDecision, decide, decide_cross_fitted, refusal
 from stillgood.domain.promotion.orders import Hold, Mode, Orders
@@ -139,8 +138,8 @@ def _for_a_person(
 def verdict_of(
     material: PromotionInputs, gate: str, registry: Registry, head: LogHead, inputs: Mapping[str, Mapping[str, str]]
 ) -> GateDecision:
-    """What the gate says of the gathered artifacts. By the second version of the gate where the candidate has fold
-    models; a candidate of before is judged as it was then.
+    """What the gate says of the gathered artifacts, by the version of the gate that the candidate's fold models state;
+    one of before those is judged as it was then.
     """
     if material.folds is None or gate == "simple":
         return decide(gate, material.case(_attempts(registry, head, inputs["holdout"]["sha256"])))
@@ -149,7 +148,10 @@ def verdict_of(
     except NotEnoughData as error:
         name = "guarded" if head.pointer else "first-model"
         return refusal(
-            name, f"Not enough evidence: {error.detail}.", "A candidate trained anew.", gate_version=GATE_VERSION
+            name,
+            f"Not enough evidence: {error.detail}.",
+            "A candidate trained anew.",
+            gate_version=material.folds.gate_version,
         )
     return decide_cross_fitted(case)
 

@@ -12,6 +12,7 @@ from stillgood.domain.model.card import card
 from stillgood.domain.model.curves import calibration_table, threshold_table
 from stillgood.domain.model.evaluation import Metrics, evaluate
 from stillgood.domain.model.vectorised import probabilities
+from stillgood.domain.promotion.cross_fitted import GATE_VERSION
 from stillgood.domain.promotion.folds import FoldModels
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.storage.codec import encode, sha256
@@ -62,7 +63,9 @@ def candidate(
         MODEL: data,
         REFERENCE: encode(reference.to_dict()),
         HOLDOUT: encode(holdout.to_dict()),
-        FOLDS: encode(FoldModels(model.version, fitted.fold_models, parts.against, parts.unseen).to_dict()),
+        FOLDS: encode(
+            FoldModels(model.version, fitted.fold_models, parts.against, parts.unseen, GATE_VERSION).to_dict()
+        ),
         LEARNT: encode(learnt(model.version, row_ids(ingested.times, ingested.hashes)[parts.train])),
         CARD: card(model, fitted.oof_metrics, held, counts, _evidence(fitted)).encode(),
     }

@@ -22,7 +22,7 @@ from stillgood.domain.errors import (
 )
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.ports import Clock, Invoker
-from stillgood.steps.train.against import unseen_by
+from stillgood.steps.train.against import newest_since, unseen_by
 from stillgood.steps.train.publish import candidate
 from stillgood.steps.train.recalibrate import recalibrate, recalibrated
 from stillgood.storage.artifacts import is_whole, publish
@@ -142,13 +142,22 @@ def _family(fitted: Fitted) -> dict[str, str | None]:
 
 
 def _split(store: ObjectStore, ingested: Ingested, serving: Pointer | None) -> Split:
-    """All rows of the contract's window are learnt from; the newest that ``serving`` has not learnt judge."""
+    """All rows of the contract's window are learnt from; those of the newest population that ``serving`` has not learnt
+    judge. A shorter memory may begin where the champion's own does, where that population does, or between the two.
+    """
     rules = ingested.frame.contract.training
     rows = window(ingested.times, rules)
     rows = rows[stand_in(ingested.groups[rows]).index]  # who was left alone, as often as others were acted on
-    unseen = None if serving is None else unseen_by(store, serving, ingested)
-    judging, none_seen = judged(rows, ingested.target, unseen, rules)
-    return Split(rows, judging, none_seen, None if serving is None else serving.version)
+    if serving is None:
+        judging, none_seen = judged(rows, ingested.target, None, rules)
+        return Split(rows, judging, none_seen)
+    unseen = unseen_by(store, serving, ingested)
+    since = newest_since(store, serving, ingested, rows[unseen[rows]])
+    judging, none_seen = judged(rows, ingested.target, unseen, rules, since)
+    known = np.flatnonzero(~unseen)
+    own = int(known[0]) if len(known) else 0
+    starts = (own, (own + since) // 2, since) if since > own else (own,)
+    return Split(rows, judging, none_seen, serving.version, starts)
 
 
 def _learnt_these(store: ObjectStore, serving: Pointer, ingested: Ingested) -> bool:

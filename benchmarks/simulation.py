@@ -33,7 +33,9 @@ def span(text: str) -> range:
     return range(int(first), int(last))
 
 
-def lives(seeds: range, days: int, until: float, known: list[dict[str, Any]]) -> None:
+def lives(
+    seeds: range, days: int, until: float, known: list[dict[str, Any]], planted: dict[str, dict[str, Any]]
+) -> None:
     """Live the seeds that are not among ``known``, and add them, until the processor time ``until``."""
     done = {(one["seed"], one["days"]) for one in known}
     for seed in seeds:
@@ -54,10 +56,11 @@ def lives(seeds: range, days: int, until: float, known: list[dict[str, Any]]) ->
                 "broken": sorted({one.invariant for one in lived.broken}),
             }
         )
+        write(known, planted)
         print(f"seed {seed}, {days} days: {known[-1]['broken'] or 'nothing broke'}", flush=True)
 
 
-def plant(seeds: range, until: float, known: dict[str, dict[str, Any]]) -> None:
+def plant(seeds: range, until: float, known_lives: list[dict[str, Any]], known: dict[str, dict[str, Any]]) -> None:
     """Look for a seed that finds each bug."""
     clean: dict[int, set[str]] = {}  # what breaks without a bug is no find
     for bug in PLANTED:
@@ -72,6 +75,7 @@ def plant(seeds: range, until: float, known: dict[str, dict[str, Any]]) -> None:
                 clean[seed] = set(live(seed, PLANTED_DAYS).names)
             if new := set(lived.names) - clean.get(seed, set()):
                 found |= {"seed": seed, "found_by": sorted(new)}
+        write(known_lives, known)
         print(f"{bug.name}: seed {found['seed']} of {found['tried']} tried, by {found['found_by']}", flush=True)
 
 
@@ -97,6 +101,13 @@ def rows(known: list[dict[str, Any]], planted: dict[str, dict[str, Any]]) -> lis
     ]
 
 
+def write(known: list[dict[str, Any]], planted: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep what is known after each life, so that a run can be stopped at any time; returns the rows."""
+    found = rows(known, planted)
+    RESULTS.write_text(json.dumps({"rows": found, "planted": planted, "lives": known}, indent=1) + "\n")
+    return found
+
+
 def _commit() -> str:
     return subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -114,10 +125,9 @@ def main() -> int:
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() and not asked.anew else {"lives": [], "planted": {}}
     known, planted = before["lives"], before["planted"]
     until = time.process_time() + 60 * asked.minutes
-    plant(asked.planted, until, planted)
-    lives(asked.seeds, asked.days, until, known)
-    found = rows(known, planted)
-    RESULTS.write_text(json.dumps({"rows": found, "planted": planted, "lives": known}, indent=1) + "\n")
+    plant(asked.planted, until, known, planted)
+    lives(asked.seeds, asked.days, until, known, planted)
+    found = write(known, planted)
     mark = {True: "met", False: "MISSED", None: ""}
     for row in found:
         print(f"{row['name']:<60} {row['value']!s:>9}  {row['target']:<10} {mark[row['met']]}")

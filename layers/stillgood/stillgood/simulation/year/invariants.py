@@ -331,6 +331,9 @@ def _bounded(life: Life) -> Found:
     versions = len({version for _, version in life.book.champions})
     if (count := len(life.keys(SUMMARIES_PREFIX))) > 24 * days * max(versions, 1):
         yield f"{count} summaries in {days} days under {versions} champions"
+    quiet = [one.calls for one in life.costs if one.step == "monitor"][-5:]
+    if max(quiet, default=0) > min(quiet, default=0) + 50:
+        yield f"windows in which nothing happens cost {quiet} calls, more with each day"
     for key, most in ((STATE_KEY, 120_000), (outcomes_key("progress"), 60_000)):
         if (size := len(life.bucket.peek(key) or b"")) > most:
             yield f"{key} has {size} bytes"

@@ -60,6 +60,16 @@ class Letter:
     redriven: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a step that succeeded took: calls of the store, and bytes read. ``day``: of the life."""
+
+    step: str
+    day: float
+    calls: int
+    read_bytes: int
+
+
 class Life:
     """A plan and its world. ``calm``: nothing goes wrong. ``only``: the faults that may happen, None for all.
 
@@ -87,6 +97,7 @@ class Life:
         self.born = 0
         self.asked: dict[int, list[tuple[str, str, bool]]] = {}
         self.dead: list[Letter] = []
+        self.costs: list[Cost] = []
         self.files: list[str] = []
         self.events: dict[str, dict[str, Any]] = {}  # by request id, as it was first sent
         self.bucket.put(CONTRACT_KEY, encode(contract()))
@@ -122,6 +133,8 @@ class Life:
             self.book.fail("typed errors", f"{letter.step} raised {type(error).__name__}: {error} for {letter.event}")
         else:
             self._answered(letter, answer)
+            days = (self.clock() - BEGIN) / timedelta(days=1)
+            self.costs.append(Cost(letter.step, days, store.calls, store.read_bytes))
 
     def _again(self, letter: Letter) -> None:
         """As Lambda does: twice more; then it is a dead letter, which somebody sends again hours later."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from stillgood.simulation.year.book import Broken
 from stillgood.simulation.year.invariants import at_rest
-from stillgood.simulation.year.life import Letter, Life
+from stillgood.simulation.year.life import Cost, Letter, Life
 from stillgood.simulation.year.operations import begin
 from stillgood.simulation.year.plan import DAY, HOUR, MATURITY_DAYS, Operation, Plan, plan
 from stillgood.simulation.year.weather import Fault
@@ -34,6 +34,7 @@ class Lived:
     counts: dict[str, int]
     operations: dict[str, int]
     digest: str
+    costs: tuple[Cost, ...] = ()
 
     @property
     def names(self) -> Set[str]:
@@ -64,6 +65,7 @@ def live(
         dict(sorted(life.book.counts.items())),
         dict(sorted(Counter(one.kind for one in made.operations).items())),
         sha256(left.encode()),
+        tuple(life.costs),
     )
 
 

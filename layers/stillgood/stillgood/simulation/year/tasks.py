@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from stillgood.simulation.clock import VirtualClock
 
-TURN_SECONDS = 60.0  # of real time that a task may run between two pauses
+TURN_SECONDS = 300.0  # of real time that a task may run between two pauses, on a machine that is very busy
 _JOIN_SECONDS = 5.0
 
 

@@ -85,9 +85,12 @@ class WeatheredStore:
         self._bucket, self.task, self._weather, self._clock = bucket, task, weather, clock
         self._calls = 0
         self.failed_writes = 0
+        self.read_bytes = 0
 
     def get(self, key: str) -> Stored:
-        return self._call(ON_READ, lambda: self._bucket.get(key))
+        found = self._call(ON_READ, lambda: self._bucket.get(key))
+        self.read_bytes += len(found.data)
+        return found
 
     def get_if_changed(self, key: str, etag: str) -> Stored | None:
         return self._call(ON_READ, lambda: self._bucket.get_if_changed(key, etag))
@@ -123,6 +126,11 @@ class WeatheredStore:
         with self._bucket.buffered(key) as buffer:
             yield buffer
         self.put(key, bytes(buffer.data))
+
+    @property
+    def calls(self) -> int:
+        """How many were made for the present task."""
+        return self._calls
 
     def serve(self, task: Task) -> None:
         """Have ``task`` make the calls from now on: a process outlives its requests."""

@@ -12,6 +12,7 @@ from typing import Any
 from stillgood.domain.policy.guarded import Guarded
 from stillgood.storage.codec import sha256
 from stillgood.storage.keys import (
+    BATCH_CAPTURE,
     CAPTURE_PREFIX,
     DATA_PREFIX,
     DECISIONS_PREFIX,
@@ -170,6 +171,11 @@ class Book:
 
     def _captured(self, key: str, data: bytes) -> None:
         now = self.clock()
+        if key.endswith(BATCH_CAPTURE):  # refers to the output of a batch, whose rows count, too
+            raw = _read(data)
+            scored = self.peek(f"{raw['output']}/predictions.jsonl") or b""
+            self.lines[key] = [(utc(raw["time"]), now)] * scored.count(b"\n")
+            return
         for line in data.splitlines():
             with suppress(ValueError, KeyError, TypeError):
                 one = json.loads(line)

@@ -84,9 +84,13 @@ def test_the_document_shows_the_route_with_the_contracts_outcomes(store: MemoryO
 @pytest.mark.parametrize(
     ("authorizer", "source"),
     [
-        ({"jwt": {"claims": {"client_id": "crm", "sub": "x"}}}, "crm"),
-        ({"jwt": {"claims": {"sub": "user 7"}}}, "user_7"),
-        ({"iam": {"userArn": "arn:aws:iam::1:role/crm"}}, "arn:aws:iam::1:role/crm"),
+        ({"jwt": {"claims": {"client_id": "crm", "sub": "x"}}}, "caller:crm"),
+        ({"jwt": {"claims": {"sub": "user 7"}}}, "caller:user_7"),
+        ({"iam": {"userArn": "arn:aws:iam::1:user/crm"}}, "caller:arn:aws:iam::1:user/crm"),
+        (  # every session of a role is the same caller
+            {"iam": {"userArn": "arn:aws:sts::1:assumed-role/crm/session-7"}},
+            "caller:arn:aws:sts::1:assumed-role/crm",
+        ),
         ({"jwt": None}, "api"),
         (None, "api"),
     ],

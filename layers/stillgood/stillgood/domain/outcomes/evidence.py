@@ -31,7 +31,8 @@ class LabelledRows:
 
     ``times`` int64[n], when each was captured, in microseconds since 1970 (UTC). ``entities`` uint64[n], a hash of the
     entity's id; rows without one count as entities of their own. ``scores`` and ``probabilities`` float64[n] in 0..1
-    and ``decisions`` bool[n] as captured; ``outcomes`` bool[n], True for the positive one.
+    and ``decisions`` bool[n] as captured; ``outcomes`` bool[n], True for the positive one. ``vouched`` bool[n]: told by
+    somebody who is vouched for; None where all are.
 
     Where predictions are acted on, a row of the control group is there as often as it stands for a row
     (domain/actions): ``strata`` int64[n] says for which, ``parts`` float64[n] is 1 over how often; both None where
@@ -46,6 +47,7 @@ class LabelledRows:
     outcomes: npt.NDArray[np.bool_]
     strata: npt.NDArray[np.int64] | None = None
     parts: npt.NDArray[np.float64] | None = None
+    vouched: npt.NDArray[np.bool_] | None = None
 
     @property
     def n(self) -> int:
@@ -80,7 +82,13 @@ class LabelledRows:
             self.outcomes[index],
             None if self.strata is None else self.strata[index],
             None if self.parts is None else self.parts[index],
+            None if self.vouched is None else self.vouched[index],
         )
+
+    @property
+    def vouched_only(self) -> Self:
+        """The rows that somebody is vouched for told."""
+        return self if self.vouched is None else self.take(self.vouched)
 
     def since(self, moment: datetime) -> Self:
         """The rows captured at ``moment`` (aware) or later."""
@@ -95,7 +103,8 @@ class OutcomeEvidence:
     most; ``recent``: their newest stretch. ``spans``: the matured spans of those days, in order of time, trusted or
     not. ``deaf_since``: since when labels that were due have not come, None while they do; ``waits_for`` says what is
     missing. ``min_coverage``: of the contract. ``learnable``: int64[m], sorted capture times (microseconds) of every
-    prediction, whoever made it, whose outcome training may see.
+    prediction, whoever made it, whose outcome training may see. ``unsigned``: labels came that nobody signed;
+    ``contradicting``: callers whose labels contradict everybody else's. Neither judge nor teach.
     """
 
     rows: LabelledRows = field(default_factory=LabelledRows.empty)
@@ -106,6 +115,8 @@ class OutcomeEvidence:
     waits_for: str = ""
     min_coverage: float = 0.0
     actions: ActionEvidence = field(default_factory=ActionEvidence)
+    unsigned: bool = False
+    contradicting: tuple[str, ...] = ()
 
     @property
     def biased(self) -> bool:

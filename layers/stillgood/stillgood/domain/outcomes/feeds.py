@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.outcomes.ledger import NEGATIVE, UNKNOWN, Horizon, Records
+from stillgood.domain.outcomes.sources import ANONYMOUS, standing_of
 
 DAY = 86_400_000_000  # microseconds
 GRACE_DAYS = 7.0  # after maturity, before labels that did not come are missed
@@ -63,10 +64,18 @@ class Feed:
 
     def complete_until(self, watermarks: Mapping[str, int]) -> int | None:
         """Up to when every feed that says so has told everything, None when none does. Of vouched sources only, where
-        the contract names any.
+        the contract names any; never of anonymous ones, whose word would turn silence into outcomes.
         """
-        said = [at for source, at in watermarks.items() if not self.vouched or source in self.vouched]
+        said = [
+            at
+            for source, at in watermarks.items()
+            if (source in self.vouched if self.vouched else self.standing(source) != ANONYMOUS)
+        ]
         return min(said, default=None)
+
+    def standing(self, source: str) -> int:
+        """What the labels of ``source`` are worth: ANONYMOUS, IDENTIFIED or VOUCHED."""
+        return standing_of(source, self.vouched)
 
     def matured_until(self, at: int, complete: int | None) -> int | None:
         """Predictions made at this time or before have an outcome, if they ever get one, as seen from ``at``; None for

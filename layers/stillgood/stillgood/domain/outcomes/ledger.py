@@ -10,11 +10,11 @@ Which label holds for a prediction made at t, highest first:
 3. its entity's, dated after that and before the limit: the oldest, so that next month's news does not overrule this
    month's.
 Of labels with the same date the one that arrived last holds; two outcomes in one delivery contradict each other, and
-neither holds.
+neither holds. Before all of that goes the standing of who sent it: no label overrules one of a higher standing.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -123,6 +123,20 @@ class OutcomeDay:
         hours = dict(sorted({**self.hours, hour: inventory}.items()))
         return replace(self, records=records[np.argsort(records["time"], kind="stable")], hours=hours, models=names)
 
+    def sent_by(self, names: Collection[str]) -> Bools:
+        """bool[n]: which outcomes one of the sources ``names`` told."""
+        places = [place for place, name in enumerate(self.sources) if name in names]
+        return np.asarray((self.records["place"] > 0) & np.isin(self.records["source"], places))
+
+    def without(self, names: Collection[str]) -> "OutcomeDay":
+        """As though the sources ``names`` had never said anything."""
+        muted = self.sent_by(names)
+        if not muted.any():
+            return self
+        records = self.records.copy()
+        records["outcome"][muted] = UNKNOWN
+        return replace(self, records=records)
+
     def _in_hour(self, hour: int) -> Bools:
         return np.asarray(self.records["time"] // 3_600_000_000 % 24 == hour)
 
@@ -156,8 +170,22 @@ class Applied:
     corrected: int
 
 
-def apply(day: OutcomeDay, labels: Labels, sources: Sequence[str], horizon: Horizon) -> Applied:
-    """``day`` after ``labels`` (dtype LABEL, whose ``source`` counts into ``sources``) were heard."""
+def equal_standing(_: str) -> int:
+    """The standing of all sources where nobody tells them apart."""
+    return 0
+
+
+def apply(
+    day: OutcomeDay,
+    labels: Labels,
+    sources: Sequence[str],
+    horizon: Horizon,
+    standing: Callable[[str], int] = equal_standing,
+) -> Applied:
+    """``day`` after ``labels`` (dtype LABEL, whose ``source`` counts into ``sources``) were heard.
+
+    ``standing`` ranks a source's name; a label of a lower standing than the one that holds changes nothing.
+    """
     rows, at, place, early = _pairs(day.records, labels, horizon)
     matched = np.zeros(len(labels), bool)
     matched[at] = True
@@ -166,7 +194,10 @@ def apply(day: OutcomeDay, labels: Labels, sources: Sequence[str], horizon: Hori
     event = labels["event"][at]
     said = np.where(labels["positive"][at], POSITIVE, NEGATIVE).astype(np.int8)
     held = day.records[rows]
-    news = ~((held["place"] == place) & (held["event"] == event) & (held["outcome"] == said))
+    sent, kept = np.array([*map(standing, sources)] or [0]), np.array([*map(standing, names)] or [0])
+    rank = sent[labels["source"][at]]
+    same = (held["place"] == place) & (held["event"] == event) & (held["outcome"] == said)
+    news = ~(same & (kept[held["source"]] >= rank))
     rows, at, place, event, said = rows[news], at[news], place[news], event[news], said[news]
     if not len(rows):
         return Applied(day, matched, early & ~matched, 0, 0)
@@ -179,9 +210,10 @@ def apply(day: OutcomeDay, labels: Labels, sources: Sequence[str], horizon: Hori
     arrived = np.concatenate([labels["arrived"][at], held["arrived"][some]])
     outcome = np.concatenate([said, held["outcome"][some]])
     source = np.concatenate([translated[labels["source"][at]], held["source"][some]])
+    ranks = np.concatenate([rank[news], kept[held["source"][some]]])
     key = np.where(places == LATER, -events, events)
-    order = np.lexsort((arrived, key, places, row))
-    sort = [part[order] for part in (row, places, key, arrived)]
+    order = np.lexsort((arrived, key, places, ranks, row))
+    sort = [part[order] for part in (row, ranks, places, key, arrived)]
     new = np.ones(len(order), bool)
     new[1:] = np.any([part[1:] != part[:-1] for part in sort], axis=0)
     starts = np.flatnonzero(new)

@@ -1,10 +1,21 @@
-"""Who sent a label, and when it arrived: kept from the first label on, since neither can be found out later."""
+"""Who sent a label, and what that is worth. Kept from the first label on, since it cannot be found out later.
 
+A source has one of three standings. *Vouched*: a file under ``labels/incoming/``, which has a right of its own in the
+bucket, or whom the contract's ``labels.vouched_sources`` names. *Identified*: a caller whom API Gateway knows; such
+labels judge and teach, but none of their sources decides alone. *Anonymous*: labels that nobody signed; they are
+counted and shown, and neither judge nor teach.
+"""
+
+import hashlib
 import re
+from collections.abc import Collection
 
 _NAME = re.compile(r"[^A-Za-z0-9._@:/-]+")
 _LONGEST = 80
 API, UPLOAD = "api", "upload"
+CALLER = "caller:"  # before the name of whom API Gateway knows, so that no token passes for a folder of files
+ANONYMOUS, IDENTIFIED, VOUCHED = 0, 1, 2
+STANDINGS = {ANONYMOUS: "anonymous", IDENTIFIED: "identified", VOUCHED: "vouched"}
 
 
 def source_name(text: str) -> str:
@@ -13,7 +24,10 @@ def source_name(text: str) -> str:
     >>> source_name("CRM export (EU)")
     'CRM_export_EU_'
     """
-    return _NAME.sub("_", text)[:_LONGEST] or UPLOAD
+    name = _NAME.sub("_", text)
+    if len(name) > _LONGEST:  # cut, two of one beginning would be one
+        name = f"{name[: _LONGEST - 17]}~{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return name or UPLOAD
 
 
 def source_of_file(name: str) -> str:
@@ -24,4 +38,29 @@ def source_of_file(name: str) -> str:
     ('crm', 'upload')
     """
     folder, slash, _ = name.partition("/")
-    return source_name(folder) if slash else UPLOAD
+    named = source_name(folder) if slash else UPLOAD
+    return f"folder:{named}"[:_LONGEST] if standing_of(named, ()) != VOUCHED else named
+
+
+def source_of_caller(name: str | None) -> str:
+    """The source of a request from whom API Gateway calls ``name``; None where it asked nobody.
+
+    >>> source_of_caller("crm-feed"), source_of_caller(None)
+    ('caller:crm-feed', 'api')
+    """
+    return source_name(CALLER + name) if name else API
+
+
+def standing_of(source: str, vouched: Collection[str]) -> int:
+    """The standing of a source's name, as it is stored, under the contract's ``vouched_sources``.
+
+    >>> [STANDINGS[standing_of(name, ("api", "crm-feed"))] for name in ("crm", "api", "caller:crm-feed", "caller:x")]
+    ['vouched', 'vouched', 'vouched', 'identified']
+    >>> STANDINGS[standing_of("api", ())]
+    'anonymous'
+    """
+    if source in vouched or (source.startswith(CALLER) and source.removeprefix(CALLER) in vouched):
+        return VOUCHED
+    if source == API:
+        return ANONYMOUS
+    return IDENTIFIED if source.startswith((CALLER, "arn:")) else VOUCHED

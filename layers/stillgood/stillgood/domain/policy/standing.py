@@ -20,6 +20,8 @@ WINDOWS = {
     "labels": 1,
     "selected": 2,
     "coverage": 2,
+    "unsigned": 1,
+    "contradicting": 1,
     "recall": 2,
     "roc_auc": 2,
     "refused": 1,
@@ -143,6 +145,21 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: 
             "fewer predictions get a label than the contract's labels.min_coverage; nothing is judged by them or learnt"
             " from them",
             "more labels, or a lower labels.min_coverage",
+        )
+    if outcomes.unsigned:
+        add(
+            "unsigned",
+            "labels come that nobody signed; nothing is judged by them or learnt from them",
+            "callers that API Gateway knows (ApiAuth iam or jwt), files under labels/incoming/, or api among the"
+            " contract's labels.vouched_sources",
+        )
+    if outcomes.contradicting:
+        add(
+            "contradicting",
+            f"the labels of {', '.join(outcomes.contradicting)} contradict everybody else's; nothing is judged by them"
+            " or learnt from them",
+            "somebody who looks at them: stillgood labels revoke, or the name among the contract's"
+            " labels.vouched_sources",
         )
     if realised is not None and evidence.recall_floor and _under(realised.metrics.recall, evidence.recall_floor):
         add(

@@ -84,8 +84,9 @@ def follow(
     objective, wanted = objective_of(contract)
     line = _line(store, pointer) or uncertain(served.calibration)
     kind = objective.kind
+    told = evidence.outcomes.rows.vouched_only  # what others say places no threshold
     # A window too small to be compared does not end a suspicion: it would leave nothing to compare the next one with.
-    if memory.suspects and evidence.drift and _agree(kind, line, evidence.outcomes.rows, memory.suspects[0][0]):
+    if memory.suspects and evidence.drift and _agree(kind, line, told, memory.suspects[0][0]):
         memory = memory.absolved()
     since = window.start if faults else memory.sound_since
     seen = sample(store, contract, pointer.version, window, material.kept, since=since, settled=settled)
@@ -94,7 +95,7 @@ def follow(
     memory = memory.after(window, bool(faults), suspected, moved)
     if suspected:
         faults = (*faults, f"{', '.join(suspected)} moved the mean score by an implausible jump within one window.")
-    rows = _sound(evidence.outcomes.rows, (*memory.faults, *memory.suspects))
+    rows = _sound(told, (*memory.faults, *memory.suspects))
     labelled = _labelled(rows)
     correction, judged_until = _corrected(memory, kind, wanted, rows, evidence.rows, window)
     costs = contract.costs

@@ -25,7 +25,6 @@ from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
 from stillgood.domain.outcomes.ledger import (
     CLOCK_SKEW,
     Bools,
-    Horizon,
     Labels,
     OutcomeDay,
     Records,
@@ -342,12 +341,12 @@ def _apply(
         return mask & (fresh | (known is None or end > known))
 
     first = {day: mask for day in days if (mask := near(day)).any()}
-    _tell(store, pool, first, labels, sources, reach, found)
+    _tell(store, pool, first, labels, sources, feed, found)
     # An id whose label is dated long after its prediction, or before it: look through all other days, once.
     lost = fresh & (labels["id"] != 0) & ~found.matched & ~found.early
     if lost.any():
         rest = {day: lost & ~first.get(day, np.zeros(len(labels), bool)) for day in days}
-        _tell(store, pool, {day: mask for day, mask in rest.items() if mask.any()}, labels, sources, reach, found)
+        _tell(store, pool, {day: mask for day, mask in rest.items() if mask.any()}, labels, sources, feed, found)
     return found
 
 
@@ -357,7 +356,7 @@ def _tell(
     days: dict[date, Bools],
     labels: Labels,
     sources: Sequence[str],
-    reach: Horizon,
+    feed: Feed,
     found: _Applying,
 ) -> None:
     reads = ((partial(read_day, store, day), _DAY_BYTES) for day in days)
@@ -365,12 +364,12 @@ def _tell(
         if known is None:
             continue
         which = np.flatnonzero(mask)
-        applied = apply(known, labels[which], sources, reach)
+        applied = apply(known, labels[which], sources, feed.reach, feed.standing)
         if applied.day is not known:
             try:
                 write_day(store, applied.day, etag)
             except (PreconditionFailed, ObjectExists):
-                change_day(store, day, partial(_again, known, labels[which], sources, reach))
+                change_day(store, day, partial(_again, known, labels[which], sources, feed))
         if applied.changed:
             found.touched.add(day)
         found.matched[which[applied.matched]] = True
@@ -378,10 +377,8 @@ def _tell(
         found.corrected += applied.corrected
 
 
-def _again(
-    known: OutcomeDay, labels: Labels, sources: Sequence[str], reach: Horizon, now: OutcomeDay | None
-) -> OutcomeDay:
-    return apply(now or known, labels, sources, reach).day
+def _again(known: OutcomeDay, labels: Labels, sources: Sequence[str], feed: Feed, now: OutcomeDay | None) -> OutcomeDay:
+    return apply(now or known, labels, sources, feed.reach, feed.standing).day
 
 
 def _settle(progress: Progress, labels: Labels, heard: _Applying, news: int) -> Progress:

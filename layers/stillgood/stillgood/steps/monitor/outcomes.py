@@ -7,7 +7,7 @@ sample. Whatever comes later is heard whenever it comes, and judged again.
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -24,6 +24,8 @@ from stillgood.domain.outcomes.coverage import SELECTED_P, Sample, Span, judge_s
 from stillgood.domain.outcomes.evidence import LabelledRows, OutcomeEvidence, microseconds
 from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
 from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay, Records, blank
+from stillgood.domain.outcomes.sources import ANONYMOUS, IDENTIFIED, STANDINGS, VOUCHED
+from stillgood.domain.outcomes.trust import Told, contradicting
 from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.domain.statistics.clustered import paired_clustered
 from stillgood.domain.statistics.delong import paired_delong
@@ -96,14 +98,61 @@ def outcomes(
         until = feed.matured_until(microseconds(now), heard.complete)
         # By the calendar, though silence may say nothing yet: what is due and does not come is told.
         days = _matured_days(store, pool, heard, microseconds(now) - feed.matures)
-        spans = _spans(contract, feed, days, heard.complete, until)
+        sources = _sources(feed, days, until)
+        sound = _sound(days, sources)
+        spans = _spans(contract, feed, sound, heard.complete, until)
         rival = _rival(store, pointer) if learnable(contract) else None
-        trusted = _trusted(spans, days, feed, heard.complete, until)
-        jump = find_jump(contract, days, trusted)
+        trusted = _trusted(spans, sound, feed, heard.complete, until)
+        jump = find_jump(contract, sound, trusted)
         if contract.actions is None and jump is not None and jump.found:
             trusted = without_flagged(days, trusted)
         days, written = write_training_rows(store, contract, pool, days, trusted, pointer.version, rival)
-    return _judge(contract, feed, pointer, window, heard, days, spans, written, jump)
+    return _judge(contract, feed, pointer, window, heard, days, spans, written, jump, sources)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Who told how many of the outcomes of the days that are judged; ``contradicting`` as in OutcomeEvidence."""
+
+    counts: Mapping[str, int]
+    anonymous: frozenset[str]
+    vouched: frozenset[str]
+    contradicting: tuple[str, ...]
+
+    @property
+    def muted(self) -> frozenset[str]:
+        return self.anonymous | frozenset(self.contradicting)
+
+
+def _sources(feed: Feed, days: Mapping[date, OutcomeDay], until: int | None) -> _Sources:
+    names = sorted({name for day in days.values() for name in day.sources})
+    standing = {name: feed.standing(name) for name in names}
+    anonymous = frozenset(name for name in names if standing[name] == ANONYMOUS)
+    told: dict[str, list[Told]] = {name: [] for name in names}
+    counts = dict.fromkeys(names, 0)
+    newest = max(days, default=None)
+    for day, known in days.items():
+        records = known.records
+        counted = (records["outcome"] == NEGATIVE) | (records["outcome"] == POSITIVE)
+        for name in known.sources:
+            own = counted & known.sent_by([name])
+            counts[name] += int(own.sum())
+            if newest is not None and (newest - day).days < POOLED_DAYS and name not in anonymous:
+                matured = records[own & (records["time"] <= (until or 0))]
+                told[name].append(Told(matured["probability"], matured["outcome"] == POSITIVE))
+    suspects = [name for name in names if standing[name] == IDENTIFIED]
+    pooled = {name: Told.together(parts) for name, parts in told.items() if parts}
+    return _Sources(
+        {name: count for name, count in counts.items() if count},
+        anonymous,
+        frozenset(name for name in names if standing[name] == VOUCHED),
+        contradicting(pooled, suspects) if suspects else (),
+    )
+
+
+def _sound(days: Mapping[date, OutcomeDay], sources: _Sources) -> dict[date, OutcomeDay]:
+    """The days as though nobody had spoken who neither judges nor teaches."""
+    return {day: known.without(sources.muted) for day, known in days.items()}
 
 
 def _matured_days(store: ObjectStore, pool: Executor, heard: Heard, until: int) -> dict[date, OutcomeDay]:
@@ -211,11 +260,17 @@ def _judge(
     spans: tuple[Span, ...],
     written: Mapping[str, int],
     jump: Jump | None,
+    sources: _Sources,
 ) -> Outcomes:
     until = feed.matured_until(microseconds(window.end), heard.complete)
+    days = _sound(days, sources)
     trusted = _trusted(spans, days, feed, heard.complete, until)
+    by_silence = any(feed.standing(name) == VOUCHED for name in heard.progress.watermarks)
     records, positive = _of_champion(days, trusted, pointer.version)
+    vouched = {day: _vouched(known, sources, by_silence) for day, known in days.items()}
+    signed = _signed(days, trusted, vouched, pointer.version)
     rows, stand = labelled_rows(records, positive)
+    rows = replace(rows, vouched=signed[stand.index]) if rows.n else rows
     count = newest(records, positive, contract.monitoring.min_rows, MIN_OF_EACH)
     cut = slice(len(records) - count, None)
     recent = labelled_rows(records[cut], positive[cut])[0] if count < len(records) else rows
@@ -227,14 +282,16 @@ def _judge(
         min_coverage=feed.min_coverage,
         actions=action_evidence(contract, records, stand, jump),
         **_deaf(feed, window, heard, days, spans),
+        unsigned=any(sources.counts.get(name) for name in sources.anonymous),
+        contradicting=sources.contradicting,
         learnable=np.sort(np.concatenate([np.empty(0, np.int64), *learnable])),
     )
     realised = _realise(rows, pointer, evidence, contract.monitoring.min_rows)
     return Outcomes(
         realised=realised,
         recent=_realise(recent, pointer, evidence, contract.monitoring.min_rows) if recent.n < rows.n else None,
-        previous_gain=_previous_gain(days, trusted, pointer) if realised is not None else None,
-        labels=_told(feed, heard, evidence, days),
+        previous_gain=_previous_gain(days, trusted, vouched, pointer) if realised is not None else None,
+        labels=_told(feed, heard, evidence, days) | {"sources": _listed(feed, sources)},
         evidence=evidence,
         written=written,
     )
@@ -272,6 +329,38 @@ def _deaf(
     if feed.silence_is_negative:
         waits = "a complete_until with the labels, or the file's date by contract: without it silence says nothing"
     return {"deaf_since": since, "waits_for": waits}
+
+
+def _vouched(day: OutcomeDay, sources: _Sources, by_silence: bool) -> Bools:
+    """bool[n]: outcomes told by somebody who is vouched for; of silence, whether one of those said it told all."""
+    silent = (day.records["place"] == 0) | day.sent_by(sources.muted)
+    return np.where(silent, by_silence, day.sent_by(sources.vouched))
+
+
+def _listed(feed: Feed, sources: _Sources) -> list[dict[str, Any]]:
+    """For the report: who told how many outcomes, the largest first, and whether they count."""
+    total = sum(sources.counts.values())
+    return [
+        {
+            "source": name,
+            "standing": STANDINGS[feed.standing(name)],
+            "labels": count,
+            "share": count / total,
+            "counts": name not in sources.muted,
+        }
+        for name, count in sorted(sources.counts.items(), key=lambda one: (-one[1], one[0]))[:_SPANS_REPORTED]
+    ]
+
+
+def _signed(
+    days: Mapping[date, OutcomeDay],
+    trusted: Mapping[date, tuple[Bools, Bools]],
+    vouched: Mapping[date, Bools],
+    version: str,
+) -> Bools:
+    """bool[n]: of the records of ``_of_champion``, which outcomes somebody told who is vouched for."""
+    parts = [vouched[day][known & days[day].of_model(version)] for day, (known, _) in trusted.items()]
+    return np.concatenate([np.empty(0, np.bool_), *parts])
 
 
 def _of_champion(
@@ -327,10 +416,13 @@ def _rival(store: ObjectStore, pointer: Pointer) -> Release | None:
 
 
 def _previous_gain(
-    days: Mapping[date, OutcomeDay], trusted: Mapping[date, tuple[Bools, Bools]], pointer: Pointer
+    days: Mapping[date, OutcomeDay],
+    trusted: Mapping[date, tuple[Bools, Bools]],
+    vouched: Mapping[date, Bools],
+    pointer: Pointer,
 ) -> Estimate | None:
     """ROC-AUC of the previous champion minus the champion's on the same rows, with a 99.9% interval: it is looked at
-    every window.
+    every window. It may roll back, so it is of vouched labels only.
 
     None when there is no previous one, or it could not score what was captured.
     """
@@ -341,7 +433,7 @@ def _previous_gain(
         made = days[day]
         if made.previous_model != pointer.previous.version:
             continue
-        rows = known & made.of_model(pointer.version) & ~np.isnan(made.records["previous"])
+        rows = known & vouched[day] & made.of_model(pointer.version) & ~np.isnan(made.records["previous"])
         parts.append(made.records[rows])
         said.append(positive[rows])
     if not said:

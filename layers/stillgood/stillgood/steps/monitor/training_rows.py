@@ -1,7 +1,8 @@
 """Write training rows of predictions whose outcome is known: ``data/<date>/labels-<sha256>.csv``, each prediction once.
 
 ``prediction_id`` and ``predicted_at`` are a row's identity and time, whatever the contract names; a later row of the
-same prediction corrects the one before, by ``label_arrived_at``. The key is the content, so a retry writes the same
+same prediction corrects the one before, by ``label_arrived_at``. Where somebody told an outcome whom nobody vouches
+for, ``label_source`` says who, so that the gate can do without. The key is the content, so a retry writes the same
 object. The hours are read for this alone, once, so the previous champion scores the same rows on the way.
 """
 
@@ -24,7 +25,10 @@ from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import DocumentUnusable, ObjectExists, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import logits
+from stillgood.domain.outcomes.feeds import Feed
 from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay, identity
+from stillgood.domain.outcomes.sources import VOUCHED
+from stillgood.domain.promotion.by_source import LABEL_SOURCE
 from stillgood.domain.promotion.decision import Release
 from stillgood.steps.monitor.hear import UNREADABLE, change_day
 from stillgood.steps.monitor.hours import CapturedHours
@@ -172,10 +176,16 @@ def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], wri
     """Rows as ingestion reads them, in order of time."""
     out = io.StringIO(newline="")
     names = [one.name for one in contract.features if not one.pii]
+    feed = Feed.of(contract)
+    unvouched = {name for name in day.sources if feed.standing(name) != VOUCHED}
+    signed = bool((written & day.sent_by(unvouched)).any())
     own = [name for name in (contract.id_column, contract.time_column) if name]
     writer = csv.writer(out, lineterminator="\n")
     grouped = [] if contract.control is None else [ACTION_GROUP]
-    writer.writerow([PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT, *own, *names, *grouped, contract.target.name])
+    more = [LABEL_SOURCE] if signed else []
+    writer.writerow(
+        [PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT, *own, *names, *grouped, contract.target.name, *more]
+    )
     lines: list[list[Any]] = []
     for place in np.flatnonzero(written).tolist():
         record = day.records[place]
@@ -189,7 +199,11 @@ def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], wri
         line += [_text(row.features.get(name)) for name in names]
         if grouped:
             line.append(GROUPS[int(record["group"])])
-        lines.append([*line, contract.target.positive if positive[place] else contract.target.negative])
+        line.append(contract.target.positive if positive[place] else contract.target.negative)
+        if signed:
+            told = day.sources[int(record["source"])] if record["place"] else ""
+            line.append(told if told in unvouched else "")
+        lines.append(line)
     lines.sort(key=lambda line: (line[1], line[0]))
     writer.writerows(lines)
     return out.getvalue().encode()

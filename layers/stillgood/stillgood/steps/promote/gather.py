@@ -1,7 +1,7 @@
 """What promote gathers before the gate decides: both models, verified, and their scores of the candidate's holdout."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from stillgood.domain.model.evaluation import Metrics
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.slices import segments
 from stillgood.domain.model.vectorised import logits, probabilities
+from stillgood.domain.promotion.by_source import LABEL_SOURCE, Largest, largest_unvouched
 from stillgood.domain.promotion.comparison import HoldoutScores
 from stillgood.domain.promotion.cross_fitted import CrossFitted
 from stillgood.domain.promotion.decision import Pointer, PointRef
@@ -73,6 +74,17 @@ class PromotionInputs:
         assert self.folds is not None
         own = read_as(self.candidate.contract, self.holdout.frame, self.candidate.version)
         return np.stack([logits(model, own) for model in self.folds.models])
+
+    def largest_unvouched(self) -> Largest | None:
+        """The largest source of the holdout's labels that nobody vouches for."""
+        sources = (self.holdout.frame.other or {}).get(LABEL_SOURCE)
+        return largest_unvouched(sources, self.candidate.contract.labels.vouched_sources)
+
+    def judged_by(self, rows: npt.NDArray[np.bool_]) -> "PromotionInputs":
+        """The same models, judged by some ``rows`` bool[n] of the holdout."""
+        held = self.holdout
+        entities = None if held.entities is None else held.entities[rows]
+        return replace(self, holdout=Holdout(held.frame.take(rows), held.target[rows], entities))
 
     def case(self, attempts: int) -> GateInputs:
         """Both models' scores of the holdout, for the gate."""

@@ -8,6 +8,7 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.errors import InvalidEvent, NotEnoughData, StillgoodError, StoreUnavailable, UnknownVersion
 from stillgood.domain.model.evaluation import Metrics
 from stillgood.domain.promotion.approval import expiry, under_floors, waits_for_person
+from stillgood.domain.promotion.by_source import agreed
 from stillgood.domain.promotion.decision import Decision, Pointer, Proposal, Release
 from stillgood.domain.promotion.gate import GateDecision, decide, decide_cross_fitted, refusal
 from stillgood.domain.promotion.orders import Hold, Mode, Orders
@@ -138,7 +139,20 @@ def _for_a_person(
 def verdict_of(
     material: PromotionInputs, gate: str, registry: Registry, head: LogHead, inputs: Mapping[str, Mapping[str, str]]
 ) -> GateDecision:
-    """What the gate says of the gathered artifacts, by the version of the gate that the candidate's fold models state;
+    """What the gate says of all rows, and for a promotion what it says without the largest unvouched source of them."""
+    verdict = _judge(material, gate, registry, head, inputs)
+    largest = material.largest_unvouched() if verdict.promote else None
+    if largest is None:
+        return verdict
+    if not largest.others.any():
+        return agreed(verdict, refusal(verdict.gate, "Nobody else told anything.", "Labels of others."), largest)
+    return agreed(verdict, _judge(material.judged_by(largest.others), gate, registry, head, inputs), largest)
+
+
+def _judge(
+    material: PromotionInputs, gate: str, registry: Registry, head: LogHead, inputs: Mapping[str, Mapping[str, str]]
+) -> GateDecision:
+    """By the version of the gate that the candidate's fold models state;
     one of before those is judged as it was then.
     """
     if material.folds is None or gate == "simple":

@@ -341,7 +341,7 @@ def test_captures_are_kept_unless_their_days_are_counted(template: dict[str, Any
         configured = resolved(template, **given)["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
         return {rule["Id"]: rule for rule in configured if rule != {"Ref": "AWS::NoValue"}}
 
-    assert not any("ExpirationInDays" in rule for rule in rules().values())
+    assert [name for name, rule in rules().items() if "ExpirationInDays" in rule] == ["kept-answers"]
     assert rules()["overwritten-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 90}
     old = rules(CaptureRetentionDays="400")["old-captures"]
     assert (old["Prefix"], old["ExpirationInDays"]) == ("capture/", "400")

@@ -38,7 +38,10 @@ def test_a_pair_is_a_reason_of_its_own_or_split_between_its_features(
     async def asked(*queries: str) -> list[httpx.Response]:
         transport = httpx.ASGITransport(create_app(serving))
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return [await client.post(f"/predict{query}", content=body) for query in queries]
+            return [
+                await client.post(f"/predict{query}", content=body, headers={"content-type": "application/json"})
+                for query in queries
+            ]
 
     loop = asyncio.new_event_loop()  # asyncio.run would leave later tests without a loop
     given, by_feature, wrong = loop.run_until_complete(asked("", "?reasons=features", "?reasons=some"))

@@ -29,6 +29,7 @@ def labels_router(serving: PredictDeps, store: ObjectStore) -> APIRouter:
         responses=problems(
             _400="Not JSON, or neither an object nor a list of objects",
             _413="Too many labels or bytes for one request",
+            _415="Not sent as application/json",
             _422="None of the labels can be used: what is wrong with each",
             _503="No champion yet, or the store does not answer: send the batch again",
         ),

@@ -8,9 +8,11 @@ from fastapi import FastAPI
 
 from stillgood.api.answers import Problem
 from stillgood.domain.contract.contract import Contract, Feature
+from stillgood.domain.contract.identity import LONGEST_ID
 
 ROW = {"$ref": "#/components/schemas/Row"}
 LABEL = {"$ref": "#/components/schemas/Label"}
+_NO_CONTROL = r"^[^\u0000-\u001F\u007F-\u009F]*$"
 # not blank, no control characters
 _ID_TEXT = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"
 
@@ -76,8 +78,16 @@ def document(app: FastAPI, contract: Contract | None, max_rows: int) -> dict[str
 def row_schema(contract: Contract) -> dict[str, Any]:
     """The JSON Schema of one row: what ``RowChecker.check`` accepts as JSON, no less and no more."""
     properties = {feature.name: _feature(feature) for feature in contract.features}
+    if contract.id_column:
+        properties[contract.id_column] = {
+            "description": "Whom the row is about; comes back as entity_id",
+            "anyOf": [
+                {"type": "string", "maxLength": LONGEST_ID, "pattern": _NO_CONTROL},
+                {"type": "integer", "exclusiveMinimum": -(2**63), "exclusiveMaximum": 2**63},
+                {"type": "null"},
+            ],
+        }
     for name, meaning in (
-        (contract.id_column, "Whom the row is about; comes back as entity_id"),
         (contract.time_column, "When the row was true"),
         (contract.control.exempt if contract.control else None, "True for whom is never left alone; not read else"),
     ):
@@ -127,7 +137,7 @@ def label_schema(contract: Contract | None) -> dict[str, Any]:
         outcome["enum"] = [contract.target.positive, contract.target.negative]
     identity = {
         "oneOf": [
-            {"type": "string", "minLength": 1, "maxLength": 256, "pattern": _ID_TEXT},
+            {"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": _ID_TEXT},
             {"type": "integer", "exclusiveMinimum": -(2**63), "exclusiveMaximum": 2**63},
         ]
     }

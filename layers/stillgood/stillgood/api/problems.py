@@ -25,6 +25,8 @@ STATUSES: Mapping[type[errors.StillgoodError], int] = {
     errors.InvalidRows: 422,
     errors.MalformedRequest: 400,
     errors.RequestTooLarge: 413,
+    errors.UnsupportedMedia: 415,
+    errors.KeyReused: 422,
     errors.InvalidEvent: 400,
     errors.UnknownVersion: 404,
     errors.NoChampion: 503,

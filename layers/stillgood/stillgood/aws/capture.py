@@ -16,6 +16,7 @@ from datetime import datetime
 import orjson
 
 from stillgood.aws import logs, metrics
+from stillgood.domain.errors import NotCaptured
 from stillgood.storage.keys import capture_key
 from stillgood.storage.objects import ObjectStore
 
@@ -43,8 +44,11 @@ class Capture:
         self._written = self._failures = self._lost = 0
         self._last_error: str | None = None
 
-    def write(self, records: Sequence[Mapping[str, object]], now: datetime, unique: str) -> None:
-        """Write one request's records as one object under the hour of ``now``. Never raises for a failing store.
+    def write(
+        self, records: Sequence[Mapping[str, object]], now: datetime, unique: str, *, required: bool = False
+    ) -> None:
+        """Write one request's records as one object under the hour of ``now``. Never raises for a failing store, unless
+        they are ``required``: then NotCaptured says that they were not written, and they do not wait.
 
         ``unique`` is the request's own; it keeps requests of one microsecond apart.
         """
@@ -54,7 +58,12 @@ class Capture:
         with self._lock:
             self._pending.append((capture_key(now, unique), data, len(records)))
             self._pending_bytes += len(data)
-            self._drain()
+            self._drain(all_of_it=required)
+            if required and self._pending:
+                self._pending_bytes -= len(self._pending.pop()[1])
+                raise NotCaptured(
+                    "The contract wants every prediction captured, and the store does not take this one; try again."
+                )
             if self._pending_bytes > self._max_pending_bytes:
                 self._drop()
 
@@ -74,10 +83,10 @@ class Capture:
                 "last_error": self._last_error,
             }
 
-    def _drain(self) -> None:
+    def _drain(self, *, all_of_it: bool = False) -> None:
         if self._monotonic() < self._retry_at:
             return
-        for _ in range(min(len(self._pending), _DRAIN_OBJECTS)):
+        for _ in range(len(self._pending) if all_of_it else min(len(self._pending), _DRAIN_OBJECTS)):
             key, data, count = self._pending[0]
             try:
                 self._store.put(key, data)

@@ -5,7 +5,9 @@ StillgoodError
 ├── ContractInvalid        the contract file itself breaks a rule
 ├── InvalidRows            rows break the contract; carries every violation
 ├── MalformedRequest       the body is not JSON, or not an object or a list of objects
-├── RequestTooLarge        more rows or bytes than one request may carry
+├── RequestTooLarge        more rows or bytes than one request may carry, or its answer could
+├── UnsupportedMedia       the body does not say that it is JSON
+├── KeyReused              an Idempotency-Key came with another body than the first time
 ├── InvalidEvent           a step was invoked with an event it cannot read
 │   └── TableUnreadable    a file of rows cannot be read as what it says it is
 ├── UnknownVersion         no such model version
@@ -21,7 +23,8 @@ StillgoodError
     ├── ObjectExists       create-only key is taken
     ├── PreconditionFailed the object changed under a compare-and-swap
     └── StoreUnavailable   time-out, throttling or outage; worth a retry
-        └── NoBucket       the bucket does not exist
+        ├── NoBucket       the bucket does not exist
+        └── NotCaptured    the contract wants every answer captured, and this one could not be
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,6 +74,14 @@ class MalformedRequest(StillgoodError):
 
 class RequestTooLarge(StillgoodError):
     slug, title = "request-too-large", "The request is too large"
+
+
+class UnsupportedMedia(StillgoodError):
+    slug, title = "unsupported-media", "The body is not sent as JSON"
+
+
+class KeyReused(StillgoodError):
+    slug, title = "idempotency-key-reused", "The Idempotency-Key was used for another request"
 
 
 class InvalidEvent(StillgoodError):
@@ -141,3 +152,7 @@ class StoreUnavailable(StorageError):
 
 class NoBucket(StoreUnavailable):
     slug, title = "no-bucket", "There is no such bucket"
+
+
+class NotCaptured(StoreUnavailable):
+    slug, title = "not-captured", "The prediction could not be captured"

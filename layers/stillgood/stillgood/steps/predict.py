@@ -7,26 +7,34 @@ from datetime import datetime
 from math import inf, isfinite
 from typing import Any, Protocol
 
+import orjson
+
 from stillgood.domain.actions.assignment import acts, assign, is_exempt
 from stillgood.domain.contract.capture_record import CapturedPrediction, CapturedRejection
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.json_rows import parse_rows
 from stillgood.domain.contract.row_check import CheckedRow, Violation, shorten
-from stillgood.domain.errors import InvalidRows, StillgoodError
+from stillgood.domain.errors import InvalidRows, RequestTooLarge, StillgoodError
 from stillgood.domain.model.model import Model, Score
 from stillgood.steps.ports import Clock
+from stillgood.steps.repeat import Repeat
 from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import iso
 
+MAX_ANSWER_BYTES = 6_000_000  # Lambda lets 6,291,556 through, with what API Gateway's event has around it
+TOP_REASONS = 5
 MAX_VIOLATIONS = 100  # listed in one answer, and of one row in its capture; what an answer counts is always all of them
 
 
 class CaptureLog(Protocol):
     """Where records go (``aws/capture.py``)."""
 
-    def write(self, records: Sequence[Mapping[str, object]], now: datetime, unique: str) -> None:
+    def write(
+        self, records: Sequence[Mapping[str, object]], now: datetime, unique: str, *, required: bool = False
+    ) -> None:
         """Keep one request's records before its answer leaves; ``unique`` is the request's own. Must not raise when the
-        store fails.
+        store fails, unless they are ``required``: then NotCaptured.
         """
 
     def status(self) -> dict[str, object]:
@@ -45,29 +53,45 @@ class PredictDeps:
     new_id: Callable[[], str]
     max_rows: int
     max_bytes: int
+    max_answer_bytes: int = MAX_ANSWER_BYTES
+    store: ObjectStore | None = None  # where answers to requests with an Idempotency-Key are kept; None: nowhere
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """``body``: one answer for one object, ``{"predictions": [...]}`` for a list, in the order asked."""
+    """``body``: one answer for one object, ``{"predictions": [...]}`` for a list, in the order asked; ``data``: as
+    JSON. ``repeated``: it was answered before.
+    """
 
     body: Mapping[str, object]
     rows: int
     model_version: str
+    data: bytes
+    repeated: bool = False
 
 
-def predict(body: bytes, serving: PredictDeps, *, split_pairs: bool = False) -> Answered:
+def predict(
+    body: bytes,
+    serving: PredictDeps,
+    *,
+    split_pairs: bool = False,
+    reasons: int | None = None,
+    repeat: Repeat | None = None,
+) -> Answered:
     """Answer one request. Every row is checked before any is answered, and one model answers them all.
 
-    ``split_pairs``: the reasons are of single features only (see ``answer``).
+    ``split_pairs``: the reasons are of single features only (see ``answer``). ``reasons``: how many of the largest are
+    answered, None for all. ``repeat``: a request that may have been answered before.
 
-    Raises MalformedRequest, RequestTooLarge, NoChampion, StoreUnavailable, ModelUnusable, and InvalidRows, which names
-    every field of every row that breaks the contract.
+    Raises MalformedRequest, RequestTooLarge, NoChampion, StoreUnavailable, ModelUnusable, KeyReused, and InvalidRows,
+    which names every field of every row that breaks the contract. What is refused as too large was not captured.
     """
     raw, single = parse_rows(body, max_rows=serving.max_rows, max_bytes=serving.max_bytes)
     champion = serving.champions.current()
     model, check = champion.model, champion.checker.check
     now = serving.clock()
+    if repeat is not None and (before := repeat.answered(now)) is not None:
+        return _repeated(before)
     scored = [score(model, check(row, now=now)) for row in raw]
     time = iso(now)
     refused = [rejection(row, time, model.version) for row, given in scored if given is None]
@@ -82,11 +106,37 @@ def predict(body: bytes, serving: PredictDeps, *, split_pairs: bool = False) -> 
         if rules is not None:
             exempt = rules.exempt is not None and is_exempt(raw[place].get(rules.exempt))
             group = assign(rules, row.entity_id or prediction_id, given.decision, exempt, now)
-        answers.append(answer(model, row, given, prediction_id, split_pairs=split_pairs, group=group))
+        answers.append(answer(model, row, given, prediction_id, split_pairs=split_pairs, group=group, reasons=reasons))
         records.append(record(model, row, given, prediction_id, time, group))
+    answered = answers[0] if single else {"predictions": answers}
+    data = orjson.dumps(answered)
+    _fits(data, len(answers), serving.max_answer_bytes)
+    if repeat is not None and (before := repeat.keep(answers, single=single, now=now)) is not None:
+        return _repeated(before)
     if records:
-        serving.capture.write(records, now, prediction_id)
-    return Answered(answers[0] if single else {"predictions": answers}, len(answers), model.version)
+        required = model.contract.capture == "required"
+        serving.capture.write(records, now, prediction_id, required=required)
+    return Answered(answered, len(answers), model.version, data)
+
+
+def _fits(data: bytes, rows: int, most: int) -> None:
+    """Raises RequestTooLarge for an answer that Lambda would not let through: there it stands as a JSON text, in which
+    a quote takes two bytes.
+    """
+    size = len(data) + data.count(b'"') + data.count(b"\\")
+    if size > most:
+        allowed = max(1, rows * most // size)
+        raise RequestTooLarge(
+            f"The answer to {rows} rows would have {size} bytes; {most} are possible. Send at most {allowed} rows like"
+            " these at once, or ask for ?reasons=top or none; nothing was predicted.",
+            max_rows=allowed,
+        )
+
+
+def _repeated(body: Mapping[str, Any]) -> Answered:
+    answers = body.get("predictions", [body])
+    version = str(answers[0].get("model_version")) if answers else ""
+    return Answered(body, len(answers), version, orjson.dumps(body), repeated=True)
 
 
 def describe(serving: PredictDeps) -> dict[str, Any]:
@@ -153,12 +203,14 @@ def answer(
     *,
     split_pairs: bool = False,
     group: str | None = None,
+    reasons: int | None = None,
 ) -> dict[str, Any]:
     """What the caller gets for one row.
 
     ``baseline`` plus the contributions, added up in the contract's order of features, then pairs, is ``logit`` to the
     last bit; ``reasons`` lists the contributions by size, largest first. A pair that acts is a reason of its own
-    ("tenure x contract"), or, with ``split_pairs``, half of its share goes to either feature.
+    ("tenure x contract"), or, with ``split_pairs``, half of its share goes to either feature. ``reasons``: how many are
+    listed, None for all.
     """
     values, added = list(row.values.items()), given.contributions
     if model.pairs:
@@ -181,7 +233,8 @@ def answer(
         "logit": given.logit,
         "baseline": model.baseline,
         "reasons": [
-            {"feature": values[place][0], "value": values[place][1], "contribution": added[place]} for place in by_size
+            {"feature": values[place][0], "value": values[place][1], "contribution": added[place]}
+            for place in by_size[:reasons]
         ],
         "repairs": [asdict(repair) for repair in row.repairs],
         "model_version": model.version,

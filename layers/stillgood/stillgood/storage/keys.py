@@ -5,7 +5,7 @@ a table.
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from stillgood.domain.errors import InvalidEvent, UnknownVersion
@@ -20,6 +20,7 @@ DECISIONS_PREFIX = "registry/decisions/"
 REQUESTS_PREFIX = "registry/requests/"
 CAPTURE_PREFIX = "capture/"
 BATCH_CAPTURE = ".batch.json"  # how the name of a capture ends that refers to batch's output
+IDEMPOTENCY_PREFIX = "idempotency/dt="
 LABELS_PREFIX = "labels/"
 POINTS_PREFIX = "operating_points/"
 POINT_EVIDENCE_PREFIX = "operating_points/evidence/"
@@ -160,6 +161,13 @@ PLACES = (
         "which output of batch holds predictions of this hour; nothing of it is copied",
         "batch",
         "create-only",
+    ),
+    Place(
+        f"{IDEMPOTENCY_PREFIX}<date>/<hash>.jsonl",
+        "what was answered to a request with an Idempotency-Key; kept for a day",
+        "predict",
+        "create-only",
+        "rows and predictions",
     ),
     Place(
         f"{LEDGER_PREFIX}<date>/<sha256>.jsonl",
@@ -311,6 +319,14 @@ def capture_key(now: datetime, unique: str) -> str:
     day, time = aware(now).isoformat(timespec="microseconds")[:26].split("T")
     name = f"{time.replace(':', '').replace('.', '')}-{unique.replace('/', '_')}.jsonl"
     return f"{CAPTURE_PREFIX}dt={day}/hour={time[:2]}/{name}"
+
+
+def idempotency_key(day: date, caller: str, key: str) -> str:
+    """The key of the answer to the ``caller``'s request with an Idempotency-Key. Both come from outside, so both are
+    hashed.
+    """
+    hashed = hashlib.sha256(f"{len(caller)} {caller} {key}".encode(errors="surrogatepass")).hexdigest()
+    return f"{IDEMPOTENCY_PREFIX}{day}/{hashed}.jsonl"
 
 
 def report_key(window_id: str) -> str:

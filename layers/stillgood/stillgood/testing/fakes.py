@@ -22,7 +22,9 @@ class FakeCapture:
 
     written: list[Sequence[Mapping[str, Any]]] = field(default_factory=list)
 
-    def write(self, records: Sequence[Mapping[str, object]], now: datetime, unique: str) -> None:
+    def write(
+        self, records: Sequence[Mapping[str, object]], now: datetime, unique: str, *, required: bool = False
+    ) -> None:
         self.written.append(records)
 
     def status(self) -> dict[str, object]:

@@ -37,6 +37,7 @@ def api() -> LambdaHandler:
         new_id=_new_id,
         max_rows=settings.max_rows,
         max_bytes=settings.max_bytes,
+        store=store,
     )
     routers = [
         labels_router(serving, store),

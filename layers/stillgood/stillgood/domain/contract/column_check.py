@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stillgood.domain.contract.chunk import MISSING, Chunk
 from stillgood.domain.contract.contract import Contract, Extra, Feature
 from stillgood.domain.contract.frame import NULL, UNSEEN, Column, Frame
+from stillgood.domain.contract.identity import LONGEST_ID, read_id
 from stillgood.domain.contract.row_check import CheckedRow, RowChecker
 from stillgood.domain.contract.source_text import Convert, SourceText
 from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
@@ -72,6 +73,8 @@ class ColumnCheck:
             suspect |= np.isinf(column)
         if self._extra == "refuse":
             suspect |= self._misspelt(chunk)
+        if (odd := self._odd_ids(chunk)) is not None:
+            suspect |= odd
         by_row = {index: self.row(chunk, index) for index in np.flatnonzero(suspect).tolist()}
         frame = Frame(self._contract, n, {one.name: _typed(one, read[one.name]) for one in features})
         if not by_row:
@@ -102,9 +105,29 @@ class ColumnCheck:
             given = [convert(value) if isinstance(value, str) else value for value in given]
         if set(map(type, given)) == {str}:
             joined = "".join(given)  # type: ignore[arg-type]  # str alone
-            if "" not in given and joined.isascii() and joined.split() == [joined] and max(map(len, given)) < 100:  # type: ignore[arg-type]
+            if (
+                "" not in given
+                and joined.isascii()
+                and joined.isprintable()
+                and joined.split() == [joined]
+                and max(map(len, given)) < 100
+            ):  # type: ignore[arg-type]
                 return list(given)  # type: ignore[arg-type]  # most ids are short and plain, and the contract changes nothing in them
         return [self._label.check({name: value}).entity_id for value in given]
+
+    def _odd_ids(self, chunk: Chunk) -> NDArray[np.bool_] | None:
+        """bool[n]: whose id the contract has to look at; None for nobody's, as of most chunks."""
+        name = self._contract.id_column
+        column = None if name is None else chunk.column(name)
+        if column is None or (isinstance(column, StringBuffer) and _plain(column)):
+            return None
+        given = column.values if isinstance(column, DictionaryColumn) else column
+        if isinstance(column, StringBuffer):
+            given = column.texts()
+        odd = np.fromiter((value is not MISSING and read_id(value) is None for value in given), np.bool_, len(given))
+        if isinstance(column, DictionaryColumn):
+            odd = odd[column.codes]
+        return odd if odd.any() else None
 
     def _misspelt(self, chunk: Chunk) -> NDArray[np.bool_]:
         """bool[n]: whether a row has a name that the contract does not know."""
@@ -226,3 +249,11 @@ def _typed(feature: Feature, read: Floats) -> Column:
     if not feature.categorical:
         return read
     return np.where(np.isinf(read), NULL, read).astype(np.int32)
+
+
+def _plain(column: StringBuffer) -> bool:
+    """Whether every text is short and printable ASCII."""
+    data = column.data
+    return not len(data) or (
+        int(data.min()) >= 0x20 and int(data.max()) < 0x7F and int(np.diff(column.starts).max(initial=0)) <= LONGEST_ID
+    )

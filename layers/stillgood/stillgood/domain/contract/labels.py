@@ -2,18 +2,16 @@
 joins them.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stillgood.domain.contract.contract import Target
+from stillgood.domain.contract.identity import ID_RULE, read_id
 from stillgood.domain.contract.outcome import read_outcome
 from stillgood.domain.contract.row_check import shorten
 
-_LONGEST_ID = 256
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 COMPLETE_UNTIL = "complete_until"
 FIELDS = ("prediction_id", "entity_id", "label", "event_time", COMPLETE_UNTIL)
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -87,11 +85,11 @@ def _read(raw: Mapping[str, Any], target: Target, now: datetime | None) -> Label
             )
         if all(raw.get(name) is None for name in FIELDS if name != COMPLETE_UNTIL):
             return None
-    prediction, entity = _id(raw.get("prediction_id")), _id(raw.get("entity_id"))
+    prediction, entity = _id(raw, "prediction_id"), _id(raw, "entity_id")
     if prediction is None or entity is None or bool(prediction) == bool(entity):
         return (
             "prediction_id",
-            f"Give prediction_id or entity_id, one of them, a text of 1 to {_LONGEST_ID} characters.",
+            f"Give prediction_id or entity_id, one of them: {ID_RULE}.",
         )
     label = raw.get("label")
     outcome = read_outcome(target, label) if isinstance(label, str | int | float) else None
@@ -105,17 +103,10 @@ def _read(raw: Mapping[str, Any], target: Target, now: datetime | None) -> Label
     return Label(time, prediction, entity, target.positive if outcome else target.negative)
 
 
-def _id(value: object) -> str | None:
-    """The id, "" if none was given, None if it cannot be one. A number is what a spreadsheet makes of an id."""
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
-        return str(value)
-    if not isinstance(value, str) or len(value) > _LONGEST_ID or _CONTROL.search(value):
-        return None
-    return value.strip() or None
+def _id(raw: Mapping[str, Any], name: str) -> str | None:
+    """The id, "" if none was given, None if it cannot be one."""
+    value = raw.get(name)
+    return read_id(value) or (None if value is not None else "")
 
 
 def _time(value: object) -> str | None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sys import float_info
 
 from stillgood.domain.contract.contract import CALENDAR_LEVELS, Contract, Extra, Feature, FeatureValue
+from stillgood.domain.contract.identity import ID_RULE, read_id, utf8
 
 TRUE, FALSE = frozenset(("1", "true", "yes", "1.0")), frozenset(("0", "false", "no", "0.0"))
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
@@ -132,12 +133,13 @@ class RowChecker:
                     violations.append(
                         Violation(str(known), "unknown", None, f"{known} is not in the contract; check its spelling.")
                     )
+        column = self.contract.id_column
+        entity = read_id(raw.get(column)) if column else ""
+        if entity is None:
+            shown = shorten(raw[str(column)])
+            violations.append(Violation(str(column), "id", shown, f"{column} must be {ID_RULE}, not {shown!r}."))
         return CheckedRow(
-            values,
-            tuple(repairs),
-            tuple(violations),
-            _label(raw, self.contract.id_column),
-            _label(raw, self.contract.time_column),
+            values, tuple(repairs), tuple(violations), entity or None, _label(raw, self.contract.time_column)
         )
 
     def _time(self, raw: Mapping[str, object], now: datetime | None) -> datetime | None:
@@ -226,7 +228,7 @@ class FieldChecker:
             raise _BrokenError("level", f"must be one of {shown}")
         if len(given) > LONGEST:
             raise _BrokenError("length", f"must be at most {LONGEST} characters long")
-        return _utf8(given)
+        return utf8(given)
 
     def _date(self, given: object, text: bool, time: datetime | None) -> FeatureValue:
         """What is derived of a date; what was derived before (days, or a level) is taken as it is, so that captured
@@ -269,7 +271,7 @@ def shorten(value: object) -> object:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, Mapping | list | tuple):
         return f"a JSON {'object' if isinstance(value, Mapping) else 'array'}"
-    shown = _utf8(str(value))
+    shown = utf8(str(value))
     return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
 
 
@@ -279,12 +281,7 @@ def _label(raw: Mapping[str, object], column: str | None) -> str | None:
         given = int(given)
     if isinstance(given, int) and not isinstance(given, bool) and abs(given) < 2**63:
         return str(given)
-    return _utf8(given)[:256].strip() or None if isinstance(given, str) else None
-
-
-def _utf8(given: str) -> str:
-    """JSON can smuggle in lone surrogates, which no file can hold."""
-    return given if given.isascii() else given.encode("utf-8", "backslashreplace").decode()
+    return utf8(given)[:256].strip() or None if isinstance(given, str) else None
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -204,6 +204,7 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
     rows = telco().sample(3000, random_state=0)
     contract = json.loads(contract_text("telco"))
     contract["monitoring"]["label_maturity_days"] = 0  # so that what is labelled can be learned within this life
+    contract["labels"] = {"vouched_sources": ["api"]}  # nobody signs the requests of this life
     store.put("contract.json", json.dumps(contract).encode())
     broken = rows.head(2).assign(tenure="never")
     store.put("data/2026-08-01/customers.csv", rows.head(1500).to_csv(index=False).encode())
@@ -220,6 +221,9 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
             for n in range(400)
         ]
         answers = json.loads(call["PredictFunction"](http("predict", many))["body"])
+        event = http("predict")
+        keyed = event | {"headers": event["headers"] | {"idempotency-key": "order-7"}}
+        assert [call["PredictFunction"](keyed)["statusCode"] for _ in range(2)] == [200, 200]
         for name in ("predict_invalid", "model", "status", "labels", "report"):
             call["PredictFunction"](http(name))
         told = [

@@ -1,8 +1,8 @@
 """A request with an Idempotency-Key that comes again gets the first answer, and is captured once.
 
 Semantics of the IETF's draft "The Idempotency-Key HTTP Header Field": the same key with the same body gives the same
-answer for a day, with another body it is refused. Keys of different callers are different. The answer is kept, create-only,
-before it is captured, so of two requests at the same moment one is captured and both get its answer.
+answer for a day, with another body it is refused. Keys of different callers are different. The answer is kept,
+create-only, before it is captured, so of two requests at the same moment one is captured and both get its answer.
 """
 
 import hashlib

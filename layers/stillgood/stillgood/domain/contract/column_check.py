@@ -104,15 +104,11 @@ class ColumnCheck:
         if (convert := self._convert(name)) is not None:
             given = [convert(value) if isinstance(value, str) else value for value in given]
         if set(map(type, given)) == {str}:
-            joined = "".join(given)  # type: ignore[arg-type]  # str alone
-            if (
-                "" not in given
-                and joined.isascii()
-                and joined.isprintable()
-                and joined.split() == [joined]
-                and max(map(len, given)) < 100
-            ):  # type: ignore[arg-type]
-                return list(given)  # type: ignore[arg-type]  # most ids are short and plain, and the contract changes nothing in them
+            texts: list[str] = list(given)  # type: ignore[arg-type]  # str alone
+            joined = "".join(texts)
+            plain = joined.isascii() and joined.isprintable() and joined.split() == [joined]
+            if plain and "" not in texts and max(map(len, texts)) < 100:
+                return texts  # type: ignore[return-value]  # most ids are short and plain; the contract keeps them so
         return [self._label.check({name: value}).entity_id for value in given]
 
     def _odd_ids(self, chunk: Chunk) -> NDArray[np.bool_] | None:

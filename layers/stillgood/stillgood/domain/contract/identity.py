@@ -10,8 +10,8 @@ ID_RULE = f"a text of 1 to {LONGEST_ID} characters without control characters, o
 def read_id(value: object) -> str | None:
     """The id, "" where none is given, None for what cannot be one. A number is what a spreadsheet makes of an id.
 
-    >>> read_id(" C-1 "), read_id(7.0), read_id(None), read_id("  "), read_id("a\\x00b"), read_id("x" * 257), read_id(True)
-    ('C-1', '7', '', '', None, None, None)
+    >>> read_id(" C-1 "), read_id(7.0), read_id(None), read_id("  "), read_id("a\\x00b"), read_id("x" * 257)
+    ('C-1', '7', '', '', None, None)
     """
     if type(value) is str and len(value) <= LONGEST_ID and value.isascii() and value.isprintable():
         return value.strip()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from stillgood.aws.metrics import METRICS
 from stillgood.domain import errors
+from stillgood.storage.keys import PLACES
 
 from local.package import packaged
 
@@ -143,7 +144,10 @@ def test_the_bucket_takes_no_plain_http_and_overwrites_nothing_blindly(template:
     # Without this, parts of a multipart upload would be refused, which carry no precondition.
     assert pointer["Condition"]["Bool"] == created["Condition"]["Bool"] == {"s3:ObjectCreationOperation": "true"}
     prefixes = [one["Fn::Sub"].removeprefix("${Bucket.Arn}/") for one in created["Resource"]]
-    assert prefixes == ["models/*", "registry/decisions/*", "operating_points/*", "monitoring/reports/*"]
+    assert {"models/*", "registry/decisions/*", "operating_points/*", "monitoring/reports/*"} <= set(prefixes)
+    kept = denied["KeepDecisionsAndModels"]
+    assert kept["Condition"] == {"ArnNotEquals": created["Condition"]["ArnNotEquals"]}
+    assert kept["Action"] == ["s3:DeleteObject", "s3:DeleteObjectVersion"]
 
 
 def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
@@ -179,10 +183,63 @@ def test_alarms_tell_the_topic_if_there_is_one(template: dict[str, Any]) -> None
 
     assert all("AlarmActions" not in one for one in alarms().values())
     assert all(one["AlarmActions"] == ["arn:topic"] for one in alarms(AlarmTopicArn="arn:topic").values())
-    assert {one["MetricName"] for one in alarms().values()} == {
-        "Errors", "Duration", "CaptureFailures", "WindowsJudged", "Alerts", "ApproximateNumberOfMessagesVisible",
-        "ExecutionsFailed",
+    assert {one["MetricName"] for one in alarms().values() if one["Namespace"] != "Stillgood"} == {
+        "Errors", "Duration", "Throttles", "ApproximateNumberOfMessagesVisible", "ExecutionsFailed", "4xx", "5xx",
     }  # fmt: skip
+
+
+# What is counted and is no failure: for the dashboard alone.
+GOOD_NEWS = {
+    "Predictions", "RejectedRows", "RetrainsStarted", "RollbacksStarted", "ModelsTrained", "Promotions", "Refusals",
+    "Rollbacks", "Moves", "Releases",
+}  # fmt: skip
+
+
+def test_every_failure_that_is_counted_has_an_alarm_and_every_alarm_is_counted(template: dict[str, Any]) -> None:
+    resources = resolved(template)
+    own = [
+        one["Properties"]
+        for one in resources.values()
+        if one["Type"] == "AWS::CloudWatch::Alarm" and one["Properties"]["Namespace"] == "Stillgood"
+    ]
+    watched = {(one["Dimensions"][0]["Value"], one["MetricName"]) for one in own}
+    counted = {(service, name) for service, names in METRICS.items() for name in names}
+    assert watched <= counted
+    assert {name for _, name in counted - watched} == GOOD_NEWS
+    shown = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    assert [name for _, name in sorted(counted) if f'"{name}"' not in shown] == []
+
+
+def test_every_metric_that_the_code_counts_is_declared() -> None:
+    """A metric that is not would be a KeyError after the decision was made."""
+    declared = {name for names in METRICS.values() for name in names}
+    files = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers/stillgood/stillgood").rglob("*.py")]
+    literal = {found for file in files for found in re.findall(r'metrics\.count\("(\w+)"', file.read_text())}
+    assert literal <= declared
+    for file in (ROOT / "functions").rglob("app.py"):
+        for table in re.findall(r"^(?:COUNTS|STARTED) = \{(.*?)\}", file.read_text(), re.DOTALL | re.MULTILINE):
+            assert set(re.findall(r': "(\w+)"', table)) <= declared, file
+
+
+def test_no_batch_job_starves_predict(template: dict[str, Any]) -> None:
+    for name, parameter in (("PredictFunction", "PredictConcurrency"), ("BatchFunction", "BatchConcurrency")):
+        assert "ReservedConcurrentExecutions" not in resolved(template)[name]["Properties"]
+        split = resolved(template, **{parameter: "20"})[name]["Properties"]
+        assert split["ReservedConcurrentExecutions"] == "20"
+
+
+def test_what_the_code_only_creates_is_create_only_in_the_bucket(template: dict[str, Any]) -> None:
+    statements = {
+        one["Sid"]: one for one in template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    }
+    held = {one["Fn::Sub"].removeprefix("${Bucket.Arn}/").rstrip("*") for one in statements["CreateOnly"]["Resource"]}
+    # What may be written again under its key: a capture that waited in memory, a joining that is repeated, an upload.
+    free = {"capture/", "data/", "training/", "quarantine/labels/", "quarantine/train/", "forgotten/", "batch/output/"}
+    for place in PLACES:
+        if place.write == "create-only":
+            start = place.key.partition("<")[0]
+            assert any(start.startswith(one) for one in held | free), place.key
+    assert statements["KeepDecisionsAndModels"]["Effect"] == "Deny"
 
 
 def test_a_monitor_that_does_not_run_is_told_unless_nobody_scheduled_it(template: dict[str, Any]) -> None:
@@ -313,6 +370,11 @@ SAGEMAKER = "arn:aws:sagemaker:eu-west-1:123456789012"
             ["arn:aws:sns:eu-west-1:123456789012:on-call"],
             ["on-call", "arn:aws:sqs:eu-west-1:123456789012:on-call", "arn:aws:sns:eu-west-1:123456789012:a.fifo"],
         ),
+        (
+            "BreakGlassRoleArn",
+            ["arn:aws:iam::123456789012:role/break-glass"],
+            ["break-glass", "arn:aws:iam::123456789012:user/me"],
+        ),
         ("EndpointUrl", ["http://host.docker.internal:9000"], ["host:9000"]),
         ("LambdaEndpointUrl", ["http://host.docker.internal:9001"], ["host:9001"]),
     ],
@@ -347,4 +409,4 @@ def test_captures_are_kept_unless_their_days_are_counted(template: dict[str, Any
     assert (old["Prefix"], old["ExpirationInDays"]) == ("capture/", "400")
     # The models and decisions beside them are never deleted by time.
     expiring = {rule["Prefix"] for rule in rules(CaptureRetentionDays="400").values() if "ExpirationInDays" in rule}
-    assert expiring == {"capture/", "batch/output/"}  # which captures refer to
+    assert expiring == {"capture/", "batch/output/", "idempotency/"}  # which captures refer to

@@ -120,6 +120,7 @@ def test_labelled_rows_become_a_whole_version_and_promote_is_asked_to_judge_it(s
             "metrics.json",
             "model.json",
             "reference.json",
+            "sources.json",
         )
     ]
     assert invoked.events == [("promote", {"action": "promote", "candidate": version, "request_id": "monitor:w1"})]
@@ -489,7 +490,7 @@ def test_a_run_holds_the_figures_and_files_of_the_version(store, tmp_path, monke
     assert run.data.metrics["holdout_recall"] == metrics["holdout"]["recall"]["value"]
     assert run.data.params["data_sha256"] == metrics["data_sha256"]
     assert sorted(one.path for one in client.list_artifacts(run.info.run_id)) == [
-        "card.md", "folds.json", "holdout.json", "learnt.json", "metrics.json", "model.json", "reference.json",
+        "card.md", "folds.json", "holdout.json", "learnt.json", "metrics.json", "model.json", "reference.json", "sources.json",
     ]  # fmt: skip
     assert list((tmp_path / "cwd").iterdir()) == []
 

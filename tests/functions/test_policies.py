@@ -70,6 +70,29 @@ UNUSED = {
     ): "only for a file as its own population; tests/steps/batch/test_batch.py",
     (
         "BatchFunction",
+        "s3:GetObject",
+        f"{BUCKET}/capture/*.batch.json",
+    ): "only after a create whose answer got lost",
+    (
+        "MonitorFunction",
+        "s3:PutObject",
+        f"{BUCKET}/data/*",
+    ): "only where the labels that came may teach; tests/steps/monitor/test_outcomes.py",
+    (
+        "MonitorFunction",
+        "s3:GetObject",
+        f"{BUCKET}/batch/output/*",
+    ): "only where batch scored; tests/steps/monitor/test_batches.py",
+    **{
+        (
+            role,
+            "s3:GetObject",
+            f"{BUCKET}/contracts/*",
+        ): "only once settings hold without a model; tests/steps/monitor/test_again.py"
+        for role in ("MonitorFunction", "PromoteFunction")
+    },
+    (
+        "BatchFunction",
         "s3:AbortMultipartUpload",
         f"{BUCKET}/batch/*",
     ): "an output larger than a part, given up half-way",
@@ -248,7 +271,8 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
         time.sleep(1.1)  # windows are of whole seconds, and a prediction of this one has not matured
         assert call["MonitorFunction"](window)["result"] == "retrain"
         call["MonitorFunction"](window)
-        call["TrainFunction"](noted.invoked[-1][1])
+        # A window may also move the operating point; it is the training that goes on here.
+        call["TrainFunction"](next(event for step, event in reversed(noted.invoked) if step == "train"))
         call["PromoteFunction"](noted.invoked[-1][1])
         call["TrainFunction"](http("recalibrate"))
         call["PromoteFunction"](noted.invoked[-1][1])

@@ -5,7 +5,7 @@ from dataclasses import replace
 from stillgood.domain.promotion.decision import Decision
 from stillgood.domain.promotion.orders import Case, CaseKind, Hold, ModeOrder, Orders, Said, SettingsOrder, checked_mode
 
-AUTOMATIC = "monitor:"  # what a request id of the schedule begins with
+AUTOMATIC = ("monitor:", "point:")  # what a request id of the schedule begins with
 ASKED_BECAUSE = "Asked because: "  # how the last reason of what a person did begins
 _MAX_REJECTED = 50  # the newest; a version is rarely asked for again
 

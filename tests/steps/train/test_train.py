@@ -490,7 +490,8 @@ def test_a_run_holds_the_figures_and_files_of_the_version(store, tmp_path, monke
     assert run.data.metrics["holdout_recall"] == metrics["holdout"]["recall"]["value"]
     assert run.data.params["data_sha256"] == metrics["data_sha256"]
     assert sorted(one.path for one in client.list_artifacts(run.info.run_id)) == [
-        "card.md", "folds.json", "holdout.json", "learnt.json", "metrics.json", "model.json", "reference.json", "sources.json",
+        "card.md", "folds.json", "holdout.json", "learnt.json", "metrics.json", "model.json", "reference.json",
+        "sources.json",
     ]  # fmt: skip
     assert list((tmp_path / "cwd").iterdir()) == []
 

@@ -106,7 +106,7 @@ def play(rows: list[Rows], saved: float, share: float, seed: int) -> Iterator[di
                 right = saved * float(y[flagged].mean())
                 row["effect"], row["effect covered"] = found.prevented - right, found.low <= right <= found.high
         if not share:
-            near.append([logits - threshold, happened - p, p, who, np.full(len(y), at)])
+            near.append([logits - threshold, happened - p, p, who, np.full(len(y), at), np.full(len(y), 30 * at)])
             jump = jump_at(*(np.concatenate(part) for part in zip(*near, strict=True)))
             row["jump"] = jump is not None and jump.found
         yield row

@@ -2,9 +2,12 @@
 threshold.
 
 So a jump there is evidence of action: a regression discontinuity (Thistlethwaite and Campbell 1960; Hahn, Todd and van
-der Klaauw 2001). What jumps is the outcome less its probability, so that most of the curve is gone before a line is
+der Klaauw 2001). What jumps is the outcome less its probability, so that most of the curve is gone before a parabola is
 fitted (on both sides one of its own, Fan and Gijbels 1996), within ``BANDWIDTH`` logits of each row's own threshold,
-the closer the heavier.
+the closer the heavier. A line would take the bend of a model that has lost its calibration for a jump; the parabola is
+the line less its estimated bias (Calonico, Cattaneo and Titiunik 2014, "Robust nonparametric confidence intervals for
+regression-discontinuity designs", with one bandwidth for both). Outcomes of one day may move together, so the variance
+is clustered by entity and by day (Cameron, Gelbach and Miller 2011), and never below that by entity alone.
 
 Windows are looked at one after another, for years. The jump since a month is an always-valid e-value
 (``statistics/sequential.py``), and people may begin to act in any month, so the evidence is the mixture of those since
@@ -22,11 +25,12 @@ import numpy.typing as npt
 
 from stillgood.domain.statistics.sequential import one_sided_e_value
 
-BANDWIDTH = 1.5  # logits to either side
+BANDWIDTH = 2.5  # logits to either side
 MIN_SIDE = 100  # rows within the bandwidth, on each side
 SCALE = 0.1  # of a rate: the size of a jump that is worth finding; fixed before any row is seen
 ALPHA = 0.005  # chance of ever finding one where nobody acts
 MONTHS = 36  # the newest, in which an action may have begun
+_ABOVE = 3  # the column of the design that is the jump
 
 type Floats = npt.NDArray[np.float64]
 type Ints = npt.NDArray[np.int64]
@@ -68,25 +72,27 @@ class Jump:
 
 
 def jump_at(
-    distance: Floats, residual: Floats, probability: Floats, entities: npt.NDArray[Any], months: Ints
+    distance: Floats, residual: Floats, probability: Floats, entities: npt.NDArray[Any], months: Ints, days: Ints
 ) -> Jump | None:
     """The jump over all rows, None where too few lie near the threshold.
 
     ``distance`` float64[n]: logit less the row's own threshold; ``residual`` float64[n]: outcome (0 or 1) less its
-    ``probability``; ``entities`` [n]: whose rows they are; ``months`` int64[n]: when each was predicted, as a number.
+    ``probability``; ``entities`` [n]: whose rows they are; ``months`` and ``days`` int64[n]: when each was
+    predicted, as numbers.
     """
     near = np.abs(distance) < BANDWIDTH
     if min(int((near & (distance >= 0)).sum()), int((near & (distance < 0)).sum())) < MIN_SIDE:
         return None
     x, y, p, when = distance[near], residual[near], probability[near], months[near]
     _, codes = np.unique(entities[near], return_inverse=True)
+    _, dates = np.unique(days[near], return_inverse=True)
     first = int(when.min())
     since = [month for month in np.unique(when).tolist() if month > int(when.max()) - MONTHS]
     total, most = 0.0, 0.0
     best: Jump | None = None
     for month in since:
         rows = when >= month
-        found = _fit(x[rows], y[rows], codes[rows])
+        found = _fit(x[rows], y[rows], codes[rows], dates[rows])
         if found is None:
             continue
         size, variance, level = found
@@ -100,22 +106,27 @@ def jump_at(
     return None if best is None else replace(best, e=total)
 
 
-def _fit(x: Floats, y: Floats, codes: Ints) -> tuple[float, float, float] | None:
-    """The jump at 0, its variance by entity (the sandwich), and the level below; None where a side is too thin."""
+def _fit(x: Floats, y: Floats, codes: Ints, days: Ints) -> tuple[float, float, float] | None:
+    """The jump at 0, its variance (the sandwich), and the level below; None where a side is too thin."""
     above = x >= 0
     if min(int(above.sum()), int((~above).sum())) < MIN_SIDE:
         return None
     weight = 1.0 - np.abs(x) / BANDWIDTH
-    design = np.column_stack([np.ones(len(x)), x, above, above * x])
+    design = np.column_stack([np.ones(len(x)), x, x * x, above, above * x, above * x * x])
     bread = np.linalg.pinv(design.T @ (design * weight[:, None]))
     fitted = bread @ (design.T @ (weight * y))
     scores = design * (weight * (y - design @ fitted))[:, None]
-    clusters = int(codes.max()) + 1
-    sums = np.column_stack([np.bincount(codes, column, clusters) for column in scores.T])
-    used = len(np.unique(codes))
-    meat = sums.T @ sums * (used / max(used - 1, 1))
-    variance = float((bread @ meat @ bread)[2, 2])
-    return (float(fitted[2]), variance, float(fitted[0])) if variance > 0 else None
+
+    def variance(clusters: Ints) -> float:
+        names, found = np.unique(clusters, return_inverse=True)
+        sums = np.column_stack([np.bincount(found, column, len(names)) for column in scores.T])
+        meat = sums.T @ sums * (len(names) / max(len(names) - 1, 1))
+        return float((bread @ meat @ bread)[_ABOVE, _ABOVE])
+
+    of_entity = variance(codes)
+    both = variance(codes * (int(days.max()) + 1) + days)
+    greatest = max(of_entity, of_entity + variance(days) - both)
+    return (float(fitted[_ABOVE]), greatest, float(fitted[0])) if greatest > 0 else None
 
 
 def thresholds(logits: Floats, flagged: Bools, blocks: Ints) -> Floats:

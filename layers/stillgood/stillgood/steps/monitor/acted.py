@@ -14,6 +14,8 @@ from stillgood.domain.outcomes.evidence import LabelledRows
 from stillgood.domain.outcomes.ledger import Bools, OutcomeDay, Records
 from stillgood.steps.monitor.sample import logits_of
 
+_DAYS = 10_000_000  # more than any ordinal of a day
+
 type Known = Mapping[date, tuple[Bools, Bools]]  # by day: whose outcome is known, and which is positive
 
 
@@ -73,7 +75,7 @@ def find_jump(contract: Contract, days: Mapping[date, OutcomeDay], known: Known)
         code = np.array([names.setdefault(name, len(names)) for name in days[day].models] or [0])
         parts.append(records)
         outcomes.append(positive[seen])
-        blocks.append(code[records["model"]] * 10_000_000 + day.toordinal())
+        blocks.append(code[records["model"]] * _DAYS + day.toordinal())
         months.append(np.full(len(records), 12 * day.year + day.month))
     if not parts:
         return None
@@ -90,6 +92,7 @@ def find_jump(contract: Contract, days: Mapping[date, OutcomeDay], known: Known)
         probability,
         entities_of(records)[sure],
         np.concatenate(months)[order][sure],
+        block[sure] % _DAYS,
     )
 
 

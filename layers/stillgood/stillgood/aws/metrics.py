@@ -18,7 +18,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "predict": ("Predictions", "RejectedRows", "CaptureFailures", "CaptureLost", "ChampionStale", "Failed"),
     "monitor": ("WindowsJudged", "RetrainsStarted", "Alerts", "RollbacksStarted"),
     "train": ("TrainFailures", "ModelsTrained"),
-    "promote": ("Promotions", "Refusals", "Rollbacks", "Moves", "Releases"),
+    "promote": ("Promotions", "Refusals", "Rollbacks", "Moves", "Releases", "Asks", "ModesSet", "SettingsChanged"),
 }
 """What each service counts, all of unit Count; ``ChampionStale`` is 1 for an invocation that an outdated champion
 answered.

@@ -49,6 +49,17 @@ def append(
     return _create(store, f"{LEDGER_PREFIX}{arrived:%Y-%m-%d}/{digest}.jsonl", encode(head) + data)
 
 
+def rewrite_batch(store: ObjectStore, key: str, batch: LabelBatch, left: Iterable[Label]) -> None:
+    """Leave only some labels of a batch, whose key it keeps: monitor knows it by that. Without any it is deleted."""
+    rows = [encode(one.to_dict()) for one in left]
+    if not rows:
+        store.delete(key)
+        return
+    head = {"format": FORMAT, "format_version": 1, "source": batch.source, COMPLETE_UNTIL: batch.complete_until}
+    arrived = {} if batch.arrived is None else {"arrived": batch.arrived.isoformat()}
+    store.put(key, b"".join([encode(head | arrived), *rows]))
+
+
 def quarantine(store: ObjectStore, refused: Iterable[RefusedLabel]) -> None:
     """Keep what was refused, so that it can be mended and sent again."""
     if data := b"".join(encode(one.to_dict()) for one in refused):

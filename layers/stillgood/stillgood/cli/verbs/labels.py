@@ -1,6 +1,7 @@
-"""labels add: take a file of outcomes in, and say what became of each."""
+"""labels add: take a file of outcomes in, and say what became of each. labels revoke: take back what was taught."""
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stillgood.cli.console import LOOK, Answer, WrongCall
@@ -12,7 +13,7 @@ _SUFFIXES = (".csv", ".jsonl")
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
     parser = commands.add_parser("labels", help=about, description=about)
-    inner = parser.add_subparsers(required=True, metavar="add")
+    inner = parser.add_subparsers(required=True, metavar="add|revoke")
     adding = add_verb(
         inner,
         "add",
@@ -22,6 +23,24 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
     )
     adding.add_argument("file", type=Path, metavar="FILE", help=".csv with a header, or .jsonl")
     add_place(adding)
+    revoking = add_verb(
+        inner,
+        "revoke",
+        run_revoke,
+        help="take labels back, with the training rows joined from them, and name the models that learnt from them",
+        examples=[
+            "labels revoke --caller crm-feed --since 2026-11-01 --because 'the feed was broken' --bucket my-models",
+            "labels revoke --prediction 0f3c... --because 'wrong customer' --dry --store ./customers.stillgood",
+        ],
+    )
+    named = revoking.add_mutually_exclusive_group(required=True)
+    named.add_argument("--batch", default="", metavar="KEY", help="one batch, by its key or the beginning of its name")
+    named.add_argument("--caller", default="", metavar="NAME", help="all that one source told, as reports name it")
+    named.add_argument("--prediction", default="", metavar="ID", help="all that was told of one prediction")
+    revoking.add_argument("--since", metavar="DATE", type=_moment, help="only what arrived then or later, in UTC")
+    revoking.add_argument("--because", required=True, metavar="WHY", help="kept with the labels in quarantine")
+    revoking.add_argument("--dry", action="store_true", help="say what it would be, and change nothing")
+    add_place(revoking)
 
 
 def run(arguments: argparse.Namespace) -> Answer:
@@ -51,6 +70,41 @@ def run(arguments: argparse.Namespace) -> Answer:
         lines.append(f"  stillgood quarantine list {place.option}".rstrip() + "  shows why")
     lines.append("  monitor joins them with the predictions when they have matured")
     return Answer("\n".join(lines), counts, LOOK if counts["refused"] else 0)
+
+
+def run_revoke(arguments: argparse.Namespace) -> Answer:
+    from stillgood.steps.labels.revoke import Which, revoke
+    from stillgood.storage.contract import contract_in_force
+    from stillgood.storage.registry import Registry
+
+    place = find_place(arguments)
+    which = Which(arguments.batch, arguments.caller, arguments.prediction, arguments.since)
+    found = revoke(place.store, contract_in_force(place.store), which, because=arguments.because, dry=arguments.dry)
+    verb = "would be revoked" if arguments.dry else "revoked"
+    lines = [f"{sum(found.labels.values())} labels {verb}, which told the outcome of {found.predictions} predictions"]
+    lines += [f"  {count} of {source or 'nobody known'}" for source, count in sorted(found.labels.items())]
+    lines.append(f"{found.rows} training rows joined from them {'would go' if arguments.dry else 'are gone'}")
+    if found.models:
+        pointer = Registry(place.store).pointer()
+        lines.append("models that had learnt from them:")
+        serving = pointer.version if pointer else None
+        lines += [f"  {version}{' (it serves)' if version == serving else ''}" for version in found.models]
+        lines.append(
+            "  `stillgood train` learns without them, and the gate compares; `stillgood rollback` goes back now"
+        )
+    if found.labels and not arguments.dry:
+        lines.append("  monitor's next run judges the champion by the labels that are left")
+    if not found.labels:
+        lines.append("  no label fits; the report's labels.sources names who told what")
+    return Answer("\n".join(lines), found.to_dict(), 0 if found.labels and not found.models else LOOK)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a date such as 2026-11-01") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _check_header(path: Path) -> None:

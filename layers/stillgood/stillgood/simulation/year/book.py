@@ -90,6 +90,7 @@ class Book:
     held: bool = False
     retrains: list[datetime] = field(default_factory=list)
     effects: dict[str, str] = field(default_factory=dict)  # by request id: the step that a window asked for
+    refused: set[str] = field(default_factory=set)  # requests that a step refused for good, with a reason
     judged: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     judged_at: dict[str, datetime] = field(default_factory=dict)
     forgotten: dict[str, datetime] = field(default_factory=dict)

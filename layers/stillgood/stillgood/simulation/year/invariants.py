@@ -110,7 +110,7 @@ def _judged_once(life: Life) -> Found:
 def _effects_arrive(life: Life) -> Found:
     done = {json.loads(life.bucket.get(key).data)["request_id"] for key in life.keys(TRAINING_PREFIX)}
     for request, step in life.book.effects.items():
-        if step == "train" and request not in done and not life.book.counts.get("train: refused for good"):
+        if step == "train" and request not in done | life.book.refused:
             yield f"{request} was to be trained, and never was"
         if step == "promote" and request not in life.book.requests:
             yield f"{request} was to be decided, and never was"

@@ -127,7 +127,9 @@ class Life:
             self._again(letter)
         except StillgoodError as error:
             self.book.count(f"{letter.step}: {type(error).__name__}")
-            if not isinstance(error, _PERMANENT):
+            if isinstance(error, _PERMANENT):
+                self.book.refused.add(str(letter.event.get("request_id")))
+            else:
                 self._again(letter)
         except Exception as error:
             self.book.fail("typed errors", f"{letter.step} raised {type(error).__name__}: {error} for {letter.event}")

@@ -50,6 +50,7 @@ def contract(version: int = 1) -> dict[str, Any]:
         "time": "at",
         "target": {"name": "left", "positive": "yes", "negative": "no"},
         "features": [{"name": name, "kind": "numeric", "minimum": -bound, "maximum": bound} for name in FEATURES],
+        "labels": {"vouched_sources": ["api"]},  # all of the same standing: what an unvouched one is worth, others test
         "floors": {"roc_auc": 0.5, "recall": 0.0, "precision": 0.0},
         "training": {"min_rows": 100, "holdout_rows": 300, "window_days": 20},
         "monitoring": {"min_rows": 40, "label_maturity_days": MATURITY_DAYS},

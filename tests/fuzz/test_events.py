@@ -142,6 +142,7 @@ def test_a_forged_event_is_done_or_refused_by_a_typed_error(
         "400",
         "404",
         "405",
+        "415",
         "422",
         "done",
         "invalid-event",

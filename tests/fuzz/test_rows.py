@@ -217,27 +217,28 @@ NOT_UTF8 = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff\xfe", b"ok"], 
 
 
 @pytest.mark.parametrize(
-    "column",
+    ("column", "other"),
     [
-        pa.array([10**15, 0], pa.timestamp("s")),
-        pa.array([2**31 - 1, 0], pa.date32()),
-        pa.array([2**62, 0], pa.duration("s")),
-        pa.array([[10**15], []], pa.list_(pa.timestamp("s"))),
-        NOT_UTF8,
+        (pa.array([10**15, 0], pa.timestamp("s")), {}),
+        (pa.array([2**31 - 1, 0], pa.date32()), {}),
+        # The other row is read, and what it says is no id.
+        (pa.array([2**62, 0], pa.duration("s")), {"customer_id: id": 1}),
+        (pa.array([[10**15], []], pa.list_(pa.timestamp("s"))), {"customer_id: id": 1}),
+        (NOT_UTF8, {}),
     ],
     ids=["timestamp", "date", "duration", "nested", "text"],
 )
 def test_a_parquet_value_that_python_cannot_hold_costs_its_row_only(
-    column: pa.Array, telco: Contract, scoring: BatchDeps
+    column: pa.Array, other: dict[str, int], telco: Contract, scoring: BatchDeps
 ) -> None:
     rows = {name: [value, value] for name, value in telco.example().items()}
     table = pa.table(rows).append_column("customer_id", column)
     scoring.store.put("batch/odd.parquet", parquet(table))
     told = batch({"input": "batch/odd.parquet"}, scoring)
-    assert (told["rows"], told["predicted"], told["rules"]) == (2, 1, {"parquet": 1})
-    (rejected,) = scoring.store.get(told["output"]["rejected"]).data.splitlines()
-    assert strict(rejected)["row"] == 1
-    assert strict(rejected)["violations"][0]["message"].startswith("customer_id holds a value that cannot be read")
+    assert (told["rows"], told["predicted"], told["rules"]) == (2, 1 - len(other), {"parquet": 1, **other})
+    first, *others = [strict(line) for line in scoring.store.get(told["output"]["rejected"]).data.splitlines()]
+    assert (first["row"], [one["row"] for one in others]) == (1, [2] * len(other))
+    assert first["violations"][0]["message"].startswith("customer_id holds a value that cannot be read")
 
 
 def test_nanoseconds_are_read_to_the_microsecond_with_or_without_pandas(telco: Contract, scoring: BatchDeps) -> None:
@@ -314,7 +315,7 @@ def test_every_captured_line_is_profiled_or_counted_as_unreadable(
         "version": "2.0",
         "rawPath": "/predict",
         "rawQueryString": "",
-        "headers": {},
+        "headers": {"content-type": "application/json"},
         "requestContext": {"http": {"method": "POST", "path": "/predict", "sourceIp": "127.0.0.1"}},
         "body": body.decode(),
         "isBase64Encoded": False,
@@ -341,8 +342,9 @@ def test_ids_that_a_spreadsheet_would_run_come_back_as_they_were_and_only_as_jso
     telco: Contract, scoring: BatchDeps
 ) -> None:
     """Outputs are JSON Lines, which no spreadsheet runs as formulas: ids round-trip untouched. See
-    docs/decisions/0013.
+    docs/decisions/0013. Those with control characters are no ids.
     """
+    ids = [formula for formula in FORMULAS if formula.isprintable()]
     example = [str(value) for value in telco.example().values()]
     text = io.StringIO(newline="")
     table = csv.writer(text)
@@ -350,6 +352,10 @@ def test_ids_that_a_spreadsheet_would_run_come_back_as_they_were_and_only_as_jso
     scoring.store.put("batch/formulas.csv", text.getvalue().encode())
     told = batch({"input": "batch/formulas.csv"}, scoring)
     lines = scoring.store.get(told["output"]["predictions"]).data.splitlines()
-    assert [strict(line)["entity_id"] for line in lines] == [formula.strip() for formula in FORMULAS]
+    assert [strict(line)["entity_id"] for line in lines] == ids
+    assert told["rules"] == {"customer_id: id": len(FORMULAS) - len(ids)} == {"customer_id: id": 2}
     assert all(line.startswith(b'{"row":') for line in lines)
+    columns = told["output"].pop("columns")  # for monitor: features by column, without ids
+    assert columns.endswith(".bin")
+    assert not [one for one in ids if len(one) > 2 and one.encode() in scoring.store.get(columns).data]
     assert {key.rpartition(".")[2] for key in told["output"].values()} == {"jsonl"}

@@ -185,10 +185,15 @@ def test_a_row_without_an_id_is_named_by_its_content():
     assert fourth == "c9"
 
 
-def test_an_id_is_cut_as_a_prediction_cuts_it_so_that_both_name_the_customer_alike():
-    long = "é" * 300
-    part, _, _ = judged([row(customer=long)])
-    assert part.ids == [RowChecker(CONTRACT).check({"customer": long}).entity_id] == ["é" * 256]
+def test_an_id_is_taken_or_refused_as_a_prediction_does_so_that_both_name_the_customer_alike():
+    longest = "é" * 256
+    part, _, _ = judged([row(customer=longest)])
+    assert part.ids == [RowChecker(CONTRACT).check({"customer": longest}).entity_id] == [longest]
+    for odd in (longest + "é", "c\t9", "c\x859"):
+        part, (refused,), _ = judged([row(customer=odd), row(customer="c9")])
+        (predicted,) = [one for one in RowChecker(CONTRACT).check({"customer": odd}).violations if one.rule == "id"]
+        assert part.ids == ["c9"]
+        assert refused.violations == (predicted,)
 
 
 def test_a_hundred_thousand_different_mistakes_are_found_in_one_pass():

@@ -97,7 +97,7 @@ def test_it_decides_as_the_api_does_to_the_last_bit(
     assert (summary["rows"], summary["predicted"], summary["rejected"]) == (2900, 2900, 0)
 
     class Nowhere:
-        def write(self, records: Any, now: datetime, unique: str) -> None:
+        def write(self, records: Any, now: datetime, unique: str, *, required: bool = False) -> None:
             pass
 
         def status(self) -> dict[str, object]:

@@ -13,13 +13,14 @@ from stillgood.cli.verbs.status import status
 from stillgood.domain.drift.contributions import ContributionChange, ContributionDrift
 from stillgood.domain.drift.jumps import jumped
 from stillgood.domain.model.model import sigmoid
+from stillgood.domain.model.vectorised import logits_of
 from stillgood.domain.operating_point.correction import Correction
 from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.pages.writer import write_decision, write_window
 from stillgood.steps.monitor.follow import Memory
 from stillgood.steps.monitor.gather import gather
 from stillgood.steps.monitor.monitor import monitor
-from stillgood.steps.monitor.sample import MAX_POPULATION, KeptLines, logits_of, sample
+from stillgood.steps.monitor.sample import MAX_POPULATION, KeptLines, sample
 from stillgood.steps.promote.move import move
 from stillgood.steps.promote.promote import PromoteDeps
 from stillgood.steps.promote.replay import replay

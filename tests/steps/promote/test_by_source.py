@@ -53,7 +53,8 @@ def test_lies_of_one_caller_promote_nothing_unless_the_contract_vouches_for_it()
     assert answer["result"] == "refused"
     assert f"told by {MALLORY}, whom nobody vouches for; without them it does not hold" in answer["reasons"][0]
     figures = list(Registry(store).decisions())[-1].figures["without_largest_source"]
-    assert (figures["source"], figures["rows"], figures["promote"]) == (MALLORY, 2_400, False)
+    assert (figures["source"], figures["promote"]) == (MALLORY, False)
+    assert 2_200 < figures["rows"] <= 2_400  # the newest population judges: where it begins is estimated, to some rows
     assert [one.same for one in replay(store)] == [True, True]
     assert life(vouched=["mallory"])[0]["result"] == "promoted"
 

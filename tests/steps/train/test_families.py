@@ -206,6 +206,10 @@ def test_it_rolls_back_and_every_decision_replays_to_the_same_bytes_and_the_audi
     event = {"to": world.first["version"], "request_id": "back", "reason": "complaints"}
     assert roll_back(event, deps)["new_version"] == world.first["version"]
     event = {"to": world.third["version"], "request_id": "forth", "reason": "they were wrong"}
+    refused = roll_back(event, deps)
+    assert (refused["result"], refused["new_version"]) == ("refused", world.first["version"])
+    assert "only a rollback with force goes back to it" in refused["reasons"][0]
+    event |= {"request_id": "forced", "force": True}
     assert roll_back(event, deps)["new_version"] == world.third["version"]
-    assert [(one.n, one.detail) for one in replay(world.store)] == [(n, "the same bytes") for n in range(1, 6)]
+    assert [(one.n, one.detail) for one in replay(world.store)] == [(n, "the same bytes") for n in range(1, 7)]
     assert verify(world.store) == ()

@@ -27,6 +27,7 @@ def actions_router(serving: PredictDeps, store: ObjectStore) -> APIRouter:
         responses=problems(
             _400="Not JSON, or neither an object nor a list of objects",
             _413="Too many actions or bytes for one request",
+            _415="Not sent as application/json",
             _422="None of the actions can be used: what is wrong with each",
             _503="The store does not answer: send the batch again",
         ),

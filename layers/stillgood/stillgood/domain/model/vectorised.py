@@ -88,6 +88,12 @@ def scores(logit: Floats) -> Floats:
     return np.asarray(np.where(logit >= 0, 1.0 / (1.0 + e), e / (1.0 + e)))
 
 
+def logits_of(captured: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[n] of captured scores in 0..1: log(s / (1 - s)), within 36, beyond which a score is 0 or 1."""
+    inside = np.clip(captured, 2.0**-52, 1.0 - 2.0**-52)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
+
+
 def probabilities(model: Model, logit: Floats) -> Floats:
     """float64[n] of calibrated probabilities, 0 to 1."""
     return scores(model.calibration.slope * logit + model.calibration.intercept)

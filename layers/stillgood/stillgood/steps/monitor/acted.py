@@ -10,9 +10,9 @@ from stillgood.domain.actions.evidence import ActionEvidence
 from stillgood.domain.actions.groups import MIN_CONTROL, Stand, stand_in
 from stillgood.domain.actions.jump import Jump, jump_at, thresholds
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.model.vectorised import logits_of
 from stillgood.domain.outcomes.evidence import LabelledRows
 from stillgood.domain.outcomes.ledger import Bools, OutcomeDay, Records
-from stillgood.steps.monitor.sample import logits_of
 
 _DAYS = 10_000_000  # more than any ordinal of a day
 

@@ -17,6 +17,7 @@ from stillgood.domain.drift.contributions import ContributionDrift, contribution
 from stillgood.domain.drift.jumps import Moments, jumped
 from stillgood.domain.errors import DocumentUnusable, ObjectNotFound
 from stillgood.domain.model.model import Model
+from stillgood.domain.model.vectorised import logits_of
 from stillgood.domain.operating_point.calibration import FittedCalibration, Labelled
 from stillgood.domain.operating_point.correction import BLOCK_ROWS, Correction
 from stillgood.domain.operating_point.decide import (
@@ -37,7 +38,7 @@ from stillgood.domain.policy.evidence import Evidence, Policy
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.domain.statistics.intervals import wilson
 from stillgood.steps.monitor.gather import WindowInputs
-from stillgood.steps.monitor.sample import Sample, logits_of, sample
+from stillgood.steps.monitor.sample import Sample, sample
 from stillgood.storage.champion import load_model, load_served
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.points import read_point, write_evidence

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.model.vectorised import logits_of
 from stillgood.domain.operating_point.decide import MAX_POPULATION
 from stillgood.domain.outcomes.ledger import identity
 from stillgood.steps.monitor.hours import CapturedHours, readers
@@ -143,12 +144,6 @@ def _of_version(
             with suppress(*_UNREADABLE):
                 records.append(decoder.decode(line))
     return [record for record in records if isinstance(record, _Scored) and record.model == version]
-
-
-def logits_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """float64[n] of captured scores in 0..1: log(s / (1 - s)), within 36, beyond which a score is 0 or 1."""
-    inside = np.clip(scores, 2.0**-52, 1.0 - 2.0**-52)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
 def _values(contract: Contract, record: _Scored) -> dict[str, Any] | None:

@@ -77,6 +77,7 @@ def loss_falls(before: Floats, after: Floats, target: Targets) -> bool:
     """Whether the balanced log loss of ``after`` is demonstrably lower: a paired z-test of each row's, one-sided at
     ``ALPHA``.
 
+    >>> import numpy as np
     >>> y = np.tile([0, 1], 50).astype(np.int8)
     >>> loss_falls(np.zeros(100), y - 0.5, y), loss_falls(np.zeros(100), np.zeros(100), y)
     (True, False)
@@ -88,6 +89,7 @@ def loss_falls(before: Floats, after: Floats, target: Targets) -> bool:
 def loss_difference(before: Floats, after: Floats, target: Targets) -> tuple[float, float]:
     """By how much the mean balanced log loss of ``after`` is lower, and the standard error of that, paired by row.
 
+    >>> import numpy as np
     >>> y = np.tile([0, 1], 50).astype(np.int8)
     >>> [round(one, 3) for one in loss_difference(np.zeros(100), y - 0.5, y)]
     [0.219, 0.0]
@@ -103,6 +105,7 @@ def compare(logistic: Floats, boosted: Floats, target: Targets) -> Comparison:
     The loss tells with fewer rows what the ROC-AUC tells later; the tolerance lets the simpler family keep what it
     loses nothing by. Raises OneClassOnly, TooFewRows.
 
+    >>> import numpy as np
     >>> y = np.tile([0, 1], 500).astype(np.int8)
     >>> noise = np.random.default_rng(0).normal(size=1000)
     >>> compare(y + 2 * noise, y + noise, y).chosen, compare(y + noise, y + noise, y).chosen

@@ -93,19 +93,19 @@ def _no(*_: Any) -> None:
 
 PLANTED = (
     Planted("lost index", "a decision is not indexed by its request", ((Registry, "_index", _instead(_no)),), 0),
-    Planted("request decided twice", "nobody looks for an earlier answer", ((Registry, "find", _instead(_no)),)),
+    Planted("request decided twice", "nobody looks for an earlier answer", ((Registry, "find", _instead(_no)),), 0),
     Planted(
         "pointer without condition",
         "the pointer is put, not swapped",
         ((Registry, "_put_in_force", _instead(_put_in_force)),),
     ),
-    Planted("slot without condition", "a decision is put, not created", ((Registry, "record", _instead(_record)),)),
+    Planted("slot without condition", "a decision is put, not created", ((Registry, "record", _instead(_record)),), 2),
     Planted(
         "state without condition",
         "monitor's state is put, not swapped",
         ((monitor, "write_state", _instead(_write_state)),),
     ),
-    Planted("hold not asked", "a rollback by hand stops no schedule", ((promote, "held_since", _instead(_no)),)),
+    Planted("hold not asked", "a schedule passes for a person", ((promote, "by_hand", _instead(lambda _: True)),)),
     Planted(
         "budget not counted",
         "no earlier retrain counts",

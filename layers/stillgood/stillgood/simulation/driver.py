@@ -393,7 +393,7 @@ class Driver:
         )
 
         def propose(head: LogHead) -> Proposal:
-            serving = head.pointer.version if head.pointer else None
+            serving = head.serving
             figures = {"asked": {"action": "promote", "version": version}, "serving": serving, "gate": "none"}
             return Proposal(
                 at=iso(self.clock()),

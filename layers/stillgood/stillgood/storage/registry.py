@@ -61,6 +61,11 @@ class LogHead:
     mark: PointerMark | None
     orders: Orders | None = None  # None where the newest record is from before there were orders
 
+    @property
+    def serving(self) -> str | None:
+        """The version in force, None before the first promotion."""
+        return self.pointer.version if self.pointer else None
+
 
 class Registry:
     """The decision log and the champion pointer in ``store``."""

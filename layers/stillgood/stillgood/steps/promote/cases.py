@@ -56,7 +56,7 @@ def _answer(verb: str, event: Mapping[str, Any], deps: PromoteDeps) -> dict[str,
     def draft(head: LogHead) -> Proposal:
         orders = registry.orders(head)
         case = orders.case(number)
-        figures = {"asked": asked, "serving": head.pointer.version if head.pointer else None, **by, "case": number}
+        figures = {"asked": asked, "serving": head.serving, **by, "case": number}
         problem = _problem(number, case, orders, iso(deps.clock()))
         if case is None or problem:
             return _refused(request_id, case.candidate if case else None, (problem,), why, figures, deps)
@@ -138,7 +138,7 @@ def _approved(
 def _moved(case: Case, before: Decision, inputs: Mapping[str, Any], head: LogHead) -> str:
     """What has moved since the case was judged; empty if nothing has."""
     if (head.pointer.generation if head.pointer else None) != case.generation:
-        return f"{head.pointer.version if head.pointer else 'nothing'} serves in another generation than then"
+        return f"{head.serving or 'nothing'} serves in another generation than then"
     return "" if dict(before.inputs) == dict(inputs) else "what it was judged on is not what it was"
 
 

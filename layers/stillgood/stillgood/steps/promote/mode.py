@@ -45,7 +45,7 @@ def set_mode(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
             reasons=(done, f"{ASKED_BECAUSE}{why}"),
             figures={
                 "asked": asked,
-                "serving": head.pointer.version if head.pointer else None,
+                "serving": head.serving,
                 **by,
                 **deployed_mode(orders, deps),
             },

@@ -89,7 +89,7 @@ def _draft(
         verdict = refusal(
             deps.gate, f"The candidate cannot be judged: {error.detail}", "Artifacts that can be read and verified."
         )
-    figures = {**figures_of(verdict), "asked": asked, "serving": head.pointer.version if head.pointer else None, **by}
+    figures = {**figures_of(verdict), "asked": asked, "serving": head.serving, **by}
     reasons = verdict.reasons
     if waits:
         expires = iso(expiry(at))

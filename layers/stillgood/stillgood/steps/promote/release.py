@@ -44,5 +44,5 @@ def _draft(
         request_id=request_id,
         candidate=None,
         reasons=(done, f"{ASKED_BECAUSE}{why}"),
-        figures={"asked": asked, "serving": head.pointer.version if head.pointer else None, **by},
+        figures={"asked": asked, "serving": head.serving, **by},
     )

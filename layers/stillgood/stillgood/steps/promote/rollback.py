@@ -67,7 +67,7 @@ def rollback_proposal(
 ) -> Proposal:
     """The rollback, asked of a person where the schedule wants it and the mode is not automatic, or its refusal."""
     at, orders = deps.clock(), registry.orders(head)
-    serving = head.pointer.version if head.pointer else None
+    serving = head.serving
     point = wanted.point
     target, problem = (
         _target(wanted, orders.rejected, registry, head) if point is None else _point(point, deps, registry, head)

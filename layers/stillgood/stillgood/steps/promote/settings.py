@@ -28,7 +28,7 @@ def put_settings(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     registry = Registry(deps.store)
 
     def draft(head: LogHead) -> Proposal:
-        figures: dict[str, Any] = {"asked": asked, "serving": head.pointer.version if head.pointer else None, **by}
+        figures: dict[str, Any] = {"asked": asked, "serving": head.serving, **by}
         inputs = {"contract": {"key": settings_key(digest), "sha256": digest}}
         reasons: tuple[str, ...] = ("Refused, because nothing serves yet: the first model learns by the contract.",)
         done = False

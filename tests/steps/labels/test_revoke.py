@@ -51,6 +51,12 @@ def test_what_a_caller_taught_is_taken_back_and_what_it_had_overruled_holds_agai
     assert (dict(again.labels), again.predictions, again.rows) == ({}, 0, 0)
 
 
+def test_a_batch_that_cannot_be_read_is_left_to_monitor() -> None:
+    shop = shop_of_two()
+    shop.store.put("labels/dt=2026-01-03/junk.jsonl", b"\x00 not what was written")
+    assert revoke(shop.store, shop.contract, Which(caller="mallory"), because="lies").predictions == 250
+
+
 def test_one_prediction_one_batch_or_what_came_since() -> None:
     shop = shop_of_two()
     one = revoke(shop.store, shop.contract, Which(prediction="p0-3-6"), because="wrong customer")

@@ -18,7 +18,7 @@ import numpy as np
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.labels import Label, RefusedLabel
-from stillgood.domain.errors import InvalidEvent, ModelUnusable
+from stillgood.domain.errors import DocumentUnusable, InvalidEvent
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.outcomes.ledger import UNKNOWN, OutcomeDay, identity
 from stillgood.domain.outcomes.sources import CALLER
@@ -97,7 +97,7 @@ def revoke(store: ObjectStore, contract: Contract, which: Which, *, because: str
     for info in ledger(store, date.min):
         try:
             batch = read_batch(store, info.key)
-        except ModelUnusable:  # monitor names it
+        except DocumentUnusable:  # monitor names it
             continue
         if labels := which.of(info.key, batch):
             found.batches[info.key] = (replace(batch, arrived=batch.arrived or info.modified), labels)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from stillgood.domain.actions.assignment import CONTROL, GROUPS, TREATED
+from stillgood.domain.actions.assignment import CONTROL_CODE, TREATED_CODE
 from stillgood.domain.actions.value import Effect, effect, effects_by, money, plan, score_bands
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.outcomes.evidence import microseconds
-from stillgood.domain.outcomes.feeds import Feed
-from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, RECORD, Bools, Records, identity
+from stillgood.domain.outcomes.feeds import DAY, Feed
+from stillgood.domain.outcomes.ledger import POSITIVE, RECORD, Bools, Records, identity, is_known
 from stillgood.steps.monitor.acted import declared, entities_of
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.outcomes import ledger_days, read_day, read_progress
@@ -28,7 +28,7 @@ def value(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, An
     JSON-able. ``sentence`` says it in words, also where there is nothing to say yet. Raises StoreUnavailable.
     """
     records, positive = _flagged(store, contract, now)
-    control = records["group"] == GROUPS.index(CONTROL)
+    control = records["group"] == CONTROL_CODE
     entities = entities_of(records)
     found = effect(positive, control, entities)
     told: dict[str, Any] = {
@@ -39,7 +39,7 @@ def value(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, An
     }
     if found is None:
         return told | {"sentence": _nothing(contract, told)}
-    days = records["time"] // 86_400_000_000
+    days = records["time"] // DAY
     months = max(float(days.max() - days.min() + 1) / _DAYS_A_MONTH, 1 / _DAYS_A_MONTH)
     costs = money(found, contract.costs, months)
     done = reported(store, contract, records)
@@ -77,9 +77,7 @@ def _flagged(store: ObjectStore, contract: Contract, now: datetime) -> tuple[Rec
             continue
         said = feed.outcomes(known.records, complete)
         groups = known.records["group"]
-        at = ((groups == GROUPS.index(CONTROL)) | (groups == GROUPS.index(TREATED))) & (
-            (said == NEGATIVE) | (said == POSITIVE)
-        )
+        at = ((groups == CONTROL_CODE) | (groups == TREATED_CODE)) & is_known(said)
         at &= known.records["time"] <= (until if until is not None else -1)
         parts.append(known.records[at])
         outcomes.append(said[at] == POSITIVE)
@@ -164,11 +162,12 @@ def _nothing(contract: Contract, told: dict[str, Any]) -> str:
 def _sentence(contract: Contract, found: Effect, months: float, costs: dict[str, float] | None) -> str:
     positive = contract.target.positive
     kept = found.treated * found.prevented / months
+    verdict = "whether it works is not known yet" if found.verdict == "not known yet" else f"it {found.verdict}"
     text = (
         f"Of flagged customers who were left alone {found.control_rate:.1%} became {positive!r}, of those acted on"
         f" {found.treated_rate:.1%}: the action prevents {100 * found.prevented:.1f} in a hundred"
-        f" [{100 * found.low:.1f}, {100 * found.high:.1f}], some {kept:.0f} a month; it {found.verdict}."
-    ).replace("it not known yet", "whether it works is not known yet")
+        f" [{100 * found.low:.1f}, {100 * found.high:.1f}], some {kept:.0f} a month; {verdict}."
+    )
     if costs is not None:
         text += f" That is worth {costs['brings']:,.0f} a month; the control group costs {costs['control']:,.0f}."
     return text

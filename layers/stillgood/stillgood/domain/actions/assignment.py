@@ -9,6 +9,7 @@ from stillgood.domain.contract.contract import Actions
 
 NONE, CONTROL, TREATED, EXEMPT = "none", "control", "treated", "exempt"
 GROUPS = (NONE, CONTROL, TREATED, EXEMPT)  # a group's place is its code wherever groups are numbers
+CONTROL_CODE, TREATED_CODE = GROUPS.index(CONTROL), GROUPS.index(TREATED)
 _KEY = b"stillgood control group"  # so that no other hash of the same id (folds, ledger) tells the group
 _DAY_SECONDS = 86_400
 _TRUE = frozenset({"true", "t", "yes", "y", "1", "on"})

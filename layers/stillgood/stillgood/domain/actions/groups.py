@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stillgood.domain.actions.assignment import CONTROL, GROUPS, TREATED
+from stillgood.domain.actions.assignment import CONTROL_CODE, TREATED_CODE
 
 STRATA = 8  # at most
 ROWS_OF_A_STRATUM = 12  # left alone, on average; fewer strata where there are fewer rows
@@ -21,7 +21,6 @@ MAX_REPEATS = 50  # a share of 2% left alone; of a smaller one the figures speak
 MIN_CONTROL = 20  # rows left alone, from which on they stand for the others (docs/decisions/0032)
 
 type Ints = npt.NDArray[np.int64]
-_CONTROL, _TREATED = GROUPS.index(CONTROL), GROUPS.index(TREATED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +60,8 @@ def stand_in(groups: npt.ArrayLike, scores: npt.ArrayLike | None = None) -> Stan
     """
     codes = np.asarray(groups)
     alone = np.flatnonzero(codes == 0)
-    control = np.flatnonzero(codes == _CONTROL)
-    treated = np.flatnonzero(codes == _TREATED)
+    control = np.flatnonzero(codes == CONTROL_CODE)
+    treated = np.flatnonzero(codes == TREATED_CODE)
     if not len(treated) and not len(control):
         return Stand(alone, np.full(len(alone), -1), np.ones(len(alone)))
     if len(control) < MIN_CONTROL:

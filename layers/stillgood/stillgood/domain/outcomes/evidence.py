@@ -3,7 +3,7 @@ be clustered.
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +23,15 @@ def microseconds(moment: datetime) -> int:
     """
     since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def moment(at: int) -> datetime:
+    """The aware time in UTC that is ``at`` microseconds after 1970.
+
+    >>> microseconds(moment(1_500_000)), moment(1_500_000).isoformat()
+    (1500000, '1970-01-01T00:00:01.500000+00:00')
+    """
+    return _EPOCH + timedelta(microseconds=at)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -141,6 +141,15 @@ class OutcomeDay:
         return np.asarray(self.records["time"] // 3_600_000_000 % 24 == hour)
 
 
+def is_known(outcomes: npt.NDArray[np.int8]) -> Bools:
+    """bool[n]: which outcomes are one of the two; the others are unknown or contradict themselves.
+
+    >>> is_known(np.array([NEGATIVE, POSITIVE, UNKNOWN, CONTRADICTING])).tolist()
+    [True, True, False, False]
+    """
+    return np.asarray((outcomes == NEGATIVE) | (outcomes == POSITIVE))
+
+
 def upgraded(records: npt.NDArray[np.void]) -> Records:
     """Records of dtype FORMER_RECORD as dtype RECORD: in no group."""
     made = np.zeros(len(records), RECORD)
@@ -229,7 +238,7 @@ def apply(
     records["source"][target] = source[winner]
     records["outcome"][target] = np.where(low == high, low, CONTRADICTING)
     after = records["outcome"][target]
-    known = (before == NEGATIVE) | (before == POSITIVE)
+    known = is_known(before)
     return Applied(
         replace(day, records=records, sources=names),
         matched,

@@ -5,7 +5,7 @@ from datetime import date
 
 import numpy as np
 
-from stillgood.domain.actions.assignment import CONTROL, GROUPS, TREATED
+from stillgood.domain.actions.assignment import CONTROL_CODE, GROUPS, TREATED_CODE
 from stillgood.domain.actions.evidence import ActionEvidence
 from stillgood.domain.actions.groups import MIN_CONTROL, Stand, stand_in
 from stillgood.domain.actions.jump import Jump, jump_at, thresholds
@@ -46,11 +46,11 @@ def newest(records: Records, positive: Bools, min_rows: int, min_of_each: int) -
     judge, and, where decisions are acted on, enough rows that were left alone.
     """
     groups = records["group"][::-1]
-    back, judges = positive[::-1], groups < GROUPS.index(TREATED)
+    back, judges = positive[::-1], groups < TREATED_CODE
     either = np.minimum(np.cumsum(back & judges), np.cumsum(~back & judges))
     enough = int(np.searchsorted(either, min_of_each)) + 1
-    if (groups == GROUPS.index(TREATED)).any():
-        alone = np.cumsum(groups == GROUPS.index(CONTROL))
+    if (groups == TREATED_CODE).any():
+        alone = np.cumsum(groups == CONTROL_CODE)
         enough = max(enough, int(np.searchsorted(alone, 2 * MIN_CONTROL)) + 1)
     return min(max(enough, min_rows), len(records))
 
@@ -101,8 +101,8 @@ def action_evidence(contract: Contract, records: Records, stand: Stand, jump: Ju
     counts = np.bincount(records["group"], minlength=len(GROUPS))
     return ActionEvidence(
         declared=declared(contract),
-        control=int(counts[GROUPS.index(CONTROL)]),
-        treated=int(counts[GROUPS.index(TREATED)]),
+        control=int(counts[CONTROL_CODE]),
+        treated=int(counts[TREATED_CODE]),
         effective=stand.effective,
         observed=stand.observed,
         jump=jump,

@@ -7,7 +7,7 @@ the data stands, and which spans were faulty, whose rows are no population and w
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from stillgood.domain.operating_point.decide import (
 from stillgood.domain.operating_point.evidence import to_dict, trimmed
 from stillgood.domain.operating_point.objective import figure_name, objective_of
 from stillgood.domain.operating_point.placement import Population, estimate
-from stillgood.domain.outcomes.evidence import LabelledRows, microseconds
+from stillgood.domain.outcomes.evidence import LabelledRows, microseconds, moment
 from stillgood.domain.policy.evidence import Evidence, Policy
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.domain.statistics.intervals import wilson
@@ -50,7 +50,6 @@ _JUMPED = (
     "the operating point is frozen: {} moved the mean score within one window as only a fault of the data should;"
     " labels of such rows will tell"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +190,7 @@ class Memory:
 
     def absolved(self) -> "Memory":
         """Labels agree with the estimate since the jump: the world changed, and its rows are a population."""
-        begun = _EPOCH + timedelta(microseconds=self.suspects[0][0])
+        begun = moment(self.suspects[0][0])
         return replace(self, sound_since=begun, suspects=(), suspected=(), moments={})
 
     def to_dict(self, correction: Correction, judged_until: int) -> dict[str, Any]:
@@ -308,7 +307,7 @@ def _section(
         over = {"recall": newest.positives, "precision": int(newest.decisions.sum())}.get(
             inputs.objective.kind, newest.n
         )
-        until = iso((_EPOCH + timedelta(microseconds=int(newest.times[-1]))).replace(microsecond=0))
+        until = iso(moment(int(newest.times[-1])).replace(microsecond=0))
         realised = {**wilson(round(truth * over), over).to_dict(), "until": until, "rows": newest.n}
     interval = None if estimated is None else estimated.interval().to_dict()
     return {

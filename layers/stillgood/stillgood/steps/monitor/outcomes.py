@@ -21,9 +21,9 @@ from stillgood.domain.drift.performance import RealisedPerformance, realise_perf
 from stillgood.domain.errors import ModelUnusable, StillgoodError
 from stillgood.domain.model.evaluation import Metrics
 from stillgood.domain.outcomes.coverage import SELECTED_P, Sample, Span, judge_span, selection_p
-from stillgood.domain.outcomes.evidence import LabelledRows, OutcomeEvidence, microseconds
+from stillgood.domain.outcomes.evidence import LabelledRows, OutcomeEvidence, microseconds, moment
 from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
-from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay, Records, blank
+from stillgood.domain.outcomes.ledger import POSITIVE, UNKNOWN, Bools, OutcomeDay, Records, blank, is_known
 from stillgood.domain.outcomes.sources import ANONYMOUS, IDENTIFIED, STANDINGS, VOUCHED
 from stillgood.domain.outcomes.trust import Told, contradicting
 from stillgood.domain.promotion.decision import Pointer, Release
@@ -133,7 +133,7 @@ def _sources(feed: Feed, days: Mapping[date, OutcomeDay], until: int | None) -> 
     newest = max(days, default=None)
     for day, known in days.items():
         records = known.records
-        counted = (records["outcome"] == NEGATIVE) | (records["outcome"] == POSITIVE)
+        counted = is_known(records["outcome"])
         for name in known.sources:
             own = counted & known.sent_by([name])
             counts[name] += int(own.sum())
@@ -159,7 +159,7 @@ def _matured_days(store: ObjectStore, pool: Executor, heard: Heard, until: int) 
     """The days with matured predictions, oldest first: the newest ``MAX_ROWS`` predictions, and those whose outcomes
     changed now.
     """
-    last = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=until)).date()
+    last = moment(until).date()
     listed = [day for day in reversed(list(ledger_days(store))) if day <= last]
     found: dict[date, OutcomeDay] = {}
     total = 0
@@ -184,7 +184,7 @@ def _sample(day: OutcomeDay, feed: Feed, complete: int | None, mature: Bools) ->
     known = feed.outcomes(records, complete)
     return Sample(
         records["model"].astype(np.int64),
-        (known == NEGATIVE) | (known == POSITIVE),
+        is_known(known),
         known == POSITIVE,
         records["score"],
         records["probability"],
@@ -246,7 +246,7 @@ def _trusted(
         if until is not None and any(span.trusted and span.start <= _midnight(day) < span.end for span in spans):
             said = feed.outcomes(known.records, complete)
             mature = known.records["time"] <= until
-            found[day] = (mature & ((said == NEGATIVE) | (said == POSITIVE)), said == POSITIVE)
+            found[day] = (mature & is_known(said), said == POSITIVE)
     return found
 
 
@@ -316,7 +316,7 @@ def _deaf(
     for day in days.values():
         said = feed.outcomes(day.records, heard.complete)
         times.append(day.records["time"])
-        known.append((said == NEGATIVE) | (said == POSITIVE))
+        known.append(is_known(said))
     at, labelled = np.concatenate(times), np.concatenate(known)
     last = int(at[labelled].max()) if labelled.any() else None
     silent = at[(at <= due) & ((last is None) | (at > (last or 0)))]
@@ -324,7 +324,7 @@ def _deaf(
     usual = max(sum(shares) / len(shares) if shares else 1.0, 0.01)
     if len(silent) < max(_MIN_SILENT, _NO_CHANCE / usual):
         return {}
-    since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(silent.min()) + feed.matures)
+    since = moment(int(silent.min()) + feed.matures)
     waits = _WAITS
     if feed.silence_is_negative:
         waits = "a complete_until with the labels, or the file's date by contract: without it silence says nothing"
@@ -473,4 +473,4 @@ def _told(feed: Feed, heard: Heard, evidence: OutcomeEvidence, days: Mapping[dat
 
 
 def _moment(at: int | None) -> str | None:
-    return None if at is None else iso(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at))
+    return None if at is None else iso(moment(at))

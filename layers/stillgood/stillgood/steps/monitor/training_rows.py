@@ -25,6 +25,7 @@ from stillgood.domain.contract.frame import Frame
 from stillgood.domain.errors import DocumentUnusable, ObjectExists, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import logits
+from stillgood.domain.outcomes.evidence import moment
 from stillgood.domain.outcomes.feeds import Feed
 from stillgood.domain.outcomes.ledger import NEGATIVE, POSITIVE, UNKNOWN, Bools, OutcomeDay, identity
 from stillgood.domain.outcomes.sources import VOUCHED
@@ -36,8 +37,6 @@ from stillgood.storage.champion import load_model
 from stillgood.storage.keys import DATA_PREFIX
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.training_data import ACTION_GROUP, LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID, joined_key
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Captured(msgspec.Struct, tag_field=KIND, tag=PREDICTION, gc=False):
@@ -210,7 +209,7 @@ def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], wri
 
 
 def _iso(at: int) -> str:
-    return (_EPOCH + timedelta(microseconds=at)).isoformat().removesuffix("+00:00") + "Z"
+    return moment(at).isoformat().removesuffix("+00:00") + "Z"
 
 
 def _text(value: float | str | None) -> str:

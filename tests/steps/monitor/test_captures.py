@@ -282,8 +282,8 @@ def test_another_champion_reads_an_hour_of_many_small_captures_by_one_request():
     assert sorted(store.read) == [hour_key(MIDNIGHT + timedelta(hours=hour)) for hour in range(3)]
 
 
-def test_few_or_large_captures_are_not_written_again():
-    store = filled(minutes=10)
+def test_a_single_capture_of_an_hour_is_not_written_again():
+    store = filled(minutes=60)
     look(store, Window(MIDNIGHT, MIDNIGHT + timedelta(hours=3)))
     assert not list(store.list("monitoring/hours/"))
 

@@ -38,6 +38,8 @@ from stillgood.storage.keys import (
     OUTCOMES_PREFIX,
     OUTPUT_PREFIX,
     QUARANTINE_PREFIX,
+    captured_in,
+    hour_key,
 )
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.tables.opening import PARQUET, is_table
@@ -159,7 +161,19 @@ def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) 
             store.delete(key)
         if isinstance(store, KeepsVersions):
             store.purge(key)
+    _forget_packed(store, search)
     return Forgotten(objects, models, record, tuple(search.unread))
+
+
+def _forget_packed(store: ObjectStore, search: _Search) -> None:
+    """Empty hours that monitor packed meanwhile, of captures that it had read before (``steps/monitor/hours.py``)."""
+    captures = [key for key in search.changed if key.startswith(CAPTURE_PREFIX)]
+    for key in sorted({hour_key(hour) for one in captures if (hour := captured_in(one)) is not None}):
+        with suppress(ObjectNotFound):
+            if _without_lines(store.get(key).data, search)[1]:
+                store.put(key, b"")
+                if isinstance(store, KeepsVersions):
+                    store.purge(key)
 
 
 def _purge_again(store: ObjectStore, clock: Clock) -> None:

@@ -36,6 +36,7 @@ REPORTS_PREFIX = "monitoring/reports/"
 SUMMARIES_PREFIX = "monitoring/summaries/"
 HOURS_PREFIX = "monitoring/hours/"
 OUTCOMES_PREFIX = "monitoring/outcomes/"
+COUNTED_KEY = "monitoring/counted.json"
 STATE_KEY = "monitoring/state.json"
 QUARANTINE_PREFIX = "quarantine/"
 FORGOTTEN_PREFIX = "forgotten/"
@@ -55,6 +56,7 @@ MODEL, METRICS, REFERENCE, HOLDOUT, CARD = "model.json", "metrics.json", "refere
 FOLDS, LEARNT, SOURCES = "folds.json", "learnt.json", "sources.json"
 
 BASIC_TIME = "%Y%m%dT%H%M%SZ"
+_CAPTURED = re.compile(rf"{CAPTURE_PREFIX}dt=(\d{{4}}-\d\d-\d\d)/hour=(\d\d)/")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -193,7 +195,7 @@ PLACES = (
     ),
     Place(
         f"{HOURS_PREFIX}<hour>.jsonl",
-        "an hour's captures in one object, where they were many small ones: a cache",
+        "an hour's captures in one object, where they were several small ones; made again of them if lost",
         "monitor",
         "replaced",
         "rows and predictions",
@@ -204,6 +206,12 @@ PLACES = (
         "monitor",
         "compare-and-swap",
         "hashed ids, scores and outcomes",
+    ),
+    Place(
+        COUNTED_KEY,
+        "how many rows each object under data/ has that the champion has not learnt from; counted again if lost",
+        "monitor",
+        "replaced",
     ),
     Place(STANDING_KEY, "what lasts, as /status tells it: deaf since, under a floor", "monitor", "replaced"),
     Place(STATE_KEY, "the last window, streaks and cool-downs", "monitor", "compare-and-swap"),
@@ -319,6 +327,16 @@ def capture_key(now: datetime, unique: str) -> str:
     day, time = aware(now).isoformat(timespec="microseconds")[:26].split("T")
     name = f"{time.replace(':', '').replace('.', '')}-{unique.replace('/', '_')}.jsonl"
     return f"{CAPTURE_PREFIX}dt={day}/hour={time[:2]}/{name}"
+
+
+def captured_in(key: str) -> datetime | None:
+    """The clock hour under which a capture lies; None for any other key.
+
+    >>> captured_in("capture/dt=2026-11-24/hour=09/090501000250-a1.jsonl")
+    datetime.datetime(2026, 11, 24, 9, 0, tzinfo=datetime.timezone.utc)
+    """
+    match = _CAPTURED.match(key)
+    return None if match is None else datetime.strptime("".join(match.groups()), "%Y-%m-%d%H").replace(tzinfo=UTC)
 
 
 def idempotency_key(day: date, caller: str, key: str) -> str:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from stillgood.domain.errors import DocumentUnusable, ObjectNotFound, TableUnreadable
 from stillgood.storage.codec import decode, encode
-from stillgood.storage.keys import DATA_PREFIX, SOURCES, artifact_key
+from stillgood.storage.keys import COUNTED_KEY, DATA_PREFIX, SOURCES, artifact_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.tables.bytes_in import unpacked
 from stillgood.storage.tables.opening import JSON_LINES, PARQUET, is_table
@@ -20,6 +20,7 @@ PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT = "prediction_id", "predicted_at",
 ACTION_GROUP = "action_group"  # there where the contract declares actions
 _JOINED = re.compile(r"(?:^|/)labels-[0-9a-f]{32}\.csv")
 _MENDED = re.compile(r"(?:^|/)mended-[0-9a-f]{32}\.csv")
+COUNTED_FORMAT = "stillgood.counted-rows"
 _PACKED_ROW = 20  # bytes a row of Parquet takes at most, for all that matters here
 
 
@@ -81,17 +82,35 @@ def labelled_data(store: ObjectStore, known: frozenset[str] | datetime) -> Label
     what is written is new, which a copy of the bucket does not keep.
 
     A line break inside quotes counts as a row, and of Parquet the bytes tell: this is how much there is to learn, not
-    what ingestion will accept. An object that cannot be unpacked has no rows.
+    what ingestion will accept. An object that cannot be unpacked has no rows. Each state of an object is read for this
+    once: what was counted is kept until the champion has learnt from it.
     """
     digest, rows = hashlib.sha256(), 0
+    before, now = _counted(store), dict[str, int]()
     for info in store.list(DATA_PREFIX):
         if not is_table(info.key):
             continue
         digest.update(f"{info.key}\n{info.etag}\n".encode())
         new = info.modified > known if isinstance(known, datetime) else source_name(info) not in known
         if new and rows < COUNTED_AT_MOST:
-            rows += info.size // _PACKED_ROW if info.key.lower().endswith(PARQUET) else _rows(store, info.key)
+            if info.key.lower().endswith(PARQUET):
+                rows += info.size // _PACKED_ROW
+                continue
+            name = f"{info.etag} {source_name(info)}"
+            now[name] = before[name] if name in before else _rows(store, info.key)
+            rows += now[name]
+    if now != before:
+        store.put(COUNTED_KEY, encode({"format": COUNTED_FORMAT, "format_version": 1, "rows": now}))
     return LabelledData(digest.hexdigest(), min(rows, COUNTED_AT_MOST))
+
+
+def _counted(store: ObjectStore) -> dict[str, int]:
+    """What was counted of which state of an object; nothing where that is lost or damaged."""
+    try:
+        raw = decode(store.get(COUNTED_KEY).data, format=COUNTED_FORMAT, what=COUNTED_KEY)
+        return {str(name): int(rows) for name, rows in raw["rows"].items()}
+    except (ObjectNotFound, DocumentUnusable, KeyError, TypeError, ValueError, AttributeError):
+        return {}
 
 
 def _rows(store: ObjectStore, key: str) -> int:

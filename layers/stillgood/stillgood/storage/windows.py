@@ -16,14 +16,15 @@ from stillgood.storage.keys import (
     STATE_KEY,
     aware,
     capture_prefix,
+    captured_in,
     report_key,
     summary_key,
 )
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 
 _HOUR = timedelta(hours=1)
+_PAGE = 1000  # keys that one request to list answers with
 _SEARCHED_HOURS = 72  # a longer window is searched for the hours that hold captures
-_CAPTURED = re.compile(rf"{CAPTURE_PREFIX}dt=(\d{{4}}-\d\d-\d\d)/hour=(\d\d)/")
 _WINDOW_ID = re.compile(r"(\d{8}T\d{6}Z)_(\d{8}T\d{6}Z)")
 
 
@@ -120,24 +121,36 @@ def hour_window(hour: datetime) -> Window:
 def busy_hours(store: ObjectStore, window: Window) -> tuple[datetime, ...]:
     """The hours of ``window`` to look for captures in.
 
-    All of them for a window of days; of a longer one those that hold any, by one listing for each: a year of monthly
-    batches has 8,760 hours and twelve that matter.
+    All of them for a window of days; of a longer one those that hold any, by listing: a year of monthly batches has
+    8,760 hours and twelve that matter. Costs at most two requests for each hour that holds more than a page of keys.
     """
     touched = hours(window)
     if len(touched) <= _SEARCHED_HOURS:
         return touched
-    found = []
-    after = f"{capture_prefix(touched[0])[:-1]}"  # without its slash it sorts before the hour's keys
-    while (info := next(store.list(CAPTURE_PREFIX, after), None)) is not None:
-        if (match := _CAPTURED.match(info.key)) is None:
-            after = info.key
-            continue
-        hour = datetime.strptime("".join(match.groups()), "%Y-%m-%d%H").replace(tzinfo=UTC)
-        if hour > touched[-1]:
-            break
-        found.append(hour)
-        after = f"{capture_prefix(hour)}~"  # after every key of the hour, which begin with digits
+    found: list[datetime] = []
+    after: str | None = f"{capture_prefix(touched[0])[:-1]}"  # without its slash it sorts before the hour's keys
+    while after is not None:
+        after = _search(store, after, touched[-1], found)
     return tuple(found)
+
+
+def _search(store: ObjectStore, after: str, last: datetime, found: list[datetime]) -> str | None:
+    """Adds the hours that hold captures to ``found``, in order, up to ``last``; None when there is no more, else the
+    key to go on after: an hour of more than a listing's page is skipped by a new listing.
+    """
+    listed = 0
+    for info in store.list(CAPTURE_PREFIX, after):
+        if (hour := captured_in(info.key)) is None:
+            continue
+        if hour > last:
+            return None
+        if not found or found[-1] != hour:
+            found.append(hour)
+            listed = 0
+        listed += 1
+        if listed >= _PAGE:
+            return f"{capture_prefix(hour)}~"  # after every key of the hour, which begin with digits
+    return None
 
 
 def captures(store: ObjectStore, window: Window) -> Iterator[ObjectInfo]:

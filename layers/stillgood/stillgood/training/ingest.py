@@ -23,6 +23,7 @@ from stillgood.domain.errors import OneClassOnly, TableUnreadable, TooFewRows
 from stillgood.storage.tables.opening import open_for
 from stillgood.storage.training_data import is_joined, is_plain
 from stillgood.training.distinct import distinct
+from stillgood.training.reach import Reach
 from stillgood.training.refused import Refused
 from stillgood.training.validate import LabelledCheck, Part
 
@@ -42,7 +43,7 @@ class Ingested:
     ``target`` int8[n], 1 where the outcome is the positive one; ``times`` datetime64[us][n] in UTC; ``hashes``
     uint64[n] of the ids. ``sha256`` is of the accepted rows. Every data row is in ``frame``, in ``refused``, or a
     dropped duplicate. ``origin`` int64[n, 2]: the object of each row, a place in ``sources``, and its row there, from
-    1.
+    1. ``skipped``: objects that were not read, since their rows are older than what is learnt from.
     """
 
     frame: Frame
@@ -57,6 +58,7 @@ class Ingested:
     origin: Ints
     sources: Sequence[tuple[str, Data]]
     groups: npt.NDArray[np.uint8]
+    skipped: int = 0
 
     def counts(self) -> dict[str, Any]:
         """JSON-able: what became of objects and rows. A row that breaks several rules counts once under each of
@@ -66,6 +68,7 @@ class Ingested:
         whole = sum(one.row is None for one in self.refused)
         return {
             "objects": self.objects,
+            **({"older_objects": self.skipped} if self.skipped else {}),
             "accepted": self.frame.n,
             "repaired": dict(sorted(self.repaired.items())),
             "refused": dict(sorted(rules.items())),
@@ -82,21 +85,36 @@ def needed_columns(contract: Contract) -> list[str]:
     return [*needed, contract.target.name, *filter(None, (contract.id_column, contract.time_column))]
 
 
-def ingest(contract: Contract, objects: Iterable[tuple[str, Data]], *, latest: datetime | None = None) -> Ingested:
+def ingest(
+    contract: Contract,
+    objects: Iterable[tuple[str, Data]],
+    *,
+    latest: datetime | None = None,
+    reach: Reach | None = None,
+) -> Ingested:
     """Read labelled objects (key, and its bytes or how to stream them). No row may be dated after ``latest`` (aware).
 
-    Never raises for what they hold.
+    ``reach``: which objects need not be read; they are to come in its order. Never raises for what they hold.
     """
-    sources: list[tuple[str, Data]] = []
-    parts: list[list[Part]] = []
+    found: list[tuple[tuple[str, Data], list[Part]]] = []
     refused: list[Refused] = []
     repaired: Counter[str] = Counter()
+    newest, rows = None, 0
     for key, data in objects:
-        sources.append((key, data))
+        if reach is not None and reach.skips(key, newest, rows):
+            continue
         read, check = _read(contract, key, data, latest)
-        parts.append(read)
+        found.append(((key, data), read))
         refused += check.refused
         repaired += check.repaired
+        rows += sum(map(len, read))
+        newest = max(
+            [part.times.max() for part in read if len(part)] + ([] if newest is None else [newest]), default=None
+        )
+    if reach is not None:
+        found.sort(key=lambda one: one[0][0].encode())
+    sources, parts = [source for source, _ in found], [read for _, read in found]
+    del found
     columns, target, ids, times, origin = _together(contract, parts)
     predictions = [one for of_object in parts for part in of_object for one in part.predictions]
     heard = [one for of_object in parts for part in of_object for one in part.heard]
@@ -132,6 +150,7 @@ def ingest(contract: Contract, objects: Iterable[tuple[str, Data]], *, latest: d
         origin=origin[index],
         sources=sources,
         groups=groups[index],
+        skipped=len(reach.skipped) if reach else 0,
     )
 
 

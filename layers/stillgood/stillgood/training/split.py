@@ -43,10 +43,20 @@ def window(times: npt.NDArray[np.datetime64], rules: TrainingRules) -> npt.NDArr
     >>> window(days, TrainingRules(half_life_days=1.0)).tolist()
     [7, 8, 9]
     """
+    days = memory_days(rules)
+    if days is None or not len(times):
+        return np.arange(len(times))
+    oldest = times.max() - np.timedelta64(int(days * 86_400_000_000), "us")
+    return np.flatnonzero(times >= oldest)
+
+
+def memory_days(rules: TrainingRules) -> float | None:
+    """How many days before the newest row are learnt from; None for all.
+
+    >>> memory_days(TrainingRules(window_days=90.0, half_life_days=10.0))
+    28.85
+    """
     days = [rules.window_days] if rules.window_days is not None else []
     if rules.half_life_days is not None:
         days.append(MEAN_AGES * rules.half_life_days)
-    if not days or not len(times):
-        return np.arange(len(times))
-    oldest = times.max() - np.timedelta64(int(min(days) * 86_400_000_000), "us")
-    return np.flatnonzero(times >= oldest)
+    return min(days, default=None)

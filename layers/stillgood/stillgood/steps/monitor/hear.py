@@ -35,7 +35,7 @@ from stillgood.domain.outcomes.ledger import (
 )
 from stillgood.domain.outcomes.sources import UPLOAD
 from stillgood.steps.monitor.hours import CapturedHour, CapturedHours, ahead
-from stillgood.storage.keys import CAPTURE_PREFIX, LEDGER_PREFIX
+from stillgood.storage.keys import CAPTURE_PREFIX, LEDGER_PREFIX, captured_in
 from stillgood.storage.labels import LabelBatch, ledger, read_batch
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.outcomes import Progress, ledger_days, read_day, read_progress, write_day, write_progress
@@ -406,12 +406,7 @@ def _added(totals: dict[str, int], **more: int) -> dict[str, int]:
 
 def first_hour(store: ObjectStore) -> datetime | None:
     """The first clock hour with a capture."""
-    for info in store.list(CAPTURE_PREFIX):
-        parts = info.key.removeprefix(CAPTURE_PREFIX).split("/")
-        with suppress(ValueError, IndexError):
-            day = date.fromisoformat(parts[0].removeprefix("dt="))
-            return datetime.combine(day, time(int(parts[1].removeprefix("hour="))), UTC)
-    return None
+    return next((hour for info in store.list(CAPTURE_PREFIX) if (hour := captured_in(info.key)) is not None), None)
 
 
 def _bounds(day: date) -> tuple[datetime, datetime]:

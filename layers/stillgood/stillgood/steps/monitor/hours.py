@@ -1,7 +1,9 @@
 """Captured objects by clock hour: fetched by threads, a bounded number of bytes ahead of their use.
 
-An hour that is over and came as many small objects is written once more as one object. Whoever reads it later, for its
-labels, for another champion or as a season, makes one request instead of thousands.
+An hour that is over and came as several small objects is written once more as one object. Whoever reads it later, for
+its labels, for another champion or as a season, makes one request instead of thousands. A reader takes either that
+object or the captures, so it sees each record once, and one PUT makes or replaces it whole. The captures stay as they
+were written: only they are evidence, and the packed hour can be made again of them (docs/decisions/0051).
 """
 
 import hashlib
@@ -13,16 +15,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
+from typing import Any
 
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.steps.monitor.batches import captured_lines
-from stillgood.storage.keys import BATCH_CAPTURE, HOURS_PREFIX, capture_prefix, hour_key
+from stillgood.storage.keys import BATCH_CAPTURE, FORGOTTEN_PREFIX, HOURS_PREFIX, capture_prefix, hour_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.windows import Window, hour_window
 
 WORKERS = 64  # GETs at once; waiting for S3 is what takes time, not the processor
 _AHEAD_BYTES = 8 << 20  # fetched and not yet used
-_MIN_OBJECTS, _SMALL_BYTES = 32, 64 << 10  # more objects than that, smaller on average, are worth packing
+_MIN_OBJECTS, _SMALL_BYTES = 2, 64 << 10  # so many objects, smaller on average, are worth packing
+_FORGETTING = timedelta(
+    hours=6
+)  # so long after an entity was forgotten nothing is packed: a reader may have had its rows
 _FORMAT = "stillgood.captured-hour"
 
 
@@ -72,6 +78,15 @@ class CapturedHour:
     parts: Iterable[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """``references``: the captures that name outputs of batch, of which nothing is copied."""
+
+    inventory: Inventory
+    lines: bytes
+    references: tuple[str, ...]
+
+
 class CapturedHours:
     """Reads the captures of whole hours. Those that ended by ``settled`` are complete: nothing is captured into them
     any more.
@@ -85,9 +100,8 @@ class CapturedHours:
         packed = self._packed_hours(hours)
         finds = ((partial(self._find, hour, window, packed), _AHEAD_BYTES // 3) for hour in hours)
         for hour, found in zip(hours, ahead(self._pool, finds), strict=True):
-            if isinstance(found, tuple):
-                inventory, data = found
-                yield CapturedHour(hour, inventory, (data,))
+            if isinstance(found, _Packed):
+                yield CapturedHour(hour, found.inventory, self._parts(found))
             else:
                 yield CapturedHour(hour, Inventory.of(found), self._fetch(hour, found, window))
 
@@ -111,20 +125,25 @@ class CapturedHours:
         listed = (info.key for info in self._store.list(HOURS_PREFIX, first[:-1]))  # sorts before the key itself
         return set(takewhile(lambda key: key <= last, listed))
 
-    def _find(
-        self, hour: datetime, window: Window | None, packed: Container[str]
-    ) -> tuple[Inventory, bytes] | list[ObjectInfo]:
+    def _find(self, hour: datetime, window: Window | None, packed: Container[str]) -> "_Packed | list[ObjectInfo]":
         if hour_key(hour) in packed and self._whole(hour, window) and (found := self._packed(hour)) is not None:
             return found
         return self._list(hour, window)
 
-    def _packed(self, hour: datetime) -> tuple[Inventory, bytes] | None:
+    def _packed(self, hour: datetime) -> "_Packed | None":
         try:
             head, _, body = self._store.get(hour_key(hour)).data.partition(b"\n")
             raw = json.loads(head)
-            return (Inventory(raw["objects"], raw["names"]), body) if raw["format"] == _FORMAT else None
+            if raw["format"] != _FORMAT:
+                return None
+            return _Packed(Inventory(raw["objects"], raw["names"]), body, tuple(map(str, raw.get("references", ()))))
         except (ObjectNotFound, ValueError, KeyError, TypeError):  # the captures still say it
             return None
+
+    def _parts(self, packed: "_Packed") -> Iterator[bytes]:
+        yield packed.lines
+        for key in packed.references:
+            yield from captured_lines(self._store, self._get(key), key)
 
     def _list(self, hour: datetime, window: Window | None) -> list[ObjectInfo]:
         """A key starts with the time of day of its record."""
@@ -135,22 +154,31 @@ class CapturedHours:
 
     def _fetch(self, hour: datetime, infos: list[ObjectInfo], window: Window | None) -> Iterator[bytes]:
         size = sum(info.size for info in infos)
-        many = len(infos) > _MIN_OBJECTS and size < _SMALL_BYTES * len(infos)
+        many = len(infos) >= _MIN_OBJECTS and size < _SMALL_BYTES * len(infos)
         pack = many and self._whole(hour, window) and hour + timedelta(hours=1) <= self._settled
-        pack = pack and not any(info.key.endswith(BATCH_CAPTURE) for info in infos)  # whose rows are not copied
         kept: list[bytes] = []
-        fetched = ahead(self._pool, ((partial(self._get, info.key), info.size) for info in infos))
-        for info, data in zip(infos, fetched, strict=True):
-            if info.key.endswith(BATCH_CAPTURE):
-                yield from captured_lines(self._store, data, info.key)
-                continue
+        lines = [info for info in infos if not info.key.endswith(BATCH_CAPTURE)]
+        references = [info for info in infos if info.key.endswith(BATCH_CAPTURE)]  # whose rows are not copied
+        for data in ahead(self._pool, ((partial(self._get, info.key), info.size) for info in lines)):
             if pack:
-                kept.append(data if data.endswith(b"\n") else data + b"\n")
+                kept.append(data if data.endswith(b"\n") or not data else data + b"\n")
             yield data
+        for info in references:
+            yield from captured_lines(self._store, self._get(info.key), info.key)
         if pack:
-            inventory = Inventory.of(infos)
-            head = {"format": _FORMAT, "format_version": 1, "objects": inventory.objects, "names": inventory.names}
-            self._store.put(hour_key(hour), b"".join((json.dumps(head, sort_keys=True).encode(), b"\n", *kept)))
+            self._pack(hour, Inventory.of(infos), kept, [info.key for info in references])
+
+    def _pack(self, hour: datetime, inventory: Inventory, lines: list[bytes], references: list[str]) -> None:
+        """What was read may have been forgotten meanwhile. That is recorded before a row goes, and packed hours are
+        looked through once more after the last went: so either the record is seen here, or the rows are found there.
+        """
+        head: dict[str, Any] = {"objects": inventory.objects, "names": inventory.names, "references": references}
+        text = json.dumps({"format": _FORMAT, "format_version": 1, **head}, sort_keys=True)
+        self._store.put(hour_key(hour), b"".join((text.encode(), b"\n", *lines)))
+        since = self._settled - _FORGETTING
+        records = self._store.list(FORGOTTEN_PREFIX, f"{FORGOTTEN_PREFIX}{since:%Y-%m-%d}")
+        if any(info.modified > since for info in records):
+            self.forget(hour)
 
     def _get(self, key: str) -> bytes:
         try:

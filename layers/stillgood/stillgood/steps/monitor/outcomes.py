@@ -52,6 +52,7 @@ from stillgood.storage.windows import Window, iso
 MIN_OF_EACH = 20  # positives and negatives, for an ROC-AUC that says something
 GAIN_Z = 3.2905  # two-sided 99.9%
 MAX_ROWS = 200_000  # predictions judged by: more would not change a figure, and memory stays flat
+MAX_DAYS = 366  # with predictions, judged by: what a window costs does not grow with the champion's age
 POOLED_DAYS = 30  # over which a weak choice of labels is looked for
 _DAY_BYTES = 2 << 20
 _SPANS_REPORTED = 10
@@ -156,18 +157,19 @@ def _sound(days: Mapping[date, OutcomeDay], sources: _Sources) -> dict[date, Out
 
 
 def _matured_days(store: ObjectStore, pool: Executor, heard: Heard, until: int) -> dict[date, OutcomeDay]:
-    """The days with matured predictions, oldest first: the newest ``MAX_ROWS`` predictions, and those whose outcomes
-    changed now.
+    """The days with matured predictions, oldest first: the newest ``MAX_ROWS`` predictions of at most ``MAX_DAYS``,
+    and those whose outcomes changed now.
     """
     last = moment(until).date()
     listed = [day for day in reversed(list(ledger_days(store))) if day <= last]
     found: dict[date, OutcomeDay] = {}
     total = 0
     for day, known in _read_days(store, pool, listed):
-        if total < MAX_ROWS or day in heard.touched:
+        full = total >= MAX_ROWS or len(found) >= MAX_DAYS
+        if not full or day in heard.touched:
             found[day] = known
         total += known.n
-        if total >= MAX_ROWS and not any(touched < day for touched in heard.touched):
+        if full and not any(touched < day for touched in heard.touched):
             break
     return dict(sorted(found.items()))
 

@@ -107,10 +107,7 @@ def sample(
                 pass
         found = _of_version(decoder, version, (line for lines in kept.by_hour.values() for line in lines))
         if len(found) < MAX_POPULATION and since < window.start:
-            earliest = max(since.replace(microsecond=0), window.start - timedelta(hours=MAX_HOURS))
-            before = Window(earliest, window.start)
-            newest_first = list(reversed(busy_hours(store, before)))[:MAX_HOURS]
-            for hour in captured.read(newest_first, before):
+            for hour in captured.read(*_before(store, window, since)):
                 found += _of_version(decoder, version, (line for part in hour.parts for line in part.splitlines()))
                 if len(found) >= MAX_POPULATION:
                     break
@@ -130,6 +127,17 @@ def sample(
         Frame.from_values(contract, [row for _, row in rows]),
         entities[[place for place, _ in rows]],
     )
+
+
+def _before(store: ObjectStore, window: Window, since: datetime) -> tuple[list[datetime], Window | None]:
+    """The hours between ``since`` and ``window``, newest first, and the span of them; whole ones, which are packed."""
+    begun = since.replace(minute=0, second=0, microsecond=0)
+    whole = begun if begun == since else begun + timedelta(hours=1)
+    earliest = max(whole, window.start - timedelta(hours=MAX_HOURS))
+    if earliest >= window.start:
+        return [], None
+    span = Window(earliest, window.start)
+    return list(reversed(busy_hours(store, span)))[:MAX_HOURS], span
 
 
 def _of_version(

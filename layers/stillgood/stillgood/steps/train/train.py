@@ -4,7 +4,7 @@ Asked to recalibrate, it keeps the champion's weights and fits calibration and t
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -30,7 +30,7 @@ from stillgood.storage.champion import load_model
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.contract import contract_in_force
 from stillgood.storage.keys import DATA_PREFIX, REFUSED_ROWS_PREFIX, SOURCES, TRAINING_PREFIX
-from stillgood.storage.objects import ObjectStore
+from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.registry import Registry
 from stillgood.storage.training_data import source_name, sources
 from stillgood.storage.windows import iso
@@ -38,6 +38,7 @@ from stillgood.training.fit import Fitted, version_of
 from stillgood.training.ingest import Ingested, ingest, require_enough
 from stillgood.training.judged import judged
 from stillgood.training.memory import fit_best
+from stillgood.training.reach import Reach
 from stillgood.training.split import Split, window
 from stillgood.training.tracking import Tracking
 
@@ -98,8 +99,12 @@ def train(event: Mapping[str, Any], deps: TrainDeps) -> dict[str, Any]:
 def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[str, Any]:
     """Ingest, fit and publish; rows and contract that were learnt from before give the version of before."""
     contract = contract_in_force(deps.store)
-    read: list[str] = []
-    ingested = ingest(contract, _labelled(deps.store, read), latest=deps.clock() + CLOCKS_DIFFER)
+    infos = labelled_objects(deps.store)
+    # Also those that are too old to be read: they are not news that the next window should retrain for.
+    read = [source_name(info) for info in infos]
+    reach = Reach.of(contract, infos)
+    objects = ((key, partial(deps.store.stream, key)) for key in reach.newest_first())
+    ingested = ingest(contract, objects, latest=deps.clock() + CLOCKS_DIFFER, reach=reach)
     kept = _quarantine(deps.store, ingested, quarantine_key)
     require_enough(ingested, kept)
     newest = np.datetime_as_string(ingested.times.max(), unit="D").replace("-", "")
@@ -170,12 +175,9 @@ def _learnt_these(store: ObjectStore, serving: Pointer, ingested: Ingested) -> b
     return same and model.contract.sha256 == ingested.frame.contract.sha256
 
 
-def _labelled(store: ObjectStore, read: list[str]) -> Iterator[tuple[str, Callable[[], Iterator[bytes]]]]:
-    """Every object under data/; its name is added to ``read``."""
-    for info in store.list(DATA_PREFIX):
-        if info.size or not info.key.endswith("/"):  # consoles make an empty object stand for a folder
-            read.append(source_name(info))
-            yield info.key, partial(store.stream, info.key)
+def labelled_objects(store: ObjectStore) -> list[ObjectInfo]:
+    """Every object under data/; consoles make an empty object stand for a folder."""
+    return [info for info in store.list(DATA_PREFIX) if info.size or not info.key.endswith("/")]
 
 
 def _quarantine(store: ObjectStore, ingested: Ingested, key: str) -> str | None:

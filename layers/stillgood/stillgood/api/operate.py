@@ -29,8 +29,9 @@ def operate_router(serving: PredictDeps, store: ObjectStore) -> APIRouter:
         responses=problems(_503="No champion yet, or the store does not answer"),
     )
     async def health() -> Response:
-        version = serving.champions.current().pointer.version  # what it raises is a 503
-        return Response(json.dumps({"status": "ok", "version": version}), media_type="application/json")
+        pointer = serving.champions.current().pointer  # what it raises is a 503
+        body = {"status": "ok", "version": pointer.version, "generation": pointer.generation}
+        return Response(json.dumps(body), media_type="application/json")
 
     @router.get(
         "/metrics",

@@ -22,11 +22,14 @@ _CONNECT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``store`` and its ``name`` in a sentence; ``option`` is what a command needs to find it again."""
+    """``store`` and its ``name`` in a sentence; ``option`` is what a command needs to find it again. ``api``: the URL
+    of the API that serves it, None where that is not known.
+    """
 
     store: "ObjectStore"
     name: str
     option: str
+    api: str | None = None
 
     @property
     def steps(self) -> "InProcess":
@@ -113,4 +116,5 @@ def _running(home: Path) -> Place:
         endpoint_url=f"http://127.0.0.1:{port}",
         config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, proxies={}),
     )
-    return Place(Boto3ObjectStore(str(bucket), client), f"embedded cloud on 127.0.0.1:{port}", "")
+    api = state.get("api")
+    return Place(Boto3ObjectStore(str(bucket), client), f"embedded cloud on 127.0.0.1:{port}", "", api)

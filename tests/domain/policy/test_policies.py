@@ -109,7 +109,9 @@ class TestEveryPolicy:
 
         assert decision.action == "nothing"
         assert decision.reasons == (f"not enough evidence: {rows} rows, 200 are needed",)
-        assert decision.would_change == (f"{200 - rows} more predictions in the window",)
+        assert decision.would_change == (
+            f"{200 - rows} more predictions: the next windows are judged together with this one",
+        )
 
     def test_answers_in_json_with_reasons_figures_and_what_would_change(self, policy):
         told = json.loads(json.dumps(policy.decide(evidence(), MonitorState()).to_dict(), allow_nan=False))

@@ -494,9 +494,12 @@ class Overtaken(FaultyObjectStore):
 
 def _writes_until_state(world):
     """What a monitor of today's window writes, up to and with the state."""
-    probe = FaultyObjectStore(MemoryObjectStore())
+    written = [world.now]
+    probe = FaultyObjectStore(MemoryObjectStore(clock=lambda: written[0]))
     for info in list(world.store.list("")):
+        written[0] = info.modified
         probe.inner.put(info.key, world.store.get(info.key).data)
+    written[0] = world.now
     probe.writes.clear()
     monitor(at(0), world.deps(store=probe))
     return probe.writes[: next(n for n, what in enumerate(probe.writes) if STATE_KEY in what) + 1]

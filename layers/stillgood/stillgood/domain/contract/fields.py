@@ -136,7 +136,7 @@ FIELDS = (
     Field("training", "inverse_regularisation", _within(1e-6, 1e6), "scikit-learn's C of the logistic regression", 0.5, 0, 1.0),
     Field("training", "family", _choice(Family), "The kind of model; auto takes boosted only where evidence says so", "auto", "forest", "logistic"),
     Field("promotion", "below_floors", _choice(BelowFloors), "A better candidate under the floors: ask a person, or only refuse it", "refuse", "take", "ask"),
-    Field("monitoring", "min_rows", _within(1), "Fewer captured rows are no evidence", 100, 0, 200),
+    Field("monitoring", "min_rows", _within(1), "Fewer captured rows are no evidence; small windows are judged together until there are so many", 100, 0, 200),
     Field("monitoring", "period_hours", _within(1, 24 * _DAYS), "The season's length; absent: none", 168, 0.5),
     Field("monitoring", "label_maturity_days", _within(0, _DAYS), "From when on a label counts as final", 14, -1, 30.0),
     Field("labels", "horizon_days", _within(0, _DAYS), "What the prediction is about: the days after it; absent: no end", 60, -1),

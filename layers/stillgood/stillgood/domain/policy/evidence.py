@@ -29,6 +29,8 @@ class Evidence:
     ``learnt_rows`` the champion was fitted on, ``weights`` it has, ``unlearnt_rows``: labelled predictions since.
     ``new_labelled_rows``: labelled rows that the champion was not trained on; ``data_sha256`` names all labelled data.
     ``labels``: what became of the labels, JSON-able, for the report. ``late``: a later window has been decided already.
+    ``pooled_since``: the rows are those of all windows since then (aware, UTC), which had too few each; None where they
+    are the window's own.
     """
 
     window: str
@@ -54,6 +56,7 @@ class Evidence:
     learnt_rows: int = 0
     unlearnt_rows: int = 0
     weights: int = 0
+    pooled_since: datetime | None = None
 
     @property
     def violation_rate(self) -> float:
@@ -115,8 +118,9 @@ class Policy(Protocol):
 
 def not_enough(policy: str, evidence: Evidence, figures: Mapping[str, Any]) -> PolicyDecision:
     """Nothing, since there are too few rows to decide on."""
-    reason = f"not enough evidence: {evidence.rows} rows, {evidence.min_rows} are needed"
-    change = f"{evidence.min_rows - evidence.rows} more predictions in the window"
+    since = f" since {evidence.pooled_since:%Y-%m-%d %H:%M} UTC" if evidence.pooled_since else ""
+    reason = f"not enough evidence: {evidence.rows} rows{since}, {evidence.min_rows} are needed"
+    change = f"{evidence.min_rows - evidence.rows} more predictions: the next windows are judged together with this one"
     return PolicyDecision("nothing", policy, (reason,), figures, (change,))
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from stillgood.domain.drift.detect import DriftCheck, DriftReport, Thresholds
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.policy.evidence import Action, Evidence, PolicyDecision, figures_of, not_enough
 from stillgood.domain.policy.repairs import jumps
+from stillgood.domain.policy.spans import follows, span_of
 from stillgood.domain.policy.state import MonitorState
 
 PERFORMANCE = "performance"  # names the finding that realised performance is below what was promised
@@ -24,7 +25,6 @@ MENDED_BY_RECALIBRATION = frozenset({CALIBRATION, RECALL})
 # Labels say that the champion fails: it has its own cooldown, whatever drift was asked about before.
 GRAVE = frozenset({PERFORMANCE, RECALL, FLOOR})
 _STRICT = 3.29  # standard errors, two-sided 99.9%: a floor is looked at in every window
-_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class Guarded:
 
     def _since(self, evidence: Evidence, lasted: Mapping[str, int], lasting: Mapping[str, str]) -> datetime | None:
         """When the longest-standing drift began, None where labels speak for themselves or the windows do not say."""
-        span = _span(evidence.window)
+        span = span_of(evidence.window)
         if span is None or lasting.keys() & {PERFORMANCE, RECALL, CALIBRATION}:
             return None
         return span[0] - (span[1] - span[0]) * (max(lasted[name] for name in lasting) - 1)
@@ -294,28 +294,6 @@ def news(evidence: Evidence) -> tuple[str, ...]:
     return tuple(check.name for check in drift.drifted)
 
 
-def _span(window: str) -> tuple[datetime, datetime] | None:
-    """Start and end of a window by its id; None for an id of another form."""
-    start, _, end = window.partition("_")
-    try:
-        found = [datetime.strptime(one, _STAMP).replace(tzinfo=UTC) for one in (start, end)]
-    except ValueError:
-        return None
-    return found[0], found[1]
-
-
-def _follows(before: str | None, window: str) -> Literal["adjoins", "overlaps", "gap"]:
-    """How a window lies behind the last one: rows that are looked at twice are one piece of evidence, and so is what
-    lies apart.
-    """
-    last, now = _span(before or ""), _span(window)
-    if last is None or now is None or now[0] == last[1]:
-        return "adjoins"
-    if now[0] < last[1]:
-        return "overlaps"
-    return "adjoins" if now[0] - last[1] <= now[1] - now[0] else "gap"
-
-
 def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[str, int]:
     """Consecutive windows of each finding, this one included. A window that cannot be judged leaves them as they
     were.
@@ -324,7 +302,7 @@ def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[st
     repaired = jumps(evidence, state, policy.thresholds.alpha)
     if evidence.drift is None or evidence.drift.faults or repaired or evidence.violation_rate > policy.violation_rate:
         return dict(before)
-    match _follows(state.last_window, evidence.window):
+    match follows(state.last_window, evidence.window):
         case "overlaps":
             return {name: max(before.get(name, 0), 1) for name in findings(policy, evidence)}
         case "gap":

@@ -12,6 +12,7 @@ from stillgood.domain.policy.evidence import Action, Evidence, Policy, PolicyDec
 from stillgood.domain.policy.guarded import GRAVE, Guarded, streaks
 from stillgood.domain.policy.repairs import remembered
 from stillgood.domain.policy.simple import Simple
+from stillgood.domain.policy.spans import pooled_since
 from stillgood.domain.policy.state import MonitorState, Retrain
 
 __all__ = ["POLICIES", "Action", "Evidence", "Guarded", "Policy", "PolicyDecision", "Simple", "advance"]
@@ -26,7 +27,13 @@ def advance(policy: Policy, evidence: Evidence, decision: PolicyDecision, state:
     """
     guarded = policy if isinstance(policy, Guarded) else Guarded(thresholds=policy.thresholds)
     counts = remembered(evidence, state, guarded.thresholds.alpha)
-    after = replace(state, last_window=evidence.window, version=evidence.version, repairs=counts)
+    after = replace(
+        state,
+        last_window=evidence.window,
+        version=evidence.version,
+        repairs=counts,
+        pooled_since=pooled_since(evidence, guarded.violation_rate),
+    )
     if decision.action not in ("retrain", "recalibrate"):
         return replace(after, streaks=streaks(guarded, evidence, state))
     # What labels say goes on being true, and its own cooldown spaces the attempts; drift has to last anew.

@@ -49,6 +49,7 @@ def build_report(
         "champion": dict(champion),
         "season": season,
         "rows": evidence.rows,
+        **({"pooled_since": f"{evidence.pooled_since:%Y-%m-%dT%H:%M:%SZ}"} if evidence.pooled_since else {}),
         "rows_by_model": dict(window.models),
         "champion_rows": window.scores.n,
         "reference_rows": reference.rows,

@@ -12,6 +12,7 @@ from typing import Any, Self
 from stillgood.domain.model.evaluation import Estimate
 from stillgood.domain.policy.acted import ACTED, message_of
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
+from stillgood.domain.policy.spans import span_of
 
 _STRICT = 3.2905 / 1.96  # two-sided 99.9% against the 95% of an Estimate
 MIN_REFUSED = 20  # refused rows that are no accident
@@ -182,10 +183,10 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: 
             f"a data fault upstream: {names}",
             "values as they were, or a retrain by hand if the change is meant",
         )
-    if total < evidence.min_rows:
+    if total < evidence.min_rows or _long_pool(evidence):
         add(
             "traffic",
-            f"too few predictions to judge a window by: fewer than {evidence.min_rows}",
+            f"too few predictions to judge a window by: fewer than {evidence.min_rows}; windows are judged together",
             "more predictions a window, longer windows, or a smaller monitoring.min_rows",
         )
     rules = decision.figures.get("rules", {})
@@ -195,6 +196,14 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: 
     if point:
         add("point", point, "a person: the report's operating_point says why, with figures")
     return found
+
+
+def _long_pool(evidence: Evidence) -> bool:
+    """Whether more windows had to be put together than are waited for before few predictions are told."""
+    start = span_of(evidence.window)
+    if evidence.pooled_since is None or start is None:
+        return False
+    return evidence.at - evidence.pooled_since > WINDOWS["traffic"] * (evidence.at - start[0])
 
 
 def _under(estimate: Estimate, floor: float) -> bool:

@@ -32,7 +32,8 @@ class MonitorState:
     ``streaks``: consecutive windows in which a check drifted, by the check's name. ``retrains``: oldest first.
     ``standing``: what lasts (see standing.py), as it is stored.
     ``repairs``: rows in which a blank was filled, by feature, in usual windows; under "" all their rows.
-    ``point``: what ``steps/monitor/follow.py`` remembers of the operating point.
+    ``point``: what ``steps/monitor/follow.py`` remembers of the operating point. ``pooled_since``: the start (aware,
+    UTC) of the newest windows in a row that had too few rows to be judged, None where the last one was judged.
     """
 
     last_window: str | None = None
@@ -42,6 +43,7 @@ class MonitorState:
     standing: tuple[Mapping[str, Any], ...] = ()
     point: Mapping[str, Any] = field(default_factory=dict)
     repairs: Mapping[str, int] = field(default_factory=dict)
+    pooled_since: datetime | None = None
 
     def streaks_of(self, version: str) -> Mapping[str, int]:
         """The streaks that count for champion ``version``: another champion has another reference, so they start
@@ -88,6 +90,8 @@ class MonitorState:
         } | ({"standing": [dict(one) for one in self.standing]} if self.standing else {})
         if self.repairs:
             raw |= {"repairs": dict(self.repairs)}
+        if self.pooled_since:
+            raw |= {"pooled_since": self.pooled_since.isoformat()}
         return raw | {"point": dict(self.point)} if self.point else raw
 
     @classmethod
@@ -99,6 +103,7 @@ class MonitorState:
             streaks={str(name): int(count) for name, count in data["streaks"].items()},
             point=dict(data.get("point", {})),
             repairs={str(name): int(count) for name, count in data.get("repairs", {}).items()},
+            pooled_since=datetime.fromisoformat(data["pooled_since"]) if data.get("pooled_since") else None,
             retrains=tuple(
                 Retrain(
                     str(one["window"]),

@@ -15,6 +15,7 @@ from stillgood.domain.model.model import Model
 from stillgood.domain.outcomes.evidence import LabelledRows
 from stillgood.domain.policy.acted import ACTED
 from stillgood.domain.policy.evidence import Evidence, Policy
+from stillgood.domain.policy.spans import pool_begins
 from stillgood.domain.policy.state import MonitorState
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.monitor.captures import profile_window
@@ -47,6 +48,20 @@ class WindowInputs:
     outcomes: Outcomes
     learnt_rows: int
     kept: KeptLines = field(default_factory=KeptLines)
+    pooled_since: datetime | None = None
+
+    def pooled(self, store: ObjectStore, state: MonitorState, settled: datetime) -> "WindowInputs":
+        """With the rows of the small windows before it, which were too few to be judged, where these are too few, too.
+
+        ``settled``: captures made before it have arrived. Raises StoreUnavailable.
+        """
+        since = pool_begins(self.window.id, self.pointer.version, state)
+        late = state.last_window is not None and self.window.id < state.last_window
+        if late or since is None or self.profile.rows >= self.contract.monitoring.min_rows:
+            return self
+        span = Window(since, self.window.end)
+        profile = profile_window(store, self.contract, self.reference, span, settled=settled)
+        return replace(self, profile=profile, season=None, pooled_since=since)
 
     def evidence(self, policy: Policy, state: MonitorState) -> Evidence:
         """What ``policy`` may look at, given what is remembered of the windows before."""
@@ -85,6 +100,7 @@ class WindowInputs:
                 utc(self.pointer.promoted_at) - timedelta(days=rules.label_maturity_days)
             ),
             late=state.last_window is not None and self.window.id < state.last_window,
+            pooled_since=self.pooled_since,
         )
         # Probabilities of rows that got past a broken upstream say nothing.
         if evidence.drift is None or evidence.violation_rate > policy.violation_rate:

@@ -116,19 +116,20 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
             _finish(pending, deps)
         if (standing := read_report(deps.store, material.window)) is not None:
             return standing, True
-        evidence = material.evidence(deps.policy, state)
+        settled = deps.clock() - timedelta(seconds=deps.settle_seconds)
+        pooled = material.pooled(deps.store, state, settled)
+        evidence = pooled.evidence(deps.policy, state)
         decision = hold_back(deps.policy.decide(evidence, state), evidence)
         before = tuple(map(Standing.from_dict, state.standing))
         followed, after_all = None, before
         if not evidence.late:
-            settled = deps.clock() - timedelta(seconds=deps.settle_seconds)
             followed = follow(deps.store, material, evidence, deps.policy, state.point, settled=settled)
             after_all = stand(evidence, deps.policy, decision, before, followed.stands)
             decision = tell(only_told(decision) if watching else decision, before, after_all)
         standing_now = None if evidence.late else [one.to_dict() for one in after_all if one.told]
         if watching and followed is not None and followed.effect is not None:
             followed = replace(followed, effect=None)
-        report = _report(material, evidence, decision, state, followed, deps) | {"standing": standing_now}
+        report = _report(pooled, evidence, decision, state, followed, deps) | {"standing": standing_now}
         if watching:
             report |= {"mode": "watch", "effect": None}
         if followed is None:  # the state is about later windows already; the report alone is this one's record

@@ -73,6 +73,7 @@ def test_predictions_are_scored_written_captured_and_explained_again(
     assert [line["row"] for line in lines] == list(range(1, 301))
     first = lines[0]
     again = as_json(run, "explain", "--prediction", first["prediction_id"])
+    assert again["same"]
     shared = ("probability", "logit", "baseline", "reasons", "decision", "threshold", "model_version", "entity_id")
     assert {name: again[name] for name in shared} == {name: first[name] for name in shared}
     status, said, _ = run("explain", str(today), "--row", "1")

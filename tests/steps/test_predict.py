@@ -75,6 +75,7 @@ def test_one_object_is_answered_by_one_decision_with_its_reasons(
         "confidence": expected.confidence,
         "logit": expected.logit,
         "baseline": -0.3,
+        "calibration": model.calibration.adds(expected.logit),
         "repairs": [],
         "model_version": "20261123-first",
         "operating_point": None,

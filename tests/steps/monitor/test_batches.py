@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from stillgood.steps.batch.batch import BatchDeps, batch
+from stillgood.steps.explain import explain
 from stillgood.steps.forget import forget
 from stillgood.storage.batch_capture import COLUMNS, read_blocks
 from stillgood.storage.champion import ChampionSource
@@ -125,3 +126,13 @@ def test_an_output_that_was_deleted_keeps_nobody_from_judging(drawn: Callable[..
     shop.store.put(output["columns"], b"{")
     assert list(read_blocks([b""])) == []
     assert COLUMNS in output["columns"]
+
+
+def test_what_batch_predicted_is_explained_by_its_id(drawn: Callable[..., Any]) -> None:
+    shop = Shop()
+    rows = drawn(shop, 0)
+    score(shop, rows, 0.5)
+    again = explain(shop.store, rows[7]["prediction_id"])
+    assert again is not None
+    assert again.same
+    assert (again.body["entity_id"], again.row.values["risk"]) == (rows[7]["entity_id"], rows[7]["features"]["risk"])

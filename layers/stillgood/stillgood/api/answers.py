@@ -19,7 +19,7 @@ class _Answer(BaseModel):
 
 class Reason(_Answer):
     feature: str
-    value: Any
+    value: Any = Field(description="As it was sent; a date as the number or level derived of it")
     contribution: float = Field(description="In logits")
 
 
@@ -47,6 +47,9 @@ class Prediction(_Answer):
             "Largest first; added to the baseline in the contract's order of features, then pairs, they are the logit,"
             " to the last bit"
         )
+    )
+    calibration: float = Field(
+        description="In logits, the last step: logit + calibration is the logit of the probability"
     )
     repairs: list[Repair]
     model_version: str

@@ -208,11 +208,11 @@ def answer(
     """What the caller gets for one row.
 
     ``baseline`` plus the contributions, added up in the contract's order of features, then pairs, is ``logit`` to the
-    last bit; ``reasons`` lists the contributions by size, largest first. A pair that acts is a reason of its own
-    ("tenure x contract"), or, with ``split_pairs``, half of its share goes to either feature. ``reasons``: how many are
-    listed, None for all.
+    last bit; ``calibration`` is the step from there to the logit of ``probability``. ``reasons`` lists the
+    contributions by size, largest first. A pair that acts is a reason of its own ("tenure x contract"), or, with
+    ``split_pairs``, half of its share goes to either feature. ``reasons``: how many are listed, None for all.
     """
-    values, added = list(row.values.items()), given.contributions
+    values, added, sent = list(row.values.items()), given.contributions, model.as_sent
     if model.pairs:
         if split_pairs:
             from stillgood.domain.model.pairs import split_evenly
@@ -233,9 +233,14 @@ def answer(
         "logit": given.logit,
         "baseline": model.baseline,
         "reasons": [
-            {"feature": values[place][0], "value": values[place][1], "contribution": added[place]}
+            {
+                "feature": (name := values[place][0]),
+                "value": sent[name](value) if (value := values[place][1]) is not None and name in sent else value,
+                "contribution": added[place],
+            }
             for place in by_size[:reasons]
         ],
+        "calibration": model.calibration.adds(given.logit),
         "repairs": [asdict(repair) for repair in row.repairs],
         "model_version": model.version,
         "operating_point": model.operating_point,

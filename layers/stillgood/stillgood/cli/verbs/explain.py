@@ -1,13 +1,16 @@
 """explain: one row's reasons as a waterfall from the average customer to the probability."""
 
 import argparse
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stillgood.cli.console import Answer, WrongCall, shown
+from stillgood.cli.console import LOOK, WELL, Answer, WrongCall, shown
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
+
+if TYPE_CHECKING:
+    from stillgood.domain.model.model import Model
 
 _BAR = 24
 
@@ -50,57 +53,44 @@ def run(arguments: argparse.Namespace) -> Answer:
     if one.answer is None:
         detail = "; ".join(str(violation["message"]) for violation in one.violations)
         raise InvalidRows(f"Row {arguments.row} breaks the contract: {detail}", one.violations, 1)
-    calibration = serving.champions.current().model.calibration
-    return Answer("\n".join(waterfall(one.answer, calibration.slope, calibration.intercept)), one.answer)
+    return Answer("\n".join(waterfall(one.answer, serving.champions.current().model)), one.answer)
 
 
 def captured(place: Place, prediction_id: str) -> Answer:
-    """The same answer again, from the capture and the model that made it. Reads captures from the newest back."""
-    from stillgood.domain.contract.row_check import CheckedRow
-    from stillgood.steps.predict import answer
-    from stillgood.storage.artifacts import read_artifact
-    from stillgood.storage.champion import read_model
-    from stillgood.storage.keys import CAPTURE_PREFIX, MODEL, artifact_key
+    """The same answer again, from the capture and the model that made it."""
+    from stillgood.steps.explain import explain
 
-    wanted = prediction_id.encode()
-    for info in sorted(place.store.list(CAPTURE_PREFIX), key=lambda one: one.key, reverse=True):
-        data = place.store.get(info.key).data
-        if wanted not in data:
-            continue
-        for line in data.splitlines():
-            record = json.loads(line)
-            if record.get("prediction_id") != prediction_id:
-                continue
-            version = str(record["model"])
-            model = read_model(read_artifact(place.store, version, MODEL), artifact_key(version, MODEL), version)
-            missing = [one.name for one in model.contract.features if one.name not in record["features"]]
-            if missing:
-                raise WrongCall(
-                    f"{', '.join(missing)} is personal data and was not captured, so this prediction cannot be"
-                    " explained again."
-                )
-            row = CheckedRow(dict(record["features"]), (), (), record["entity_id"], None)
-            again = answer(model, row, model.score(row.values), prediction_id) | {"time": record["time"]}
-            lines = [f"made at {record['time']} by {version}", ""]
-            lines += waterfall(again, model.calibration.slope, model.calibration.intercept)
-            return Answer("\n".join(lines), again)
-    raise WrongCall(f"No captured prediction has the id {prediction_id}.")
+    found = explain(place.store, prediction_id)
+    if found is None:
+        raise WrongCall(f"No captured prediction has the id {prediction_id}; a capture may have expired.")
+    point = f", operating point {found.model.operating_point}" if found.model.operating_point else ""
+    lines = [f"made at {found.time} by {found.model.version}{point}", "", *waterfall(found.body, found.model)]
+    lines += ["", "the same, bit for bit, as was answered" if found.same else "NOT what was answered: the capture or"]
+    if not found.same:
+        lines[-1] += " the model was changed since; `stillgood audit --replay all` looks"
+    data = {**found.body, "time": found.time, "same": found.same}
+    return Answer("\n".join(lines), data, WELL if found.same else LOOK)
 
 
-def waterfall(answer: Any, slope: float, intercept: float) -> list[str]:
-    """From the average row by each reason to the logit, and by the calibration to the probability."""
+def waterfall(answer: Mapping[str, Any], model: "Model") -> list[str]:
+    """From the average row by each reason to the logit, and by the calibration, a step of its own, to the
+    probability.
+    """
+    slope, intercept = model.calibration.slope, model.calibration.intercept
     steps = [(f"{one['feature']} = {shown(one['value'])}", float(one["contribution"])) for one in answer["reasons"]]
-    calibrated = slope * float(answer["logit"]) + intercept
     width = max(len("the average row"), *(len(name) for name, _ in steps))
     largest = max((abs(added) for _, added in steps), default=0.0) or 1.0
     lines = [f"{'the average row':<{width}}  {answer['baseline']:+8.3f}"]
     for name, added in steps:
         bar = ("+" if added > 0 else "-") * round(_BAR * abs(added) / largest)
         lines.append(f"{name:<{width}}  {added:+8.3f}  {bar}".rstrip())
-    lines.append(f"{'adds up to':<{width}}  {answer['logit']:+8.3f}")
-    lines.append(
-        f"{'calibrated':<{width}}  {calibrated:+8.3f}  ({slope:.3f} x {answer['logit']:+.3f} {intercept:+.3f})"
-    )
+    calibrated = float(answer["logit"]) + float(answer["calibration"])
+    lines += [
+        f"{'adds up to':<{width}}  {answer['logit']:+8.3f}",
+        f"{'calibration':<{width}}  {answer['calibration']:+8.3f}  (to {slope:.3f} x {answer['logit']:+.3f}"
+        f" {intercept:+.3f}: frequencies, not balanced classes)",
+        f"{'the logit of':<{width}}  {calibrated:+8.3f}",
+    ]
     flag = "flagged" if answer["decision"] else "not flagged"
     lines.append(
         f"{'probability':<{width}}  {answer['probability']:8.3f}  {flag}: the threshold is {answer['threshold']:.3f}"

@@ -25,6 +25,8 @@ FORMAT, FORMAT_VERSION = "stillgood.model", 1
 PAIRS_FORMAT = "stillgood.pairs"
 FORMATS = (FORMAT, PAIRS_FORMAT)
 
+_SENT: Mapping[str, type] = {"boolean": bool, "integer": int}
+
 type Family = Literal["logistic", "boosted"]
 
 
@@ -132,6 +134,14 @@ class Calibration:
     def probability(self, logit: float) -> float:
         return sigmoid(self.slope * logit + self.intercept)
 
+    def adds(self, logit: float) -> float:
+        """The step from ``logit`` to the logit of its probability.
+
+        >>> Calibration(2.0, -1.0).adds(0.5)
+        -0.5
+        """
+        return (self.slope * logit + self.intercept) - logit
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -170,6 +180,8 @@ class Model:
     operating_point: str | None = None
     threshold: float = field(init=False, default=0.5)
     names: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
+    # By feature, what makes of a checked value the one that was sent: true of 1.0, 12 of 12.0.
+    as_sent: Mapping[str, type] = field(init=False, repr=False, compare=False, default_factory=dict)
     # Made when the first row is scored, as many models never score one in pure Python.
     _compiled: "list[Compiled]" = field(init=False, repr=False, compare=False, default_factory=list)
 
@@ -180,6 +192,8 @@ class Model:
         if any(axis.feature not in known for pair in self.pairs for axis in (pair.first, pair.second)):
             raise ValueError("a pair reads what is no feature of the contract")
         object.__setattr__(self, "names", tuple([part.name for part in (*self.terms, *self.pairs)]))
+        sent = {one.name: _SENT[one.kind] for one in self.contract.features if one.kind in _SENT}
+        object.__setattr__(self, "as_sent", sent)
         object.__setattr__(self, "threshold", self.calibration.probability(self.threshold_logit))
 
     def score(self, values: Mapping[str, float | str | None]) -> Score:

@@ -1,5 +1,6 @@
 """``make up`` and ``make down``: the embedded cloud as something that stays, with the schedule firing by itself."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from stillgood.cli.drafting import draft_file
 from stillgood.cli.files import rows
 from stillgood.domain.contract.contract import Contract
@@ -19,17 +21,18 @@ from stillgood.storage.keys import INDEX_PAGE
 from stillgood.storage.registry import Registry
 
 from local import customers, datasets, tracking
-from local.cloud import LOCAL, CloudError, last_port, stop
+from local.cloud import LOCAL, CloudError, last_port, running, stop
 from local.deploy import BUCKET, Stack, bring_up
 
 CLOUD = LOCAL / "cloud"
 DEMO = LOCAL / "demo"
 CHAIN_SECONDS = 120.0
+SCHEDULE_NOTE = "schedule"  # the state in which an operator left monitor's schedule
 
 PARAMETERS = {
     "ApiAuth": "none",  # on loopback nobody signs requests
-    "MonitorSchedule": "rate(5 minutes)",
-    "WindowHours": "1",
+    "MonitorSchedule": "rate(30 minutes)",
+    "WindowHours": "0.5",  # the schedule's interval: each row is in one window
     "SettleSeconds": "1",
     "ChampionTtlSeconds": "2",
 }
@@ -68,7 +71,9 @@ def up(
     own = _own(data, contract, target, positive, id_column, time_column) if data is not None else None
     _make_room(home, own, empty)
     before = last_port(home)
-    stack = bring_up(home, PARAMETERS | {"MlflowTrackingUri": tracking.uri()})
+    state = schedule_state(home)
+    stack = bring_up(home, PARAMETERS | {"MlflowTrackingUri": tracking.uri(), "MonitorScheduleState": state})
+    (home / SCHEDULE_NOTE).write_text(state)
     print(f"The embedded cloud runs on 127.0.0.1:{stack.cloud.port} (pid {stack.cloud.pid}); `make down` stops it.")
     if before not in (0, stack.cloud.port):
         print(f"Port {before}, where it ran before, is in use by another process; it was left alone.")
@@ -81,10 +86,33 @@ def up(
         return
     print(f"Champion: {pointer.version}, generation {pointer.generation}.")
     where_to_look(stack, _customer(stack, own))
-    print(
-        f"  schedule   monitor runs {PARAMETERS['MonitorSchedule']}; reports appear under"
-        f" {shown(stack.files)}/monitoring/reports/"
+    runs = (
+        f"monitor judges the last {float(PARAMETERS['WindowHours']) * 60:.0f} minutes {PARAMETERS['MonitorSchedule']};"
+        f" reports appear under {shown(stack.files)}/monitoring/reports/"
     )
+    print(
+        f"  schedule     {runs if state == 'ENABLED' else 'monitor does not run by itself: its schedule is disabled'}"
+    )
+
+
+def schedule_state(home: Path) -> str:
+    """ENABLED or DISABLED, as an operator left monitor's schedule; ENABLED where none ran yet.
+
+    The emulator forgets its schedules when it ends: what it says while it runs is noted by ``up`` and ``down``.
+    """
+    cloud = running(home)
+    if cloud is not None:
+        scheduler = cloud.client("scheduler", read_seconds=10.0)
+        with contextlib.suppress(BotoCoreError, ClientError):
+            states = [
+                str(one["State"])
+                for one in scheduler.list_schedules()["Schedules"]
+                if "monitor" in str(one["Name"]).lower()
+            ]
+            if states:
+                return "DISABLED" if "DISABLED" in states else "ENABLED"
+    note = home / SCHEDULE_NOTE
+    return note.read_text().strip() if note.is_file() else "ENABLED"
 
 
 def _own(
@@ -194,6 +222,8 @@ def _as_json(contract: Contract, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def down() -> None:
     """Stop whatever `make up` or `make demo` left running."""
+    if running(CLOUD) is not None:
+        (CLOUD / SCHEDULE_NOTE).write_text(schedule_state(CLOUD))
     stopped = [home.name for home in (CLOUD, DEMO) if stop(home)]
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 

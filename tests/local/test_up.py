@@ -24,6 +24,17 @@ def place(tmp_path_factory: pytest.TempPathFactory):
     cloud.stop(root / ".local/cloud")
 
 
+def disable(home: Path) -> None:
+    """Disable monitor's schedule, as an operator does in the console."""
+    running = cloud.running(home)
+    assert running is not None
+    client = running.client("scheduler")
+    (name,) = [one["Name"] for one in client.list_schedules()["Schedules"] if "Monitor" in one["Name"]]
+    found = client.get_schedule(Name=name)
+    kept = {key: found[key] for key in ("ScheduleExpression", "Target", "FlexibleTimeWindow")}
+    client.update_schedule(Name=name, State="DISABLED", **kept)
+
+
 def test_an_empty_cloud_then_ones_own_rows_then_a_kill(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -46,8 +57,12 @@ def test_an_empty_cloud_then_ones_own_rows_then_a_kill(
     assert main(["status"]) == 0
     assert "embedded cloud on 127.0.0.1" in capsys.readouterr().out
 
-    up.up(home=home)  # the rows that are there stay: no Telco in their place
-    assert "Champion: " in capsys.readouterr().out
+    assert "monitor judges the last 30 minutes rate(30 minutes)" in said  # a window is the schedule's interval
+    disable(home)
+    up.up(home=home)  # the rows that are there stay: no Telco in their place; and what an operator disabled stays so
+    said = capsys.readouterr().out
+    assert "Champion: " in said
+    assert "its schedule is disabled" in said
     assert list(home.parent.glob("cloud-*")) == []
 
     running = cloud.running(home)
@@ -62,6 +77,7 @@ def test_an_empty_cloud_then_ones_own_rows_then_a_kill(
         said = capsys.readouterr().out
         assert f"Port {running.port}, where it ran before, is in use by another process; it was left alone." in said
         assert "Champion: " in said  # everything it held is there
+        assert up.schedule_state(home) == "DISABLED"
         assert main(["status"]) == 0
         capsys.readouterr()
 

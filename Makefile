@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-decisions bench-models bench-point bench-acted bench-load bench-safety bench-simulation simulate bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow docs pictures clean
+.PHONY: help setup demo up down shell test bench bench-decisions bench-models bench-point bench-acted bench-load bench-safety bench-simulation simulate bench-guard audit-dependencies sam-local image audit-template lint format lock mlflow docs pictures clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ up: $(SYNCED)  ## keep the embedded cloud running (DATA=rows.csv TARGET=column P
 
 down: $(SYNCED)  ## stop it; what is stored stays
 	@$(RUN) -m local down
+
+shell: $(SYNCED)  ## open a shell in which stillgood, aws and the variables find the embedded cloud
+	@$(RUN) -m local shell
 
 mlflow: $(SYNCED)  ## open the training runs in MLflow's UI on 127.0.0.1
 	@$(RUN) -m local mlflow

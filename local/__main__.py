@@ -22,6 +22,7 @@ def main() -> int:
         up.add_argument(option)
     up.add_argument("--empty", action="store_true", help="without any data")
     commands.add_parser("down", help="stop it; what is stored stays")
+    commands.add_parser("shell", help="a shell with the variables set")
     commands.add_parser("mlflow", help="open the training runs in MLflow's UI")
     arguments = parser.parse_args()
     command = arguments.command
@@ -52,6 +53,10 @@ def main() -> int:
             from local import up as keep
 
             keep.down()
+        elif command == "shell":
+            from local import shell
+
+            shell.main()
         else:
             from local import tracking
 

@@ -99,6 +99,8 @@ def test_the_schedule_passes_its_scheduled_time(functions: dict[str, dict[str, A
     """A retry then judges the same window; the time of delivery would make it another one."""
     schedule = functions["MonitorFunction"]["Events"]["Schedule"]["Properties"]
     assert json.loads(schedule["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
+    compacting = functions["MonitorFunction"]["Events"]["Compact"]["Properties"]
+    assert json.loads(compacting["Input"]) == json.loads((ROOT / "events/compact.json").read_text())
 
 
 def test_stored_state_outlives_the_stack(template: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.domain.policy.policies import POLICIES
+from stillgood.steps.monitor.compact import compact
 from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectInfo, Stored
@@ -22,7 +23,7 @@ from stillgood.storage.windows import iso
 from stillgood.testing.counting import CountingObjectStore
 from stillgood.testing.fakes import FakeInvoker
 
-from benchmarks.growth.life import BEGIN, DAY, Life
+from benchmarks.growth.life import BEGIN, DAY, HOUR, Life
 
 LATENCY = 0.015
 _ODD, _WRAP = 0x9E3779B97F4A7C15, 1 << 64  # an odd factor has an inverse: names look random and can be read back
@@ -45,7 +46,8 @@ class OneDay(MemoryObjectStore):
     answers_at_once = False
 
     def __init__(self, n: int, labelled: float, version: str) -> None:
-        super().__init__(lambda: BEGIN + 2 * DAY)
+        super().__init__(lambda: self.now)
+        self.now = BEGIN + 2 * DAY + timedelta(minutes=5)
         self._n, self._labels, self._version = n, int(n * labelled), version
 
     def get(self, key: str) -> Stored:
@@ -70,14 +72,17 @@ class OneDay(MemoryObjectStore):
         for number in range(-(-first * self._n // 24), -(-last * self._n // 24)):
             at = self._at(number)
             key = f"capture/dt={at:%Y-%m-%d}/hour={at:%H}/{at:%H%M%S%f}-{number}.jsonl"
+            if at > self.now:
+                return
             if key > start_after:
                 yield ObjectInfo(key, 420, key, at)
 
     def _batches(self, start_after: str) -> Iterator[ObjectInfo]:
-        folder = f"labels/dt={BEGIN + 2 * DAY:%Y-%m-%d}/"
-        for name in sorted(number * _ODD % _WRAP for number in range(self._labels)):
+        folder, passed = f"labels/dt={BEGIN + DAY:%Y-%m-%d}/", (self.now - BEGIN - DAY) / DAY
+        here = min(self._labels, max(0, int(self._labels * passed)))
+        for name in sorted(number * _ODD % _WRAP for number in range(here)):
             if (key := f"{folder}{name:016x}{'0' * 48}.jsonl") > start_after:
-                yield ObjectInfo(key, 330, key, BEGIN + 2 * DAY)
+                yield ObjectInfo(key, 330, key, BEGIN + DAY)
 
     def _at(self, number: int) -> datetime:
         return BEGIN + DAY + number * DAY / self._n
@@ -92,30 +97,41 @@ class OneDay(MemoryObjectStore):
     def _label(self, number: int) -> bytes:
         if number >= self._labels:
             raise ObjectNotFound("There is no such batch.")
-        arrived = self._at(number) + DAY / 2
-        event = iso(self._at(number) + timedelta(hours=1))
+        arrived = BEGIN + DAY + number * DAY / self._labels
+        event = iso(self._at(number) + timedelta(seconds=1))
         return (_LABEL % (arrived.isoformat(), event, "yes" if number % 3 else "no", number)).encode()
 
 
-def run(n: int, labelled: float = 0.3, latency: float = LATENCY) -> dict[str, Any]:
-    """What monitor took: wall and CPU seconds, peak memory in MB, calls by kind."""
+def run(n: int, labelled: float = 0.3, latency: float = LATENCY, *, compacting: bool = True) -> dict[str, Any]:
+    """What monitor's run took, wall and CPU seconds, peak memory in MB and calls by kind; and the longest of the runs
+    that compacted before it, each hour, and all of their calls.
+    """
     life = Life()
     version = json.loads(life.inner.get("registry/production_metrics.json").data)["version"]
     day = OneDay(n, labelled, version)
     for info in life.inner.list(""):
         day.put(info.key, life.inner.get(info.key).data)
     store = CountingObjectStore(day, latency, keep_keys=False)
-    now = BEGIN + 2 * DAY + timedelta(minutes=5)
-    deps = MonitorDeps(store, FakeInvoker(), lambda: now, lambda _: None, POLICIES["guarded"], settle_seconds=0.0)
-    begun, cpu, before = time.perf_counter(), time.process_time(), _peak()
+    deps = MonitorDeps(store, FakeInvoker(), lambda: day.now, lambda _: None, POLICIES["guarded"], settle_seconds=0.0)
+    hourly = []
+    for hour in range(24 if compacting else 0):
+        day.now = BEGIN + DAY + hour * HOUR + timedelta(minutes=30)
+        begun = time.perf_counter()
+        compact(deps)
+        hourly.append(time.perf_counter() - begun)
+        print(f"compacted {hour}: {hourly[-1]:.1f} s, {_peak():.0f} MB", file=sys.stderr, flush=True)
+    before = store.restart()
+    day.now = BEGIN + 2 * DAY + timedelta(minutes=5)
+    begun, cpu = time.perf_counter(), time.process_time()
     answer = monitor({"scheduled_time": iso(BEGIN + 2 * DAY)}, deps)
     return {
         "rows": answer["rows"],
         "seconds": time.perf_counter() - begun,
         "cpu_seconds": time.process_time() - cpu,
+        "longest_hour_seconds": max(hourly, default=0.0),
         "peak_mb": _peak(),
-        "before_mb": before,
-        **dict(store.counts.calls),
+        "calls": dict(store.counts.calls),
+        "calls_before": dict(before.calls),
     }
 
 

@@ -16,6 +16,7 @@ from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.policy.policies import POLICIES
 from stillgood.pages.writer import write_pages
 from stillgood.steps.labels.ingest import post_labels
+from stillgood.steps.monitor.compact import compact
 from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.steps.predict import PredictDeps, predict, status
 from stillgood.steps.promote.promote import PromoteDeps, promote
@@ -52,6 +53,7 @@ class Life:
     daily: int = 240
     labelled: float = 0.3
     files: bool = True
+    compacting: bool = False  # each hour, at its half
     store: CountingObjectStore = field(init=False)
     inner: MemoryObjectStore = field(init=False)
     now: datetime = BEGIN
@@ -87,7 +89,10 @@ class Life:
         )
         self.store.restart()
         for number in range(self.daily):
-            self.now = start + number * DAY / self.daily
+            after = start + number * DAY / self.daily
+            if self.compacting and after.hour != self.now.hour:
+                self.compact()
+            self.now = after
             row, left = self._row()
             body = predict(json.dumps(row).encode(), serving).body
             if self.rng.random() < self.labelled:
@@ -108,12 +113,20 @@ class Life:
                 self.inner.put(f"labels/incoming/crm/{self.day:04}-{hour:02}.csv", text.encode())
             self.upload(24, f"day-{self.day}")
         self.now = start + DAY + timedelta(minutes=5)
-        invoker = FakeInvoker()
-        deps = MonitorDeps(
-            self.store, invoker, lambda: self.now, lambda _: None, POLICIES["guarded"], settle_seconds=0.0
-        )
+        deps = self._monitoring(FakeInvoker())
         answer = self._measured("monitor", lambda: monitor({"scheduled_time": iso(start + DAY)}, deps))
         self._measured("pages", lambda: write_pages(self.store, answer))
+
+    def compact(self) -> None:
+        """What the schedule does in the half of an hour, here with all of the hour's captures there."""
+        begun = self.now
+        self.now = begun.replace(minute=30, second=0, microsecond=0)
+        compact(self._monitoring(FakeInvoker()))
+        self.now = begun
+
+    def _monitoring(self, invoker: FakeInvoker) -> MonitorDeps:
+        policy = POLICIES["guarded"]
+        return MonitorDeps(self.store, invoker, lambda: self.now, lambda _: None, policy, settle_seconds=0.0)
 
     def retrain(self, why: str) -> dict[str, Any]:
         """Train, and let promote judge."""

@@ -1,4 +1,6 @@
-"""monitor: one scheduled time in, one judged window out. See events/monitor.json."""
+"""monitor: one scheduled time in, one judged window out; or, between windows, what is over compacted. See
+events/monitor.json, events/compact.json.
+"""
 
 import logging
 from typing import Any
@@ -6,6 +8,7 @@ from typing import Any
 from stillgood.aws import logs, metrics
 from stillgood.aws.events import json_object
 from stillgood.pages.writer import write_pages
+from stillgood.steps.monitor.compact import COMPACT, compact
 from stillgood.steps.monitor.monitor import monitor, request_id
 from stillgood.wiring.announce import tell
 from stillgood.wiring.monitor import monitoring
@@ -19,12 +22,18 @@ STARTED = {
 
 
 def handler(event: object, context: object) -> dict[str, Any]:
-    """Judge the window that ends at ``event["scheduled_time"]``; raises typed errors, which Lambda retries."""
+    """Judge the window that ends at ``event["scheduled_time"]``, or compact. Raises typed errors, which Lambda
+    retries.
+    """
     deps = monitoring()
     logs.begin(context)
     with metrics.emitted("monitor"):
         try:
             event = json_object(event)
+            if event.get("action") == COMPACT:
+                compacted = compact(deps)
+                logs.log(logging.INFO, f"compacted: {compacted['result']}", **compacted)
+                return compacted
             # The id that train and promote are handed: one search finds what became of a window.
             correlation = request_id(event, deps.window_hours)
             logs.bind(correlation_id=correlation)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from stillgood.domain.policy.policies import POLICIES
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.steps.batch.batch import BatchDeps, batch
 from stillgood.steps.labels.ingest import ingest_label_files, post_labels
+from stillgood.steps.monitor.compact import compact
 from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 from stillgood.steps.ports import Invoker
 from stillgood.steps.promote.promote import PromoteDeps, promote
@@ -32,6 +34,7 @@ from stillgood.storage.windows import iso
 
 TODAY = datetime(2026, 11, 24, tzinfo=UTC)
 NOW = TODAY + timedelta(hours=1)
+COMPACTED = TODAY - timedelta(hours=3)
 CONTRACT = {
     "format": "stillgood.contract",
     "format_version": 1,
@@ -121,6 +124,7 @@ def write(store: ObjectStore) -> ObjectStore:
         event = {"action": "promote", "candidate": version, "request_id": f"r-{version}"}
         promote(event, PromoteDeps(store, lambda: TODAY - timedelta(40), "simple"))
     capture(store, TODAY - timedelta(hours=5), 300, 7, 1.0, "new")
+    capture(store, TODAY - timedelta(hours=5, minutes=-10), 4, 12, 1.0, "few")
     capture(store, TODAY - timedelta(days=34), 60, 8, 0.0, "old")
     labels = "\n".join(json.dumps(one) for one in [*LABELS, LABELS[0] | {"label": "perhaps"}])
     store.put("labels/incoming/a.jsonl", labels.encode())
@@ -148,6 +152,7 @@ WORK: dict[str, Work] = {
     "refuse": lambda store, _: promote(REFUSE, PromoteDeps(store, lambda: NOW)),
     "rollback": lambda store, _: roll_back(ROLLBACK, PromoteDeps(store, lambda: NOW)),
     "monitor": lambda store, invoker: monitor(WINDOW, watching(store, invoker)),
+    "compact": lambda store, invoker: compact(replace(watching(store, invoker), clock=lambda: COMPACTED)),
     "train": _train,
     "label files": lambda store, _: ingest_label_files(store, PARSED.target, lambda: NOW),
     "POST /labels": lambda store, _: post_labels(

@@ -23,6 +23,7 @@ LEAST = {
     "refuse": 2,
     "rollback": 3,
     "monitor": 7,
+    "compact": 6,
     "train": 8,
     "label files": 3,
     "POST /labels": 1,

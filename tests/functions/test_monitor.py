@@ -15,6 +15,7 @@ from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.storage.codec import encode, sha256
 from stillgood.storage.keys import POINTER_KEY, capture_key
+from stillgood.storage.windows import iso
 from stillgood.testing.fakes import FakeInvoker
 from stillgood.wiring import monitor as wiring
 
@@ -138,6 +139,20 @@ def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
     assert report["decision"]["reasons"] == ["no feature drifted and the model is as confident as it was"]
     told = logged(capsys, "window judged: nothing")
     assert (told["service"], told["message"], told["model_version"]) == ("monitor", "window judged: nothing", "v1")
+
+
+def test_what_is_over_is_compacted_between_windows(handler, s3, capsys):
+    event = json.loads((ROOT / "events/compact.json").read_text())
+    assert handler(event) == {"step": "monitor", "result": "no champion", "hours": [], "labels": 0}
+    promoted(s3)
+    deps = wiring.monitoring()
+    at = deps.clock().replace(minute=0) - timedelta(hours=2)
+    for number in range(3):
+        put(s3, capture_key(at, f"u{number}"), b"{}\n")
+    hours = handler(event)["hours"]
+    assert hours == [iso(at.replace(second=0, microsecond=0))]
+    assert logged(capsys, "compacted: compacted")["hours"] == hours
+    assert handler(event)["hours"] == []
 
 
 def test_drift_invokes_train_once_per_delivery_with_one_request_id(handler, s3, monkeypatch, capsys):

@@ -45,6 +45,18 @@ def test_a_year_of_hourly_label_files_is_one_listing_a_run(life: Life) -> None:
     assert sum(count for key, count in newest.reads.items() if key.startswith("labels/incoming/")) == 24
 
 
+def test_a_life_that_is_compacted_every_hour_ends_as_one_that_is_not(life: Life) -> None:
+    other = Life(daily=48, compacting=True)
+    other.live(16)
+    for prefix in ("monitoring/reports/", "monitoring/state.json", "data/", "registry/", "capture/"):
+        kept, made = (
+            {info.key: one.inner.get(info.key).data for info in one.inner.list(prefix)} for one in (life, other)
+        )
+        assert kept == made, prefix
+    newest = other.of("monitor")[-1][1]
+    assert len([key for key in newest.reads if key.startswith("capture/")]) == 4  # of the last two hours
+
+
 def test_train_fetches_no_object_from_before_its_window_and_that_is_no_news() -> None:
     life = Life(daily=0, files=False)
     for day in range(1, 60):

@@ -36,6 +36,7 @@ REPORTS_PREFIX = "monitoring/reports/"
 SUMMARIES_PREFIX = "monitoring/summaries/"
 HOURS_PREFIX = "monitoring/hours/"
 OUTCOMES_PREFIX = "monitoring/outcomes/"
+TOUCHED_KEY = "monitoring/touched.json"
 COUNTED_KEY = "monitoring/counted.json"
 STATE_KEY = "monitoring/state.json"
 QUARANTINE_PREFIX = "quarantine/"
@@ -206,6 +207,12 @@ PLACES = (
         "monitor",
         "compare-and-swap",
         "hashed ids, scores and outcomes",
+    ),
+    Place(
+        TOUCHED_KEY,
+        "days whose outcomes changed since training rows were last written of them",
+        "monitor",
+        "compare-and-swap",
     ),
     Place(
         COUNTED_KEY,

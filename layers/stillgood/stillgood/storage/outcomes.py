@@ -6,13 +6,14 @@ A day is written by compare-and-swap before the progress that counts on it: labe
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 
-from stillgood.domain.errors import ObjectNotFound
+from stillgood.domain.errors import DocumentUnusable, ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from stillgood.domain.outcomes.ledger import (
     FORMER_RECORD,
     LABEL,
@@ -23,12 +24,14 @@ from stillgood.domain.outcomes.ledger import (
     identity,
     upgraded,
 )
-from stillgood.storage.codec import encode
-from stillgood.storage.keys import OUTCOMES_PREFIX, outcomes_key
+from stillgood.storage.codec import decode, encode
+from stillgood.storage.keys import OUTCOMES_PREFIX, TOUCHED_KEY, outcomes_key
 from stillgood.storage.objects import ObjectStore
 
 FORMAT, STATE_FORMAT = "stillgood.outcomes", "stillgood.outcomes-progress"
+TOUCHED_FORMAT = "stillgood.touched-days"
 STATE_NAME = "progress"
+_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +138,38 @@ def write_progress(store: ObjectStore, progress: Progress, etag: str | None) -> 
         "newest": progress.newest,
     }
     return _write(store, outcomes_key(STATE_NAME), encode(head) + progress.waiting.tobytes(), etag)
+
+
+def read_touched(store: ObjectStore) -> frozenset[date]:
+    """Days whose outcomes changed and of which no training rows were written since; none where that is lost."""
+    return _touched(store)[0]
+
+
+def change_touched(store: ObjectStore, *, add: Iterable[date] = (), remove: Iterable[date] = ()) -> None:
+    """Remember days, or that their rows are written. Raises StoreUnavailable."""
+    for _ in range(_ROUNDS):
+        known, etag = _touched(store)
+        after = (known | frozenset(add)) - frozenset(remove)
+        if after == known:
+            return
+        days = sorted(day.isoformat() for day in after)
+        data = encode({"format": TOUCHED_FORMAT, "format_version": 1, "days": days})
+        with suppress(PreconditionFailed, ObjectExists):
+            _write(store, TOUCHED_KEY, data, etag)
+            return
+    raise StoreUnavailable(f"Others changed {TOUCHED_KEY} {_ROUNDS} times in a row; try again later.")
+
+
+def _touched(store: ObjectStore) -> tuple[frozenset[date], str | None]:
+    try:
+        stored = store.get(TOUCHED_KEY)
+    except ObjectNotFound:
+        return frozenset(), None
+    try:
+        raw = decode(stored.data, format=TOUCHED_FORMAT, what=TOUCHED_KEY)
+        return frozenset(date.fromisoformat(day) for day in raw["days"]), stored.etag
+    except (DocumentUnusable, KeyError, TypeError, ValueError):
+        return frozenset(), stored.etag
 
 
 def without(data: bytes, ids: Iterable[str]) -> tuple[bytes, int]:

@@ -125,7 +125,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
     Raises ModelUnusable, StoreUnavailable.
     """
     model = load_model(store, pointer)
-    contract = _contract(store, model)
+    contract = contract_of(store, model)
     reference = read_reference(store, pointer)
     kept = KeptLines()
     profile = profile_window(store, contract, reference, window, settled=settled, kept=kept)
@@ -144,7 +144,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
     )
 
 
-def _contract(store: ObjectStore, model: Model) -> Contract:
+def contract_of(store: ObjectStore, model: Model) -> Contract:
     """The model's contract, under the settings that were put in force since it was trained.
 
     A model that was trained by the contract in force needs none: whatever was said before is in it.

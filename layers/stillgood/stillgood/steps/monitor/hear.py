@@ -38,7 +38,16 @@ from stillgood.steps.monitor.hours import CapturedHour, CapturedHours, ahead
 from stillgood.storage.keys import CAPTURE_PREFIX, LEDGER_PREFIX, captured_in
 from stillgood.storage.labels import LabelBatch, ledger, read_batch
 from stillgood.storage.objects import ObjectInfo, ObjectStore
-from stillgood.storage.outcomes import Progress, ledger_days, read_day, read_progress, write_day, write_progress
+from stillgood.storage.outcomes import (
+    Progress,
+    change_touched,
+    ledger_days,
+    read_day,
+    read_progress,
+    read_touched,
+    write_day,
+    write_progress,
+)
 from stillgood.storage.windows import Window, busy_hours, utc
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -75,8 +84,8 @@ _DECODER = msgspec.json.Decoder(_Scored | _Refused)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
-    """``touched``: the days on which an outcome changed now. ``complete``: up to when silence says something, in
-    microseconds.
+    """``touched``: the days on which an outcome changed since training rows were written. ``complete``: up to when
+    silence says something, in microseconds.
 
     ``unreadable``: keys of batches that were overwritten by hand. ``late``: how many objects were captured after their
     hour was read.
@@ -109,9 +118,12 @@ def hear(store: ObjectStore, contract: Contract, pool: Executor, *, settled: dat
     fresh = np.arange(len(pending)) < len(labels)
     heard = _apply(store, pool, feed, pending, progress.sources, fresh, before)
     progress = _settle(replace(progress, since=since, seen=seen), pending, heard, len(labels))
+    # Before the progress by which these labels are not heard again: their training rows are still to be written.
+    change_touched(store, add=heard.touched)
+    touched = read_touched(store) | heard.touched
     with suppress(PreconditionFailed, ObjectExists):  # another monitor heard the same labels, and said so first
         write_progress(store, progress, etag)
-    return Heard(progress, frozenset(heard.touched), feed.complete_until(progress.watermarks), unreadable, late)
+    return Heard(progress, touched, feed.complete_until(progress.watermarks), unreadable, late)
 
 
 def _new_batches(store: ObjectStore, progress: Progress) -> tuple[list[ObjectInfo], date | None, frozenset[str]]:

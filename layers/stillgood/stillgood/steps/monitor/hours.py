@@ -111,6 +111,19 @@ class CapturedHours:
         for infos in ahead(self._pool, lists):
             yield Inventory.of(infos)
 
+    def pack(self, hours: Sequence[datetime]) -> list[datetime]:
+        """Have those of ``hours`` packed that are worth it and were not yet; returns them."""
+        packed, done = self._packed_hours(hours), []
+        for hour in hours:
+            if hour_key(hour) in packed:
+                continue
+            infos = self._list(hour, None)
+            if self._worth(hour, infos, None):
+                for _ in self._fetch(hour, infos, None):
+                    pass
+                done.append(hour)
+        return done
+
     def forget(self, hour: datetime) -> None:
         """Have ``hour`` read from its objects again."""
         self._store.put(hour_key(hour), b"")
@@ -153,9 +166,7 @@ class CapturedHours:
         return [info for info in self._store.list(prefix) if first <= info.key and (last is None or info.key < last)]
 
     def _fetch(self, hour: datetime, infos: list[ObjectInfo], window: Window | None) -> Iterator[bytes]:
-        size = sum(info.size for info in infos)
-        many = len(infos) >= _MIN_OBJECTS and size < _SMALL_BYTES * len(infos)
-        pack = many and self._whole(hour, window) and hour + timedelta(hours=1) <= self._settled
+        pack = self._worth(hour, infos, window)
         kept: list[bytes] = []
         lines = [info for info in infos if not info.key.endswith(BATCH_CAPTURE)]
         references = [info for info in infos if info.key.endswith(BATCH_CAPTURE)]  # whose rows are not copied
@@ -167,6 +178,11 @@ class CapturedHours:
             yield from captured_lines(self._store, self._get(info.key), info.key)
         if pack:
             self._pack(hour, Inventory.of(infos), kept, [info.key for info in references])
+
+    def _worth(self, hour: datetime, infos: Sequence[ObjectInfo], window: Window | None) -> bool:
+        small = sum(info.size for info in infos) < _SMALL_BYTES * len(infos)
+        over = hour + timedelta(hours=1) <= self._settled
+        return len(infos) >= _MIN_OBJECTS and small and over and self._whole(hour, window)
 
     def _pack(self, hour: datetime, inventory: Inventory, lines: list[bytes], references: list[str]) -> None:
         """What was read may have been forgotten meanwhile. That is recorded before a row goes, and packed hours are

@@ -45,7 +45,7 @@ from stillgood.steps.monitor.training_rows import learnable, write_training_rows
 from stillgood.steps.ports import Clock
 from stillgood.storage.champion import load_model
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.outcomes import ledger_days, read_day
+from stillgood.storage.outcomes import change_touched, ledger_days, read_day
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import Window, iso
 
@@ -108,6 +108,8 @@ def outcomes(
         if contract.actions is None and jump is not None and jump.found:
             trusted = without_flagged(days, trusted)
         days, written = write_training_rows(store, contract, pool, days, trusted, pointer.version, rival)
+        last = moment(microseconds(now) - feed.matures).date()  # of which more may mature
+        change_touched(store, remove=[day for day in heard.touched if day < last])
     return _judge(contract, feed, pointer, window, heard, days, spans, written, jump, sources)
 
 

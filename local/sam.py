@@ -273,6 +273,7 @@ EVENTS = (
     ("PredictFunction", "report"),
     ("BatchFunction", "batch"),
     ("BatchJob", "batch_job"),  # the state machine, whose steps are done one by one
+    ("MonitorFunction", "compact"),
     ("MonitorFunction", "monitor"),
     ("TrainFunction", "recalibrate"),
     ("PromoteFunction", "promote"),

@@ -200,6 +200,7 @@ def test_the_api_answers_over_http(sam: SamLocal, requests: Sequence[dict[str, A
 
 def test_a_window_of_before_the_first_prediction_is_judged_once(sam: SamLocal) -> None:
     before = state(sam)
+    assert sam.invoke("MonitorFunction", event("compact"))["result"] == "compacted"
     told = sam.invoke("MonitorFunction", event("monitor"))
     assert (told["result"], told["rows"], told["duplicate"]) == ("nothing", 0, False)
     assert told["report"] in written(sam, before)

@@ -8,16 +8,18 @@ after 15 ms, in threads as with S3. What obstore's own work adds a request is me
 import json
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.domain.policy.policies import POLICIES
 from stillgood.steps.monitor.compact import compact
 from stillgood.steps.monitor.monitor import MonitorDeps, monitor
-from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.objects import ObjectInfo, Stored
 from stillgood.storage.windows import iso
 from stillgood.testing.counting import CountingObjectStore
@@ -38,15 +40,13 @@ _LABEL = (
 _INVERSE = pow(_ODD, -1, _WRAP)
 
 
-class OneDay(MemoryObjectStore):
+class OneDay(FolderObjectStore):
     """A bucket whose captures and labels of day 1 are made on demand. ``n`` predictions; every labelled one has a batch
-    of its own.
+    of its own. What monitor writes lies in ``folder``.
     """
 
-    answers_at_once = False
-
-    def __init__(self, n: int, labelled: float, version: str) -> None:
-        super().__init__(lambda: self.now)
+    def __init__(self, folder: Path, n: int, labelled: float, version: str) -> None:
+        super().__init__(folder)
         self.now = BEGIN + 2 * DAY + timedelta(minutes=5)
         self._n, self._labels, self._version = n, int(n * labelled), version
 
@@ -108,7 +108,7 @@ def run(n: int, labelled: float = 0.3, latency: float = LATENCY, *, compacting: 
     """
     life = Life()
     version = json.loads(life.inner.get("registry/production_metrics.json").data)["version"]
-    day = OneDay(n, labelled, version)
+    day = OneDay(Path(tempfile.mkdtemp(prefix="growth-")), n, labelled, version)
     for info in life.inner.list(""):
         day.put(info.key, life.inner.get(info.key).data)
     store = CountingObjectStore(day, latency, keep_keys=False)

@@ -44,6 +44,10 @@ class Weather(MemoryObjectStore):
         self._check()
         return super().put(key, data)
 
+    def create(self, key: str, data: bytes) -> str:
+        self._check()
+        return super().create(key, data)
+
     def _check(self) -> None:
         if not self.fair:
             raise StoreUnavailable("S3 does not answer.")

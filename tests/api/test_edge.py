@@ -30,10 +30,10 @@ class Store(MemoryObjectStore):
 
     full = False
 
-    def put(self, key: str, data: bytes) -> str:
+    def create(self, key: str, data: bytes) -> str:
         if self.full and key.startswith("capture/"):
             raise StoreUnavailable("S3 does not answer.")
-        return super().put(key, data)
+        return super().create(key, data)
 
 
 class Edge:

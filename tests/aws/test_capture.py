@@ -16,13 +16,13 @@ class Outage(MemoryObjectStore):
         self.down = self.late = False
         self.tried = 0
 
-    def put(self, key: str, data: bytes) -> str:
+    def create(self, key: str, data: bytes) -> str:
         self.tried += 1
         if self.late:
-            super().put(key, data)
+            super().create(key, data)
         if self.down or self.late:
             raise StoreUnavailable("S3 does not answer.")
-        return super().put(key, data)
+        return super().create(key, data)
 
 
 class Watch:
@@ -63,7 +63,7 @@ def test_a_failing_store_fails_no_request_and_is_counted() -> None:
 
 def test_an_error_nobody_foresaw_fails_no_request_either() -> None:
     class Broken(MemoryObjectStore):
-        def put(self, key: str, data: bytes) -> str:
+        def create(self, key: str, data: bytes) -> str:
             raise RuntimeError
 
     capture = Capture(Broken())

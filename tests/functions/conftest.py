@@ -34,6 +34,10 @@ class Bucket(MemoryObjectStore):
         self._check()
         return super().put(key, data)
 
+    def create(self, key: str, data: bytes) -> str:
+        self._check()
+        return super().create(key, data)
+
     def _check(self) -> None:
         if self.fault is not None:
             raise self.fault

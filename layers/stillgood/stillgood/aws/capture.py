@@ -11,18 +11,26 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from typing import Protocol
 
 import orjson
 
 from stillgood.aws import logs, metrics
-from stillgood.domain.errors import NotCaptured
+from stillgood.domain.errors import NotCaptured, ObjectExists
 from stillgood.storage.keys import capture_key
-from stillgood.storage.objects import ObjectStore
 
 MAX_PENDING_BYTES = 8 * 1024 * 1024
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 8.0  # between tries while the store fails; doubled each time
 _DRAIN_OBJECTS = 50  # of the backlog, per request once the store answers again
+
+
+class Sink(Protocol):
+    """An object store, or what delivers into one (``aws/firehose.py``)."""
+
+    def create(self, key: str, data: bytes) -> str:
+        """Keep ``data``, durably; raises ObjectExists where it was kept before."""
 
 
 class Capture:
@@ -30,7 +38,7 @@ class Capture:
 
     def __init__(
         self,
-        store: ObjectStore,
+        store: Sink,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         max_pending_bytes: int = MAX_PENDING_BYTES,
@@ -89,7 +97,8 @@ class Capture:
         for _ in range(len(self._pending) if all_of_it else min(len(self._pending), _DRAIN_OBJECTS)):
             key, data, count = self._pending[0]
             try:
-                self._store.put(key, data)
+                with suppress(ObjectExists):  # a try before whose answer got lost
+                    self._store.create(key, data)
             except Exception as error:  # whatever goes wrong with the log, the caller still gets the prediction
                 self._failures += 1
                 # One request pays for trying; those until the next try do not.

@@ -115,6 +115,12 @@ class Settings:
         "EventBridge bus that is told of decisions, alerts and states; unset: nobody is.",
         "",
     )
+    capture_stream: str | None = _variable(
+        "STILLGOOD_CAPTURE_STREAM",
+        _optional,
+        "Firehose stream that captures go to; unset: each request is an object of its own.",
+        "",
+    )
     champion_ttl_seconds: float = _variable(
         "STILLGOOD_CHAMPION_TTL_SECONDS",
         _number(-1, 86400),

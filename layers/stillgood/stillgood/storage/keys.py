@@ -20,6 +20,7 @@ DECISIONS_PREFIX = "registry/decisions/"
 REQUESTS_PREFIX = "registry/requests/"
 CAPTURE_PREFIX = "capture/"
 BATCH_CAPTURE = ".batch.json"  # how the name of a capture ends that refers to batch's output
+DELIVERED = "firehose-"  # how the name of a capture begins that Firehose wrote; after all that begin with a time
 IDEMPOTENCY_PREFIX = "idempotency/dt="
 LABELS_PREFIX = "labels/"
 POINTS_PREFIX = "operating_points/"
@@ -156,6 +157,13 @@ PLACES = (
         f"{CAPTURE_PREFIX}dt=<date>/hour=<hour>/<time>-<id>.jsonl",
         "the prediction log: one object a request",
         "predict",
+        "create-only",
+        "rows and predictions",
+    ),
+    Place(
+        f"{CAPTURE_PREFIX}dt=<date>/hour=<hour>/{DELIVERED}<time>-<name>.jsonl",
+        "captures of many requests, by `CaptureTo: firehose`; under the hour in which the first of them arrived",
+        "Firehose",
         "create-only",
         "rows and predictions",
     ),

@@ -5,7 +5,7 @@ A day is written by compare-and-swap before the progress that counts on it: labe
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -86,17 +86,17 @@ def write_day(store: ObjectStore, day: OutcomeDay, etag: str | None) -> None:
         "sources": list(day.sources),
         "previous_model": day.previous_model,
     }
-    _write(store, outcomes_key(f"{day.day}"), encode(head) + day.records.tobytes(), etag)
+    _write(store, outcomes_key(f"{day.day}"), b"".join((encode(head), day.records.data)), etag)
 
 
-def ledger_days(store: ObjectStore) -> Iterator[date]:
-    """The days in the ledger, oldest first."""
+def ledger_days(store: ObjectStore) -> dict[date, int]:
+    """The days in the ledger, oldest first, and how many bytes each takes."""
+    found = {}
     for info in store.list(OUTCOMES_PREFIX):
         name = info.key.removeprefix(OUTCOMES_PREFIX).partition(".")[0]
-        try:
-            yield date.fromisoformat(name)
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            found[date.fromisoformat(name)] = info.size
+    return found
 
 
 def read_progress(store: ObjectStore) -> tuple[Progress, str | None]:
@@ -188,20 +188,21 @@ def without(data: bytes, ids: Iterable[str]) -> tuple[bytes, int]:
     return line + mark + rows[~gone].tobytes(), int(gone.sum())
 
 
-def _records(head: dict[str, Any], body: bytes) -> Records:
+def _records(head: dict[str, Any], body: memoryview) -> Records:
     """Version 1 had no groups. Raises ValueError for a body of another length."""
     return np.frombuffer(body, RECORD) if head["format_version"] == 2 else upgraded(np.frombuffer(body, FORMER_RECORD))
 
 
-def _read(store: ObjectStore, key: str, format: str) -> tuple[dict[str, Any] | None, bytes, str | None]:
+def _read(store: ObjectStore, key: str, format: str) -> tuple[dict[str, Any] | None, memoryview, str | None]:
     """The first line, as JSON, and what follows it."""
     try:
         stored = store.get(key)
     except ObjectNotFound:
-        return None, b"", None
-    line, _, body = stored.data.partition(b"\n")
+        return None, memoryview(b""), None
+    end = stored.data.find(b"\n") % (len(stored.data) + 1)
+    body = memoryview(stored.data)[end + 1 :]  # a day of many predictions is not copied
     try:
-        head = json.loads(line)
+        head = json.loads(stored.data[:end])
         known = isinstance(head, dict) and head.get("format") == format and head.get("format_version") in (1, 2)
     except (ValueError, RecursionError):
         known = False

@@ -15,13 +15,14 @@ from stillgood.api.gateway import LambdaHandler, lambda_handler
 from stillgood.api.labels import labels_router
 from stillgood.api.operate import operate_router
 from stillgood.api.reports import reports_router
-from stillgood.aws.capture import Capture
+from stillgood.aws.capture import Capture, Sink
 from stillgood.aws.logs import configure, restored
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.aws.settings import Settings
 from stillgood.domain.errors import StillgoodError
 from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
+from stillgood.storage.objects import ObjectStore
 
 
 @cache
@@ -32,7 +33,7 @@ def api() -> LambdaHandler:
     store = ObstoreObjectStore(settings.bucket, endpoint_url=settings.endpoint_url)
     serving = PredictDeps(
         champions=ChampionSource(store, _now, settings.champion_ttl_seconds),
-        capture=Capture(store),
+        capture=Capture(_sink(settings, store)),
         clock=_now,
         new_id=_new_id,
         max_rows=settings.max_rows,
@@ -47,6 +48,15 @@ def api() -> LambdaHandler:
     ]
     app = create_app(serving, routers)
     return lambda_handler(app, warm=serving.champions.current, stale=lambda: serving.champions.stale)
+
+
+def _sink(settings: Settings, store: ObjectStore) -> Sink:
+    """Where captures go. Only what a deployment chose is imported."""
+    if settings.capture_stream is None:
+        return store
+    from stillgood.aws.firehose import ByFirehose, Firehose
+
+    return ByFirehose(Firehose(settings.capture_stream, endpoint_url=settings.endpoint_url), store)
 
 
 def register_hooks() -> bool:

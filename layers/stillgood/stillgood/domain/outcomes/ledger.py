@@ -109,7 +109,8 @@ class OutcomeDay:
         """
         names = (*self.models, *sorted(set(models) - set(self.models)))
         rows = rows.copy()
-        rows["model"] = [names.index(model) for model in models]
+        places = {name: place for place, name in enumerate(names)}
+        rows["model"] = [places[model] for model in models]
         kept, known = self.records, {}
         if hour in self.hours:
             old = self._in_hour(hour)
@@ -120,8 +121,10 @@ class OutcomeDay:
                 for name in ("place", "event", "arrived", "outcome", "source", "learnt", "previous"):
                     row[name] = before[name]
         records = np.concatenate([kept, rows])
+        if (records["time"][1:] < records["time"][:-1]).any():  # hours mostly come in order, and a day may be large
+            records = records[np.argsort(records["time"], kind="stable")]
         hours = dict(sorted({**self.hours, hour: inventory}.items()))
-        return replace(self, records=records[np.argsort(records["time"], kind="stable")], hours=hours, models=names)
+        return replace(self, records=records, hours=hours, models=names)
 
     def sent_by(self, names: Collection[str]) -> Bools:
         """bool[n]: which outcomes one of the sources ``names`` told."""

@@ -54,7 +54,6 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _HOUR = timedelta(hours=1)
 _LATE = timedelta(days=2)  # after which a day's captures are looked at once more
 _TOLD_AGAIN = timedelta(days=2)  # of captures, that labels which wait are told of twice
-_DAY_BYTES = 2 << 20  # about what a day takes, for reading ahead
 # microseconds: what matures sooner is taken in before its hour is over, at the price of reading it again
 _SOON = 3_600_000_000
 _MAX_OBJECTS = 200_000  # captures read in one run; a bucket's history is caught up with over several
@@ -118,8 +117,6 @@ def hear(store: ObjectStore, contract: Contract, pool: Executor, *, settled: dat
     fresh = np.arange(len(pending)) < len(labels)
     heard = _apply(store, pool, feed, pending, progress.sources, fresh, before)
     progress = _settle(replace(progress, since=since, seen=seen), pending, heard, len(labels))
-    # Before the progress by which these labels are not heard again: their training rows are still to be written.
-    change_touched(store, add=heard.touched)
     touched = read_touched(store) | heard.touched
     with suppress(PreconditionFailed, ObjectExists):  # another monitor heard the same labels, and said so first
         write_progress(store, progress, etag)
@@ -247,6 +244,7 @@ def _index_hours(
     """Take ``hours`` of ``day`` into the ledger; returns how many objects were read."""
     present = read_day(store, day)[0]
     missing = [hour for hour in hours if again or present is None or hour.hour not in present.hours]
+    del present  # as large as all that was predicted on the day
     taken: list[tuple[int, Records, list[str], tuple[int, str]]] = []
     for hour in captured.read(missing):
         records, models = _records(hour)
@@ -341,7 +339,8 @@ def _apply(
     found = _Applying(np.zeros(len(labels), bool), np.zeros(len(labels), bool), set())
     if not len(labels):
         return found
-    days = sorted(ledger_days(store), reverse=True)
+    sizes = ledger_days(store)
+    days = sorted(sizes, reverse=True)
     reach = feed.reach
     usual = {"id": feed.matures + round(2 * GRACE_DAYS * DAY), "entity": reach.limit}
 
@@ -353,12 +352,12 @@ def _apply(
         return mask & (fresh | (known is None or end > known))
 
     first = {day: mask for day in days if (mask := near(day)).any()}
-    _tell(store, pool, first, labels, sources, feed, found)
+    _tell(store, pool, first, sizes, labels, sources, feed, found)
     # An id whose label is dated long after its prediction, or before it: look through all other days, once.
     lost = fresh & (labels["id"] != 0) & ~found.matched & ~found.early
     if lost.any():
         rest = {day: lost & ~first.get(day, np.zeros(len(labels), bool)) for day in days}
-        _tell(store, pool, {day: mask for day, mask in rest.items() if mask.any()}, labels, sources, feed, found)
+        _tell(store, pool, {day: mask for day, mask in rest.items() if mask.any()}, sizes, labels, sources, feed, found)
     return found
 
 
@@ -366,17 +365,20 @@ def _tell(
     store: ObjectStore,
     pool: Executor,
     days: dict[date, Bools],
+    sizes: dict[date, int],
     labels: Labels,
     sources: Sequence[str],
     feed: Feed,
     found: _Applying,
 ) -> None:
-    reads = ((partial(read_day, store, day), _DAY_BYTES) for day in days)
+    reads = ((partial(read_day, store, day), sizes[day]) for day in days)
     for (day, mask), (known, etag) in zip(days.items(), ahead(pool, reads), strict=True):
         if known is None:
             continue
         which = np.flatnonzero(mask)
         applied = apply(known, labels[which], sources, feed.reach, feed.standing)
+        if applied.changed:  # before the day, by which a retry finds nothing new: its training rows are to be written
+            change_touched(store, add=[day])
         if applied.day is not known:
             try:
                 write_day(store, applied.day, etag)

@@ -19,6 +19,7 @@ from typing import Any
 
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.steps.monitor.batches import captured_lines
+from stillgood.steps.monitor.delivered import is_delivered, neighbours, once
 from stillgood.storage.keys import BATCH_CAPTURE, FORGOTTEN_PREFIX, HOURS_PREFIX, capture_prefix, hour_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.windows import Window, hour_window
@@ -159,18 +160,26 @@ class CapturedHours:
             yield from captured_lines(self._store, self._get(key), key)
 
     def _list(self, hour: datetime, window: Window | None) -> list[ObjectInfo]:
-        """A key starts with the time of day of its record."""
+        """A key starts with the time of day of its record; what Firehose delivered is looked through line by line."""
         prefix, whole = capture_prefix(hour), hour_window(hour)
         first = f"{prefix}{window.start:%H%M%S}" if window and window.start > whole.start else prefix
         last = f"{prefix}{window.end:%H%M%S}" if window and window.end < whole.end else None
-        return [info for info in self._store.list(prefix) if first <= info.key and (last is None or info.key < last)]
+        own = [
+            info
+            for info in self._store.list(prefix)
+            if is_delivered(info.key) or (first <= info.key and (last is None or info.key < last))
+        ]
+        return own + neighbours(self._store, whole.start)
 
     def _fetch(self, hour: datetime, infos: list[ObjectInfo], window: Window | None) -> Iterator[bytes]:
         pack = self._worth(hour, infos, window)
         kept: list[bytes] = []
         lines = [info for info in infos if not info.key.endswith(BATCH_CAPTURE)]
         references = [info for info in infos if info.key.endswith(BATCH_CAPTURE)]  # whose rows are not copied
-        for data in ahead(self._pool, ((partial(self._get, info.key), info.size) for info in lines)):
+        fetched = ahead(self._pool, ((partial(self._get, info.key), info.size) for info in lines))
+        if any(is_delivered(info.key) for info in lines):
+            fetched = once(fetched, self._span(hour, window))
+        for data in fetched:
             if pack:
                 kept.append(data if data.endswith(b"\n") or not data else data + b"\n")
             yield data
@@ -181,8 +190,9 @@ class CapturedHours:
 
     def _worth(self, hour: datetime, infos: Sequence[ObjectInfo], window: Window | None) -> bool:
         small = sum(info.size for info in infos) < _SMALL_BYTES * len(infos)
+        mixed = any(is_delivered(info.key) for info in infos)  # to be looked through once, and no more
         over = hour + timedelta(hours=1) <= self._settled
-        return len(infos) >= _MIN_OBJECTS and small and over and self._whole(hour, window)
+        return len(infos) >= _MIN_OBJECTS and (small or mixed) and over and self._whole(hour, window)
 
     def _pack(self, hour: datetime, inventory: Inventory, lines: list[bytes], references: list[str]) -> None:
         """What was read may have been forgotten meanwhile. That is recorded before a row goes, and packed hours are
@@ -201,6 +211,13 @@ class CapturedHours:
             return self._store.get(key).data
         except ObjectNotFound:  # expired or erased since it was listed
             return b""
+
+    @staticmethod
+    def _span(hour: datetime, window: Window | None) -> Window:
+        whole = hour_window(hour)
+        if window is None:
+            return whole
+        return Window(max(window.start, whole.start), min(window.end, whole.end))
 
     @staticmethod
     def _whole(hour: datetime, window: Window | None) -> bool:

@@ -54,7 +54,6 @@ GAIN_Z = 3.2905  # two-sided 99.9%
 MAX_ROWS = 200_000  # predictions judged by: more would not change a figure, and memory stays flat
 MAX_DAYS = 366  # with predictions, judged by: what a window costs does not grow with the champion's age
 POOLED_DAYS = 30  # over which a weak choice of labels is looked for
-_DAY_BYTES = 2 << 20
 _SPANS_REPORTED = 10
 _MIN_SILENT = 30  # predictions without a label, before their silence is missed
 _NO_CHANCE = 9.2  # -log 1e-4: if a share c gets labels, so many / c in a row without one are no chance
@@ -163,7 +162,8 @@ def _matured_days(store: ObjectStore, pool: Executor, heard: Heard, until: int) 
     and those whose outcomes changed now.
     """
     last = moment(until).date()
-    listed = [day for day in reversed(list(ledger_days(store))) if day <= last]
+    sizes = ledger_days(store)
+    listed = {day: sizes[day] for day in reversed(sizes) if day <= last}
     found: dict[date, OutcomeDay] = {}
     total = 0
     for day, known in _read_days(store, pool, listed):
@@ -176,8 +176,8 @@ def _matured_days(store: ObjectStore, pool: Executor, heard: Heard, until: int) 
     return dict(sorted(found.items()))
 
 
-def _read_days(store: ObjectStore, pool: Executor, days: list[date]) -> Iterator[tuple[date, OutcomeDay]]:
-    reads = ((partial(read_day, store, day), _DAY_BYTES) for day in days)
+def _read_days(store: ObjectStore, pool: Executor, days: Mapping[date, int]) -> Iterator[tuple[date, OutcomeDay]]:
+    reads = ((partial(read_day, store, day), size) for day, size in days.items())
     for day, (known, _) in zip(days, ahead(pool, reads), strict=True):
         if known is not None:
             yield day, known

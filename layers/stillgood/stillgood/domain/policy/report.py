@@ -20,7 +20,8 @@ def build_report(
     evidence: Evidence,
     decision: PolicyDecision,
     state: MonitorState,
-    window: Profile,
+    judged: Profile,
+    own: Profile,
     reference: Reference,
     *,
     span: Mapping[str, str],
@@ -32,7 +33,9 @@ def build_report(
     operating_point: Mapping[str, Any] | None = None,
     contributions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """``span``: the window's id, start and end. ``champion``: who served, by version and keys. ``state``: as it was
+    """``own``: the window's rows; ``judged``: those, and of the small windows before that were judged with them.
+
+    ``span``: the window's id, start and end. ``champion``: who served, by version and keys. ``state``: as it was
     before.
 
     ``effect``: the step and event that the decision leads to. ``season``: id of the window that stood for the season.
@@ -40,7 +43,7 @@ def build_report(
     logits. ``costs``: of the contract; where it has any, ``value`` is what the champion's decisions are worth per 1,000
     rows.
     """
-    total = evidence.rows + evidence.refused
+    total = own.rows + own.refused
     return {
         "format": FORMAT,
         "format_version": 1,
@@ -48,34 +51,40 @@ def build_report(
         "made_at": made_at,
         "champion": dict(champion),
         "season": season,
-        "rows": evidence.rows,
-        **({"pooled_since": f"{evidence.pooled_since:%Y-%m-%dT%H:%M:%SZ}"} if evidence.pooled_since else {}),
-        "rows_by_model": dict(window.models),
-        "champion_rows": window.scores.n,
+        "rows": own.rows,
+        **({"pooled": _pooled(evidence)} if evidence.pooled_since else {}),
+        "rows_by_model": dict(own.models),
+        "champion_rows": judged.scores.n,
         "reference_rows": reference.rows,
-        "unreadable_records": window.unreadable,
+        "unreadable_records": own.unreadable,
         "contract": {
-            "refused": evidence.refused,
-            "violation_rate": evidence.violation_rate,
+            "refused": own.refused,
+            "violation_rate": own.refused / total if total else 0.0,
             "violations": [
                 {"field": name, "rule": rule, "rows": count, "share": count / total}
-                for (name, rule), count in sorted(evidence.violations.items(), key=lambda item: (-item[1], item[0]))
+                for (name, rule), count in sorted(own.violations.items(), key=lambda item: (-item[1], item[0]))
             ],
         },
         "drift": evidence.drift.to_dict() if evidence.drift else None,
-        "distributions": distributions(reference, window),
-        "scores": score_summary(reference, window.scores),
+        "distributions": distributions(reference, judged),
+        "scores": score_summary(reference, judged.scores),
         "contributions": contributions,
         "operating_point": operating_point,
         "estimated_performance": evidence.estimated.to_dict() if evidence.estimated else None,
         "realised_performance": evidence.realised.to_dict() if evidence.realised else None,
-        "value": _value(evidence, window, costs),
+        "value": _value(evidence, judged, costs),
         "previous_gain": evidence.previous_gain.to_dict() if evidence.previous_gain else None,
         "labels": dict(evidence.labels),
         "decision": decision.to_dict(),
         "effect": effect,
         "state_before": state.to_dict(),
     }
+
+
+def _pooled(evidence: Evidence) -> dict[str, Any]:
+    """Which rows were judged: all since then, the window's own among them."""
+    since = f"{evidence.pooled_since:%Y-%m-%dT%H:%M:%SZ}"
+    return {"since": since, "rows": evidence.rows, "refused": evidence.refused}
 
 
 def _value(evidence: Evidence, window: Profile, costs: Costs | None) -> dict[str, float] | None:

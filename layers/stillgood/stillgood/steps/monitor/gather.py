@@ -36,6 +36,7 @@ from stillgood.storage.windows import Window, utc
 class WindowInputs:
     """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and
     it was busy enough. ``kept``: lines of the window's captures, thinned out, that its profile was made from.
+    ``pooled_since``: ``profile`` has all rows since then, and ``own`` the window's; None where they are the same.
     """
 
     pointer: Pointer
@@ -49,6 +50,7 @@ class WindowInputs:
     learnt_rows: int
     kept: KeptLines = field(default_factory=KeptLines)
     pooled_since: datetime | None = None
+    own: Profile | None = None
 
     def pooled(self, store: ObjectStore, state: MonitorState, settled: datetime) -> "WindowInputs":
         """With the rows of the small windows before it, which were too few to be judged, where these are too few, too.
@@ -61,7 +63,7 @@ class WindowInputs:
             return self
         span = Window(since, self.window.end)
         profile = profile_window(store, self.contract, self.reference, span, settled=settled)
-        return replace(self, profile=profile, season=None, pooled_since=since)
+        return replace(self, profile=profile, own=self.profile, season=None, pooled_since=since)
 
     def evidence(self, policy: Policy, state: MonitorState) -> Evidence:
         """What ``policy`` may look at, given what is remembered of the windows before."""

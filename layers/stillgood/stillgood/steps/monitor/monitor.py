@@ -208,6 +208,7 @@ def _report(
         decision,
         state,
         material.profile,
+        material.own or material.profile,
         material.reference,
         span={"id": window.id, "start": iso(window.start), "end": iso(window.end)},
         made_at=iso(deps.clock()),

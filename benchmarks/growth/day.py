@@ -65,7 +65,9 @@ class OneDay(FolderObjectStore):
         return super().list(prefix, start_after)
 
     def _captures(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
-        hour = prefix.partition("hour=")[2].rstrip("/")
+        hour, _, name = prefix.partition("hour=")[2].partition("/")
+        if name:  # nothing was delivered by Firehose
+            return
         first, last = (0, 24) if not hour else (int(hour), int(hour) + 1)
         if "dt=" in prefix and f"dt={BEGIN + DAY:%Y-%m-%d}" not in prefix:
             return

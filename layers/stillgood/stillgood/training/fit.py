@@ -22,13 +22,13 @@ from stillgood.domain.model.evaluation import Metrics, evaluate, roc_auc, thresh
 from stillgood.domain.model.model import Calibration, Family, Model
 from stillgood.domain.model.vectorised import scores
 from stillgood.domain.promotion.folds import FOLDS, fold_of
-from stillgood.training.families.auto import Comparison, choose, rescored
+from stillgood.training.families.auto import Comparison, choose
 from stillgood.training.families.logistic import Logistic
 from stillgood.training.families.stability import Stability, stability
 
 LIBRARIES = ("numpy", "scikit-learn", "scipy")
 # Raise it when the fit changes, so that a version never names two models.
-RECIPE = 7
+RECIPE = 6
 # In logits: what is left of features without any effect is rounding.
 _NO_SPREAD = 1e-9
 _SAY_NOTHING = (
@@ -142,20 +142,6 @@ def fit(
     fold_auc = tuple(roc_auc(oof[test], target[test]) for _, test in split if 0 < target[test].sum() < len(test))
     fold_models = tuple(replace(model, terms=one.terms, pairs=one.pairs, baseline=one.baseline) for one in without)
     return Fitted(model, oof, metrics, fold_auc, choice.comparison, steady, fold_models)
-
-
-def logits_alike(
-    frame: Frame, target: npt.NDArray[np.int8], entities: npt.NDArray[np.uint64], model: Model, *, seed: int = 0
-) -> Floats:
-    """Out-of-fold logits float64[n] of models of the family and settings of ``model``, which other rows chose.
-
-    Raises OneClassOnly, NotEnoughData, ContractInvalid as ``fit`` does.
-    """
-    straight = Logistic(frame, target, seed)
-    if straight.says_nothing:
-        raise NotEnoughData(_SAY_NOTHING)
-    with threadpool_limits(1):
-        return rescored(straight, folds(target, entities), model.family, model.training["settings"])
 
 
 def folds(

@@ -112,8 +112,7 @@ def play_all(
     windows, of)``. With ``kept``, a policy that was interrupted goes on, and pages are written.
     """
     found = {name: played for name in policies if kept is not None and (played := kept.read(name)) is not None}
-    # Whoever learns in every window takes longest: it begins first, so that no other waits for it at the end.
-    left = sorted((name for name in policies if name not in found), key=lambda name: name != "always")
+    left = [name for name in policies if name not in found]
     for name, played in _played(world, left, kept, told, min(workers, len(left))):
         found[name] = played
         if kept is not None:

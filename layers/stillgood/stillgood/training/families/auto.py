@@ -13,7 +13,7 @@ from stillgood.domain.model.model import Family
 from stillgood.domain.statistics.delong import auc_estimate, paired_delong
 from stillgood.domain.statistics.intervals import Z95, normal_sf
 from stillgood.training.families.boosted import Boosted
-from stillgood.training.families.logistic import BENT, C, Logistic
+from stillgood.training.families.logistic import Logistic
 from stillgood.training.families.parts import Floats, Folds, Learner, OutOfFold, Targets, balanced, log_loss
 
 ALPHA = 0.05
@@ -50,13 +50,14 @@ def choose(straight: Logistic, folds: Folds) -> Choice:
     Raises OneClassOnly, TooFewRows.
     """
     family = straight.frame.contract.training.family
+    line = straight.out_of_fold(folds)
     if family == "logistic":
-        return Choice(straight, straight.out_of_fold(folds))
-    boosted = Boosted(straight, straight.settings(straight.tried(folds).inverse_penalty))
+        return Choice(straight, line)
+    boosted = Boosted(straight, line.settings)
+    pairs = boosted.out_of_fold(folds)
     if family == "boosted":
-        return Choice(boosted, boosted.out_of_fold(folds))
-    logistic = _bent_or_straight(straight, folds)
-    smooth, pairs = logistic.out_of_fold(folds), boosted.out_of_fold(folds)
+        return Choice(boosted, pairs)
+    logistic, smooth = _bent_or_straight(straight, line, folds)
     comparison = compare(smooth.logits, pairs.logits, straight.target)
     sides: list[tuple[Learner, OutOfFold]] = [(logistic, smooth), (boosted, pairs)]
     if comparison.chosen == "boosted":
@@ -64,25 +65,12 @@ def choose(straight: Logistic, folds: Folds) -> Choice:
     return Choice(*sides[0], comparison, (sides[1],))
 
 
-def _bent_or_straight(straight: Logistic, folds: Folds) -> Logistic:
-    """On the rows that penalties are chosen on: a few hundred weights need no more."""
+def _bent_or_straight(straight: Logistic, line: OutOfFold, folds: Folds) -> tuple[Logistic, OutOfFold]:
     bent = Logistic(straight.frame, straight.target, straight.seed, bent=True)
     if not bent.bends:
-        return straight
-    line, curve = straight.tried(folds), bent.tried(folds)
-    falls = loss_falls(line.logits[line.rows], curve.logits[line.rows], straight.target[line.rows])
-    return bent if falls else straight
-
-
-def rescored(straight: Logistic, folds: Folds, family: Family, settings: Mapping[str, Any]) -> Floats:
-    """Out-of-fold logits float64[n] of a family whose ``settings`` other rows chose; trees find their number of
-    rounds.
-    """
-    penalty = settings[C]
-    if family == "boosted":
-        return Boosted(straight, straight.settings(penalty)).out_of_fold(folds).logits
-    bent = Logistic(straight.frame, straight.target, straight.seed, bent=True) if settings.get(BENT) else straight
-    return bent.logits_of_folds(folds, penalty)
+        return straight, line
+    curve = bent.out_of_fold(folds)
+    return (bent, curve) if loss_falls(line.logits, curve.logits, straight.target) else (straight, line)
 
 
 def loss_falls(before: Floats, after: Floats, target: Targets) -> bool:

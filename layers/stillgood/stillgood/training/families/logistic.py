@@ -7,8 +7,7 @@ does. Numbers may bend at quantiles, a broken line in place of a straight one (d
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,22 +26,9 @@ from stillgood.training.families.parts import Floats, Folds, Learned, OutOfFold,
 PATH = tuple(10 ** (-half / 2) for half in range(5))
 MAX_AUC_LOSS = 0.002  # a loss that hardly rises can hide a ranking that falls (rain at Bellevue: by .018)
 CHOSEN_ON = 20_000  # rows are enough to choose a penalty
-TOLERANCE, ROUGH_TOLERANCE = 1e-8, 1e-5  # of the gradient: of a fit, and where a penalty is only compared
 C, BENT = "inverse_regularisation", "bent"
 
 type Matrix = sparse.csr_array | npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tried:
-    """The penalty that was chosen on ``rows``, their out-of-fold ``logits`` float64[n] (0 elsewhere), and the
-    ``weights`` of each fold.
-    """
-
-    rows: Positions
-    logits: Floats
-    inverse_penalty: float
-    weights: list[tuple[Floats, float]]
 
 
 class Logistic:
@@ -72,7 +58,6 @@ class Logistic:
                 self.matrix = sparse.csr_array(sparse.hstack([straight, sparse.csr_array(bent_columns)]))
         # By the very array of rows: folds are fitted by whoever starts from them, too.
         self._known: list[tuple[Positions, float, tuple[Floats, float]]] = []
-        self._tried: tuple[Folds, Tried] | None = None
         self._signs = {
             column.start: 1.0 if signs[column.name] == "increasing" else -1.0
             for column in self.columns
@@ -92,37 +77,21 @@ class Logistic:
         for known, inverse, found in self._known:
             if known is rows and inverse == inverse_regularisation:
                 return found
-        found = self._path(rows, (inverse_regularisation,), start=self._near(inverse_regularisation))[0]
+        found = self._path(rows, (inverse_regularisation,))[0]
         self._known.append((rows, inverse_regularisation, found))
         return found
 
-    def _near(self, inverse_regularisation: float) -> tuple[Floats, float] | None:
-        """Weights of a part of many rows to start from: half of the steps are left."""
-        if self._tried is None or self.frame.n <= CHOSEN_ON:
-            return None
-        tried = self._tried[1]
-        return tried.weights[0] if tried.inverse_penalty == inverse_regularisation else None
-
-    def _path(
-        self,
-        rows: Positions,
-        penalties: tuple[float, ...],
-        *,
-        tolerance: float = TOLERANCE,
-        start: tuple[Floats, float] | None = None,
-    ) -> list[tuple[Floats, float]]:
-        """The weights of each inverse penalty, each fit starting from the one before, the first from ``start``."""
+    def _path(self, rows: Positions, penalties: tuple[float, ...]) -> list[tuple[Floats, float]]:
+        """The weights of each inverse penalty, each fit starting from the one before."""
         matrix, target = self.matrix[rows], self.target[rows]
         estimator = LogisticRegression(
             class_weight="balanced",
             solver="newton-cholesky",
-            tol=tolerance,
+            tol=1e-8,
             max_iter=100,
             random_state=self.seed,
             warm_start=True,
         )
-        if start is not None:
-            estimator.coef_, estimator.intercept_ = start[0][None, :].copy(), np.array([start[1]])
         found = []
         for inverse in penalties:
             _fit(estimator.set_params(C=inverse), matrix, target)
@@ -136,18 +105,13 @@ class Logistic:
             found.append((estimator.coef_[0].copy(), float(estimator.intercept_[0])))
         return found
 
-    def tried(self, folds: Folds) -> Tried:
+    def out_of_fold(self, folds: Folds) -> OutOfFold:
         """Choose the penalty, on at most ``CHOSEN_ON`` rows: those of the folds, thinned out evenly."""
-        if self._tried is not None and self._tried[0] is folds:
-            return self._tried[1]
         step = -(-self.frame.n // CHOSEN_ON)
         thinned = [(train[::step], test[::step]) for train, test in folds]
         weakest = self.frame.contract.training.inverse_regularisation
         penalties = tuple(weakest * part for part in PATH)
-        paths = [
-            self._path(train, penalties, tolerance=TOLERANCE if step == 1 else ROUGH_TOLERANCE) for train, _ in thinned
-        ]
-        scored = [self._scored(thinned, [path[place] for path in paths]) for place in range(len(penalties))]
+        scored = self._scored(thinned, penalties)
         rows = np.sort(np.concatenate([test for _, test in thinned]))
         weight = balanced(self.target)
         losses = [
@@ -162,33 +126,19 @@ class Logistic:
             for one in range(best, len(losses))
             if losses[one].mean() <= bound and aucs[one] >= aucs[best] - MAX_AUC_LOSS
         )
-        found = Tried(rows, scored[chosen], penalties[chosen], [path[chosen] for path in paths])
-        self._tried = (folds, found)
-        return found
+        logits = scored[chosen]
+        if step > 1:
+            for train, test in folds:
+                weights, intercept = self.weights(train, penalties[chosen])
+                logits[test] = self.matrix[test] @ weights + intercept
+        return OutOfFold(logits, {C: penalties[chosen], **({BENT: sorted(self.bends)} if self.bends else {})})
 
-    def out_of_fold(self, folds: Folds) -> OutOfFold:
-        tried = self.tried(folds)
-        logits = tried.logits
-        if len(tried.rows) < self.frame.n:
-            for (train, _), start in zip(folds, tried.weights, strict=True):
-                self._known.append(
-                    (train, tried.inverse_penalty, self._path(train, (tried.inverse_penalty,), start=start)[0])
-                )
-            logits = self.logits_of_folds(folds, tried.inverse_penalty)
-        return OutOfFold(logits, self.settings(tried.inverse_penalty))
-
-    def settings(self, inverse_penalty: float) -> dict[str, Any]:
-        return {C: inverse_penalty, **({BENT: sorted(self.bends)} if self.bends else {})}
-
-    def logits_of_folds(self, folds: Folds, inverse_penalty: float) -> Floats:
-        """Logits float64[n], each row's by the fit of the other folds' rows."""
-        return self._scored(folds, [self.weights(train, inverse_penalty) for train, _ in folds])
-
-    def _scored(self, folds: Folds, fits: Sequence[tuple[Floats, float]]) -> Floats:
-        """Logits float64[n] of the test rows by the fit of each fold; 0 for rows in no fold."""
-        logits = np.zeros(self.frame.n)
-        for (_, test), (weights, intercept) in zip(folds, fits, strict=True):
-            logits[test] = self.matrix[test] @ weights + intercept
+    def _scored(self, folds: Folds, penalties: tuple[float, ...]) -> list[Floats]:
+        """Logits float64[n] of the test rows for each penalty; 0 for rows in no fold."""
+        logits = [np.zeros(self.frame.n) for _ in penalties]
+        for train, test in folds:
+            for values, (weights, intercept) in zip(logits, self._path(train, penalties), strict=True):
+                values[test] = self.matrix[test] @ weights + intercept
         return logits
 
     def learn(self, rows: Positions, settings: Mapping[str, Any]) -> Learned:

@@ -35,7 +35,7 @@ def disable(home: Path) -> None:
     client.update_schedule(Name=name, State="DISABLED", **kept)
 
 
-@pytest.mark.skip(reason='the restart after a kill fails in a fresh clone: issue 22, point 10')
+@pytest.mark.skip(reason="the restart after a kill fails in a fresh clone: issue 22, point 10")
 def test_an_empty_cloud_then_ones_own_rows_then_a_kill(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

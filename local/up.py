@@ -27,6 +27,7 @@ from local.deploy import BUCKET, Stack, bring_up
 CLOUD = LOCAL / "cloud"
 DEMO = LOCAL / "demo"
 CHAIN_SECONDS = 120.0
+MONITOR_SCHEDULE = "MonitorFunctionSchedule"  # its logical id, which its name holds; monitor compacts by another
 SCHEDULE_NOTE = "schedule"  # the state in which an operator left monitor's schedule
 
 PARAMETERS = {
@@ -107,7 +108,7 @@ def schedule_state(home: Path) -> str:
             states = [
                 str(one["State"])
                 for one in scheduler.list_schedules()["Schedules"]
-                if "monitor" in str(one["Name"]).lower()
+                if MONITOR_SCHEDULE in str(one["Name"])
             ]
             if states:
                 return "DISABLED" if "DISABLED" in states else "ENABLED"

@@ -53,7 +53,7 @@ def window(times: npt.NDArray[np.datetime64], rules: TrainingRules) -> npt.NDArr
 def memory_days(rules: TrainingRules) -> float | None:
     """How many days before the newest row are learnt from; None for all.
 
-    >>> memory_days(TrainingRules(window_days=90.0, half_life_days=10.0))
+    >>> round(memory_days(TrainingRules(window_days=90.0, half_life_days=10.0)), 2)
     28.85
     """
     days = [rules.window_days] if rules.window_days is not None else []

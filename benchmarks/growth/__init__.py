@@ -1,1 +1,1 @@
-"""What each step asks of its store as state grows, and a day of single requests. ``python -m benchmarks.growth``."""
+"""What each step asks of its store as state grows, and a day of single requests (``python -m benchmarks.growth.day``)."""

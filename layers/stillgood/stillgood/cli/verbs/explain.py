@@ -65,9 +65,8 @@ def captured(place: Place, prediction_id: str) -> Answer:
         raise WrongCall(f"No captured prediction has the id {prediction_id}; a capture may have expired.")
     point = f", operating point {found.model.operating_point}" if found.model.operating_point else ""
     lines = [f"made at {found.time} by {found.model.version}{point}", "", *waterfall(found.body, found.model)]
-    lines += ["", "the same, bit for bit, as was answered" if found.same else "NOT what was answered: the capture or"]
-    if not found.same:
-        lines[-1] += " the model was changed since; `stillgood audit --replay all` looks"
+    changed = "NOT what was answered: the capture or the model was changed since; `stillgood audit --replay all` looks"
+    lines += ["", "the same, bit for bit, as was answered" if found.same else changed]
     data = {**found.body, "time": found.time, "same": found.same}
     return Answer("\n".join(lines), data, WELL if found.same else LOOK)
 

@@ -11,6 +11,7 @@ from stillgood.domain.drift.profile import Profile, Reference
 from stillgood.domain.drift.summary import distributions, score_summary
 from stillgood.domain.model.net_value import value_report
 from stillgood.domain.policy.evidence import Evidence, PolicyDecision
+from stillgood.domain.policy.spans import iso
 from stillgood.domain.policy.state import MonitorState
 
 FORMAT = "stillgood.report"
@@ -52,7 +53,7 @@ def build_report(
         "champion": dict(champion),
         "season": season,
         "rows": own.rows,
-        **({"pooled": _pooled(evidence)} if evidence.pooled_since else {}),
+        **_pooled(evidence),
         "rows_by_model": dict(own.models),
         "champion_rows": judged.scores.n,
         "reference_rows": reference.rows,
@@ -82,9 +83,10 @@ def build_report(
 
 
 def _pooled(evidence: Evidence) -> dict[str, Any]:
-    """Which rows were judged: all since then, the window's own among them."""
-    since = f"{evidence.pooled_since:%Y-%m-%dT%H:%M:%SZ}"
-    return {"since": since, "rows": evidence.rows, "refused": evidence.refused}
+    """Which rows were judged: all since then, the window's own among them; nothing where those alone were."""
+    if evidence.pooled_since is None:
+        return {}
+    return {"pooled": {"since": iso(evidence.pooled_since), "rows": evidence.rows, "refused": evidence.refused}}
 
 
 def _value(evidence: Evidence, window: Profile, costs: Costs | None) -> dict[str, float] | None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 from stillgood.domain.model.evaluation import Estimate
 from stillgood.domain.policy.acted import ACTED, message_of
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
-from stillgood.domain.policy.spans import span_of
+from stillgood.domain.policy.spans import iso, span_of
 
 _STRICT = 3.2905 / 1.96  # two-sided 99.9% against the 95% of an Estimate
 MIN_REFUSED = 20  # refused rows that are no accident
@@ -120,7 +120,7 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: 
 
     def add(name: str, message: str, waits_for: str, since: datetime | None = None) -> None:
         moment = since or evidence.at
-        found.append(Standing(name, _iso(moment), message, waits_for))
+        found.append(Standing(name, iso(moment), message, waits_for))
 
     outcomes, realised, total = evidence.outcomes, evidence.trusted_realised, evidence.rows + evidence.refused
     if outcomes.deaf_since is not None:
@@ -211,7 +211,3 @@ def _under(estimate: Estimate, floor: float) -> bool:
     window.
     """
     return estimate.value + _STRICT * (estimate.high - estimate.value) < floor
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().removesuffix("+00:00") + "Z"

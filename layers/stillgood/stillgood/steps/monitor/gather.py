@@ -58,12 +58,15 @@ class WindowInputs:
         ``settled``: captures made before it have arrived. Raises StoreUnavailable.
         """
         since = pool_begins(self.window.id, self.pointer.version, state)
-        late = state.last_window is not None and self.window.id < state.last_window
-        if late or since is None or self.profile.rows >= self.contract.monitoring.min_rows:
+        if self._late(state) or since is None or self.profile.rows >= self.contract.monitoring.min_rows:
             return self
-        span = Window(since, self.window.end)
-        profile = profile_window(store, self.contract, self.reference, span, settled=settled)
-        return replace(self, profile=profile, own=self.profile, season=None, pooled_since=since)
+        before = Window(since, self.window.start)
+        earlier = profile_window(store, self.contract, self.reference, before, settled=settled)
+        return replace(self, profile=earlier + self.profile, own=self.profile, season=None, pooled_since=since)
+
+    def _late(self, state: MonitorState) -> bool:
+        """Whether a later window has been decided already."""
+        return state.last_window is not None and self.window.id < state.last_window
 
     def evidence(self, policy: Policy, state: MonitorState) -> Evidence:
         """What ``policy`` may look at, given what is remembered of the windows before."""
@@ -101,7 +104,7 @@ class WindowInputs:
             unlearnt_rows=self.outcomes.evidence.labelled_since(
                 utc(self.pointer.promoted_at) - timedelta(days=rules.label_maturity_days)
             ),
-            late=state.last_window is not None and self.window.id < state.last_window,
+            late=self._late(state),
             pooled_since=self.pooled_since,
         )
         # Probabilities of rows that got past a broken upstream say nothing.

@@ -1,1 +1,1 @@
-"""What each step asks of its store as state grows, and a day of single requests (``python -m benchmarks.growth.day``)."""
+"""What each step asks of its store as state grows, and a day of single requests (``benchmarks.growth.day``)."""

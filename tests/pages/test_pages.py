@@ -250,7 +250,8 @@ def test_distributions_of_a_real_reference_are_counted_once(telco, draw_model):
 
 def test_a_value_that_many_rows_share_leaves_the_other_bars_their_height():
     drawn = str(charts.histogram([0.0, 1.0, 2.0, 2.0 + 1e-9], [50, 30, 20], [5, 3, 2], "x"))
-    heights = [float(value) for value in re.findall(r'class="ref"[^>]* height="([0-9.]+)"', drawn)]
+    (path,) = re.findall(r'class="ref" d="([^"]+)"', drawn)
+    heights = [float(base) - float(top) for base, top in re.findall(r" ([0-9.]+)V([0-9.]+)H", path)]
     assert len(heights) == 3
     assert min(heights) > 5  # of some 120
 

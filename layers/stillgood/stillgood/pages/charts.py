@@ -51,24 +51,18 @@ def histogram(edges: Sequence[float], reference: Sequence[float], window: Sequen
     def y(value: float) -> float:
         return HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - 8)
 
-    outline = " ".join(
-        f"{_r(x(before))},{_r(y(value))} {_r(x(after))},{_r(y(value))}"
-        for before, after, value in zip(edges, edges[1:], second, strict=False)
-    )
+    # One path a histogram: an element a bin would be four times as much markup.
     base = HEIGHT - BOTTOM
+    at, tops, outline = [x(edge) for edge in edges], [y(value) for value in first], [y(value) for value in second]
+    filled = "".join(
+        f"M{_r(before)} {base}V{_r(top)}H{_r(max(after - 0.5, before + 0.5))}V{base}z"
+        for before, after, top in zip(at, at[1:], tops, strict=False)
+    )
+    steps = "".join(f"V{_r(top)}H{_r(after)}" for after, top in zip(at[1:], outline, strict=True))
     return _svg(
         label,
-        [
-            h.rect(
-                class_="ref",
-                x=_r(x(before)),
-                y=_r(y(value)),
-                width=_r(max(x(after) - x(before) - 0.5, 0.5)),
-                height=_r(base - y(value)),
-            )
-            for before, after, value in zip(edges, edges[1:], first, strict=False)
-        ],
-        h.polyline(class_="win", points=f"{_r(x(edges[0]))},{base} {outline} {_r(x(edges[-1]))},{base}"),
+        h.path(class_="ref", d=filled),
+        h.path(class_="win", d=f"M{_r(at[0])} {base}{steps}V{base}"),
         h.line(class_="axis", x1=str(LEFT), x2=str(WIDTH - 4), y1=str(base), y2=str(base)),
         _text(LEFT, HEIGHT - 5, _short(edges[0])),
         _text(WIDTH - 4, HEIGHT - 5, _short(edges[-1]), "end"),
@@ -178,17 +172,15 @@ def heatmap(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequen
         [
             [
                 _text(name - 4, size * i + 11, row if len(row) <= 20 else f"{row[:19]}…", "end"),
-                [
-                    h.rect(
-                        class_="cell",
-                        x=str(name + size * j),
-                        y=str(size * i),
-                        width=str(size - 1),
-                        height=str(size - 1),
-                        opacity=_r(min(max(value, 0.0) / 0.3, 1.0) * 0.95 + 0.05),
-                    )[h.title[f"{columns[j]}: {number(value)}"]]
-                    for j, value in enumerate(line)
-                    if value is not None
+                # The style sheet says how large and of which colour a cell is.
+                h.g(class_="cells", transform=f"translate({name} {size * i})")[
+                    [
+                        h.rect(x=str(size * j), opacity=f"{min(max(value, 0.0) / 0.3, 1.0) * 0.95 + 0.05:.2f}")[
+                            h.title[f"{columns[j]}: {number(value)}"]
+                        ]
+                        for j, value in enumerate(line)
+                        if value is not None
+                    ]
                 ],
             ]
             for i, (row, line) in enumerate(zip(rows, values, strict=True))

@@ -98,6 +98,9 @@ class Status(_Answer):
     monitoring: dict[str, Any] | None = Field(
         description="What lasts since the newest window: deaf since, under a floor"
     )
+    summary: dict[str, Any] | None = Field(
+        description="Is anything wrong: status 0 well, 1 look, 2 act, and the lines of `stillgood status` in its order"
+    )
     capture: dict[str, Any]
     limits: dict[str, Any]
 

@@ -1,11 +1,13 @@
 """The life of the model over all windows on one page, the worst state first, and links to every other page."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import htpy as h
 
+from stillgood.domain.policy.summary import Line, summarise
+from stillgood.domain.policy.wording import done, found, level
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
 from stillgood.pages.point import over_time, point_row
@@ -34,6 +36,17 @@ def window_row(report: Mapping[str, Any]) -> dict[str, Any]:
         "version": report["champion"]["version"],
         "action": report["decision"]["action"],
         "reasons": list(report["decision"]["reasons"])[:3],
+        "made_at": report.get("made_at"),
+        "found": found(report),
+        "done": done(report),
+        "level": level(report),
+        "stands": [
+            {name: item.get(name, "") for name in ("name", "message", "since", "waits_for")}
+            for item in report.get("standing") or ()
+            if isinstance(item, Mapping)
+        ],
+        "labels": _label_counts(labels),
+        "requests": report.get("requests") or (None if report.get("rows") else 0),
         "standing": [
             item["message"] if isinstance(item, Mapping) else str(item) for item in report.get("standing") or ()
         ],
@@ -49,6 +62,13 @@ def window_row(report: Mapping[str, Any]) -> dict[str, Any]:
         "drifted": sorted({check["subject"] for check in main if check["drifted"]}),
         "point": point_row(report),
     }
+
+
+def _label_counts(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """How many matured predictions there are, how many have a label, and from when the oldest without one is."""
+    lacking = (one for one in labels.get("spans") or () if one["labelled"] < one["predictions"])
+    since = next((one["start"] for one in lacking), None)
+    return {"predictions": labels.get("predictions"), "labelled": labels.get("labelled"), "since": since}
 
 
 def decision_row(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,15 +113,16 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
     decisions: Sequence[Mapping[str, Any]] = history["decisions"]
     last = windows[-1] if windows else None
     serving = next((d["version"] for d in reversed(decisions) if d["version"]), last["version"] if last else None)
-    since = next((d["at"] for d in reversed(decisions) if d["version"]), None)
+    serves = _serves(decisions, serving)
+    lines = summarise(history, serving=serves, now=_written(windows, decisions))
     return page(
         "Is the model still good?",
         h.p(class_="soft")[
             "Serving: ",
             h.a(href=f"models/{serving}.html")[h.code[serving]] if serving else "no model yet",
-            [" since ", moment(since)] if since else None,
+            [" since ", moment(serves["since"])] if serves and serves["since"] else None,
         ],
-        _states(last),
+        _summary(lines),
         _latest(last),
         h.h2["Figures over time"],
         h.p(class_="soft")[
@@ -118,13 +139,31 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
     )
 
 
-def _states(last: Mapping[str, Any] | None) -> Node:
-    if last is None:
-        return state("No window was judged yet.", "look")
-    bad = [state(message, "act") for message in last.get("standing") or ()]
-    word = f"Last window, to {last['end'][:16].replace('T', ' ')} UTC: {last['action']}. "
-    level = "well" if last["action"] == "nothing" and not bad else "look" if last["action"] != "alert" else "act"
-    return [*bad, state([word, "; ".join(last["reasons"])], level)]
+def _serves(decisions: Sequence[Mapping[str, Any]], version: str | None) -> dict[str, Any] | None:
+    """What serves, since the decision that put it in force: the first of those that name it last in a row."""
+    if version is None:
+        return None
+    first: Mapping[str, Any] = {}
+    for one in reversed([one for one in decisions if one["version"]]):
+        if one["version"] != version:
+            break
+        first = one
+    return {"version": version, "since": first.get("at"), "decision": first.get("n")}
+
+
+def _written(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]) -> datetime:
+    """The newest moment that the page knows of: its text depends on documents, not on when it is written."""
+    known = [one.get("made_at") or one["end"] for one in windows[-1:]] + [one["at"] for one in decisions[-1:]]
+    return max(map(datetime.fromisoformat, map(str, known)), default=datetime.min.replace(tzinfo=UTC))
+
+
+def _summary(lines: Sequence[Line]) -> Node:
+    """The lines of `stillgood status` in its order; what serves is told above."""
+    words = ("well", "look", "act")
+    findings = [line for line in lines if line.topic == "finding" or (line.topic == "serving" and line.level)]
+    shown = [state(line.text, words[line.level]) for line in findings] or [state("Nothing is wrong.", "well")]
+    rest = [line for line in lines if line.topic not in ("finding", "serving")]
+    return [*shown, table(["", ""], [[line.topic, line.text] for line in rest])]
 
 
 def _latest(last: Mapping[str, Any] | None) -> Node:
@@ -268,11 +307,12 @@ def _decisions(decisions: Sequence[Mapping[str, Any]]) -> Node:
 
 def _windows(windows: Sequence[Mapping[str, Any]]) -> Node:
     return table(
-        ["window to", "action", "rows", "refused", "labels", "ROC-AUC", "recall", "flagged", "drifted"],
+        ["window to", "found", "done", "rows", "refused", "labels", "ROC-AUC", "recall", "flagged", "drifted"],
         [
             [
                 h.a(href=f"windows/{w['id']}.html")[moment(w["end"])],
-                w["action"],
+                str(w.get("found", w["action"])),
+                str(w.get("done", "")),
                 number(w["rows"], 0),
                 number(w["refused"], 0),
                 share(w["coverage"]),

@@ -7,20 +7,13 @@ from typing import Any
 
 import htpy as h
 
+from stillgood.domain.policy.wording import done, found, level
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
 from stillgood.pages.point import of_window, what_moved
 from stillgood.storage.keys import report_key
 
 OVERVIEW = "../index.html"
-LEVELS = {
-    "nothing": "well",
-    "alert": "act",
-    "retrain": "look",
-    "recalibrate": "look",
-    "rollback": "act",
-    "move": "look",
-}
 
 
 def window_page(report: Mapping[str, Any]) -> bytes:
@@ -38,7 +31,8 @@ def window_page(report: Mapping[str, Any]) -> bytes:
             h.a(href=f"../models/{report['champion']['version']}.html")[h.code[report["champion"]["version"]]],
         ],
         state(
-            [h.strong[decision["action"]], ": ", "; ".join(decision["reasons"])], LEVELS.get(decision["action"], "look")
+            [h.strong["found: "], found(report), h.br, h.strong["done: "], done(report)],
+            ("well", "look", "act")[level(report)],
         ),
         _standing(report),
         cards(_figures(report)),

@@ -14,7 +14,7 @@ from stillgood.domain.contract.capture_record import CapturedPrediction, Capture
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.json_rows import parse_rows
 from stillgood.domain.contract.row_check import CheckedRow, Violation, shorten
-from stillgood.domain.errors import InvalidRows, RequestTooLarge, StillgoodError
+from stillgood.domain.errors import InvalidRows, ObjectNotFound, RequestTooLarge, StillgoodError
 from stillgood.domain.model.model import Model, Score
 from stillgood.steps.ports import Clock
 from stillgood.steps.repeat import Repeat
@@ -159,9 +159,37 @@ def status(serving: PredictDeps) -> dict[str, Any]:
         "champion": {name: iso(value) if isinstance(value, datetime) else value for name, value in champion.items()},
         "operating_point": serving.champions.point_status(),
         "monitoring": serving.champions.standing(),
+        "summary": _summary(serving),
         "capture": serving.capture.status(),
         "limits": {"max_rows": serving.max_rows, "max_bytes": serving.max_bytes},
     }
+
+
+def _summary(serving: PredictDeps) -> dict[str, Any] | None:
+    """Is anything wrong: the lines of `stillgood status`, from what monitor and promote left; None where nothing can be
+    read.
+    """
+    if serving.store is None:
+        return None
+    from stillgood.domain.policy.summary import WORDS, summarise, worst
+    from stillgood.storage.codec import decode_any
+    from stillgood.storage.keys import OVERVIEW_KEY
+
+    serves, troubles, now = None, [], serving.clock()
+    if (stands := serving.champions.status()).stale:
+        troubles.append((2, f"an outdated champion serves since {stands.since}: {stands.last_error}"))
+    with suppress(StillgoodError):
+        pointer = serving.champions.current().pointer
+        serves = {"version": pointer.version, "since": pointer.promoted_at, "decision": pointer.decision}
+    try:
+        history = decode_any(serving.store.get(OVERVIEW_KEY).data, what=OVERVIEW_KEY)
+        lines = summarise(history, serving=serves, now=now, troubles=troubles)
+    except ObjectNotFound:
+        lines = summarise({}, serving=serves, now=now, troubles=troubles)
+    except (StillgoodError, KeyError, TypeError, ValueError):
+        return None
+    level = worst(lines)
+    return {"status": level, "says": WORDS[level], "lines": [one.to_dict() for one in lines]}
 
 
 def contract(serving: PredictDeps) -> Contract | None:

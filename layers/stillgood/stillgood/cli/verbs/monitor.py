@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> Answer:
     lines = [f"{judged['result']}: window {judged['window']}"]
     if "rows" in judged:
         lines.append(f"  {judged['rows']} predictions, {judged['refused']} refused rows; champion {judged['champion']}")
+    if "found" in judged:
+        lines += paragraph(f"found: {judged['found']}") + paragraph(f"done: {judged['done']}")
     for reason in judged["reasons"]:
         lines += paragraph(str(reason), first="- ")
     lines += _followed(followed)

@@ -10,6 +10,7 @@ from typing import Any
 from stillgood.cli.console import Answer, WrongCall, estimate, paragraph, progress, table
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
+from stillgood.domain.policy.wording import done, found
 from stillgood.storage.keys import INDEX_PAGE, PAGES_PREFIX
 
 _LISTED = 12
@@ -72,6 +73,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     """A report in some twenty lines, what matters first."""
     span, decision = report["window"], report["decision"]
     text = [f"{span['start']} to {span['end']}: {decision['action']}"]
+    text += paragraph(f"found: {found(report)}") + paragraph(f"done: {done(report)}")
     for reason in decision["reasons"]:
         text += paragraph(str(reason), first="- ")
     text.append(

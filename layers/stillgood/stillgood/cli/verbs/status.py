@@ -1,7 +1,8 @@
-"""status: what serves and since when, the worst finding first, the last windows, and what waits for whom."""
+"""status: is anything wrong? The same lines in the same order as GET /status and the overview page, then the last
+windows.
+"""
 
 import argparse
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from stillgood.cli.place import Place, add_place, find_place
 
 if TYPE_CHECKING:
     from stillgood.domain.model.model import Model
-    from stillgood.domain.promotion.orders import Orders, Said
+    from stillgood.domain.promotion.decision import Pointer
     from stillgood.storage.objects import ObjectStore
 
 _WINDOWS = 5
+_READ = 48  # reports: a day of windows of half an hour, for the cost of the last day
+_WIDE = 48  # characters of a column
 _WORDS = {WELL: "well", LOOK: "look", ACT: "act"}
 
 
@@ -32,24 +35,18 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
 def run(arguments: argparse.Namespace) -> Answer:
     place = find_place(arguments)
     data = status(place)
-    lines = [f"{data['says']}: {place.name}"]
-    for finding in data["findings"]:
-        lines += paragraph(finding["what"], first=f"{_WORDS[finding['status']]:<5} ")
+    lines = [f"{data['says']}: {place.name}", ""]
+    for one in data["lines"]:
+        word = _WORDS[one["level"]] if one["topic"] == "finding" else one["topic"]
+        lines += paragraph(one["text"], first=f"{word:<9} ", indent=0, width=120)
     champion = data["champion"]
     if champion is not None:
-        lines += [
-            "",
-            (
-                f"serving   {champion['version']} since {champion['promoted_at']}, generation {champion['generation']},"
-                f" decision {champion['decision']}"
-            ),
-        ]
         metrics = champion["metrics"]
         promised = ", ".join(
             f"{name} {estimate(metrics.get(key))}"
             for name, key in (("ROC-AUC", "roc_auc"), ("recall", "recall"), ("precision", "precision"))
         )
-        lines.append(f"promised  {promised}")
+        lines += ["", f"promised  {promised}"]
     if (point := data["operating_point"]) is not None:
         from stillgood.cli.verbs.report import of_point
 
@@ -60,22 +57,19 @@ def run(arguments: argparse.Namespace) -> Answer:
         lines += ["", "last windows"]
         lines += table(
             [
-                [one["end"], one["rows"], one["refused"], one["action"], ", ".join(one["drifted"][:3]) or "-"]
+                [one["end"], one["rows"], one["refused"], _short(one["found"]), _short(one["done"])]
                 for one in data["windows"]
             ],
-            head=["until", "rows", "refused", "found", "drifted"],
+            head=["until", "rows", "refused", "found", "done"],
         )
-    waits = data["waits"]
-    if waits:
-        lines += ["", "waits"]
-        for one in waits:
-            lines += paragraph(one, first="- ")
     return Answer("\n".join(lines), data, data["status"])
 
 
 def status(place: Place) -> dict[str, Any]:
-    """Everything that ``status`` says, JSON-able; ``status`` is the exit code."""
+    """Everything that ``status`` says, JSON-able; ``status`` is the exit code, ``lines`` what GET /status says too."""
     from stillgood.domain.errors import DocumentUnusable, InvalidEvent, StillgoodError
+    from stillgood.domain.policy.summary import WORDS, summarise, worst
+    from stillgood.pages.overview import window_row
     from stillgood.storage.champion import load_model
     from stillgood.storage.contract import contract_in_force
     from stillgood.storage.keys import DATA_PREFIX, QUARANTINE_PREFIX
@@ -83,76 +77,72 @@ def status(place: Place) -> dict[str, Any]:
     from stillgood.storage.windows import read_report, reports
 
     store = place.store
-    findings: list[dict[str, Any]] = []
+    troubles: list[tuple[int, str]] = []
     waits: list[str] = []
     pointer, model, contract = None, None, None
     try:
         pointer = Registry(store).pointer()
         model = load_model(store, pointer) if pointer else None
     except DocumentUnusable as error:
-        findings.append({"status": ACT, "what": error.detail})
+        troubles.append((ACT, error.detail))
     try:
         contract = contract_in_force(store)
     except InvalidEvent:
-        findings.append(
-            {
-                "status": ACT,
-                "what": (
-                    "There is no contract; draft one by `stillgood contract draft` and put it in force by `stillgood"
-                    " contract apply`."
-                ),
-            }
+        troubles.append(
+            (
+                ACT,
+                "There is no contract; draft one by `stillgood contract draft` and put it in force by `stillgood"
+                " contract apply`.",
+            )
         )
     except StillgoodError as error:
-        findings.append({"status": ACT, "what": error.detail})
-    if pointer is None and not findings:
-        findings.append(
-            {
-                "status": ACT,
-                "what": (
-                    "Nothing serves yet; `stillgood train` learns from the labelled rows, `stillgood decisions` says"
-                    " why a version was refused."
-                ),
-            }
+        troubles.append((ACT, error.detail))
+    if pointer is None and not troubles:
+        troubles.append(
+            (
+                ACT,
+                "Nothing serves yet; `stillgood train` learns from the labelled rows, `stillgood decisions` says why a"
+                " version was refused.",
+            )
         )
     if model is not None and contract is not None and model.contract.sha256 != contract.sha256:
         waits.append(
             "The contract in force is not the champion's: the next training learns by it (`stillgood contract diff`)."
         )
-    orders = _orders(store)
-    if (mode := orders.mode) is not None and mode.mode != "automatic":
-        waits.append(f"The mode is {mode.mode} since {mode.said.since}{_by(mode.said)}: {mode.said.because}")
-    waits += [
-        f"Decision {case.n} asks whether to {case.kind} {case.candidate}; `stillgood approve {case.n}` or `stillgood"
-        f" refuse {case.n}` until {case.expires}."
-        for case in orders.waiting
-    ]
-    if (held := orders.hold) is not None:
-        said = held.said
-        waits.append(
-            f"Automatic promotions are held since decision {said.decision}, {said.since}{_by(said)}: {said.because}"
-            " `stillgood release` lets them go on."
-        )
-    windows = [report for window in list(reports(store))[-_WINDOWS:] if (report := read_report(store, window))][::-1]
-    if windows:
-        findings += _of_window(windows[0])
-    elif pointer is not None:
-        waits.append("No window was judged yet; `stillgood monitor` judges the one that ends now.")
     if pointer is not None and not any(store.list(DATA_PREFIX)):
         waits.append("There are no labelled rows under data/ to learn from.")
     if refused := sum(1 for _ in store.list(QUARANTINE_PREFIX)):
         waits.append(f"{refused} objects of refused rows wait to be mended (`stillgood quarantine list`).")
-    worst = max((one["status"] for one in findings), default=WELL)
+    newest = list(reports(store))[-_READ:]
+    windows = [window_row(report) for window in newest if (report := read_report(store, window))]
+    lines = summarise(
+        {"windows": windows, "orders": _orders(store)},
+        serving=_serving(store, pointer),
+        now=datetime.now(UTC),
+        troubles=troubles,
+        waits=waits,
+        scheduled=not place.option.startswith("--store"),
+    )
+    level = worst(lines)
+    last = read_report(store, newest[-1]) if newest else None
     return {
-        "status": worst,
-        "says": {WELL: "well", LOOK: "have a look", ACT: "act"}[worst],
+        "status": level,
+        "says": WORDS[level],
+        "lines": [one.to_dict() for one in lines],
         "champion": pointer.to_dict() if pointer else None,
-        "operating_point": next((one["operating_point"] for one in windows if one.get("operating_point")), None),
+        "operating_point": (last or {}).get("operating_point"),
         "action": _action(store, model),
-        "findings": sorted(findings, key=lambda one: -int(one["status"])),
-        "windows": [_window(one) for one in windows],
-        "waits": waits + _labels(windows),
+        "findings": [{"status": one.level, "what": one.text} for one in lines if one.topic == "finding"],
+        "windows": windows[: -_WINDOWS - 1 : -1],
+        "waits": [one.text for one in lines if one.topic in ("waits", "labels")],
     }
+
+
+def _serving(store: "ObjectStore", pointer: "Pointer | None") -> dict[str, Any] | None:
+    """What serves and since which decision: a move of the operating point leaves the model in force."""
+    if pointer is None:
+        return None
+    return {"version": pointer.version, "since": pointer.promoted_at, "decision": pointer.decision}
 
 
 def _action(store: "ObjectStore", model: "Model | None") -> str | None:
@@ -164,40 +154,12 @@ def _action(store: "ObjectStore", model: "Model | None") -> str | None:
     return str(value(store, model.contract, datetime.now(UTC))["sentence"])
 
 
-def _orders(store: "ObjectStore") -> "Orders":
-    """What people ordered, and what waits for them."""
+def _orders(store: "ObjectStore") -> dict[str, Any]:
+    """What people ordered, and what waits for them, as the overview keeps it."""
     from stillgood.storage.registry import Registry
 
-    return Registry(store).orders_now()
+    return dict(Registry(store).orders_now().to_dict())
 
 
-def _by(said: "Said") -> str:
-    return f" by {said.by}" if said.by else ""
-
-
-def _of_window(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    action = report["decision"]["action"]
-    if action in ("nothing", "none"):
-        return []
-    what = "; ".join(map(str, report["decision"]["reasons"][:3]))
-    return [{"status": LOOK, "what": f"{action} in the window until {report['window']['end']}: {what}"}]
-
-
-def _window(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": report["window"]["id"],
-        "end": report["window"]["end"],
-        "rows": report["rows"],
-        "refused": report["contract"]["refused"],
-        "action": report["decision"]["action"],
-        "drifted": list((report.get("drift") or {}).get("drifted", ())),
-        "realised": report.get("realised_performance"),
-    }
-
-
-def _labels(windows: list[dict[str, Any]]) -> list[str]:
-    labels = windows[0].get("labels") if windows else None
-    if not labels or not labels.get("predictions"):
-        return []
-    missing = int(labels["predictions"]) - int(labels.get("labelled", 0))
-    return [f"{missing} of {labels['predictions']} matured predictions have no label."] if missing else []
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDE else f"{text[: _WIDE - 1].rstrip()}…"

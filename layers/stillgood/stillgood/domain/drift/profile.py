@@ -47,7 +47,8 @@ class Profile:
     ``refused`` requests' rows broke the contract; ``violations`` counts them by (field, rule), one row under each of
     its rules. ``unreadable`` captured lines could not be read. ``entities``: how the rows spread over them, empty where
     that is not known.
-    ``repairs``: accepted rows in which a feature was blank and got ``if_missing``, by its name.
+    ``repairs``: accepted rows in which a feature was blank and got ``if_missing``, by its name. ``requests``: objects
+    that the API captured them in, one a request; 0 where they came by batch or Firehose alone.
     """
 
     rows: int
@@ -60,6 +61,7 @@ class Profile:
     unreadable: int = 0
     entities: EntitySample = field(default_factory=EntitySample.empty)
     repairs: Mapping[str, int] = field(default_factory=dict)
+    requests: int = 0
 
     @classmethod
     def empty(cls, reference: Reference) -> Self:
@@ -88,6 +90,7 @@ class Profile:
             unreadable=self.unreadable + other.unreadable,
             entities=self.entities + other.entities,
             repairs=_added(self.repairs, other.repairs),
+            requests=self.requests + other.requests,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,6 +106,7 @@ class Profile:
             "violations": [[*where, count] for where, count in sorted(self.violations.items())],
             "unreadable": self.unreadable,
             "repairs": dict(self.repairs),
+            "requests": self.requests,
         } | ({"entities": self.entities.to_dict()} if self.entities.rows else {})
 
     @classmethod
@@ -126,6 +130,7 @@ class Profile:
             unreadable=int(data["unreadable"]),
             entities=EntitySample.from_dict(data["entities"]) if "entities" in data else EntitySample.empty(),
             repairs={str(name): int(count) for name, count in data["repairs"].items()},
+            requests=int(data.get("requests", 0)),
         )
 
 

@@ -53,6 +53,7 @@ def build_report(
         "champion": dict(champion),
         "season": season,
         "rows": own.rows,
+        "requests": own.requests,
         **_pooled(evidence),
         "rows_by_model": dict(own.models),
         "champion_rows": judged.scores.n,

@@ -7,7 +7,7 @@ again.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
@@ -99,7 +99,8 @@ def profile_window(
             stored = next(summaries) if hour in counted else None
             if stored is None:
                 read = next(captured.read([hour])) if hour in counted else next(reads)
-                stored = reader.read(read.parts if kept is None else kept.passing(hour, read.parts))
+                counted_rows = reader.read(read.parts if kept is None else kept.passing(hour, read.parts))
+                stored = replace(counted_rows, requests=read.requests)
                 seen = stored.rows or stored.refused or stored.unreadable
                 if seen and _covers(window, hour) and hour + timedelta(hours=1) <= settled:
                     write_summary(store, reference.version, hour, msgspec.json.encode(stored.to_dict(), order="sorted"))

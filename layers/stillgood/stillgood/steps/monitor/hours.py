@@ -71,12 +71,13 @@ class Inventory:
 @dataclass(frozen=True, slots=True)
 class CapturedHour:
     """The captures of one clock hour. ``parts``: the bytes of lines, to be consumed before the next hour is asked
-    for.
+    for. ``requests``: objects that are one request to the API each.
     """
 
     start: datetime
     inventory: Inventory
     parts: Iterable[bytes]
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class _Packed:
     inventory: Inventory
     lines: bytes
     references: tuple[str, ...]
+    requests: int
 
 
 class CapturedHours:
@@ -102,9 +104,9 @@ class CapturedHours:
         finds = ((partial(self._find, hour, window, packed), _AHEAD_BYTES // 3) for hour in hours)
         for hour, found in zip(hours, ahead(self._pool, finds), strict=True):
             if isinstance(found, _Packed):
-                yield CapturedHour(hour, found.inventory, self._parts(found))
+                yield CapturedHour(hour, found.inventory, self._parts(found), found.requests)
             else:
-                yield CapturedHour(hour, Inventory.of(found), self._fetch(hour, found, window))
+                yield CapturedHour(hour, Inventory.of(found), self._fetch(hour, found, window), _requests(found))
 
     def inventories(self, hours: Sequence[datetime]) -> Iterator[Inventory]:
         """What the hours hold now, by listing."""
@@ -150,7 +152,9 @@ class CapturedHours:
             raw = json.loads(head)
             if raw["format"] != _FORMAT:
                 return None
-            return _Packed(Inventory(raw["objects"], raw["names"]), body, tuple(map(str, raw.get("references", ()))))
+            references = tuple(map(str, raw.get("references", ())))
+            requests = int(raw.get("requests", raw["objects"] - len(references)))
+            return _Packed(Inventory(raw["objects"], raw["names"]), body, references, requests)
         except (ObjectNotFound, ValueError, KeyError, TypeError):  # the captures still say it
             return None
 
@@ -186,7 +190,7 @@ class CapturedHours:
         for info in references:
             yield from captured_lines(self._store, self._get(info.key), info.key)
         if pack:
-            self._pack(hour, Inventory.of(infos), kept, [info.key for info in references])
+            self._pack(hour, infos, kept, [info.key for info in references])
 
     def _worth(self, hour: datetime, infos: Sequence[ObjectInfo], window: Window | None) -> bool:
         small = sum(info.size for info in infos) < _SMALL_BYTES * len(infos)
@@ -194,11 +198,13 @@ class CapturedHours:
         over = hour + timedelta(hours=1) <= self._settled
         return len(infos) >= _MIN_OBJECTS and (small or mixed) and over and self._whole(hour, window)
 
-    def _pack(self, hour: datetime, inventory: Inventory, lines: list[bytes], references: list[str]) -> None:
+    def _pack(self, hour: datetime, infos: Sequence[ObjectInfo], lines: list[bytes], references: list[str]) -> None:
         """What was read may have been forgotten meanwhile. That is recorded before a row goes, and packed hours are
         looked through once more after the last went: so either the record is seen here, or the rows are found there.
         """
+        inventory = Inventory.of(infos)
         head: dict[str, Any] = {"objects": inventory.objects, "names": inventory.names, "references": references}
+        head["requests"] = _requests(infos)
         text = json.dumps({"format": _FORMAT, "format_version": 1, **head}, sort_keys=True)
         self._store.put(hour_key(hour), b"".join((text.encode(), b"\n", *lines)))
         since = self._settled - _FORGETTING
@@ -223,6 +229,10 @@ class CapturedHours:
     def _whole(hour: datetime, window: Window | None) -> bool:
         whole = hour_window(hour)
         return window is None or (window.start <= whole.start and whole.end <= window.end)
+
+
+def _requests(infos: Sequence[ObjectInfo]) -> int:
+    return sum(1 for info in infos if not info.key.endswith(BATCH_CAPTURE) and not is_delivered(info.key))
 
 
 def ahead[T](pool: Executor, calls: Iterable[tuple[Callable[[], T], int]]) -> Iterator[T]:

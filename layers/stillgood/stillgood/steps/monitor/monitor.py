@@ -18,6 +18,7 @@ from stillgood.domain.policy.policies import advance
 from stillgood.domain.policy.report import build_report
 from stillgood.domain.policy.standing import Standing, only_told, stand, tell
 from stillgood.domain.policy.state import FORMAT, MonitorState
+from stillgood.domain.policy.wording import done, found
 from stillgood.steps.monitor.follow import Followed, follow
 from stillgood.steps.monitor.gather import WindowInputs, gather
 from stillgood.steps.monitor.outcomes import take_label_files
@@ -253,6 +254,8 @@ def _outcome(window: Window, report: Mapping[str, Any], *, duplicate: bool) -> d
         "report": report_key(window.id),
         "policy": decision["policy"],
         "champion": report["champion"]["version"],
+        "found": found(report),
+        "done": done(report),
         "rows": report["rows"],
         "refused": report["contract"]["refused"],
         "drifted": decision["figures"]["drifted"],

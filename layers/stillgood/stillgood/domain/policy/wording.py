@@ -1,0 +1,112 @@
+"""Words for a judged window: what was found, and, apart from it, what was done. Pure, from the report alone."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+WELL, LOOK, ACT = 0, 1, 2
+_FOUND = {
+    "performance": "ranking lost",
+    "recall": "recall lost",
+    "floor": "ranking under the contract's floor",
+    "calibration": "probabilities off",
+    "previous": "the version before ranks better",
+}
+_ORDER = ("floor", "performance", "recall", "previous", "calibration")
+_DONE = {
+    "retrain": "a retrain was asked for",
+    "recalibrate": "a new calibration and threshold were asked for",
+    "roll_back": "a rollback was asked for",
+}
+_STANDS_IN_THE_WAY = ("no retrain:", "asked for already", "mode watch:")
+_LISTED = 3
+_ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
+
+
+def found(report: Mapping[str, Any]) -> str:
+    """What the window showed, whatever was done about it.
+
+    >>> found({"decision": {"action": "nothing", "reasons": ["nothing drifted enough to matter"], "figures": {}}})
+    'nothing'
+    """
+    decision = report["decision"]
+    reasons, figures = [str(one) for one in decision["reasons"]], decision.get("figures") or {}
+    if faults := [one for one in reasons if one.startswith("data fault upstream")]:
+        return "; ".join(faults[:_LISTED])
+    if reasons and reasons[0].startswith("not enough evidence"):
+        return "too few rows to judge (" + reasons[0].partition(": ")[2] + ")"
+    names = figures.get("streaks") or {}
+    said = [_named(name, _why(name, reasons)) for name in _ORDER if name in names and _why(name, reasons)]
+    drifted = [str(name) for name in figures.get("drifted") or ()]
+    if drifted:
+        news = set(figures.get("news") or ())
+        felt = [name for name in drifted if name not in news]
+        rest = f" and {len(drifted) - _LISTED} more" if len(drifted) > _LISTED else ""
+        what = "drift" if felt else "drift that the scores do not feel"
+        said.append(f"{what}: {', '.join((felt or drifted)[:_LISTED])}{rest}")
+    said += [one for one in reasons if one.startswith("growth: ")]
+    if not said and decision["action"] != "nothing":
+        said = [one for one in reasons if not one.startswith(("still: ", *_STANDS_IN_THE_WAY))][:_LISTED]
+    return "; ".join(said) or "nothing"
+
+
+def done(report: Mapping[str, Any]) -> str:
+    """What was done about it; where nothing was, what is waited for.
+
+    >>> report = {"window": {"start": "2026-11-23T00:00:00Z", "end": "2026-11-24T00:00:00Z"}, "decision": {
+    ...     "action": "nothing", "reasons": ["performance: worse; seen in 1 of 2 windows"],
+    ...     "figures": {"streaks": {"performance": 1}, "rules": {"persistence": 2}}}}
+    >>> done(report)
+    'nothing yet, the second window is due 2026-11-25 00:00 UTC'
+    """
+    decision, action = report["decision"], str(report["decision"]["action"])
+    reasons, figures = [str(one) for one in decision["reasons"]], decision.get("figures") or {}
+    moved = (report.get("operating_point") or {}).get("effect")
+    more = ["a move of the operating point was asked for"] if moved and report.get("mode") != "watch" else []
+    if action in _DONE:
+        return "; ".join([_DONE[action], *more])
+    in_the_way = [one for one in reasons if one.startswith(_STANDS_IN_THE_WAY)]
+    if action == "alert":
+        return "; ".join(["a person was told", *in_the_way, *more])
+    if in_the_way:
+        return "; ".join(["nothing", *in_the_way, *more])
+    streaks = figures.get("streaks") or {}
+    needed = int((figures.get("rules") or {}).get("persistence") or 0)
+    seen = max((int(count) for count in streaks.values()), default=0)
+    if any("; seen in " in one for one in reasons) and seen < needed:
+        word = _ORDINALS.get(seen + 1, f"{seen + 1}th")
+        more.insert(0, f"nothing yet, the {word} window is due {next_end(report['window'])[:16].replace('T', ' ')} UTC")
+        return "; ".join(more)
+    return "; ".join(more) or "nothing"
+
+
+def level(report: Mapping[str, Any]) -> int:
+    """0 well, 1 worth a look, 2 a person has to act: what the policy alerted about, or a state that lasts."""
+    if report["decision"]["action"] == "alert" or report.get("standing"):
+        return ACT
+    what = found(report)
+    quiet = what == "nothing" or what.startswith(("too few rows", "drift that the scores do not feel"))
+    return WELL if quiet and report["decision"]["action"] == "nothing" else LOOK
+
+
+def next_end(window: Mapping[str, Any]) -> str:
+    """When the next window ends, ISO 8601: a window is the schedule's interval.
+
+    >>> next_end({"start": "2026-11-23T00:00:00Z", "end": "2026-11-24T00:00:00Z"})
+    '2026-11-25T00:00:00Z'
+    """
+    start, end = (datetime.fromisoformat(str(window[name])) for name in ("start", "end"))
+    return (end + (end - start)).isoformat().removesuffix("+00:00") + "Z"
+
+
+def _why(name: str, reasons: list[str]) -> str:
+    """The reason of a finding without its name; empty where none of the reasons is of it."""
+    for one in reasons:
+        if one.startswith(f"{name}: "):
+            return one.removeprefix(f"{name}: ").partition("; seen in ")[0]
+    return reasons[0] if name == "previous" and reasons and reasons[0].startswith("the previous champion") else ""
+
+
+def _named(name: str, why: str) -> str:
+    better = name == "performance" and "(better:" in why
+    return f"{'ranking better than promised' if better else _FOUND[name]} ({why})"

@@ -100,7 +100,7 @@ lint: $(SYNCED)  ## style, types, layering, template
 	.venv/bin/mypy
 	.venv/bin/mypy --strict local
 	.venv/bin/mypy --strict packaging
-	.venv/bin/mypy --strict benchmarks --exclude benchmarks/speed/contestants --exclude benchmarks/decisions  # programs of other tools' environments
+	.venv/bin/mypy --strict benchmarks --exclude benchmarks/speed/contestants  # programs of other tools' environments
 	.venv/bin/mypy --strict tests/conftest.py tests/faults/story.py tests/faults/worker.py
 	@for helper in tests/*/conftest.py; do .venv/bin/mypy --strict $$helper || exit; done
 	.venv/bin/mypy --strict container

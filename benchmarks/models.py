@@ -32,7 +32,7 @@ from stillgood.training.families.parts import Learner, OutOfFold
 from stillgood.training.families.stability import stability
 from stillgood.training.fit import calibrate, folds
 from stillgood.training.ingest import Ingested, ingest
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
+from threadpoolctl import threadpool_limits
 
 from local import datasets
 

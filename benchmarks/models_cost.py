@@ -36,7 +36,7 @@ from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
 from stillgood.testing.fakes import FakeCapture
 from stillgood.training.fit import fit
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
+from threadpoolctl import threadpool_limits
 
 RESULTS = Path(__file__).resolve().parent / "results/models_cost.json"
 ROWS = 100_000

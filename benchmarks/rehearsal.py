@@ -22,7 +22,7 @@ from stillgood.domain.contract.reader import read_contract
 from stillgood.simulation.rehearsal.history import Chronicle, chronicle
 from stillgood.simulation.rehearsal.plan import Plan
 from stillgood.simulation.rehearsal.play import play
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency
+from threadpoolctl import threadpool_limits
 
 DAYS = 30
 LOOP = 3_000_000  # additions of integers

@@ -9,6 +9,7 @@ played are kept under .local/decisions as long as no line of code changes, and e
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -26,7 +27,7 @@ RESULTS = Path(__file__).resolve().parent.parent / "results" / "decisions.json"
 def main() -> None:
     table, start = Table(), time.monotonic()
     years: list[Year] = []
-    parts = {
+    parts: dict[str, Callable[[], list[Year]]] = {
         "telco": lambda: compare.telco(table, few=QUICK),
         "dated": lambda: compare.dated(table, few=QUICK),
         "null": lambda: compare.null(table, few=QUICK),

@@ -3,6 +3,7 @@ rightly.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from stillgood.domain.contract.contract import Objective
@@ -85,7 +86,7 @@ def shifted(name: str, one: World, random: Randomness, n: int) -> tuple[Rows, in
 
 def change(rows: Rows, name: str, random: Randomness) -> Rows:
     """The shifts that change a column and break no rule."""
-    columns = dict(rows.frame.columns)
+    columns: dict[str, Any] = dict(rows.frame.columns)
     if name.startswith("price x"):
         columns["monthly_charges"] = columns["monthly_charges"] * float(name.removeprefix("price x"))
     elif name == "20% missing, repaired by the contract":

@@ -16,7 +16,7 @@ import numpy as np
 from stillgood.domain.contract.contract import Objective
 from stillgood.domain.operating_point.calibration import sigmoid
 from stillgood.domain.statistics.delong import roc_auc
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
+from threadpoolctl import threadpool_limits
 
 from benchmarks.decisions.table import Table
 from benchmarks.operating_point import worlds

@@ -3,10 +3,12 @@
 import importlib.util
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from stillgood.domain.errors import StoreUnavailable
@@ -15,6 +17,7 @@ from stillgood.storage.objects import Stored
 from stillgood.wiring import predict as wiring
 
 type Handler = Callable[[Any, Any], dict[str, Any]]
+type LambdaProcess = Callable[..., AbstractContextManager[None]]
 
 
 class Bucket(MemoryObjectStore):
@@ -78,17 +81,46 @@ def s3_url() -> Iterator[str]:
 
 
 @pytest.fixture
+def lambda_process(monkeypatch: pytest.MonkeyPatch) -> LambdaProcess:
+    """``with lambda_process(wiring.api, STILLGOOD_BUCKET="b"):`` is a new Lambda process: those variables beside the
+    account's, nothing wired yet. Logging is put back at the end.
+    """
+    account = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+
+    @contextmanager
+    def process(wired: Any, **variables: str) -> Iterator[None]:
+        for name, value in (account | variables).items():
+            monkeypatch.setenv(name, value)
+        root, ours = logging.getLogger(), logging.getLogger("stillgood")
+        before = (root.handlers, root.level, ours.level)
+        wired.cache_clear()
+        yield
+        wired.cache_clear()
+        root.handlers, root.level = before[0], before[1]
+        ours.setLevel(before[2])
+
+    return process
+
+
+@pytest.fixture
+def s3_bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """An empty bucket of the test's own, and the variable by which boto3 finds it."""
+    name = f"bucket-{abs(hash(request.node.nodeid))}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_url)
+    boto3.client(
+        "s3", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
+    ).create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
 def predict_function(
-    app: Callable[[str], ModuleType], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    app: Callable[[str], ModuleType],
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    lambda_process: LambdaProcess,
 ) -> Iterator[Handler]:
     """``handler(event, context)`` of functions/predict/app.py, which looks for a new champion at every request."""
     monkeypatch.setattr(wiring, "ObstoreObjectStore", lambda *_, **__: bucket)
-    monkeypatch.setenv("STILLGOOD_BUCKET", "stillgood")
-    monkeypatch.setenv("STILLGOOD_CHAMPION_TTL_SECONDS", "0")
-    root, ours = logging.getLogger(), logging.getLogger("stillgood")
-    before = (root.handlers, root.level, ours.level)
-    wiring.api.cache_clear()
-    yield app("predict").handler
-    wiring.api.cache_clear()
-    root.handlers, root.level = before[0], before[1]
-    ours.setLevel(before[2])
+    with lambda_process(wiring.api, STILLGOOD_BUCKET="stillgood", STILLGOOD_CHAMPION_TTL_SECONDS="0"):
+        yield app("predict").handler

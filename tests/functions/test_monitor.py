@@ -1,7 +1,7 @@
 """The monitor function, driven by its event file on a mocked S3 (a server: obstore speaks HTTP, not boto3)."""
 
 import json
-import logging
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,35 +43,21 @@ def handler(app):
 
 
 @pytest.fixture
-def s3(monkeypatch, s3_url):
+def s3(s3_bucket, lambda_process):
     """A client of an empty bucket, and an environment as Lambda's."""
-    for name, value in {
-        "STILLGOOD_BUCKET": "stillgood",
-        "STILLGOOD_POLICY": "simple",
-        "STILLGOOD_SETTLE_SECONDS": "0",
-        "STILLGOOD_TRAIN_FUNCTION": "train",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": s3_url,
-    }.items():
-        monkeypatch.setenv(name, value)
-    wiring.monitoring.cache_clear()
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="stillgood")
-    yield client
-    for item in client.list_objects_v2(Bucket="stillgood").get("Contents", []):
-        client.delete_object(Bucket="stillgood", Key=item["Key"])
-    client.delete_bucket(Bucket="stillgood")
-    root.handlers, root.level = handlers, level
-    wiring.monitoring.cache_clear()
+    with lambda_process(
+        wiring.monitoring,
+        STILLGOOD_BUCKET=s3_bucket,
+        STILLGOOD_POLICY="simple",
+        STILLGOOD_SETTLE_SECONDS="0",
+        STILLGOOD_TRAIN_FUNCTION="train",
+        AWS_REGION="us-east-1",
+    ):
+        yield boto3.client("s3")
 
 
 def put(s3, key, data):
-    s3.put_object(Bucket="stillgood", Key=key, Body=data)
+    s3.put_object(Bucket=os.environ["STILLGOOD_BUCKET"], Key=key, Body=data)
 
 
 def promoted(s3):
@@ -135,7 +121,7 @@ def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
     result = handler(EVENT)
 
     assert (result["result"], result["rows"], result["policy"]) == ("nothing", 500, "simple")
-    report = json.loads(s3.get_object(Bucket="stillgood", Key=result["report"])["Body"].read())
+    report = json.loads(s3.get_object(Bucket=os.environ["STILLGOOD_BUCKET"], Key=result["report"])["Body"].read())
     assert report["decision"]["reasons"] == ["no feature drifted and the model is as confident as it was"]
     told = logged(capsys, "window judged: nothing")
     assert (told["service"], told["message"], told["model_version"]) == ("monitor", "window judged: nothing", "v1")

@@ -3,7 +3,6 @@ HTTP.
 """
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.domain.contract.contract import Contract
@@ -31,26 +29,10 @@ def event(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def store(s3_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+def store(s3_bucket: str, s3_url: str, lambda_process: Any) -> Iterator[ObjectStore]:
     """An empty bucket, and an environment as Lambda's."""
-    bucket = f"bucket-{abs(hash(request.node.name))}"
-    for name, value in {
-        "STILLGOOD_BUCKET": bucket,
-        "STILLGOOD_CHAMPION_TTL_SECONDS": "0",
-        "AWS_ENDPOINT_URL": s3_url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    boto3.client("s3", endpoint_url=s3_url).create_bucket(Bucket=bucket)
-    root, ours = logging.getLogger(), logging.getLogger("stillgood")
-    before = (root.handlers, root.level, ours.level)
-    wiring.api.cache_clear()
-    yield ObstoreObjectStore(bucket, endpoint_url=s3_url)
-    wiring.api.cache_clear()
-    root.handlers, root.level = before[0], before[1]
-    ours.setLevel(before[2])
+    with lambda_process(wiring.api, STILLGOOD_BUCKET=s3_bucket, STILLGOOD_CHAMPION_TTL_SECONDS="0"):
+        yield ObstoreObjectStore(s3_bucket, endpoint_url=s3_url)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The promote function, driven by its event files on a mocked S3 (a server: obstore speaks HTTP, not boto3)."""
 
 import json
-import logging
 from pathlib import Path
 
 import boto3
@@ -42,27 +41,10 @@ def handler(app):
 
 
 @pytest.fixture
-def bucket(monkeypatch, s3_url):
+def bucket(s3_bucket, lambda_process):
     """An empty bucket, and an environment as Lambda's."""
-    for name, value in {
-        "STILLGOOD_BUCKET": "stillgood",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": s3_url,
-    }.items():
-        monkeypatch.setenv(name, value)
-    wiring.deciding.cache_clear()
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="stillgood")
-    yield "stillgood"
-    for item in client.list_objects_v2(Bucket="stillgood").get("Contents", []):
-        client.delete_object(Bucket="stillgood", Key=item["Key"])
-    client.delete_bucket(Bucket="stillgood")
-    root.handlers, root.level = handlers, level
-    wiring.deciding.cache_clear()
+    with lambda_process(wiring.deciding, STILLGOOD_BUCKET=s3_bucket):
+        yield s3_bucket
 
 
 def train(version):

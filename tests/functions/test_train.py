@@ -1,7 +1,6 @@
 """The train function, driven by its event file on a mocked S3."""
 
 import json
-import logging
 from pathlib import Path
 
 import boto3
@@ -32,26 +31,16 @@ def invoked(monkeypatch):
 
 
 @pytest.fixture
-def s3(monkeypatch):
+def s3(lambda_process):
     """A client of a bucket with the contract, and an environment as Lambda's."""
-    for name, value in {
-        "STILLGOOD_BUCKET": "stillgood",
-        "STILLGOOD_PROMOTE_FUNCTION": "promote",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    wiring.training.cache_clear()
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    with mock_aws():
+    with (
+        lambda_process(wiring.training, STILLGOOD_BUCKET="stillgood", STILLGOOD_PROMOTE_FUNCTION="promote"),
+        mock_aws(),
+    ):
         client = boto3.client("s3")
         client.create_bucket(Bucket="stillgood")
         client.put_object(Bucket="stillgood", Key="contract.json", Body=contract_text("telco").encode())
         yield client
-    root.handlers, root.level = handlers, level
-    wiring.training.cache_clear()
 
 
 def upload(s3, key, data):

@@ -13,7 +13,7 @@ from importlib.metadata import version as installed
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency, without types
+from threadpoolctl import threadpool_limits
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency, without types
+from threadpoolctl import threadpool_limits
 
 from stillgood.domain.contract.contract import TrainingRules
 from stillgood.domain.contract.frame import Frame

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own dependency, without types
+from threadpoolctl import threadpool_limits
 
 from stillgood.domain.policy.evidence import Policy
 from stillgood.pages.writer import write_out

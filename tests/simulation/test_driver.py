@@ -189,3 +189,11 @@ def test_a_label_never_speaks_of_a_time_before_its_prediction(
 
     assert heard[-1]["before_prediction"] == 0
     assert heard[-1]["matched"] > 2.9 * 300  # the last day's are still to come
+
+
+def test_each_of_many_broken_rows_is_refused_once(pool: Pool, contract: Contract) -> None:
+    """An answer names the first hundred violations only; the rows beyond are not sent again to be refused again."""
+    _, results = played(pool, contract, replace(QUIET, refused=0.5, begins=1, rows=400), "never", 2)
+
+    assert results[1].report is not None
+    assert 150 < results[1].refused.sum() == results[1].report["contract"]["refused"]

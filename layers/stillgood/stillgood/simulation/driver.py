@@ -6,13 +6,13 @@ monitor and train invoke is called when they have returned. What differs from a 
 order, requests are as large as the world makes them, and a step that fails is not tried again.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Self
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from stillgood.aws.capture import Capture
@@ -309,23 +309,28 @@ class Driver:
         acted: NDArray[np.bool_],
     ) -> None:
         try:
-            answered: Any = predict(request.body, self._predict).body["predictions"]
+            answered: Any = predict(request.body, self._predict, reasons=0).body["predictions"]
         except InvalidRows as refused:  # one bad row refuses its whole request; the others are sent again without it
-            bad = {violation["row"] for violation in refused.violations}
-            rows = [
-                (place, row)
-                for number, (place, row) in enumerate(zip(request.rows, json.loads(request.body), strict=True))
-                if number not in bad
-            ]
+            rows = self._accepted(orjson.loads(request.body), refused)
             if rows:
-                body = json.dumps([row for _, row in rows]).encode()
-                rest = Request(request.time, body, np.array([place for place, _ in rows]))
+                body = orjson.dumps([row for _, row in rows])
+                rest = Request(request.time, body, request.rows[[number for number, _ in rows]])
                 self._ask(rest, ids, probability, flagged, acted)
             return
         ids[request.rows] = [one["prediction_id"] for one in answered]
         probability[request.rows] = [one["probability"] for one in answered]
         flagged[request.rows] = [one["decision"] for one in answered]
         acted[request.rows] = [one.get("act", one["decision"]) for one in answered]
+
+    def _accepted(self, rows: list[Any], refused: InvalidRows) -> list[tuple[int, Any]]:
+        """The rows that were not refused, with their places. An answer lists the first violations only: where there
+        are more, the champion's contract is asked.
+        """
+        bad = {violation["row"] for violation in refused.violations}
+        if len(bad) < refused.rows:
+            check = self._predict.champions.current().checker.check
+            bad |= {number for number, row in enumerate(rows) if check(row, now=self.clock()).violations}
+        return [(number, row) for number, row in enumerate(rows) if number not in bad]
 
     def _judge(self, truth: Truth | None) -> tuple[float | None, float | None]:
         if truth is None:

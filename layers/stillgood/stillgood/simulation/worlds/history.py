@@ -3,9 +3,9 @@ later.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stillgood.domain.contract.contract import Contract, Feature
-from stillgood.domain.contract.row_check import RowChecker
+from stillgood.domain.errors import InvalidEvent
 from stillgood.simulation.rows import request
 from stillgood.simulation.world import Bools, Feedback, Ints, Request, Times, Truth, utc64
 from stillgood.storage.windows import Window
@@ -55,26 +55,42 @@ class History:
         slices: int = 8,
     ) -> None:
         self.contract, self.spans, self.feed = contract, tuple(spans), feed
-        self._table, self._times, self._known, self._y = table, times, known, y
+        self._times, self._known, self._y = times, known, y
         edges = [utc64(spans[0].start), *(utc64(span.end) for span in spans)]
         self._edges = np.searchsorted(times, np.array(edges, dtype="datetime64[us]"))
         self._slices = slices
+        # Text takes some sixty bytes a value: only what the first model learns from stays as it was written.
+        self._first = table.iloc[: self._edges[0]].copy()
+        self._identity = {
+            name: table[name].astype(str).to_numpy(object)
+            for name in (contract.id_column, contract.time_column)
+            if name
+        }
+        self._columns = {one.name: _column(one, table[one.name]) for one in contract.features}
 
     def under(self, contract: Contract) -> "History":
-        """The same rows under another contract that names the same columns."""
-        return History(
-            contract, self._table, self._times, self._known, self._y, self.spans, feed=self.feed, slices=self._slices
-        )
+        """The same rows under another contract of the same features."""
+        if contract.features != self.contract.features:
+            raise InvalidEvent("The other contract has other features; make a history of the table for it.")
+        found = copy(self)
+        found.contract = contract
+        return found
 
     def rows(self, at: int) -> Ints:
         """int64[n]: the places in the table of the rows of window ``at``."""
         return np.arange(self._edges[at], self._edges[at + 1])
 
     def first(self) -> bytes:
-        told = self._table.iloc[: self._edges[0]]
-        return told.to_csv(index=False, lineterminator="\n").encode()
+        return self._first.to_csv(index=False, lineterminator="\n").encode()
 
     def requests(self, at: int) -> Sequence[Request]:
+        rows = self._json(self._edges[at], self._edges[at + 1])
+        return [request(when, rows[low:high], np.arange(low, high)) for when, low, high in self._calls(at)]
+
+    def _calls(self, at: int) -> list[tuple[datetime, int, int]]:
+        """The calls of window ``at``: when, and the places in the window of its first row and of the one after its
+        last.
+        """
         rows = self.rows(at)
         if not len(rows):
             return []
@@ -83,20 +99,8 @@ class History:
         cuts = [utc64(span.start + number * step) for number in range(self._slices + 1)]
         edges = np.searchsorted(self._times[rows], np.array(cuts, dtype="datetime64[us]"))
         edges[-1] = len(rows)
-        calls = []
-        for low, high in pairwise(edges.tolist()):
-            if low < high:
-                when = _moment(self._times[rows[high - 1]])
-                good = ~self._bad[rows[low:high]]
-                calls += self._calls(when, rows[low:high], np.arange(low, high), good)
-        return calls
-
-    def _calls(self, when: datetime, rows: Ints, places: Ints, good: Bools) -> list[Request]:
-        """Rows that keep the contract in one request, those that break it in another, which is refused as a whole."""
         return [
-            request(when, [self._json[row] for row in rows[kind].tolist()], places[kind])
-            for kind in (good, ~good)
-            if kind.any()
+            (_moment(self._times[rows[high - 1]]), low, high) for low, high in pairwise(edges.tolist()) if low < high
         ]
 
     def outcomes(self, at: int, flagged: Bools) -> NDArray[np.int8]:
@@ -120,27 +124,19 @@ class History:
     def _asked_at(self, at: int) -> Times:
         """datetime64[us][n]: when each row of the window is predicted."""
         when = np.empty(len(self.rows(at)), dtype="datetime64[us]")
-        for one in self.requests(at):
-            when[one.rows] = utc64(one.time)
+        for moment, low, high in self._calls(at):
+            when[low:high] = utc64(moment)
         return when
 
     def truth(self, at: int) -> Truth | None:
         return None
 
-    @cached_property
-    def _json(self) -> list[bytes]:
-        names = [one for one in (self.contract.id_column, self.contract.time_column) if one]
-        columns: list[list[Any]] = [self._table[name].astype(str).tolist() for name in names]
-        for feature in self.contract.features:
-            names.append(feature.name)
-            columns.append(_json_column(feature, self._table[feature.name]))
+    def _json(self, low: int, high: int) -> list[bytes]:
+        """The rows from ``low`` to before ``high`` as a client sends them. Only a window's are made at a time."""
+        names = [*self._identity, *self._columns]
+        columns = [values[low:high].tolist() for values in self._identity.values()]
+        columns += [column.values(low, high) for column in self._columns.values()]
         return [orjson.dumps(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
-
-    @cached_property
-    def _bad(self) -> Bools:
-        """bool[n]: rows that break the contract. Rules, not models, say so, hence it is the same under every policy."""
-        check = RowChecker(self.contract).check
-        return np.array([bool(check(orjson.loads(row)).violations) for row in self._json], dtype=bool)
 
 
 def windows_of(start: datetime, length: timedelta, until: datetime) -> tuple[Window, ...]:
@@ -152,14 +148,43 @@ def windows_of(start: datetime, length: timedelta, until: datetime) -> tuple[Win
     return tuple(found)
 
 
-def _json_column(feature: Feature, column: "pd.Series[Any]") -> list[Any]:
-    """Values as a typed client sends them; what does not read as the contract's kind is sent as it stands, and
-    refused.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Column:
+    """A column in little memory. ``codes``: int32[n] places in ``texts`` (-1: null), or float64[n] (NaN: null), or
+    whatever was there as object[n].
     """
-    if column.dtype.kind in "fiub":
-        values = column.tolist()
-        return [None if value != value else _number(feature, value) for value in values]
-    return [_value(feature, text) for text in column.tolist()]
+
+    codes: NDArray[Any]
+    texts: NDArray[np.object_] | None = None
+    whole: bool = False
+
+    def values(self, low: int, high: int) -> list[Any]:
+        """Values as a typed client sends them. NaN is written as null."""
+        part = self.codes[low:high]
+        found: list[Any] = (part if self.texts is None else self.texts[part]).tolist()  # the last is what -1 stands for
+        return [int(value) if value.is_integer() else value for value in found] if self.whole else found
+
+
+def _column(feature: Feature, column: "pd.Series[Any]") -> _Column:
+    """Values as the contract's kind reads them; what does not read so is sent as it stands, and refused."""
+    if feature.kind in ("categorical", "boolean"):
+        codes, found = pd.factorize(column)
+        texts = [_value(feature, value) for value in found]
+        return _Column(codes.astype(np.int32), np.array([*texts, None], dtype=object))
+    if column.dtype.kind not in "fiu":
+        try:
+            column = pd.to_numeric(_trimmed(column), errors="raise")
+        except (ValueError, TypeError):
+            return _Column(np.array([_value(feature, text) for text in column], dtype=object))
+    return _Column(column.to_numpy(dtype=np.float64, na_value=np.nan), whole=feature.kind == "integer")
+
+
+def _trimmed(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Without blanks around values, and null where nothing else is there."""
+    if column.dtype == object:
+        return column.map(lambda value: (value.strip() or None) if isinstance(value, str) else value)
+    trimmed = column.str.strip()
+    return trimmed.mask(trimmed == "")
 
 
 def _value(feature: Feature, text: Any) -> Any:

@@ -195,7 +195,7 @@ def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], wri
             line.append(row.entity_id or row.prediction_id)
         if contract.time_column:
             line.append(at)
-        line += [_text(row.features.get(name)) for name in names]
+        line += map(_text, map(row.features.get, names))
         if grouped:
             line.append(GROUPS[int(record["group"])])
         line.append(contract.target.positive if positive[place] else contract.target.negative)
@@ -212,11 +212,13 @@ def _iso(at: int) -> str:
     return moment(at).isoformat().removesuffix("+00:00") + "Z"
 
 
-def _text(value: float | str | None) -> str:
-    """As ``Contract.check(text=True)`` reads it back: whole numbers without a point."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+def _text(value: float | str | None) -> float | str | None:
+    """As ``Contract.check(text=True)`` reads it back: whole numbers without a point. The writer writes None as nothing
+    and a float as its repr.
+    """
+    if type(value) is float and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
 
 
 def _remember(store: ObjectStore, day: OutcomeDay, learnt: Any, previous: Any, model: Model | None) -> OutcomeDay:

@@ -93,6 +93,25 @@ def encode(frame: Frame, columns: tuple[Column, ...]) -> sparse.csr_array:
     return sparse.csr_array((data.ravel(), place.ravel(), ends), shape=(frame.n, width))
 
 
+def encode_dense(frame: Frame, columns: tuple[Column, ...], more: Floats) -> Floats:
+    """``encode`` as a dense matrix, with the columns ``more`` float64[n, any] beside it."""
+    width = columns[-1].start + columns[-1].width
+    matrix = np.zeros((frame.n, width + more.shape[1]))
+    matrix[:, width:] = more
+    for column in columns:
+        values = frame.columns[column.name]
+        if column.levels:
+            null = values == -1
+            known = np.flatnonzero(values >= 0)
+            matrix[known, column.start + values[known]] = 1.0
+        else:
+            null = np.isnan(values)
+            matrix[:, column.start] = np.where(null, 0.0, (values - column.center) / column.scale)
+        if column.null is not None:
+            matrix[null, column.null] = 1.0
+    return matrix
+
+
 def terms_of(
     frame: Frame, columns: tuple[Column, ...], weights: Floats, intercept: float
 ) -> tuple[tuple[Term, ...], float]:

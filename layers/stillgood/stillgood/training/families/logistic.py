@@ -19,7 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.model.model import Family
 from stillgood.domain.statistics.delong import roc_auc
-from stillgood.training.design import curves, design, encode, hinges, knots, terms_of
+from stillgood.training.design import curves, design, encode, encode_dense, hinges, knots, terms_of
+from stillgood.training.families.newton import newton
 from stillgood.training.families.parts import Floats, Folds, Learned, OutOfFold, Positions, Targets, balanced, log_loss
 
 # Inverse penalties that are tried, as parts of the contract's: half a decade apart, the weakest first.
@@ -46,16 +47,17 @@ class Logistic:
         self.columns = design(frame)
         signs = {feature.name: feature.monotone for feature in frame.contract.features}
         self.bends = {name: at for name, at in knots(frame).items() if not signs[name]} if bent else {}
-        straight = encode(frame, self.columns)
-        self.width = straight.shape[1]
-        self.matrix: Matrix = straight.toarray() if _dense(self.width, len(self.columns)) else straight
-        if self.bends:
-            bent_columns = hinges(frame, self.columns, self.bends)
-            stored, wide = len(self.columns) + bent_columns.shape[1], self.width + bent_columns.shape[1]
-            if _dense(wide, stored):
-                self.matrix = np.hstack([straight.toarray(), bent_columns])
-            else:
-                self.matrix = sparse.csr_array(sparse.hstack([straight, sparse.csr_array(bent_columns)]))
+        self.width = self.columns[-1].start + self.columns[-1].width
+        bent_columns = hinges(frame, self.columns, self.bends)
+        stored, wide = len(self.columns) + bent_columns.shape[1], self.width + bent_columns.shape[1]
+        self.matrix: Matrix
+        if _dense(wide, stored):
+            self.matrix = encode_dense(frame, self.columns, bent_columns)
+        elif self.bends:
+            straight = encode(frame, self.columns)
+            self.matrix = sparse.csr_array(sparse.hstack([straight, sparse.csr_array(bent_columns)]))
+        else:
+            self.matrix = encode(frame, self.columns)
         # By the very array of rows: folds are fitted by whoever starts from them, too.
         self._known: list[tuple[Positions, float, tuple[Floats, float]]] = []
         self._signs = {
@@ -77,8 +79,21 @@ class Logistic:
         for known, inverse, found in self._known:
             if known is rows and inverse == inverse_regularisation:
                 return found
-        found = self._path(rows, (inverse_regularisation,))[0]
+        found = self._of_many(rows, inverse_regularisation) or self._path(rows, (inverse_regularisation,))[0]
         self._known.append((rows, inverse_regularisation, found))
+        return found
+
+    def _of_many(self, rows: Positions, inverse: float) -> tuple[Floats, float] | None:
+        """The optimum of more than ``CHOSEN_ON`` rows, from that of some of them on; None where ``_path`` is to find
+        it.
+        """
+        some = rows[:: -(-len(rows) // CHOSEN_ON)]
+        few = len(some) == len(rows) or not 0 < self.target[some].sum() < len(some)
+        if few or isinstance(self.matrix, sparse.csr_array):
+            return None
+        found = newton(self.matrix, rows, self.target, inverse, self._path(some, (inverse,))[0])
+        if found is None or any(sign * found[0][at] < 0 for at, sign in self._signs.items()):
+            return None
         return found
 
     def _path(self, rows: Positions, penalties: tuple[float, ...]) -> list[tuple[Floats, float]]:

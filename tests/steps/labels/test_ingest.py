@@ -31,7 +31,11 @@ def test_a_batch_is_kept_once_however_often_it_is_sent() -> None:
     store = MemoryObjectStore()
     first = post_labels(json.dumps([GOOD, GOOD]).encode(), store, TARGET, **LIMITS)
     again = post_labels(json.dumps([GOOD]).encode(), store, TARGET, **LIMITS)
+    outcomes = first.pop("outcomes")
     assert first == {"accepted": 2, "refused": 0, "duplicate": False, "violations": []}
+    assert {name: one["count"] for name, one in outcomes.items()} == {"kept": 1, "repeated": 1}
+    assert outcomes["repeated"]["example"]["prediction_id"] == "p1"
+    assert again["outcomes"] == {"sent_before": {"count": 1}}
     assert again["duplicate"] is True
     (batch,) = keys(store, LEDGER_PREFIX)
     assert batch.startswith("labels/dt=2026-11-24/")  # the day it arrived
@@ -147,3 +151,11 @@ def test_a_crash_at_any_write_is_mended_by_the_retry() -> None:
             assert [(info.key, info.etag) for info in store.list("")] == wanted
             tried += 1
     assert tried == 6
+
+
+def test_an_answer_counts_labels_that_contradict_each_other_with_an_example() -> None:
+    both = [GOOD, GOOD | {"label": "No"}, GOOD | {"prediction_id": "p2"}, {"label": "abc"}]
+    outcomes = post_labels(json.dumps(both).encode(), MemoryObjectStore(), TARGET, **LIMITS)["outcomes"]
+    assert {name: one["count"] for name, one in outcomes.items()} == {"kept": 1, "contradicting": 2, "refused": 1}
+    assert {one["label"] for one in outcomes["contradicting"]["example"]} == {"Yes", "No"}
+    assert outcomes["refused"]["example"]["row"] == 3

@@ -254,13 +254,29 @@ def test_two_outcomes_in_one_delivery_contradict_each_other_until_a_later_one() 
     assert shop.judge(13).evidence.rows.n == 250
 
 
+def test_each_outcome_of_a_label_is_counted_with_an_example() -> None:
+    shop = Shop()
+    rows = shop.predict(0)
+    shop.send(rows, 2)
+    shop.judge(3)
+    shop.send([rows[0], rows[1] | {"leaves": not rows[1]["leaves"]}, rows[2] | {"prediction_id": "nobody"}], 4)
+    told = shop.judge(5).labels
+    assert told["heard"] | {"repeated": 1, "superseding": 1, "corrected": 1, "waiting": 1} == told["heard"]
+    assert told["heard"]["matched"] == 252
+    assert told["missing"] == told["predictions"] - told["labelled"]
+    places = {name: told["examples"][name].partition(" of ")[0] for name in ("repeated", "superseding", "waiting")}
+    assert len(set(places.values())) == 3  # three labels of one batch
+    assert all(where.partition(" of ")[2].startswith("labels/dt=") for where in told["examples"].values())
+
+
 def test_labels_without_a_prediction_wait_a_week_and_are_counted() -> None:
     shop = Shop()
     rows = shop.predict(0)
     shop.send([*rows, {**rows[0], "prediction_id": "nobody"}], 2)
     assert shop.judge(3).labels["heard"]["waiting"] == 1
     assert shop.judge(11).labels["heard"] == {
-        "before_prediction": 0, "corrected": 0, "future": 0, "heard": 251, "matched": 250, "waiting": 0, "without_prediction": 1  # noqa: E501
+        "before_prediction": 0, "corrected": 0, "future": 0, "heard": 251, "matched": 250, "repeated": 0,
+            "superseding": 0, "waiting": 0, "without_prediction": 1
     }  # fmt: skip
 
 

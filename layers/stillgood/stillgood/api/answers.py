@@ -68,6 +68,10 @@ class TakenLabels(_Answer):
     accepted: Count
     refused: Count
     duplicate: bool = Field(description="This very batch was taken in before; nothing changed")
+    outcomes: dict[str, Any] = Field(
+        description="kept, sent_before, repeated, contradicting and refused: count and example of each that there is. "
+        "Which labels match a prediction is in monitor's next report, under labels.heard"
+    )
     violations: list[dict[str, Any]]
     complete_until: str | None = Field(
         None, description="Up to when the sender said it has sent all labels; absent if it did not"

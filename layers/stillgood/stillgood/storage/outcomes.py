@@ -42,7 +42,8 @@ class Progress:
     captures before it are in the ledger, and days until ``verified`` were looked at again for captures that came late.
     ``waiting``: labels that found no prediction yet. ``sources``: what ``waiting`` counts into. ``watermarks``: up to
     when each source has sent everything, in microseconds. ``totals``: labels by what became of them. ``newest``: when
-    the last label arrived, in microseconds.
+    the last label arrived, in microseconds. ``examples``: by the names of ``totals``, the newest label of each:
+    its place and batch, since an id is nothing for a report.
     """
 
     since: date | None = None
@@ -53,6 +54,7 @@ class Progress:
     sources: tuple[str, ...] = ()
     watermarks: dict[str, int] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
     newest: int | None = None
 
 
@@ -115,6 +117,7 @@ def read_progress(store: ObjectStore) -> tuple[Progress, str | None]:
                 sources=tuple(head["sources"]),
                 watermarks={str(name): int(at) for name, at in head["watermarks"].items()},
                 totals={str(name): int(count) for name, count in head["totals"].items()},
+                examples={str(name): str(where) for name, where in head.get("examples", {}).items()},
                 newest=head["newest"],
             ),
             etag,
@@ -135,6 +138,7 @@ def write_progress(store: ObjectStore, progress: Progress, etag: str | None) -> 
         "sources": list(progress.sources),
         "watermarks": progress.watermarks,
         "totals": progress.totals,
+        "examples": progress.examples,
         "newest": progress.newest,
     }
     return _write(store, outcomes_key(STATE_NAME), encode(head) + progress.waiting.tobytes(), etag)

@@ -1,14 +1,26 @@
 """labels add: take a file of outcomes in, and say what became of each. labels revoke: take back what was taught."""
 
 import argparse
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from stillgood.cli.console import LOOK, Answer, WrongCall
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import add_place, find_place
 
 _SUFFIXES = (".csv", ".jsonl")
+_WORDS = {
+    "matched": "match a prediction",
+    "waiting": "wait for a prediction whose hour is not over, or that is still to be captured",
+    "without_prediction": "match none: unknown id",
+    "before_prediction": "are dated before the prediction they name",
+    "repeated": "say what was known already",
+    "superseding": "overrule what was known",
+    "future": "lie in the future",
+}
+_ODD = ("without_prediction", "before_prediction", "future")
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
@@ -46,6 +58,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
 def run(arguments: argparse.Namespace) -> Answer:
     from stillgood.domain.errors import ObjectExists
     from stillgood.steps.labels.ingest import ingest_label_files
+    from stillgood.steps.monitor.hear import hear_now
     from stillgood.storage.codec import sha256
     from stillgood.storage.contract import contract_in_force
     from stillgood.storage.keys import INCOMING_PREFIX
@@ -58,18 +71,26 @@ def run(arguments: argparse.Namespace) -> Answer:
     if not path.is_file():
         raise WrongCall(f"There is no file {path}; check the spelling, or the folder you are in.")
     _check_header(path)
-    target = contract_in_force(place.store).target
+    contract = contract_in_force(place.store)
+    target = contract.target
     data = path.read_bytes()
     try:
         place.store.create(f"{INCOMING_PREFIX}{path.stem}-{sha256(data)[:12]}{path.suffix.lower()}", data)
     except ObjectExists:
         return Answer("this very file was taken in before; nothing changed", {"files": 0, "accepted": 0, "refused": 0})
-    counts = ingest_label_files(place.store, target, now)
+    counts: dict[str, Any] = dict(ingest_label_files(place.store, target, now))
     lines = [f"{counts['accepted']} labels accepted, {counts['refused']} refused"]
     if counts["refused"]:
         lines.append(f"  stillgood quarantine list {place.option}".rstrip() + "  shows why")
-    lines.append("  monitor joins them with the predictions when they have matured")
-    return Answer("\n".join(lines), counts, LOOK if counts["refused"] else 0)
+    became = hear_now(place.store, contract, now())
+    lines += [f"  {_WORDS[name]}: {one['count']}{_example(one)}" for name, one in became.items() if one["count"]]
+    lines.append("  monitor judges by those that match a prediction, as soon as they have matured")
+    look = counts["refused"] or any(became.get(name, {}).get("count") for name in _ODD)
+    return Answer("\n".join(lines), counts | {"outcomes": became}, LOOK if look else 0)
+
+
+def _example(one: Mapping[str, Any]) -> str:
+    return f" (such as {one['example']})" if one.get("example") else ""
 
 
 def run_revoke(arguments: argparse.Namespace) -> Answer:

@@ -67,6 +67,27 @@ def read_labels(
     return accepted, refused
 
 
+def overlaps(labels: Iterable[Label]) -> tuple[list[Label], list[Label]]:
+    """The labels of one batch that say again what another of it says, and those that contradict another: the same id
+    and time with both outcomes, of which neither holds.
+
+    >>> one, other = (Label("2026-11-23T00:00:00Z", "p", "", said) for said in ("Yes", "No"))
+    >>> repeated, contradicting = overlaps([one, one, other])
+    >>> len(repeated), len(contradicting)
+    (1, 2)
+    """
+    said: dict[tuple[str, str, str], set[str]] = {}
+    repeated, order = [], dict[Label, None]()
+    for label in labels:
+        outcomes = said.setdefault((label.prediction_id, label.entity_id, label.event_time), set())
+        if label.label in outcomes:
+            repeated.append(label)
+        outcomes.add(label.label)
+        order[label] = None
+    both = [one for one in order if len(said[one.prediction_id, one.entity_id, one.event_time]) > 1]
+    return repeated, both
+
+
 def watermark(rows: Iterable[Mapping[str, Any]]) -> str | None:
     """The newest ``complete_until`` among the rows: the time up to which their sender has sent all labels. None without
     any.

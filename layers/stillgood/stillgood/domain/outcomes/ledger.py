@@ -173,13 +173,16 @@ def blank(n: int) -> Records:
 class Applied:
     """``matched`` bool[labels]: which labels found a prediction that they may speak of; ``early``: which found only
     predictions made
-    after them. ``corrected``: predictions whose known outcome was overruled by another."""
+    after them. ``repeated``: which say what is held already, or less than what holds; ``superseding``: which overruled
+    a known outcome. ``corrected``: predictions whose known outcome was overruled by another."""
 
     day: OutcomeDay
     matched: Bools
     early: Bools
     changed: int
     corrected: int
+    repeated: Bools
+    superseding: Bools
 
 
 def equal_standing(_: str) -> int:
@@ -208,11 +211,13 @@ def apply(
     held = day.records[rows]
     sent, kept = np.array([*map(standing, sources)] or [0]), np.array([*map(standing, names)] or [0])
     rank = sent[labels["source"][at]]
+    repeated, superseding = matched.copy(), np.zeros(len(labels), bool)
     same = (held["place"] == place) & (held["event"] == event) & (held["outcome"] == said)
     news = ~(same & (kept[held["source"]] >= rank))
     rows, at, place, event, said = rows[news], at[news], place[news], event[news], said[news]
+    repeated[at] = False
     if not len(rows):
-        return Applied(day, matched, early & ~matched, 0, 0)
+        return Applied(day, matched, early & ~matched, 0, 0, repeated, superseding)
     touched = np.unique(rows)
     held = day.records[touched]
     some = held["place"] > 0
@@ -242,12 +247,16 @@ def apply(
     records["outcome"][target] = np.where(low == high, low, CONTRADICTING)
     after = records["outcome"][target]
     known = is_known(before)
+    told = np.concatenate([at, np.full(int(some.sum()), -1)])[winner]  # -1: what was held before
+    superseding[told[known & (after != before) & (told >= 0)]] = True
     return Applied(
         replace(day, records=records, sources=names),
         matched,
         early & ~matched,
         int((after != before).sum()),
         int((known & (after != before)).sum()),
+        repeated,
+        superseding,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from stillgood.domain.contract.contract import Target
 from stillgood.domain.contract.json_rows import parse_rows
-from stillgood.domain.contract.labels import RefusedLabel, read_labels, watermark
+from stillgood.domain.contract.labels import Label, RefusedLabel, overlaps, read_labels, watermark
 from stillgood.domain.errors import InvalidRows
 from stillgood.domain.outcomes.sources import API, source_of_file
 from stillgood.steps.ports import Clock
@@ -24,15 +24,41 @@ _DATE = re.compile(r"(?<!\d)(20\d{2})-?([01]\d)-?([0-3]\d)(?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class IngestedLabels:
-    """Counts of one batch; ``new`` is False when the very same batch was taken in before on that day."""
+    """Counts of one batch; ``new`` is False when the very same batch was taken in before on that day. ``repeated`` and
+    ``contradicting``: labels that say again, or deny, what another of the batch says.
+    """
 
     accepted: int
     refused: tuple[RefusedLabel, ...]
     new: bool
     complete_until: str | None
+    repeated: tuple[Label, ...] = ()
+    contradicting: tuple[Label, ...] = ()
 
     def counts(self) -> dict[str, int]:
         return {"accepted": self.accepted, "refused": len(self.refused)}
+
+    def by_outcome(self) -> dict[str, dict[str, Any]]:
+        """How many labels met which end, each with an example, where there are any. Which of the kept ones match a
+        prediction is known when monitor has heard them: its report counts them.
+        """
+        first = self.refused[0] if self.refused else None
+        kept = 0 if not self.new else self.accepted - len(self.repeated) - len(self.contradicting)
+        found: dict[str, tuple[int, Any]] = {
+            "kept": (kept, None),
+            "sent_before": (0 if self.new else self.accepted, None),
+            "repeated": (len(self.repeated), self.repeated[0].to_dict() if self.repeated else None),
+            "contradicting": (
+                len(self.contradicting),
+                [one.to_dict() for one in self.contradicting[:2]] if self.contradicting else None,
+            ),
+            "refused": (len(self.refused), None if first is None else {"row": first.row, "message": first.message}),
+        }
+        return {
+            name: {"count": count} | ({} if example is None else {"example": example})
+            for name, (count, example) in found.items()
+            if count
+        }
 
 
 def ingest_labels(
@@ -52,7 +78,8 @@ def ingest_labels(
     quarantine(store, refused)
     complete = watermark(rows) or complete_until
     new = append(store, accepted, arrived=now, source=source, complete_until=complete)
-    return IngestedLabels(len(accepted), tuple(refused), new, complete)
+    repeated, contradicting = overlaps(accepted)
+    return IngestedLabels(len(accepted), tuple(refused), new, complete, tuple(repeated), tuple(contradicting))
 
 
 def post_labels(
@@ -72,7 +99,13 @@ def post_labels(
     if taken.refused and not taken.accepted:
         raise InvalidRows(f"None of the {len(rows)} labels can be used; nothing was changed.", listed)
     said = {"complete_until": taken.complete_until} if taken.complete_until else {}
-    return {**taken.counts(), "duplicate": bool(taken.accepted) and not taken.new, "violations": listed, **said}
+    return {
+        **taken.counts(),
+        "duplicate": bool(taken.accepted) and not taken.new,
+        "outcomes": taken.by_outcome(),
+        "violations": listed,
+        **said,
+    }
 
 
 def ingest_label_files(

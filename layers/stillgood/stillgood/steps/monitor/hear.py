@@ -5,13 +5,16 @@ Nothing is lost by a crash: a day of the ledger is written before the progress t
 twice changes nothing.
 """
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -34,7 +37,7 @@ from stillgood.domain.outcomes.ledger import (
     labels_of,
 )
 from stillgood.domain.outcomes.sources import UPLOAD
-from stillgood.steps.monitor.hours import CapturedHour, CapturedHours, ahead
+from stillgood.steps.monitor.hours import CapturedHour, CapturedHours, ahead, readers
 from stillgood.storage.keys import CAPTURE_PREFIX, LEDGER_PREFIX, captured_in
 from stillgood.storage.labels import LabelBatch, ledger, read_batch
 from stillgood.storage.objects import ObjectInfo, ObjectStore
@@ -58,6 +61,7 @@ _TOLD_AGAIN = timedelta(days=2)  # of captures, that labels which wait are told 
 _SOON = 3_600_000_000
 _MAX_OBJECTS = 200_000  # captures read in one run; a bucket's history is caught up with over several
 _ROUNDS = 5
+_BECAME = ("matched", "without_prediction", "before_prediction", "repeated", "superseding", "future")
 _NAME_LENGTH = 16  # hexadecimal digits of a batch's hash that are remembered
 
 
@@ -108,7 +112,7 @@ def hear(store: ObjectStore, contract: Contract, pool: Executor, *, settled: dat
     progress, etag = _index(store, captured, progress, etag, settled)
     if feed.matures < _SOON and progress.until is not None:
         _index_hours(store, captured, progress.until.date(), [progress.until], again=True)
-    labels, progress, unreadable = _read_batches(store, contract, pool, infos, progress)
+    labels, progress, unreadable, places = _read_batches(store, contract, pool, infos, progress)
     late, again, progress = _index_late(store, captured, progress, settled)
     if again is not None:
         old = [info for info in ledger(store, again) if info not in infos]
@@ -116,11 +120,32 @@ def hear(store: ObjectStore, contract: Contract, pool: Executor, *, settled: dat
     pending = np.concatenate([labels, progress.waiting])
     fresh = np.arange(len(pending)) < len(labels)
     heard = _apply(store, pool, feed, pending, progress.sources, fresh, before)
-    progress = _settle(replace(progress, since=since, seen=seen), pending, heard, len(labels))
+    progress = _settle(replace(progress, since=since, seen=seen), pending, heard, places)
     touched = read_touched(store) | heard.touched
     with suppress(PreconditionFailed, ObjectExists):  # another monitor heard the same labels, and said so first
         write_progress(store, progress, etag)
     return Heard(progress, touched, feed.complete_until(progress.watermarks), unreadable, late)
+
+
+def hear_now(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, dict[str, Any]]:
+    """Hear the labels that came since, up to this hour, and say what became of them: count and example by outcome.
+
+    What monitor does by itself; a person who brought a file need not wait for it. Raises StoreUnavailable.
+    """
+    before = read_progress(store)[0]
+    with readers(store) as pool:
+        heard = hear(store, contract, pool, settled=now)
+    if heard is None:
+        return {}
+    after = heard.progress
+    counts = {name: count - before.totals.get(name, 0) for name, count in after.totals.items() if name in _BECAME}
+    counts["waiting"] = max(len(after.waiting) - len(before.waiting), 0)
+    found = {}
+    for name in (*_BECAME, "waiting"):
+        example = after.examples.get(name, "")
+        news = example and example != before.examples.get(name)
+        found[name] = {"count": counts.get(name, 0)} | ({"example": example} if news else {})
+    return found
 
 
 def _new_batches(store: ObjectStore, progress: Progress) -> tuple[list[ObjectInfo], date | None, frozenset[str]]:
@@ -148,9 +173,9 @@ def _read_batches(
     pool: Executor,
     infos: Sequence[ObjectInfo],
     progress: Progress,
-) -> tuple[Labels, Progress, tuple[str, ...]]:
-    """The labels of ``infos``, progress with the sources and watermarks that they bring, and the keys that cannot be
-    read.
+) -> "tuple[Labels, Progress, tuple[str, ...], _Places]":
+    """The labels of ``infos``, progress with the sources and watermarks that they bring, the keys that cannot be read,
+    and which label of which batch each is.
     """
 
     def read(info: ObjectInfo) -> LabelBatch | None:
@@ -160,7 +185,7 @@ def _read_batches(
 
     sources, watermarks, newest = list(progress.sources), dict(progress.watermarks), progress.newest
     rows: list[tuple[str, str, int, int, bool, int]] = []
-    unreadable, future = [], 0
+    unreadable, future, places, dated = [], 0, _Places(), ""
     for info, batch in zip(infos, ahead(pool, ((partial(read, info), info.size) for info in infos)), strict=True):
         if batch is None:
             unreadable.append(info.key)
@@ -173,16 +198,36 @@ def _read_batches(
             until = min(microseconds(utc(batch.complete_until)), arrived)
             watermarks[source] = max(until, watermarks.get(source, until))
         place = sources.index(source)
-        for label in batch.labels:
+        places.begin(info.key, len(rows))
+        for number, label in enumerate(batch.labels, 1):
             event = microseconds(utc(label.event_time))
             if event > arrived + CLOCK_SKEW:
-                future += 1
+                future, dated = future + 1, f"label {number} of {info.key}"
                 continue
             positive = label.label == contract.target.positive
             rows.append((label.prediction_id, label.entity_id, event, arrived, positive, place))
+            places.numbers.append(number)
     totals = _added(progress.totals, heard=len(rows) + future, future=future)
+    examples = progress.examples | ({"future": dated} if dated else {})
     known = replace(progress, sources=tuple(sources), watermarks=watermarks, newest=newest, totals=totals)
-    return labels_of(rows), known, tuple(unreadable)
+    return labels_of(rows), replace(known, examples=examples), tuple(unreadable), places
+
+
+@dataclass(slots=True)
+class _Places:
+    """Which label of which batch each row is. ``starts``: the first row of each batch of ``keys``."""
+
+    keys: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    numbers: array[int] = field(default_factory=lambda: array("L"))
+
+    def begin(self, key: str, row: int) -> None:
+        self.keys.append(key)
+        self.starts.append(row)
+
+    def name(self, row: int) -> str:
+        """Where ``row`` was read: by place, since the id in it may be a person's."""
+        return f"label {self.numbers[row]} of {self.keys[bisect_right(self.starts, row) - 1]}"
 
 
 def _index(
@@ -315,11 +360,13 @@ def _each(data: bytes) -> Iterator[_Scored | _Refused]:
 
 @dataclass(slots=True)
 class _Applying:
-    """What became of each label: ``matched`` and ``early`` bool[n]; and of the ledger."""
+    """What became of each label, as ``Applied`` says it, bool[n]; and of the ledger."""
 
     matched: Bools
     early: Bools
     touched: set[date]
+    repeated: Bools
+    superseding: Bools
     corrected: int = 0
 
 
@@ -336,7 +383,8 @@ def _apply(
     before ``before``; the newest of those are told once more, since a listing may have lacked a day just written.
     """
     known = None if before is None else microseconds(before - _TOLD_AGAIN)
-    found = _Applying(np.zeros(len(labels), bool), np.zeros(len(labels), bool), set())
+    nothing = np.zeros(len(labels), bool)
+    found = _Applying(nothing, nothing.copy(), set(), nothing.copy(), nothing.copy())
     if not len(labels):
         return found
     sizes = ledger_days(store)
@@ -388,6 +436,8 @@ def _tell(
             found.touched.add(day)
         found.matched[which[applied.matched]] = True
         found.early[which[applied.early]] = True
+        found.repeated[which[applied.repeated]] = True
+        found.superseding[which[applied.superseding]] = True
         found.corrected += applied.corrected
 
 
@@ -395,8 +445,11 @@ def _again(known: OutcomeDay, labels: Labels, sources: Sequence[str], feed: Feed
     return apply(now or known, labels, sources, feed.reach, feed.standing).day
 
 
-def _settle(progress: Progress, labels: Labels, heard: _Applying, news: int) -> Progress:
-    """Which labels wait for predictions that are still to be captured or to arrive, and what became of the others."""
+def _settle(progress: Progress, labels: Labels, heard: _Applying, places: _Places) -> Progress:
+    """Which labels wait for predictions that are still to be captured or to arrive, and what became of the others.
+
+    ``places``: of the labels that are new, which are the first of ``labels``.
+    """
     until = 0 if progress.until is None else microseconds(progress.until)
     coming = labels["event"] >= until  # predictions before it may be missing yet
     arriving = (
@@ -404,14 +457,23 @@ def _settle(progress: Progress, labels: Labels, heard: _Applying, news: int) -> 
     )
     waits = ((labels["entity"] != 0) & coming) | arriving
     done = ~waits
+    new = np.arange(len(labels)) < len(places.numbers)
+    became = {
+        "matched": done & heard.matched,
+        "before_prediction": done & ~heard.matched & heard.early,
+        "without_prediction": done & ~heard.matched & ~heard.early,
+        "repeated": new & heard.repeated & ~heard.superseding,
+        "superseding": new & heard.superseding,
+    }
     totals = _added(
-        progress.totals,
-        matched=int((done & heard.matched).sum()),
-        before_prediction=int((done & ~heard.matched & heard.early).sum()),
-        without_prediction=int((done & ~heard.matched & ~heard.early).sum()),
-        corrected=heard.corrected,
+        progress.totals, **{name: int(mask.sum()) for name, mask in became.items()}, corrected=heard.corrected
     )
-    return replace(progress, waiting=labels[waits], totals=totals)
+    examples = dict(progress.examples)
+    for name, mask in (became | {"waiting": waits}).items():
+        rows = np.flatnonzero(mask & new)
+        if len(rows):
+            examples[name] = places.name(int(rows[-1]))
+    return replace(progress, waiting=labels[waits], totals=totals, examples=examples)
 
 
 def _added(totals: dict[str, int], **more: int) -> dict[str, int]:

@@ -213,6 +213,9 @@ BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], dict[str, Any], str
     "another table": (lambda t: t.rename(columns={"x": "u"}), {}, "is of another table: it names x"),
     "no time column": (lambda t: t.drop(columns="at"), {}, "no time column 'at'"),
     "no rows": (lambda t: t.iloc[:0], {}, "has no rows"),
+    "no such action column": (lambda t: t, {"action_column": "offer"}, "no action column 'offer'"),
+    "everybody was acted on": (lambda t: t.assign(offer="call"), {"action_column": "offer"}, "filled in every row"),
+    "the action is a feature": (lambda t: t, {"action_column": "kind"}, "is a feature of the contract"),
     "no such window column": (lambda t: t, {"window_column": "month"}, "no window column 'month'"),
     "windows apart": (lambda t: t.assign(month=["a", "b"] * 2100), {"window_column": "month"}, "do not stand together"),
 }  # fmt: skip
@@ -241,6 +244,22 @@ def test_an_outcome_comes_after_its_row_was_predicted(table: pd.DataFrame, raw_c
 
     assert len(told.row) == len(asked)
     assert all(event > asked[row] for row, event in zip(told.row.tolist(), told.event, strict=True))
+
+
+def test_outcomes_under_an_action_neither_teach_nor_judge(table: pd.DataFrame, raw_contract: dict[str, Any]) -> None:
+    """Four of ten rows were acted on, and every action kept its customer."""
+    acted = np.random.default_rng(3).random(len(table)) < 0.4
+    left = table.assign(offer=np.where(acted, "call", ""), left=np.where(acted, "no", table["left"]))
+    plan = Plan(window_days=7, label_delay_days=1, policies=("never",), action_column="offer")
+
+    found = chronicle(left, _read(raw_contract), plan, now=NOW)
+    played = rehearse(left, raw_contract, plan, now=NOW, workers=1)
+    alone = rehearse(table[~acted], raw_contract, replace(plan, action_column=None), now=NOW, workers=1)
+
+    assert found.first_rows == (~acted[:900]).sum()
+    assert any(f"{acted.sum():,} rows ({acted.mean():.0%}) were acted on by 'offer'" in note for note in found.notes)
+    assert played.windows["rows"].sum() == len(table) - 900
+    assert played.windows["roc_auc"].tolist() == pytest.approx(alone.windows["roc_auc"].tolist(), abs=1e-12)
 
 
 def test_unsorted_rows_can_be_sorted(table: pd.DataFrame, raw_contract: dict[str, Any]) -> None:

@@ -47,6 +47,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         "--label-coverage", type=float, default=1.0, metavar="SHARE", help="the share that ever gets known"
     )
     group.add_argument("--label-flagged-only", action="store_true", help="only flagged rows are ever labelled")
+    group.add_argument("--action-column", metavar="NAME", help="what was done about a row; blank where nothing was")
     group = parser.add_argument_group("a contract drafted from the first windows only")
     group.add_argument("--draft-from-first", action="store_true", help="what somebody would have had who began then")
     group.add_argument("--target", help="the outcome column")
@@ -151,6 +152,7 @@ def _plan(arguments: argparse.Namespace) -> "Plan":
         window_days=arguments.window,
         label_delay_days=arguments.label_delay,
         label_time=arguments.label_time,
+        action_column=arguments.action_column,
         window_column=arguments.window_column,
         first=arguments.first,
         label_coverage=arguments.label_coverage,

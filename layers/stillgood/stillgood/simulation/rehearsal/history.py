@@ -71,6 +71,13 @@ def chronicle(table: pd.DataFrame, contract: Contract | FirstDraft, plan: Plan, 
     labelled = outcome.isin([contract.target.positive, contract.target.negative]).to_numpy()
     if not labelled.all():
         notes.append(f"{int((~labelled).sum()):,} rows have no outcome: they are predicted, and never labelled.")
+    if plan.action_column is not None:
+        acted = _acted(table, contract, plan.action_column, notes)
+        labelled = labelled & ~acted
+        # Rows of the first windows are only learnt from, so those that were acted on are of no use.
+        keep = ~acted | (np.arange(len(table)) >= edges[plan.first])
+        edges = np.concatenate([[0], np.cumsum(keep)])[edges]
+        table, times, outcome, labelled = table[keep].reset_index(drop=True), times[keep], outcome[keep], labelled[keep]
     y = np.where(labelled, outcome.eq(contract.target.positive), -1).astype(np.int8)
     known = _known(table, times, labelled, plan)
     _check_identities(table, times, contract)
@@ -105,7 +112,12 @@ def _check_columns(table: pd.DataFrame, contract: Contract | FirstDraft, target:
     if not len(table):
         raise HistoryInvalid("The table has no rows.")
     has = ", ".join(map(str, table.columns[:12]))
-    for what, name in (("label time", plan.label_time), ("window", plan.window_column), ("outcome", target)):
+    for what, name in (
+        ("label time", plan.label_time),
+        ("action", plan.action_column),
+        ("window", plan.window_column),
+        ("outcome", target),
+    ):
         if name is not None and name not in table.columns:
             raise HistoryInvalid(f"There is no {what} column {name!r}; the table has {has}.")
     if contract.time_column is None and plan.window_column is None:
@@ -231,6 +243,30 @@ def _check_outcomes(outcome: NDArray[np.object_], edges: Ints, plan: Plan, targe
         )
 
 
+def _acted(table: pd.DataFrame, contract: Contract, column: str, notes: list[str]) -> NDArray[np.bool_]:
+    """bool[rows]: something was done about the row, so that its outcome does not say what would have become of it.
+
+    Raises HistoryInvalid where a model would learn from the column.
+    """
+    if column in {feature.name for feature in contract.features}:
+        raise HistoryInvalid(
+            f"{column!r} is a feature of the contract, and says what was done about a row afterwards; take it out of"
+            " the contract."
+        )
+    actions = table[column]
+    acted = ~(actions.isna() | (actions.astype(str).str.strip() == "")).to_numpy()
+    if (share := float(acted.mean())) == 1:
+        raise HistoryInvalid(
+            f"{column!r} is filled in every row, so no outcome is left to learn from. Leave it blank where nothing was"
+            " done."
+        )
+    notes.append(
+        f"{int(acted.sum()):,} rows ({share:.0%}) were acted on by {column!r}: their outcomes happened under the"
+        " action, so they are predicted, and neither teach nor judge."
+    )
+    return acted
+
+
 def _known(table: pd.DataFrame, times: Times, labelled: NDArray[np.bool_], plan: Plan) -> Times:
     if plan.label_time is None:
         known = times + np.timedelta64(round(plan.label_delay_days * 86_400), "s")
@@ -263,7 +299,7 @@ def _check_identities(table: pd.DataFrame, times: Times, contract: Contract) -> 
 
 
 def _drafted(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> Contract:
-    left_out = {plan.label_time, plan.window_column} - {wanted.time_column}
+    left_out = {plan.label_time, plan.window_column, plan.action_column} - {wanted.time_column}
     labelled = first[~first[wanted.target].isna() & (first[wanted.target].astype(str).str.strip() != "")]
     columns = {
         str(name): ["" if pd.isna(value) else str(value) for value in labelled[name]]

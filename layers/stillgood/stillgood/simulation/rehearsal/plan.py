@@ -16,9 +16,10 @@ class HistoryInvalid(InvalidEvent):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``window_days``: the length of a window. ``label_delay_days``: when an outcome becomes known after its row,
-    unless the column
-    ``label_time`` says when it did. ``window_column``: windows are its values instead, in the order in which they come.
+    """``window_days``: the length of a window. ``window_column``: windows are its values instead, in the order in which
+    they come. ``label_delay_days``: when an outcome becomes known after its row, unless the column ``label_time`` says
+    when it did. ``action_column``: what was done about a row, blank where nothing was; outcomes under an action neither
+    teach nor judge.
 
     ``first``: of so many windows the first model learns, all their outcomes known. ``label_coverage``: the share of
     outcomes that ever become known; ``label_flagged_only``: only those of flagged rows do. ``slices``: calls of predict
@@ -29,6 +30,7 @@ class Plan:
     window_days: float = 30.0
     label_delay_days: float = 30.0
     label_time: str | None = None
+    action_column: str | None = None
     window_column: str | None = None
     first: int = 3
     label_coverage: float = 1.0

@@ -1,16 +1,34 @@
-"""docs/operations.md, done on the embedded cloud: dead letters are drained, and what was deleted is brought back."""
+"""docs/operations.md, done on the embedded cloud: every command of it is run, dead letters are drained, and what was
+deleted is brought back.
+"""
 
 import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.cli.main import main
+from stillgood.steps.promote.mode import set_mode
+from stillgood.steps.promote.promote import PromoteDeps
+from stillgood.steps.promote.rollback import roll_back
+from stillgood.storage.champion import load_model
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.registry import Registry
 
-from local import cloud, customers, datasets
+from local import cloud, customers, datasets, shell
 from local import up as keep
 from local.api import Api
 from local.cloud import ROOT
 from local.deploy import STACK, Stack, bring_up
+from tests.faults import story
 
 pytestmark = pytest.mark.deployed
 
@@ -96,3 +114,150 @@ def test_a_deleted_model_is_brought_back_by_taking_its_marker_away(stack: Stack)
 
 def champion(stack: Stack) -> str:
     return str(json.loads(stack.store.get("registry/production_metrics.json").data)["version"])
+
+
+STORY = "runbook-story"
+BLOCKS = [block.splitlines() for block in re.findall(r"^```\n(.*?)^```$", RUNBOOK, re.S | re.M)]
+TYPED = [line.partition("  #")[0].strip() for block in BLOCKS for line in block if "# not run" not in line]
+INLINE = set(re.findall(r"`stillgood ([a-z]+)", RUNBOOK))
+WELL, LOOK = 0, 1
+
+Typed = tuple[str, int, str]  # what is typed in place of the runbook's words, its exit code, and what it answers
+FIRST: dict[str, Typed] = {  # on an empty bucket
+    "stillgood contract apply contract.json": ("", WELL, "is in force"),
+    "stillgood train customers.csv": ("", WELL, "promoted"),
+    "stillgood status": ("", WELL, "serving"),
+}
+# On a bucket in which v1 serves after v0, v2 is better, and a rollback to v0 waits for a person.
+LATER: dict[str, Typed] = {
+    "stillgood refuse": ("stillgood refuse {case} --because 'looks well'", WELL, "refused"),
+    "stillgood mode watch --because 'audit'": ("", WELL, "watch"),
+    "stillgood mode ask --because 'audit'": ("", WELL, "ask"),
+    "stillgood approve 7 --because 'seen by risk'": ("stillgood approve {next} --because 'seen by risk'", WELL, "v0"),
+    "stillgood mode automatic --because 'audit done'": ("", WELL, "automatic"),
+    "stillgood mode": ("", WELL, "automatic"),
+    "stillgood promote": ("stillgood promote v2", WELL, "v2"),
+    "stillgood rollback": ("stillgood rollback --because 'complaints'", WELL, "now     v0"),
+    "stillgood release": ("stillgood release --because 'seen to'", WELL, "released"),
+    "stillgood monitor": ("stillgood monitor --until 2026-11-24T00:00:00Z", WELL, "found:"),
+    "stillgood report": ("", WELL, "found:"),
+    "stillgood replay": ("stillgood replay --policy simple", LOOK, "nothing was written"),
+    "stillgood explain": ("stillgood explain --prediction {prediction}", WELL, "probability"),
+    "stillgood decisions": ("", WELL, "rollback"),
+    "stillgood audit": ("stillgood audit --replay all", WELL, "decisions"),
+    "stillgood quarantine": ("stillgood quarantine list", WELL, "1 rows"),
+    "stillgood restore models/ --dry": ("", WELL, "would come back"),
+    "stillgood restore models/": ("", WELL, "are back"),
+    "stillgood contract": ("stillgood contract apply contract.json --because 'fewer rows'", WELL, "monitoring"),
+    "stillgood forget": ("stillgood forget --entity c5-1", WELL, "row"),
+    "stillgood move": ("stillgood move --to-store copy", WELL, "whole"),
+    "stillgood labels": ("stillgood labels add outcomes.csv", WELL, "wait"),
+}
+
+
+def test_every_command_of_the_runbook_is_run_here() -> None:
+    known = {*FIRST, *LATER, *SHELL}
+    lines = [line for line in TYPED if line and not line.startswith("alias ")]
+    assert lines
+    assert [line for line in lines if line not in known] == []
+    assert {line.split()[1] for line in known if line.startswith("stillgood ")} >= INLINE
+
+
+def type_in(capsys: pytest.CaptureFixture[str], words: str, status: int, says: str) -> str:
+    found = main(shlex.split(words)[1:])
+    told = capsys.readouterr()
+    assert (found, says in told.out) == (status, True), f"{words}: {found}\n{told.out}\n{told.err}"
+    return told.out
+
+
+def enter(stack: Stack, monkeypatch: pytest.MonkeyPatch, folder: Path, bucket: str) -> None:
+    """As `make shell` does, but for another bucket, which no API serves."""
+    for name, value in shell.variables(stack.cloud.home, os.environ).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STILLGOOD_BUCKET", bucket)
+    monkeypatch.delenv("STILLGOOD_API_URL")
+    monkeypatch.chdir(folder)
+    s3 = stack.cloud.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+def test_the_first_model_by_the_runbook_alone(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enter(stack, monkeypatch, tmp_path, "runbook-first")
+    (tmp_path / "contract.json").write_text(json.dumps(story.CONTRACT))
+    (tmp_path / "customers.csv").write_bytes(b"\n".join(story.table(600, 5).split(b"\n")[:-2]))
+    for line, (words, status, says) in FIRST.items():
+        type_in(capsys, words or line, status, says)
+
+
+def test_the_runbooks_commands_on_a_life(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enter(stack, monkeypatch, tmp_path, STORY)
+    store = Boto3ObjectStore(STORY, stack.cloud.client("s3"))
+    made = story.write(MemoryObjectStore())
+    story.capture(made, story.NOW, 1, 3, 0.0, "one")
+    for info in made.list(""):
+        store.put(info.key, made.get(info.key).data)
+    deps = PromoteDeps(store, lambda: story.NOW)
+
+    def ask(n: int) -> int:
+        set_mode({"action": "mode", "mode": "ask", "request_id": f"ask-{n}", "reason": "Audit."}, deps)
+        event = {"action": "rollback", "to": None, "request_id": f"monitor:{n}", "reason": "v0 is better"}
+        return int(roll_back(event, deps)["decision"])
+
+    contract = story.CONTRACT | {"monitoring": {"min_rows": 60}}
+    (tmp_path / "contract.json").write_text(json.dumps(contract))
+    (tmp_path / "outcomes.csv").write_text("prediction_id,label,event_time\nnobody,yes,2026-11-20T00:00:00Z\n")
+    names: dict[str, object] = {"case": ask(1), "prediction": "one-0"}
+    for line, (words, status, says) in LATER.items():
+        if line.startswith("stillgood approve"):
+            names["next"] = ask(2)
+        if line == "stillgood restore models/ --dry":
+            for info in list(store.list("models/")):
+                store.delete(info.key)
+        type_in(capsys, (words or line).format(**names), status, says)
+    pointer = Registry(store).pointer()
+    assert pointer is not None
+    assert load_model(store, pointer).version == "v0"
+
+
+# What `stillgood` has no word for; `aws` is tests/local/aws_words.py, so that no AWS CLI is needed.
+SHELL = (
+    "aws cloudformation describe-stacks --stack-name stillgood --query 'Stacks[0].Outputs' --output table",
+    "aws sqs receive-message --queue-url $DeadLettersUrl --visibility-timeout 300 > letter.json",
+    "jq -r '.Messages[0].Body' letter.json > body.json; jq .requestPayload body.json > event.json",
+    "invoke --function-name $(jq -r .requestContext.functionArn body.json) --payload file://event.json /dev/stdout",
+    "aws sqs delete-message --queue-url $DeadLettersUrl --receipt-handle $(jq -r '.Messages[0].ReceiptHandle'"
+    " letter.json)",
+    "aws stepfunctions start-execution --state-machine-arn $BatchJob --input file://events/batch_job.json",
+)
+INVOKED = ("events/train.json", "events/rollback.json")  # by `invoke` within a sentence
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the runbook reads letters by jq")
+def test_the_runbooks_aws_commands(stack: Stack, outputs: dict[str, str], tmp_path: Path) -> None:
+    tool = tmp_path / "aws"
+    tool.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/local/aws_words.py "$@"\n')
+    tool.chmod(0o755)
+    (tmp_path / "events").symlink_to(ROOT / "events")
+    assert all(f"file://{name}" in RUNBOOK for name in INVOKED)
+    client = stack.cloud.client("lambda")
+    client.invoke(FunctionName=stack.functions["promote"], InvocationType="Event", Payload=b'{"by": "mistake"}')
+    made = shell.variables(stack.cloud.home, os.environ)
+    made["PATH"] = os.pathsep.join([str(tmp_path), made["PATH"]])
+    wait = f"until {SHELL[1]} && grep -q Messages letter.json; do sleep 0.5; done"
+    # The letter's event is mended before it is sent again, as the runbook says.
+    mend = "cp events/rollback.json event.json"
+    sent = [f"invoke --function-name $PromoteFunction --payload file://{INVOKED[1]} /dev/stdout"]
+    lines = [SHELL[0], wait, SHELL[2], mend, *SHELL[3:], *sent]
+    script = "\n".join(
+        ["shopt -s expand_aliases", "set -e", *[one for one in TYPED if one.startswith("alias ")], *lines]
+    )
+    done = subprocess.run(["bash", "-c", script], env=made, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "TrainFunction" in done.stdout
+    assert "executionArn" in done.stdout
+    assert "Already decided" in done.stdout or "duplicate" in done.stdout

@@ -3,8 +3,9 @@ docs/decisions/0003.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,26 @@ class Boto3ObjectStore:
                 version = one["VersionId"]
                 self._run(key, partial(self._client.delete_object, Bucket=self._bucket, Key=key, VersionId=version))
         return len(found) - len(kept)
+
+    def restore(self, prefix: str, since: datetime, *, dry: bool = False) -> Sequence[str]:
+        """Take away what marks the objects under ``prefix`` as deleted, where that was ``since`` (aware); returns their
+        keys. Objects that have no version left stay gone. Needs the right to delete versions. Raises StoreUnavailable.
+        """
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+        listed = self._run(prefix, lambda: [*pages])
+        newest = dict[str, datetime]()
+        for page in listed:
+            for version in page.get("Versions", ()):
+                key, written = version["Key"], version["LastModified"]
+                newest[key] = max(written, newest.get(key, written))
+        marks = [one for page in listed for one in page.get("DeleteMarkers", ()) if one["Key"] in newest]
+        latest = {one["Key"] for one in marks if one["IsLatest"] and one["LastModified"] >= since}
+        # Deleted twice, it has two marks above its newest version: all of them hide it.
+        for one in marks if not dry else ():
+            key, mark = one["Key"], one["VersionId"]
+            if key in latest and one["LastModified"] >= newest[key]:
+                self._run(key, partial(self._client.delete_object, Bucket=self._bucket, Key=key, VersionId=mark))
+        return sorted(latest)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         where = {"StartAfter": start_after} if start_after else {}

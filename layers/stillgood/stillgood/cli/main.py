@@ -45,6 +45,7 @@ VERBS = {
     "labels": "take outcomes in",
     "quarantine": "find refused rows, and take them in mended",
     "move": "copy a bucket or a folder into another one, and check it",
+    "restore": "bring deleted objects of a versioned bucket back, as they were",
     "audit": "verify the decision log",
     "forget": "remove one entity from every stored row",
     "up": "start the embedded cloud with your own data",

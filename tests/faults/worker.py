@@ -1,4 +1,5 @@
-"""One process that handles one event: ``python tests/faults/worker.py <folder> <step> <write> <before|after>``.
+"""Processes that handle one event each. ``python tests/faults/worker.py`` imports the handlers, then reads lines
+``[folder, step, write, "before" or "after"]``, forks a process for each, and answers with its return code.
 
 The real Lambda handler runs, on the store in the folder. At write number <write> (0: never) the process kills itself
 with SIGKILL: no handler, no ``finally``, no flushing. One that lives leaves the list of its writes.
@@ -9,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,6 +49,7 @@ class Sent:
 
 
 def handler(step: str) -> ModuleType:
+    """functions/<step>/app.py, imported."""
     spec = importlib.util.spec_from_file_location(f"{step}_app", ROOT / f"functions/{step}/app.py")
     assert spec is not None
     assert spec.loader is not None
@@ -55,9 +58,8 @@ def handler(step: str) -> ModuleType:
     return module
 
 
-def main(folder: Path, step: str, at: int, when: Any) -> None:
+def handle(app: Any, folder: Path, step: str, at: int, when: Any) -> None:
     store = Killed(FolderObjectStore(folder / "bucket"), at, when)
-    app: Any = handler("monitor" if step == "monitor" else "promote")
     if step == "monitor":
         app.monitoring = lambda: story.watching(store, Sent(store, FolderObjectStore(folder / "sent")))
     else:
@@ -66,5 +68,22 @@ def main(folder: Path, step: str, at: int, when: Any) -> None:
     (folder / "writes").write_text("\n".join(store.writes))
 
 
+def serve() -> None:
+    """Fork, since importing the libraries anew would take longer than all that is tested."""
+    apps = {step: handler("monitor" if step == "monitor" else "promote") for step in EVENTS}
+    for line in sys.stdin:
+        folder, step, at, when = json.loads(line)
+        child = os.fork()
+        if not child:
+            os.dup2(2, 1)  # standard output is for return codes alone; a handler logs to it
+            try:
+                handle(apps[step], Path(folder), step, at, when)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    serve()

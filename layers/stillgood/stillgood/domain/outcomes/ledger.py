@@ -211,11 +211,14 @@ def apply(
     held = day.records[rows]
     sent, kept = np.array([*map(standing, sources)] or [0]), np.array([*map(standing, names)] or [0])
     rank = sent[labels["source"][at]]
-    repeated, superseding = matched.copy(), np.zeros(len(labels), bool)
+    superseding = np.zeros(len(labels), bool)
     same = (held["place"] == place) & (held["event"] == event) & (held["outcome"] == said)
     news = ~(same & (kept[held["source"]] >= rank))
+    # The very label that holds is no repetition: a process that was killed after writing the day hears it again.
+    itself = (held["arrived"] == labels["arrived"][at]) & (held["source"] == translated[labels["source"][at]])
+    repeated = matched.copy()
+    repeated[at[news | itself]] = False
     rows, at, place, event, said = rows[news], at[news], place[news], event[news], said[news]
-    repeated[at] = False
     if not len(rows):
         return Applied(day, matched, early & ~matched, 0, 0, repeated, superseding)
     touched = np.unique(rows)

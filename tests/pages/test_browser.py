@@ -99,6 +99,12 @@ def test_a_page_fits_a_phone(browser, folder):
         for page in every(folder):
             opened(browser, page)
             assert browser.execute_script("return document.documentElement.scrollWidth") <= 390, page
+        opened(browser, folder / "index.html")  # the newest end of a wide plot is what is shown
+        shown = browser.execute_script(
+            "const w=document.querySelector('.wide>div'); return [w.scrollLeft + w.clientWidth, w.scrollWidth]"
+        )
+        assert shown[0] >= shown[1] - 1
+        assert shown[1] > 600
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

@@ -266,3 +266,53 @@ def test_counts_of_nothing_are_not_printed():
         "distributions": {"plan": part},
     }  # fmt: skip
     assert "missing 0 → 0</figcaption>" in window_page(report).decode()
+
+
+def test_a_floor_on_the_axis_is_no_line_and_one_above_it_is_named():
+    series = [charts.Series("recall", [0.0, 1.0], [0.5, 0.6])]
+    assert 'class="floor"' not in str(charts.lines(series, "recall", floor=0.0))
+    drawn = str(charts.lines(series, "recall", floor=0.8))
+    assert 'class="floor"' in drawn
+    assert "floor 0.8" in drawn
+
+
+def test_names_of_versions_are_cut_to_their_band():
+    bands = [(0.0, 60.0, "20260101-aaaaaaaaaaaa"), (60.0, 70.0, "20260201-bbbbbbbbbbbb"), (70.0, 71.0, "v3")]
+    drawn = str(charts.decisions(charts.TimeAxis([(0.0, "a"), (100.0, "b")], (), bands), "x"))
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", drawn)[:2] == ["20260101-aaaaaaaaaaaa", "20260201-bb…"]
+    assert re.findall(r"<title>([^<]+)</title>", drawn) == [name for _, _, name in bands]  # whole on hover
+
+
+def test_decisions_of_one_moment_do_not_hide_each_other():
+    marks = [charts.Mark(5.0, f"decision {n}", f"{n}.html", "refuse") for n in range(3)]
+    drawn = str(charts.decisions(charts.TimeAxis([(0.0, "a"), (9.0, "b")], marks), "x"))
+    assert len(set(re.findall(r'class="is-refuse" d="M([0-9.]+ [0-9]+)', drawn)) - {"6 1"}) == 3
+
+
+def test_nothing_is_no_good_news_beside_a_state_to_act_on():
+    report = {
+        "window": {"id": "w", "start": "2026-11-23T00:00:00Z", "end": "2026-11-24T00:00:00Z"},
+        "made_at": "2026-11-24T00:01:00Z", "champion": {"version": "v1"}, "rows": 3,
+        "contract": {"refused": 0, "violations": []}, "decision": {"action": "nothing", "reasons": ["as promised"]},
+    }  # fmt: skip
+    bad = report | {"standing": [{"message": "champion under its recall floor since 12 May"}]}
+    for one, levels in ((report, ["well"]), (bad, ["act", "plain"])):
+        tags = Tags(window_page(one)).found
+        assert [a["class"].split()[1] for _, a in tags if (a.get("class") or "").startswith("state ")] == levels
+
+
+def test_a_reason_stands_once_on_a_windows_page(bucket):
+    (window,) = reports(bucket)
+    report = read_report(bucket, window)
+    text = " ".join(Tags(bucket.get(window_page_key(window.id)).data).text)
+    for reason in report["decision"]["reasons"]:
+        assert text.count(reason) == 1
+
+
+def test_the_overview_says_what_served_when(bucket):
+    history = decode_any(bucket.get(OVERVIEW_KEY).data)
+    data = overview.overview_page(history)
+    versions = [d["version"] for d in history["decisions"] if d["version"]]
+    runs = [v for i, v in enumerate(versions) if i == 0 or versions[i - 1] != v]
+    served = data.decode().partition("What served when")[2].partition("<h2>Decisions")[0]
+    assert re.findall(r"models/([^\"]+)\.html", served) == runs[::-1]

@@ -1,14 +1,18 @@
 """Plots as SVG, without scripts. Each has a sentence for who cannot see it; the page puts a table beside it."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import htpy as h
 
-from stillgood.pages.layout import Node, number, share
+from stillgood.pages.layout import Node, share
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 34, 18
+FULL, SHADES = 0.3, 12  # an effect that fills a cell of the heat map, and how many shades lead to it
+_SHORT_NAME = 9  # letters of a version that still say which
+_LANES = 3
 _THINNEST = 50  # a bin counts as this part of the axis at least
 
 
@@ -25,11 +29,26 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A sign on a time line at ``x``, with a sentence on hover and the page it leads to."""
+    """A decision at ``x``: a sign of its ``kind``, a sentence on hover and the page it leads to."""
 
     x: float
     text: str
     address: str | None = None
+    kind: str = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAxis:
+    """What plots over time share: ``ticks`` (x, date), ``marks``, and ``bands`` (from, to, version), in seconds."""
+
+    ticks: Sequence[tuple[float, str]]
+    marks: Sequence[Mark] = ()
+    bands: Sequence[tuple[float, float, str]] = ()
+
+    def scale(self, width: int) -> Callable[[float], float]:
+        """Where a moment is drawn on a plot of this width."""
+        first, span = self.ticks[0][0], (self.ticks[-1][0] - self.ticks[0][0]) or 1.0
+        return lambda value: LEFT + (value - first) / span * (width - LEFT - _right(width))
 
 
 def histogram(edges: Sequence[float], reference: Sequence[float], window: Sequence[float], label: str) -> Node:
@@ -95,48 +114,43 @@ def lines(
     series: Sequence[Series],
     label: str,
     *,
+    time: TimeAxis | None = None,
     x_names: tuple[str, str] = ("0", "1"),
-    x_range: tuple[float, float] | None = None,
+    x_range: tuple[float, float] = (0.0, 1.0),
     y_range: tuple[float, float] = (0.0, 1.0),
     diagonal: bool = False,
     floor: float | None = None,
     width: int = WIDTH,
     height: int = 200,
-    marks: Sequence[Mark] = (),
-    bands: Sequence[tuple[float, float, str]] = (),
 ) -> Node:
-    """Up to three lines with bands. ``bands`` (from, to, name) shade spans of x; ``floor`` is a horizontal line;
-    ``marks`` signs.
+    """Up to three lines with bands. ``floor`` is a horizontal line, left out on the axis itself; ``time`` replaces
+    ``x_range`` and ``x_names`` and brings dates, shaded versions and a thin line a decision.
     """
-    xs = [value for one in series for value in one.x] + [mark.x for mark in marks] + [e for b in bands for e in b[:2]]
-    low, high = x_range or ((min(xs), max(xs)) if xs else (0.0, 1.0))
-    span = (high - low) or 1.0
+    time = time or TimeAxis([(x_range[0], x_names[0]), (x_range[1], x_names[1])])
+    x = time.scale(width)
     bottom, top = y_range
     rise = (top - bottom) or 1.0
-
-    def x(value: float) -> float:
-        return LEFT + (value - low) / span * (width - LEFT - 8)
+    base, end = height - BOTTOM, width - _right(width)
 
     def y(value: float) -> float:
-        return height - BOTTOM - (min(max(value, bottom), top) - bottom) / rise * (height - BOTTOM - 12)
+        return base - (min(max(value, bottom), top) - bottom) / rise * (base - 12)
 
-    drawn: list[Node] = []
-    for index, (start, end, name) in enumerate(bands):
-        inside = x(end) - x(start)
-        if index % 2:
-            drawn.append(
-                h.rect(class_="odd", x=_r(x(start)), y="0", width=_r(max(inside, 1)), height=str(height - BOTTOM))
-            )
-        if inside > 60:
-            drawn.append(_text(x(start) + 2, 10, name, soft=True))
-    for tick in range(5):
-        value = bottom + rise * tick / 4
-        drawn.append(h.line(class_="axis", x1=str(LEFT), x2=str(width - 8), y1=_r(y(value)), y2=_r(y(value))))
-        drawn.append(_text(LEFT - 3, y(value) + 4, _short(round(value, 3)), "end", soft=True))
+    drawn: list[Node] = [
+        h.rect(class_="odd", x=_r(x(start)), y="0", width=_r(max(x(end) - x(start), 1)), height=str(base))
+        for start, end, _ in time.bands[1::2]
+    ]
+    for value in _ticks(bottom, top):
+        drawn.append(h.path(class_="axis", d=f"M{LEFT} {_r(y(value))}H{end}"))
+        drawn.append(_text(LEFT - 3, y(value) + 4, _short(value), "end", soft=True))
+        if end < width - 8:  # a phone shows the newest end of a wide plot
+            drawn.append(_text(end + 3, y(value) + 4, _short(value), soft=True))
+    if time.marks:
+        drawn.append(h.path(class_="when", d="".join(f"M{_r(x(mark.x))} 12V{base}" for mark in time.marks)))
     if diagonal:
-        drawn.append(h.line(class_="axis", x1=_r(x(low)), y1=_r(y(bottom)), x2=_r(x(high)), y2=_r(y(top))))
-    if floor is not None:
-        drawn.append(h.line(class_="floor", x1=str(LEFT), x2=str(width - 8), y1=_r(y(floor)), y2=_r(y(floor))))
+        drawn.append(h.path(class_="axis", d=f"M{LEFT} {_r(y(bottom))}L{end} {_r(y(top))}"))
+    if floor is not None and floor > bottom:
+        drawn.append(h.path(class_="floor", d=f"M{LEFT} {_r(y(floor))}H{end}"))
+        drawn.append(_text(end, y(floor) - 3, f"floor {_short(floor)}", "end", soft=True))
     for index, one in enumerate(series[:3]):
         colour = "abc"[index]
         if one.low is not None and one.high is not None:
@@ -151,48 +165,101 @@ def lines(
                 drawn.append(
                     h.polyline(class_=f"l{colour}", points=" ".join(f"{_r(x(a))},{_r(y(b))}" for a, b in piece))
                 )
-    for mark in marks:
-        sign = h.path(class_="mark", d=f"M{_r(x(mark.x))} {height - BOTTOM - 9} l-5 9 l10 0 z")[h.title[mark.text]]
-        drawn.append(h.a(href=mark.address, aria_label=mark.text)[sign] if mark.address else sign)
-    drawn.append(_text(LEFT, height - 3, x_names[0], soft=True))
-    drawn.append(_text(width - 8, height - 3, x_names[1], "end", soft=True))
+    drawn.append(_dates(time, x, height - 3))
     return h.div[
         h.svg(viewBox=f"0 0 {width} {height}", role="img", aria_label=label)[h.title[label], drawn],
-        h.p(class_="soft")[[[_legend("abc"[index]), " ", one.name, "  "] for index, one in enumerate(series[:3])]],
+        h.p(class_="key")[
+            len(series) > 1 and [h.span[_legend("abc"[index]), " ", one.name] for index, one in enumerate(series[:3])]
+        ],
+    ]
+
+
+_SIGNS = {
+    "promote": "l-6 10h12z",  # up
+    "rollback": "m-6 0h12l-6 10z",  # down
+    "refuse": "m-5 0l10 10m0-10l-10 10",
+    "move": "m0 1l5 4.5l-5 4.5l-5-4.5z",
+    "other": "m-4 1h8v8h-8z",
+}
+_SAID = (("promote", "promoted"), ("refuse", "refused"), ("rollback", "rolled back"), ("move", "point moved"))
+
+
+def decisions(time: TimeAxis, label: str, width: int = 900) -> Node:
+    """Which version served when, and each decision as a sign of its kind that leads to its page."""
+    x = time.scale(width)
+    drawn: list[Node] = []
+    for index, (start, end, name) in enumerate(time.bands):
+        inside = max(x(end) - x(start), 1)
+        drawn.append(
+            h.rect(class_=f"served{index % 2}", x=_r(x(start)), y="0", width=_r(inside), height="18")[h.title[name]]
+        )
+        fits = int((inside - 4) / 6.4)
+        if fits >= min(len(name), _SHORT_NAME):  # a name that does not fit whole is cut, or left to the hover
+            drawn.append(_text(x(start) + 3, 13, name if fits >= len(name) else name[: max(fits - 1, 1)] + "…"))
+    ends = [-math.inf] * _LANES  # decisions of one moment stand below each other
+    for mark in time.marks:
+        at = x(mark.x)
+        lane = next((i for i, end in enumerate(ends) if at - end >= 13), _LANES - 1)
+        ends[lane] = at
+        kind = mark.kind if mark.kind in _SIGNS else "other"
+        sign = h.path(class_=f"is-{kind}", d=f"M{_r(at)} {23 + 14 * lane}{_SIGNS[kind]}")[h.title[mark.text]]
+        drawn.append(h.a(href=mark.address, aria_label=mark.text)[sign] if mark.address else sign)
+    height = 24 + 14 * sum(end > -math.inf for end in ends) + BOTTOM
+    kinds = {mark.kind for mark in time.marks}
+    signs: list[tuple[str, str]] = [pair for pair in _SAID if pair[0] in kinds]
+    if kinds - {kind for kind, _ in _SAID}:
+        signs.append(("other", "other"))
+    return h.div[
+        h.svg(viewBox=f"0 0 {width} {height}", role="group", aria_label=label)[drawn, _dates(time, x, height - 4)],
+        h.p(class_="key")[
+            [
+                h.span[
+                    h.svg(viewBox="0 0 12 12", width="12", height="12", aria_hidden="true", class_="sign")[
+                        h.path(class_=f"is-{kind}", d=f"M6 1{_SIGNS[kind]}")
+                    ],
+                    f" {name}",
+                ]
+                for kind, name in signs
+            ]
+        ],
     ]
 
 
 def heatmap(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]], label: str) -> Node:
     """One cell for a value of 0 to 1 and more: the fuller, the larger. Nothing where there is no value."""
-    size, name = 14, 130
-    width = name + size * max(len(columns), 1) + 4
+    name, size, width = 150, 16, 900
+    wide = min((width - name - 4) / max(len(columns), 1) / size, 3.0)
     height = size * len(rows) + 16
-    return h.svg(viewBox=f"0 0 {max(width, 900)} {height}", role="img", aria_label=label)[
+    # One path a shade, a stroke a cell: an element a cell would be seven times as much markup.
+    shades: dict[int, list[str]] = {}
+    for i, line in enumerate(values):
+        for j, value in enumerate(line):
+            if value is not None:
+                shade = round(min(max(value, 0.0) / FULL, 1.0) * SHADES)
+                shades.setdefault(shade, []).append(f"M{size * j} {size * i + size // 2}h{size - 1}")
+    drawn = h.svg(viewBox=f"0 0 {width} {height}", role="img", aria_label=label)[
         h.title[label],
         [
+            _text(name - 6, size * i + 12, row if len(row) <= 22 else f"{row[:21]}…", "end")
+            for i, row in enumerate(rows)
+        ],
+        h.g(class_="cells", transform=f"translate({name} 0) scale({wide:.4f} 1)")[
             [
-                _text(name - 4, size * i + 11, row if len(row) <= 20 else f"{row[:19]}…", "end"),
-                # The style sheet says how large and of which colour a cell is.
-                h.g(class_="cells", transform=f"translate({name} {size * i})")[
-                    [
-                        h.rect(x=str(size * j), opacity=f"{min(max(value, 0.0) / 0.3, 1.0) * 0.95 + 0.05:.2f}")[
-                            h.title[f"{columns[j]}: {number(value)}"]
-                        ]
-                        for j, value in enumerate(line)
-                        if value is not None
-                    ]
-                ],
+                h.path(d="".join(cells), opacity=f"{0.05 + 0.95 * shade / SHADES:.2f}")
+                for shade, cells in sorted(shades.items())
             ]
-            for i, (row, line) in enumerate(zip(rows, values, strict=True))
         ],
         columns and _text(name, height - 3, columns[0], soft=True),
-        len(columns) > 6 and _text(width, height - 3, columns[-1], "end", soft=True),
+        len(columns) > 6 and _text(name + size * wide * len(columns), height - 3, columns[-1], "end", soft=True),
     ]
+    return h.div[drawn]
 
 
 def key() -> Node:
     """What the two colours of a comparison mean."""
-    return h.p(class_="soft")[_square("ref"), " reference (training rows)  ", _square("winbar"), " this window"]
+    return h.p(class_="key")[
+        h.span[_square("ref"), " reference (training rows)"], h.span[_square("winbar"), " this window"]
+    ]
 
 
 def _square(name: str) -> Node:
@@ -245,6 +312,31 @@ def _runs(
         else:
             runs[-1].append((a, s, t))
     return [run for run in runs if len(run) > 1]
+
+
+def _right(width: int) -> int:
+    return LEFT if width > 2 * WIDTH else 8
+
+
+def _dates(time: TimeAxis, x: Callable[[float], float], y: float) -> Node:
+    last = len(time.ticks) - 1
+    return [
+        _text(x(at), y, name, "start" if i == 0 else "end" if i == last else "middle", soft=True)
+        for i, (at, name) in enumerate(time.ticks)
+    ]
+
+
+def _ticks(bottom: float, top: float) -> list[float]:
+    """Round numbers from ``bottom`` to ``top``, four to six of them.
+
+    >>> _ticks(0.0, 1.0), _ticks(0.74, 0.93)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [0.75, 0.8, 0.85, 0.9])
+    """
+    rough = max((top - bottom) / 5, 1e-9)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * part for part in (1, 2, 2.5, 5, 10) if power * part >= rough * 0.999)
+    first = math.ceil(bottom / step - 1e-9)
+    return [round(step * n, 10) for n in range(first, math.floor(top / step + 1e-9) + 1)]
 
 
 def _short(value: float) -> str:

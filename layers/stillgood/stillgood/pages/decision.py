@@ -54,7 +54,7 @@ def decision_page(record: Mapping[str, Any], curves: Mapping[str, Any] | None = 
         h.h2["The record"],
         cards(
             [
-                ("gate", str(figures.get("gate", "none"))),
+                *([("gate", str(figures["gate"]))] if figures.get("gate") else []),
                 ("generation after", str((record.get("pointer_after") or {}).get("generation", "unchanged"))),
             ]
         ),
@@ -73,8 +73,9 @@ def _clauses(figures: Mapping[str, Any]) -> Node:
         h.h2["Clauses of the gate"],
         h.ul[
             [
-                h.li(class_="ok" if c["passed"] else "no")[
-                    "✓ passed: " if c["passed"] else "✗ failed: ", c.get("message", c.get("says", ""))
+                h.li[
+                    h.strong(class_="ok" if c["passed"] else "no")["✓ passed: " if c["passed"] else "✗ failed: "],
+                    c.get("message", c.get("says", "")),
                 ]
                 for c in checks
             ]
@@ -167,7 +168,7 @@ def _curves(curves: Mapping[str, Any]) -> Node:
                 charts.lines(series("recall", "precision"), "Precision-recall curves", x_range=(0.0, 1.0)),
             ],
             h.figure[
-                h.figcaption["Calibration: positives by mean probability"],
+                h.figcaption["Calibration: positives by probability"],
                 charts.lines(calibration, "Calibration of both models", x_range=(0.0, 1.0), diagonal=True),
             ],
         ],

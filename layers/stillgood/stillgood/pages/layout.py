@@ -26,34 +26,40 @@ body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:62r
 h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.15rem;margin:1.6em 0 .4em}h3{font-size:1rem;margin:.2em 0}
 a{color:var(--a)}p{margin:.4em 0}.soft{color:var(--soft)}
 .state{border-left:.35rem solid var(--good);background:var(--card);padding:.6rem .9rem;margin:.6rem 0}
-.state.look{border-color:var(--bad)}.state.act{border-color:var(--stop)}
+.state.plain{border-color:var(--line)}.state.look{border-color:var(--bad)}.state.act{border-color:var(--stop)}.state ul{margin:.3em 0 0;padding-left:1.2em}
 .cards{display:flex;flex-wrap:wrap;gap:.6rem;margin:.6rem 0}.cards div{background:var(--card);padding:.5rem .8rem;border-radius:.4rem;min-width:8.5rem}
 .cards b{display:block;font-size:1.25rem}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(18rem,1fr));gap:1rem}
 figure{margin:0;padding:.6rem;border:1px solid var(--line);border-radius:.4rem;break-inside:avoid}
 figcaption{font-size:.875rem;color:var(--soft)}figure svg:not(.sign){width:100%;height:auto;display:block}
-.sign{display:inline-block}svg text{fill:var(--fg);font:11px system-ui,sans-serif}svg .soft{fill:var(--soft)}
+.sign{display:inline-block}svg text{fill:var(--fg);font:11px system-ui,sans-serif;paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round}.served0+text,.served1+text{stroke:none}svg .soft{fill:var(--soft)}
 .ref{fill:var(--ref);opacity:.55}.win{fill:none;stroke:var(--win);stroke-width:2}.winbar{fill:var(--win)}
 .axis{stroke:var(--line)}.la{stroke:var(--a);fill:none;stroke-width:2}.lb{stroke:var(--b);fill:none;stroke-width:2;stroke-dasharray:6 3}
 .lc{stroke:var(--c);fill:none;stroke-width:2;stroke-dasharray:2 3}.band{fill:var(--a);opacity:.14}.bandb{fill:var(--b);opacity:.14}
 .da{fill:var(--a)}.db{fill:var(--b)}.dc{fill:var(--c)}.floor{stroke:var(--stop);stroke-dasharray:4 4}
-.odd{fill:var(--card)}.mark{fill:var(--stop)}.cells rect{width:13px;height:13px;fill:var(--win)}
+.odd{fill:var(--card)}.key{font-size:.875rem;color:var(--soft)}.key span{margin-right:1.2em;white-space:nowrap}
+.when{stroke:var(--ref);stroke-dasharray:1 3}.served0{fill:var(--card)}.served1{fill:var(--line)}
+.is-promote{fill:var(--good)}.is-rollback{fill:var(--stop)}.is-refuse{fill:none;stroke:var(--bad);stroke-width:2.5}.is-move{fill:var(--a)}.is-other{fill:var(--soft)}
+.cells path{stroke:var(--win);stroke-width:15px}
 .table{overflow-x:auto}table{border-collapse:collapse;font-size:.875rem;margin:.4rem 0}
+time,td.n{white-space:nowrap}figure.half{max-width:26rem}figure.wide+figure.wide{margin-top:.6rem}th{vertical-align:bottom!important}
 th,td{text-align:left;padding:.2rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-.ok{color:var(--good)}.no{color:var(--stop)}summary{cursor:pointer;color:var(--a);font-size:.875rem}
+.ok{color:var(--good)}.no{color:var(--stop)}.moved{color:var(--bad)}summary{cursor:pointer;color:var(--a);font-size:.875rem}
 button{font:inherit;font-size:.8rem;border:1px solid var(--line);background:var(--card);color:var(--fg);border-radius:.3rem;padding:.1rem .5rem}
 input[type=range]{width:100%}code{overflow-wrap:anywhere}
 a:focus-visible,summary:focus-visible,button:focus-visible,input:focus-visible{outline:2px solid var(--a);outline-offset:2px}
-@media print{body{max-width:none;font-size:11px}details>*{display:block}button,nav{display:none}}
+@media(max-width:40rem){.wide>div{overflow-x:auto}.wide>div>svg{min-width:40rem}td:last-child:not(.n){min-width:20rem}}
+@media print{body{max-width:none;font-size:11px}details:not([open]),button,nav{display:none}}
 """
 
 # Times in the reader's zone (UTC stays in the title), tables as CSV, and the threshold slider of a model's card.
 SCRIPT = """
-for(const t of document.querySelectorAll('time')){const d=new Date(t.dateTime);if(!isNaN(d)){t.title=t.textContent;t.textContent=d.toLocaleString()}}
+for(const t of document.querySelectorAll('time')){const d=new Date(t.dateTime);if(!isNaN(d)){t.title=t.textContent;t.textContent=d.toLocaleString(undefined,{dateStyle:'medium',timeStyle:'short'})}}
 for(const t of document.querySelectorAll('table')){const b=document.createElement('button');b.type='button';b.textContent='Copy as CSV';
 b.onclick=()=>{const q=s=>/[",\\n]/.test(s)?'"'+s.replaceAll('"','""')+'"':s;
 const x=[...t.rows].map(r=>[...r.cells].map(c=>q(c.textContent.trim())).join(',')).join('\\n');
 navigator.clipboard?navigator.clipboard.writeText(x).then(()=>b.textContent='Copied'):0};t.parentElement.before(b)}
+for(const w of document.querySelectorAll('.wide>div'))w.scrollLeft=w.scrollWidth;
 const s=document.querySelector('#threshold');if(s){const d=JSON.parse(document.querySelector('#curve').textContent),o=document.querySelector('#chosen');
 const f=x=>(100*x).toFixed(1)+'%';const u=()=>{const r=d.rows[+s.value];let m='From probability '+r.threshold.toFixed(3)+': '+f(r.flagged)+
 ' flagged, recall '+f(r.recall)+', precision '+f(r.precision);if(d.costs){const v=(d.costs.miss*r.recall*d.base-d.costs.offer*r.flagged)*1000;
@@ -90,11 +96,11 @@ def page(title: str, lead: Node, *body: Node, crumbs: Sequence[tuple[str, str]] 
 
 
 def state(text: Node, level: str = "well") -> Node:
-    """A sentence that says how things are; ``level`` is "well", "look" or "act", said in words, too, for who sees no
-    colours.
+    """A sentence that says how things are; ``level`` is "well", "look", "act", or "plain" beside a worse one; said in
+    words, too, for who sees no colours.
     """
-    word = {"well": "", "look": "To look at: ", "act": "To act on: "}[level]
-    return h.p(class_=f"state {level}")[h.strong[word] if word else None, text]
+    word = {"well": "", "plain": "", "look": "To look at: ", "act": "To act on: "}[level]
+    return h.div(class_=f"state {level}")[h.strong[word] if word else None, text]
 
 
 def cards(items: Iterable[tuple[str, Node]]) -> Node:
@@ -182,6 +188,15 @@ def estimate(value: object, digits: int = 3) -> str:
     if not isinstance(value, dict) or "value" not in value:
         return number(value, digits)
     return f"{number(value['value'], digits)} [{number(value.get('low'), digits)}, {number(value.get('high'), digits)}]"
+
+
+def p_value(value: float) -> str:
+    """A p value to two digits.
+
+    >>> p_value(0.0123), p_value(0.0)
+    ('0.012', 'under 1e-300')
+    """
+    return f"{value:.2g}" if value >= 1e-300 else "under 1e-300"
 
 
 def json_data(identifier: str, value: Any) -> Node:

@@ -137,7 +137,7 @@ def _calibration(metrics: Mapping[str, Any]) -> Node:
     if not rows:
         return h.p["This version stored no calibration table."]
     line = charts.Series("positives", [r["mean_probability"] for r in rows], [r["positive_share"] for r in rows])
-    return h.figure[
+    return h.figure(class_="half")[
         h.figcaption["Share of positives by mean probability, ten groups of rows; on the diagonal they agree"],
         charts.lines([line], "Calibration", x_range=(0.0, 1.0), diagonal=True),
         folded(

@@ -1,5 +1,6 @@
 """The life of the model over all windows on one page, the worst state first, and links to every other page."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,8 @@ MAX_WINDOWS = 400
 MAX_FEATURES = 25
 LISTED = 40  # newest windows and decisions in the tables; pages of older ones stay where they are
 COLUMNS = 40
+TICKS = 6  # dates below a plot
+HOVER = 120  # letters of a reason on hover; the table and the page have it whole
 FIGURES = (("ROC-AUC", "roc_auc"), ("Recall", "recall"), ("Precision", "precision"))
 
 
@@ -115,6 +118,7 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
     serving = next((d["version"] for d in reversed(decisions) if d["version"]), last["version"] if last else None)
     serves = _serves(decisions, serving)
     lines = summarise(history, serving=serves, now=_written(windows, decisions))
+    tenures = _tenures(decisions)
     return page(
         "Is the model still good?",
         h.p(class_="soft")[
@@ -125,13 +129,12 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
         _summary(lines),
         _latest(last),
         h.h2["Figures over time"],
-        h.p(class_="soft")[
-            "Triangles are decisions: hover for the reason, follow for the page. Dashed red: the contract's floor."
-        ],
         _times(windows, decisions, history.get("floors") or {}),
         _promise(windows, decisions),
         h.h2["What moved: drift effect per feature and window"],
         _drift(windows),
+        h.h2["What served when"],
+        _served(tenures, windows),
         h.h2["Decisions"],
         _decisions(decisions),
         h.h2["Windows"],
@@ -187,8 +190,7 @@ def _times(
 ) -> Node:
     if not windows:
         return h.p["Nothing yet."]
-    x, names, marks = _axis(windows, decisions)
-    bands = _bands(windows, x)
+    x, axis = _axis(windows, decisions)
     plots = []
     for name, key in FIGURES:
         realised = [window["realised"].get(key) for window in windows]
@@ -216,20 +218,51 @@ def _times(
     )
     return [
         h.figure(class_="wide")[
-            h.figcaption[name],
-            charts.lines(
-                series,
-                f"{name} over {len(windows)} windows",
-                x_names=names,
-                width=900,
-                marks=marks,
-                bands=bands,
-                floor=floor,
-                y_range=(0.5, 1.0) if name == "ROC-AUC" else (0.0, 1.0),
-            ),
-        ]
-        for name, series, floor in plots
+            h.figcaption["What served, and each decision: hover for the reason, follow for the page"],
+            charts.decisions(axis, f"Versions and {len(axis.marks)} decisions over {len(windows)} windows"),
+        ],
+        [
+            h.figure(class_="wide")[
+                h.figcaption[name],
+                charts.lines(
+                    series,
+                    f"{name} over {len(windows)} windows",
+                    time=axis,
+                    width=900,
+                    floor=floor,
+                    y_range=(0.5, 1.0) if name == "ROC-AUC" else (0.0, 1.0),
+                ),
+            ]
+            for name, series, floor in plots
+        ],
+        folded("Table: each window's figures", _figures(windows)),
     ]
+
+
+def _figures(windows: Sequence[Mapping[str, Any]]) -> Node:
+    return table(
+        [
+            "window to",
+            *(f"{name}, {kind}" for name, _ in FIGURES for kind in ("realised", "estimated")),
+            "flagged",
+            "mean probability",
+            "positives",
+        ],
+        [
+            [
+                moment(w["end"]),
+                *(
+                    text
+                    for _, key in FIGURES
+                    for text in (estimate(w["realised"].get(key)), number(_value(w["estimated"].get(key))))
+                ),
+                share(w["flagged_share"]),
+                share(w["mean_probability"]),
+                share(w["positive_share"]),
+            ]
+            for w in windows[: -LISTED - 1 : -1]
+        ],
+    )
 
 
 def _promise(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]) -> Node:
@@ -238,19 +271,26 @@ def _promise(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[s
 
 def _axis(
     windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]
-) -> tuple[list[float], tuple[str, str], list[charts.Mark]]:
-    """Where windows end, the names of both ends, and the decisions between them."""
+) -> tuple[list[float], charts.TimeAxis]:
+    """Where windows end; and what all plots share: some of their dates, the versions, the decisions between them."""
     x = [_seconds(window["end"]) for window in windows]
+    step = max(math.ceil((len(x) - 1) / TICKS), 1)
+    shown = sorted({len(x) - 1 - i for i in range(0, len(x), step)} - {*range(1, step)} | {0})
     marks = [
         charts.Mark(
-            _seconds(d["at"]),
-            f"{d['action']} {d['candidate']}: {d['reason']}",
+            min(_seconds(d["at"]), x[-1]),
+            f"{d['n']}: {d['action']} {d['candidate'] or ''}: {_cut(d['reason'])}",
             f"decisions/{d['n']:08d}.html",
+            d["action"],
         )
         for d in decisions
         if x[0] <= _seconds(d["at"]) <= x[-1] + (x[-1] - x[0]) / 10 + 1
     ]
-    return x, (f"{windows[0]['end'][:10]}", f"{windows[-1]['end'][:10]}"), marks
+    return x, charts.TimeAxis([(x[i], windows[i]["end"][:10]) for i in shown], marks, _bands(windows, x))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= HOVER else f"{text[: HOVER - 1]}…"
 
 
 def _bands(windows: Sequence[Mapping[str, Any]], x: Sequence[float]) -> list[tuple[float, float, str]]:
@@ -263,6 +303,44 @@ def _bands(windows: Sequence[Mapping[str, Any]], x: Sequence[float]) -> list[tup
     return bands
 
 
+def _tenures(decisions: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Decisions that left a version in force, those of one version in a row together, the oldest first."""
+    runs: list[list[Mapping[str, Any]]] = []
+    for decision in decisions:
+        if decision["version"] and runs and runs[-1][0]["version"] == decision["version"]:
+            runs[-1].append(decision)
+        elif decision["version"]:
+            runs.append([decision])
+    return runs
+
+
+def _served(tenures: Sequence[Sequence[Mapping[str, Any]]], windows: Sequence[Mapping[str, Any]]) -> Node:
+    """Each version's time in force, why it began, and the last figures that its windows realised."""
+    rows: list[list[Node]] = []
+    for i, (first, *_) in enumerate(tenures):
+        until = tenures[i + 1][0]["at"] if i + 1 < len(tenures) else None
+        own = [
+            w
+            for w in windows
+            if w["version"] == first["version"] and first["at"] < w["end"] and (until is None or w["end"] <= until)
+        ]
+        last = next((w for w in reversed(own) if w["realised"].get("roc_auc") is not None), None)
+        rows.append(
+            [
+                h.a(href=f"models/{first['version']}.html")[str(first["version"])],
+                [moment(first["at"]), " to ", moment(until) if until else "now"],
+                f"{len(own):,}",
+                estimate(last["realised"]["roc_auc"]) if last else "not known",
+                estimate(last["realised"].get("recall")) if last else "not known",
+                h.a(href=f"decisions/{first['n']:08d}.html")[f"{first['n']}, {first['action']}"],
+            ]
+        )
+    if not rows:
+        return h.p["No version was put in force yet."]
+    head = ["version", "in force", "windows", "ROC-AUC realised last", "recall realised last", "by decision"]
+    return table(head, rows[: -LISTED - 1 : -1])
+
+
 def _drift(windows: Sequence[Mapping[str, Any]]) -> Node:
     peak: dict[str, float] = {}
     for window in windows:
@@ -273,6 +351,7 @@ def _drift(windows: Sequence[Mapping[str, Any]]) -> Node:
         return h.p["No window was compared yet."]
     shown = windows[-COLUMNS:]
     return h.figure(class_="wide")[
+        h.figcaption[f"The fuller a cell, the larger the effect (KS or chi-square), full from {charts.FULL:g}"],
         charts.heatmap(
             names,
             [window["end"][:10] for window in shown],
@@ -282,8 +361,8 @@ def _drift(windows: Sequence[Mapping[str, Any]]) -> Node:
         folded(
             "Table",
             table(
-                ["feature", *(window["end"][:10] for window in shown[-12:])],
-                [[name, *(number(window["drift"].get(name)) for window in shown[-12:])] for name in names],
+                ["feature", *(window["end"][:10] for window in shown)],
+                [[name, *(number(window["drift"].get(name)) for window in shown)] for name in names],
             ),
         ),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import htpy as h
 
 from stillgood.pages import charts
-from stillgood.pages.layout import Node, estimate, folded, moment, number, share, state, table
+from stillgood.pages.layout import Node, estimate, folded, moment, number, p_value, share, state, table
 
 LISTED = 40
 NAMED = 3  # features that moved the score most, in the overview
@@ -33,8 +33,7 @@ def point_row(report: Mapping[str, Any]) -> dict[str, Any] | None:
 def over_time(
     windows: Sequence[Mapping[str, Any]],
     x: Sequence[float],
-    names: tuple[str, str],
-    marks: Sequence[charts.Mark],
+    time: charts.TimeAxis,
 ) -> Node:
     """Objective, estimate and truth over the windows whose reports say them; None for a history without any.
 
@@ -71,9 +70,8 @@ def over_time(
             charts.lines(
                 series,
                 f"{newest['objective']} wanted, estimated and realised over {len(windows)} windows",
-                x_names=names,
+                time=time,
                 width=900,
-                marks=marks,
             ),
         ],
         folded(
@@ -112,10 +110,10 @@ def what_moved(report: Mapping[str, Any]) -> Node:
     checks = (report.get("drift") or {}).get("checks") or ()
     effects = {check["subject"]: check["effect"] for check in checks if check["test"] in ("ks", "chi_square")}
     rows: list[list[Node]] = [
-        [part["name"], estimate(part["change"]), f"{part['p']:.2g}", number(effects.get(part["name"]))]
+        [part["name"], estimate(part["change"]), p_value(part["p"]), number(effects.get(part["name"]))]
         for part in found["parts"]
     ]
-    rows.append([h.strong["all together"], estimate(found["total"]["change"]), f"{found['total']['p']:.2g}", ""])
+    rows.append([h.strong["all together"], estimate(found["total"]["change"]), p_value(found["total"]["p"]), ""])
     return [
         h.h2["What moved the score"],
         h.p(class_="soft")[
@@ -132,9 +130,10 @@ def of_decision(record: Mapping[str, Any]) -> Node:
     estimates = figures.get("estimates")
     if record.get("action") != "move" or not estimates:
         return None
+    names = {"share": "share flagged"}
     return [
         h.h2["Estimated at the new operating point (95% intervals)"],
-        table(["figure", "estimated"], [[name, estimate(value)] for name, value in estimates.items()]),
+        table(["figure", "estimated"], [[names.get(name, name), estimate(value)] for name, value in estimates.items()]),
         h.p(class_="soft")[f"Wanted {number(figures.get('wanted'))}; threshold {number(figures.get('threshold'))}."],
     ]
 

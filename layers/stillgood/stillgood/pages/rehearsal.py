@@ -1,5 +1,6 @@
 """The front page of a rehearsal: policies side by side, with the way to each one's overview."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -44,8 +45,8 @@ def rehearsal_page(document: Mapping[str, Any], said: Sequence[str]) -> bytes:
         [state(note, "look") for note in (*history["notes"], *_first(policies))],
         h.h2["Policies side by side"],
         _policies(policies),
-        h.h3["What the windows say (paired over windows, 95%)"],
-        h.ul[[h.li[line.strip()] for line in said]],
+        len(policies) > 1
+        and [h.h3["What the windows say (paired over windows, 95%)"], h.ul[[h.li[line.strip()] for line in said]]],
         _lines(policies),
         h.h2["Were the alarms worth it?"],
         _alarms(document["alarms"]),
@@ -88,15 +89,20 @@ def _policies(policies: Mapping[str, Mapping[str, Any]]) -> Node:
 
 def _lines(policies: Mapping[str, Mapping[str, Any]]) -> Node:
     """One small plot a policy and figure, all on one scale, and a table of them."""
-    return [
-        [
-            h.h2[f"{title[:1].upper()}{title[1:]} by window"],
-            h.div(class_="grid")[
-                [_line(name, played["windows"], title, key, _range(policies, key)) for name, played in policies.items()]
-            ],
-        ]
+    plots = [
+        [_line(name, played["windows"], title, key, _range(policies, key)) for name, played in policies.items()]
         for title, key in METRICS[:3]
-    ] + [
+    ]
+    if len(policies) == 1:
+        drawn: list[Node] = [h.h2["Window by window"], h.div(class_="grid")[plots]]
+    else:
+        drawn = [
+            [h.h2[f"{title[:1].upper()}{title[1:]} by window"], h.div(class_="grid")[row]]
+            for (title, _), row in zip(METRICS, plots, strict=False)
+        ]
+    return [
+        *drawn,
+        h.p(class_="key")["Dotted lines: a new model was put in force."],
         folded(
             "Table",
             table(
@@ -115,7 +121,7 @@ def _lines(policies: Mapping[str, Mapping[str, Any]]) -> Node:
                     for row in played["windows"]
                 ],
             ),
-        )
+        ),
     ]
 
 
@@ -124,8 +130,7 @@ def _range(policies: Mapping[str, Mapping[str, Any]], key: str) -> tuple[float, 
     if not known:
         return 0.0, 1.0
     low, high = min(known), max(known)
-    room = max((high - low) * 0.05, 0.01)
-    return max(low - room, 0.0), min(high + room, 1.0)
+    return max(math.floor(low * 20 - 0.2) / 20, 0.0), min(math.ceil(high * 20 + 0.2) / 20, 1.0)  # in steps of 0.05
 
 
 def _line(name: str, windows: Sequence[Mapping[str, Any]], title: str, key: str, scale: tuple[float, float]) -> Node:
@@ -140,9 +145,8 @@ def _line(name: str, windows: Sequence[Mapping[str, Any]], title: str, key: str,
         charts.lines(
             [charts.Series(title, at, [row[key] for row in windows])],
             f"{title} of {name} by window",
-            x_names=(windows[0]["start"][:10], windows[-1]["start"][:10]),
+            time=charts.TimeAxis([(at[i], windows[i]["start"][:10]) for i in (0, -1)], marks),
             y_range=scale,
-            marks=marks,
         ),
     ]
 

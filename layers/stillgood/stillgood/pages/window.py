@@ -7,9 +7,9 @@ from typing import Any
 
 import htpy as h
 
-from stillgood.domain.policy.wording import done, found, level
+from stillgood.domain.policy.wording import WELL, done, found, level
 from stillgood.pages import charts
-from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
+from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, p_value, page, share, state, table
 from stillgood.pages.point import of_window, what_moved
 from stillgood.storage.keys import report_key
 
@@ -30,23 +30,19 @@ def window_page(report: Mapping[str, Any]) -> bytes:
             ", served by ",
             h.a(href=f"../models/{report['champion']['version']}.html")[h.code[report["champion"]["version"]]],
         ],
-        state(
-            [h.strong["found: "], found(report), h.br, h.strong["done: "], done(report)],
-            ("well", "look", "act")[level(report)],
-        ),
         _standing(report),
-        cards(_figures(report)),
-        h.h2["What was decided, and why"],
-        h.ul[[h.li[reason] for reason in decision["reasons"]]],
+        state([h.strong["found: "], found(report), h.br, h.strong["done: "], done(report)], _level(report)),
+        decision["reasons"] and [h.h2["Why"], h.ul[[h.li[reason] for reason in decision["reasons"]]]],
         _would_change(decision),
+        cards(_figures(report)),
         h.h2["How good it is"],
         _performance(report),
         of_window(report),
         what_moved(report),
         h.h2["Scores"],
+        charts.key(),
         _scores(report),
         h.h2["Features, most moved first"],
-        charts.key(),
         h.div(class_="grid")[[_feature(name, part, checks) for name, part in _sorted(report, checks)]],
         h.h2["Every test"],
         folded(f"{len(checks)} tests, with p-values", _tests(checks)),
@@ -68,6 +64,13 @@ def _standing(report: Mapping[str, Any]) -> Node:
     return [state(item["message"] if isinstance(item, Mapping) else str(item), "act") for item in standing]
 
 
+def _level(report: Mapping[str, Any]) -> str:
+    """How what was found looks: nothing is no good news beside a state that somebody has to act on."""
+    own = level({**report, "standing": None})
+    bad = report.get("standing") or (report.get("operating_point") or {}).get("alert")
+    return "plain" if own == WELL and bad else ("well", "look", "act")[own]
+
+
 def _figures(report: Mapping[str, Any]) -> list[tuple[str, Node]]:
     scores = report.get("scores") or {}
     labels = report.get("labels") or {}
@@ -84,7 +87,7 @@ def _figures(report: Mapping[str, Any]) -> list[tuple[str, Node]]:
 def _would_change(decision: Mapping[str, Any]) -> Node:
     if not decision.get("would_change"):
         return None
-    return [h.h3["What would have changed it"], h.ul[[h.li[text] for text in decision["would_change"]]]]
+    return [h.h2["What would have changed it"], h.ul[[h.li[text] for text in decision["would_change"]]]]
 
 
 def _performance(report: Mapping[str, Any]) -> Node:
@@ -147,6 +150,8 @@ def _feature(name: str, part: Mapping[str, Any], checks: Sequence[Mapping[str, A
         if key in part
     )
     label = f"{name}: {verdict}"
+    # A test that found drift says its own effect and p.
+    quiet = None if main in drifted else main
     plot = (
         charts.histogram(part["edges"], part["reference"], part["window"], label)
         if part["kind"] == "numeric"
@@ -154,10 +159,10 @@ def _feature(name: str, part: Mapping[str, Any], checks: Sequence[Mapping[str, A
     )
     return h.figure[
         h.h3[name],
-        h.p(class_="no" if drifted else "ok")[("✗ " if drifted else "✓ ") + verdict],
         plot,
+        h.p(class_="moved" if drifted else "ok")[("▲ " if drifted else "✓ ") + verdict],
         h.figcaption[
-            main and f"effect {number(main['effect'])}, adjusted p {main['p_adjusted']:.2g}; ",
+            quiet and f"effect {number(quiet['effect'])}, adjusted p {p_value(quiet['p_adjusted'])}; ",
             distances,
             f"; missing {part['reference_missing']:,} → {part['window_missing']:,}",
             f"; unseen {part['unseen']:,}" if part.get("unseen") else None,
@@ -170,7 +175,7 @@ def _feature(name: str, part: Mapping[str, Any], checks: Sequence[Mapping[str, A
 
 def _table_of_bins(part: Mapping[str, Any]) -> Node:
     if part["kind"] == "numeric":
-        names = [f"{number(a, 4)} to {number(b, 4)}" for a, b in zip(part["edges"], part["edges"][1:], strict=False)]
+        names = [f"{a:,.6g} to {b:,.6g}" for a, b in zip(part["edges"], part["edges"][1:], strict=False)]
     else:
         names = list(part["levels"])
     rows = [[n, f"{a:,}", f"{b:,}"] for n, a, b in zip(names, part["reference"], part["window"], strict=True)]
@@ -182,7 +187,7 @@ def _tests(checks: Sequence[Mapping[str, Any]]) -> Node:
     return table(
         ["subject", "test", "effect", "p", "adjusted p", "verdict"],
         [
-            [c["subject"], c["test"], number(c["effect"]), f"{c['p']:.2g}", f"{c['p_adjusted']:.2g}", c["reason"]]
+            [c["subject"], c["test"], number(c["effect"]), p_value(c["p"]), p_value(c["p_adjusted"]), c["reason"]]
             for c in ordered
         ],
     )

@@ -378,6 +378,7 @@ SAGEMAKER = "arn:aws:sagemaker:eu-west-1:123456789012"
             ["arn:aws:iam::123456789012:role/break-glass"],
             ["break-glass", "arn:aws:iam::123456789012:user/me"],
         ),
+        ("AnchorBucketName", ["anchors-of-all"], ["Anchors", "s3://anchors", "a"]),
         ("EndpointUrl", ["http://host.docker.internal:9000"], ["host:9000"]),
         ("LambdaEndpointUrl", ["http://host.docker.internal:9001"], ["host:9001"]),
     ],

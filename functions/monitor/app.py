@@ -11,7 +11,7 @@ from stillgood.pages.writer import write_pages
 from stillgood.steps.monitor.compact import COMPACT, compact
 from stillgood.steps.monitor.monitor import monitor, request_id
 from stillgood.wiring.announce import tell
-from stillgood.wiring.monitor import monitoring
+from stillgood.wiring.monitor import anchor, monitoring
 
 STARTED = {
     "retrain": "RetrainsStarted",
@@ -48,6 +48,11 @@ def handler(event: object, context: object) -> dict[str, Any]:
             metrics.count(STARTED[result["result"]])
         if (point := result.get("operating_point")) and point["alert"] and result["result"] != "alert":
             metrics.count("Alerts")
+        try:
+            anchor(deps.store, result)
+        except Exception as error:
+            metrics.count("AnchorFailures")
+            logs.log(logging.WARNING, "the logs were not anchored", error=error)
         logs.attempt("the pages were not written", write_pages, deps.store, result)
         logs.attempt("nobody was told", tell, deps.store, result)
         level = logging.WARNING if result["result"] in ("alert", "recalibrate") else logging.INFO

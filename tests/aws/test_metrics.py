@@ -84,7 +84,7 @@ def test_a_metric_that_the_service_does_not_declare_is_a_mistake() -> None:
 def test_two_stacks_of_one_account_count_apart() -> None:
     """Else the monitor of a test stack would hide that the one of production does not run."""
     here, there = (
-        json.loads(metrics.line_of("monitor", name) % (0, 1, 0, 0, 0)) for name in ("a-Monitor", "b-Monitor")
+        json.loads(metrics.line_of("monitor", name) % (0, 1, 0, 0, 0, 0)) for name in ("a-Monitor", "b-Monitor")
     )
     (block,) = here["_aws"]["CloudWatchMetrics"]
     dimensions = block["Dimensions"][0]

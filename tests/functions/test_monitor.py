@@ -7,14 +7,17 @@ from pathlib import Path
 
 import boto3
 import pytest
+from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.cli.main import main
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.drift.profile import build_reference
 from stillgood.domain.errors import InvalidEvent, SettingsInvalid
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
-from stillgood.domain.promotion.decision import Pointer
+from stillgood.domain.promotion.decision import Pointer, Proposal, Release
 from stillgood.storage.codec import encode, sha256
-from stillgood.storage.keys import POINTER_KEY, capture_key
+from stillgood.storage.keys import POINTER_KEY, capture_key, decision_key, report_key
+from stillgood.storage.registry import Registry
 from stillgood.storage.windows import iso
 from stillgood.testing.fakes import FakeInvoker
 from stillgood.wiring import monitor as wiring
@@ -84,6 +87,15 @@ def promoted(s3):
         None,
     )
     put(s3, POINTER_KEY, encode(pointer.to_dict()))
+
+
+def decided(s3):
+    """The same champion, by a record of the log."""
+    promoted(s3)
+    pointer = json.loads(s3.get_object(Bucket=os.environ["STILLGOOD_BUCKET"], Key=POINTER_KEY)["Body"].read())
+    s3.delete_object(Bucket=os.environ["STILLGOOD_BUCKET"], Key=POINTER_KEY)
+    proposal = Proposal("2024-12-01T00:00:00Z", "promote", "v1", "v1", ("better",), release=Release.from_dict(pointer))
+    Registry(Boto3ObjectStore(os.environ["STILLGOOD_BUCKET"])).decide("v1", lambda _: proposal)
 
 
 def captured(s3, readings):
@@ -183,3 +195,37 @@ def test_the_policy_comes_from_the_environment(s3, monkeypatch):
     wiring.monitoring.cache_clear()
 
     assert wiring.monitoring().policy.name == "guarded"
+
+
+def test_the_hashes_of_a_day_are_kept_in_another_bucket_and_name_what_was_rewritten(
+    handler, s3, s3_bucket, monkeypatch, capsys
+):
+    decided(s3)
+    s3.create_bucket(Bucket="anchors")
+    monkeypatch.setenv("STILLGOOD_ANCHOR_BUCKET", "anchors")
+    captured(s3, range(50))
+    try:
+        handler(EVENT)
+        handler(EVENT)  # the day has its anchor
+        told = logged(capsys, "heads of the logs")["sha256"]
+        (anchor,) = s3.list_objects_v2(Bucket="anchors")["Contents"]
+        stored = json.loads(s3.get_object(Bucket="anchors", Key=anchor["Key"])["Body"].read())
+        assert stored["sha256"] == told
+        assert set(told) == {decision_key(1), report_key("20241231T000000Z_20250101T000000Z")}
+        assert main(["audit", "--bucket", s3_bucket, "--anchors", "anchors"]) == 0
+        assert "1 anchors: all fit" in capsys.readouterr().out
+        put(s3, report_key("20241231T000000Z_20250101T000000Z"), b"{}")
+        assert main(["audit", "--bucket", s3_bucket, "--anchors", "anchors"]) == 1
+        assert "rewritten: monitoring/reports/20241231T000000Z" in capsys.readouterr().out
+    finally:
+        for item in s3.list_objects_v2(Bucket="anchors").get("Contents", []):
+            s3.delete_object(Bucket="anchors", Key=item["Key"])
+        s3.delete_bucket(Bucket="anchors")
+
+
+def test_an_anchor_that_cannot_be_written_is_counted_and_the_window_is_judged(handler, s3, monkeypatch, capsys):
+    decided(s3)
+    monkeypatch.setenv("STILLGOOD_ANCHOR_BUCKET", "nowhere")
+    assert handler(EVENT)["report"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert [line["AnchorFailures"] for line in lines if "_aws" in line] == [1]

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 NAMESPACE = "Stillgood"
 METRICS: Mapping[str, tuple[str, ...]] = {
     "predict": ("Predictions", "RejectedRows", "CaptureFailures", "CaptureLost", "ChampionStale", "Failed"),
-    "monitor": ("WindowsJudged", "RetrainsStarted", "Alerts", "RollbacksStarted"),
+    "monitor": ("WindowsJudged", "RetrainsStarted", "Alerts", "RollbacksStarted", "AnchorFailures"),
     "train": ("TrainFailures", "ModelsTrained"),
     "promote": ("Promotions", "Refusals", "Rollbacks", "Moves", "Releases", "Asks", "ModesSet", "SettingsChanged"),
 }

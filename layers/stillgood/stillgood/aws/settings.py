@@ -115,6 +115,12 @@ class Settings:
         "EventBridge bus that is told of decisions, alerts and states; unset: nobody is.",
         "",
     )
+    anchor_bucket: str | None = _variable(
+        "STILLGOOD_ANCHOR_BUCKET",
+        _optional,
+        "Bucket, best of another account, that each day's hashes of the logs are written to; unset: none is.",
+        "",
+    )
     capture_stream: str | None = _variable(
         "STILLGOOD_CAPTURE_STREAM",
         _optional,

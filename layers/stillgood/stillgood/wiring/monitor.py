@@ -2,6 +2,7 @@
 policy by name.
 """
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from stillgood.aws.logs import configure
+from stillgood.aws.logs import configure, log
 from stillgood.aws.s3_obstore import ObstoreObjectStore
 from stillgood.aws.settings import Settings
 from stillgood.domain.policy.policies import POLICIES
 from stillgood.steps.monitor.monitor import MonitorDeps
+from stillgood.storage.anchor import heads, write_anchor
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,22 @@ class InvokerOnDemand:
         from stillgood.aws.invoke import LambdaInvoker
 
         LambdaInvoker(self.functions).invoke(step, event)
+
+
+def anchor(store: ObjectStore, answer: Mapping[str, Any]) -> None:
+    """Log the hashes of the newest records, and keep the first of a day in the anchor's bucket, where there is one.
+
+    Raises StoreUnavailable and what S3 refuses.
+    """
+    pointer = Registry(store).pointer()
+    if pointer is None or answer.get("report") is None:
+        return
+    hashes = heads(store, champion_decision=pointer.decision, window=str(answer["window"]))
+    settings = Settings.from_env()
+    log(logging.INFO, "heads of the logs", bucket=settings.bucket, sha256=hashes)
+    if settings.anchor_bucket is not None:
+        outside = ObstoreObjectStore(settings.anchor_bucket, timeout_seconds=20.0)
+        write_anchor(outside, settings.bucket, hashes, datetime.now(UTC))
 
 
 @cache

@@ -1,10 +1,15 @@
-"""audit: verify the decision log, and decide recorded decisions again."""
+"""audit: verify the decision log, and make recorded decisions again: promote's, and those of monitor's windows."""
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stillgood.cli.console import LOOK, Answer
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import add_place, find_place
+
+if TYPE_CHECKING:
+    from stillgood.storage.objects import ObjectStore
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
@@ -13,10 +18,21 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         "audit",
         run,
         help=about,
-        examples=["audit --store ./customers.stillgood", "audit --bucket my-models --replay all"],
+        examples=[
+            "audit --store ./customers.stillgood",
+            "audit --bucket my-models --replay all --anchors their-bucket",
+        ],
     )
     parser.add_argument(
-        "--replay", metavar="N", type=_replayed, help='decide record N ("all": each) again, and compare every byte'
+        "--replay",
+        metavar="N",
+        type=_replayed,
+        help='decide record N again, and compare every byte; "all": each, and each window',
+    )
+    parser.add_argument(
+        "--anchors",
+        metavar="WHERE",
+        help="the bucket of AnchorBucketName, or a folder like it: names what was rewritten since",
     )
     add_place(parser)
 
@@ -28,7 +44,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     problems = verify(store)
     lines = [f"{problem.kind}: {problem.key}: {problem.detail}" for problem in problems]
     lines.append("the decision log is whole" if not problems else f"{len(problems)} problems")
-    replayed = []
+    replayed, windows = [], []
     if arguments.replay:
         from stillgood.steps.promote.replay import replay
 
@@ -36,15 +52,45 @@ def run(arguments: argparse.Namespace) -> Answer:
         lines += [f"decision {one.n}: {one.detail}" for one in replayed]
         same = sum(one.same for one in replayed)
         lines.append(f"{same} of {len(replayed)} decisions replayed to the same bytes")
+    if arguments.replay == "all":
+        from stillgood.steps.monitor.replay import replay_windows
+
+        windows = list(replay_windows(store))
+        lines += [f"window {one.window}: {one.detail}" for one in windows if not one.same]
+        judged = len({one.window for one in windows if one.same} - {one.window for one in windows if not one.same})
+        lines.append(f"{judged} of {len({one.window for one in windows})} windows replayed to the same decision")
+    anchored = _anchored(arguments, store)
+    lines += anchored
     data = {
         "problems": [{"kind": one.kind, "key": one.key, "detail": one.detail} for one in problems],
         "replayed": [
             {"n": one.n, "same": one.same, "detail": one.detail, "forgotten": one.forgotten} for one in replayed
         ],
+        "windows": [{"window": one.window, "same": one.same, "detail": one.detail, "old": one.old} for one in windows],
     }
-    return Answer(
-        "\n".join(lines), data, LOOK if problems or not all(one.same or one.forgotten for one in replayed) else 0
-    )
+    whole = all(one.same or one.forgotten for one in replayed) and all(one.same or one.old for one in windows)
+    rewritten = len(anchored) > 1
+    return Answer("\n".join(lines), data, LOOK if problems or rewritten or not whole else 0)
+
+
+def _anchored(arguments: argparse.Namespace, store: "ObjectStore") -> list[str]:
+    """A line a record that does not fit an anchor, and one that counts."""
+    if not arguments.anchors:
+        return []
+    from stillgood.storage.anchor import misfits
+
+    outside: ObjectStore
+    if Path(arguments.anchors).is_dir():
+        from stillgood.storage.folder import FolderObjectStore
+
+        outside = FolderObjectStore(Path(arguments.anchors))
+    else:
+        from stillgood.aws.s3_boto3 import Boto3ObjectStore
+
+        outside = Boto3ObjectStore(arguments.anchors)
+    count, found = misfits(store, outside, arguments.bucket or "")
+    lines = [f"rewritten: {one.key}: {one.detail} ({one.anchor})" for one in found]
+    return [*lines, f"{count} anchors: {len(found)} records do not fit" if found else f"{count} anchors: all fit"]
 
 
 def _replayed(word: str) -> str:

@@ -13,6 +13,7 @@ from stillgood.domain.model.net_value import value_report
 from stillgood.domain.policy.evidence import Evidence, PolicyDecision
 from stillgood.domain.policy.spans import iso
 from stillgood.domain.policy.state import MonitorState
+from stillgood.domain.policy.stored import evidence_to_dict
 
 FORMAT = "stillgood.report"
 
@@ -79,6 +80,7 @@ def build_report(
         "labels": dict(evidence.labels),
         "decision": decision.to_dict(),
         "effect": effect,
+        "evidence": evidence_to_dict(evidence, set(decision.figures.get("streaks", {}).values())),
         "state_before": state.to_dict(),
     }
 

@@ -19,6 +19,7 @@ from stillgood.domain.outcomes.ledger import CLOCK_SKEW, CONTRADICTING, NEGATIVE
 from stillgood.domain.promotion.holdout import Holdout
 from stillgood.simulation.year.life import SETTLE_SECONDS, Life
 from stillgood.steps.forget import ROW_PREFIXES
+from stillgood.steps.monitor.replay import replay_windows
 from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.champion import load_served
@@ -79,6 +80,7 @@ def _log_verifies(life: Life) -> Found:
 
 def _log_replays(life: Life) -> Found:
     yield from (f"{one.n}: {one.detail}" for one in replay(life.bucket) if not one.same and not one.forgotten)
+    yield from (f"{one.window}: {one.detail}" for one in replay_windows(life.bucket) if not one.same)
 
 
 def _captured_once(life: Life) -> Found:

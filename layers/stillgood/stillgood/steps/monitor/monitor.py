@@ -12,11 +12,10 @@ from typing import Any
 
 from stillgood.domain.errors import DocumentUnusable, InvalidEvent, ObjectExists, PreconditionFailed, StoreUnavailable
 from stillgood.domain.formats import current_format
-from stillgood.domain.policy.acted import hold_back
+from stillgood.domain.policy.conclude import conclude
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
 from stillgood.domain.policy.policies import advance
 from stillgood.domain.policy.report import build_report
-from stillgood.domain.policy.standing import Standing, only_told, stand, tell
 from stillgood.domain.policy.state import FORMAT, MonitorState
 from stillgood.domain.policy.wording import done, found
 from stillgood.steps.monitor.follow import Followed, follow
@@ -24,12 +23,13 @@ from stillgood.steps.monitor.gather import WindowInputs, gather
 from stillgood.steps.monitor.outcomes import take_label_files
 from stillgood.steps.performed import ingest_action_files
 from stillgood.steps.ports import Clock, Invoker
+from stillgood.storage.codec import encode, sha256
 from stillgood.storage.keys import STATE_KEY, report_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.points import write_point_status
 from stillgood.storage.registry import Registry
 from stillgood.storage.standing import write_standing
-from stillgood.storage.windows import Window, iso, read_report, read_state, utc, write_report, write_state
+from stillgood.storage.windows import Window, iso, read_report, read_state, reports, utc, write_report, write_state
 
 # Each lost round means that another monitor decided a window, so this bounds contention, not progress.
 _ROUNDS = 20
@@ -120,17 +120,19 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
         settled = deps.clock() - timedelta(seconds=deps.settle_seconds)
         pooled = material.pooled(deps.store, state, settled)
         evidence = pooled.evidence(deps.policy, state)
-        decision = hold_back(deps.policy.decide(evidence, state), evidence)
-        before = tuple(map(Standing.from_dict, state.standing))
-        followed, after_all = None, before
+        followed = None
         if not evidence.late:
             followed = follow(deps.store, material, evidence, deps.policy, state.point, settled=settled)
-            after_all = stand(evidence, deps.policy, decision, before, followed.stands)
-            decision = tell(only_told(decision) if watching else decision, before, after_all)
+        stands = "" if followed is None else followed.stands
+        decision, after_all = conclude(deps.policy, evidence, state, point=stands, watching=watching)
         standing_now = None if evidence.late else [one.to_dict() for one in after_all if one.told]
         if watching and followed is not None and followed.effect is not None:
             followed = replace(followed, effect=None)
-        report = _report(pooled, evidence, decision, state, followed, deps) | {"standing": standing_now}
+        report = _report(pooled, evidence, decision, state, followed, deps) | {
+            "standing": standing_now,
+            "point_stands": stands,
+            "before": _before(deps.store, pending),
+        }
         if watching:
             report |= {"mode": "watch", "effect": None}
         if followed is None:  # the state is about later windows already; the report alone is this one's record
@@ -147,6 +149,16 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
             continue
         return _finish(report, deps), False
     raise StoreUnavailable(f"Other monitors were faster {_ROUNDS} times in a row; try again later.")
+
+
+def _before(store: ObjectStore, pending: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """The report that this one continues, by its hash: the last one decided, or the newest there is where the state was
+    lost; None for the first.
+    """
+    if pending is not None:
+        return {"window": str(pending["window"]["id"]), "sha256": sha256(encode(pending))}
+    newest = max((window.id for window in reports(store)), default=None)
+    return None if newest is None else {"window": newest, "sha256": sha256(store.get(report_key(newest)).data)}
 
 
 def _mode(deps: MonitorDeps) -> str:
@@ -177,7 +189,7 @@ def _invoke(report: Mapping[str, Any], deps: MonitorDeps) -> None:
         deps.invoker.invoke(move["step"], move["event"])
 
 
-def _effect(window: Window, decision: PolicyDecision) -> dict[str, Any] | None:
+def effect_of(window: Window, decision: PolicyDecision) -> dict[str, Any] | None:
     """The event a decision leads to; its request id is the window's, so a window has one effect however often it is
     asked for.
     """
@@ -219,7 +231,7 @@ def _report(
             "model_sha256": pointer.model_sha256,
             "reference_key": pointer.reference_key,
         },
-        effect=_effect(window, decision),
+        effect=effect_of(window, decision),
         season=material.season[0].id if material.season else None,
         costs=material.contract.costs,
         operating_point=None if followed is None else {**followed.section, "effect": followed.effect},

@@ -1,0 +1,215 @@
+"""Makes the decision of each window again from its report alone, and says which reports do not fit.
+
+A report carries what the policy looked at, the state before it, and the hash of the report that it continues. So a
+figure that was changed shows twice: in the report after it, and in a decision that does not come out the same. Nobody
+who may rewrite every later report and ``monitoring/state.json`` too is found out this way: the anchor is for that
+(docs/operations.md). A report of a window that came late is continued by none; its decision alone vouches for it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from stillgood.domain.drift.detect import Thresholds
+from stillgood.domain.errors import ObjectNotFound, StillgoodError
+from stillgood.domain.policy.conclude import conclude
+from stillgood.domain.policy.evidence import Policy
+from stillgood.domain.policy.policies import POLICIES, Guarded, Simple, advance
+from stillgood.domain.policy.standing import Standing
+from stillgood.domain.policy.state import MonitorState
+from stillgood.domain.policy.stored import evidence_of
+from stillgood.steps.monitor.monitor import effect_of
+from stillgood.steps.promote.agreement import agrees
+from stillgood.storage.audit import replaced_by_forgetting
+from stillgood.storage.codec import decode_any, encode, sha256
+from stillgood.storage.keys import DECISIONS_PREFIX, MODEL, artifact_key, report_key
+from stillgood.storage.objects import ObjectStore
+from stillgood.storage.records import read_decision
+from stillgood.storage.windows import Window, read_state, reports
+
+_HOURS = {"cooldown_hours": ("cooldown", timedelta(hours=1)), "period_days": ("period", timedelta(days=1))}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedWindow:
+    """What came of judging ``window`` again; ``detail`` says how it differs, or what is wrong with its report.
+
+    ``old``: it was written before reports told what replay needs, and nothing is known to be wrong.
+    """
+
+    window: str
+    same: bool
+    detail: str
+    old: bool = False
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A report that was read. ``after``: digest of the state that it left, None where that cannot be told."""
+
+    sha256: str
+    before: Mapping[str, Any] | None = None
+    late: bool = False
+    began: str | None = None
+    after: str | None = None
+
+
+def replay_windows(store: ObjectStore) -> Iterator[ReplayedWindow]:
+    """Every report, oldest window first, then what does not fit between them. Nothing is written.
+
+    Raises StoreUnavailable.
+    """
+    champions, replaced = _Champions(store), replaced_by_forgetting(store)
+    seen: dict[str, _Seen] = {}
+    for window in reports(store):
+        data = store.get(report_key(window.id)).data
+        seen[window.id] = _Seen(sha256(data))
+        try:
+            problems, old = _judge(decode_any(data, what=report_key(window.id)), window, seen[window.id])
+            if not old:
+                problems += champions.problems(seen_champion(data), replaced)
+        except (StillgoodError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            said = error.detail if isinstance(error, StillgoodError) else f"{type(error).__name__}: {error}"
+            problems, old = [f"cannot be replayed: {said[:200]}"], False
+        if problems:
+            yield ReplayedWindow(window.id, False, "; ".join(problems))
+        elif old:
+            yield ReplayedWindow(window.id, False, "was written before reports told what replay needs", old=True)
+        else:
+            yield ReplayedWindow(window.id, True, "the same decision")
+    yield from _links(seen)
+    yield from _newest(store, seen)
+
+
+def seen_champion(data: bytes) -> Mapping[str, Any]:
+    """The champion that a stored report names."""
+    found = decode_any(data)["champion"]
+    if not isinstance(found, Mapping):
+        raise TypeError("its champion is no object")
+    return found
+
+
+def _judge(report: Mapping[str, Any], window: Window, seen: _Seen) -> tuple[list[str], bool]:
+    """What is wrong with one report, and whether it is too old to tell."""
+    problems = []
+    named = str(report["window"]["id"])
+    if named != window.id:
+        problems.append(f"is the report of window {named}: moved, or put in its place")
+    if "evidence" not in report:
+        return problems, not problems
+    state = MonitorState.from_dict(report["state_before"])
+    evidence = evidence_of(report)
+    policy = _policy(report)
+    watching = report.get("mode") == "watch"
+    decision, standing = conclude(policy, evidence, state, point=str(report["point_stands"]), watching=watching)
+    made = {
+        "decision": decision.to_dict(),
+        "effect": None if watching else effect_of(window, decision),
+        "standing": None if evidence.late else [one.to_dict() for one in standing if one.told],
+        "realised_performance": evidence.realised.to_dict() if evidence.realised else None,
+        "window": {**report["window"], "id": evidence.window},
+    }
+    # Through the codec, so that a tuple compares as the list that was stored.
+    stored = decode_any(encode({name: report[name] for name in made}))
+    parts = [name for name, value in decode_any(encode(made)).items() if not agrees(value, stored[name])]
+    if parts:
+        problems.append(f"differs in {', '.join(parts)}")
+    seen.before, seen.late, seen.began = report["before"], evidence.late, _digest(state)
+    if not evidence.late:
+        after = advance(policy, evidence, decision, state)
+        seen.after = _digest(replace(after, standing=tuple(one.to_dict() for one in standing)))
+    return problems, False
+
+
+def _policy(report: Mapping[str, Any]) -> Policy:
+    """The policy under the rules of then, as its decision states them."""
+    decision, drift = report["decision"], report["drift"]
+    policy = POLICIES[decision["policy"]]
+    rules = dict(decision["figures"]["rules"])
+    for name, (field, unit) in _HOURS.items():
+        if name in rules:
+            rules[field] = float(rules.pop(name)) * unit
+    thresholds = Thresholds(**drift["thresholds"]) if drift else policy.thresholds
+    assert isinstance(policy, Guarded | Simple)
+    return replace(policy, thresholds=thresholds, **rules)
+
+
+def _digest(state: MonitorState) -> str:
+    """Of what one window leaves to the next, but for sentences, and the operating point, whose moves have records."""
+    standing = [Standing.from_dict(one) for one in state.standing]
+    raw = replace(state, standing=(), point={}).to_dict()
+    return sha256(encode({**raw, "standing": [[one.name, one.since, one.windows] for one in standing]}))
+
+
+def _links(seen: Mapping[str, _Seen]) -> Iterator[ReplayedWindow]:
+    """What does not fit between the reports."""
+    continued: dict[str, str] = {}
+    for name, one in seen.items():
+        if one.before is None:
+            continue
+        before = str(one.before["window"])
+        last = seen.get(before)
+        if last is None:
+            yield ReplayedWindow(before, False, f"was removed: {report_key(name)} continues it")
+        elif last.sha256 != one.before["sha256"]:
+            yield ReplayedWindow(before, False, f"was changed: {report_key(name)} continues other bytes")
+        elif not one.late and one.began != last.after and last.after and one.began != _FRESH:
+            yield ReplayedWindow(name, False, f"begins with another state than {report_key(before)} left")
+        if one.late:
+            continue
+        if (twin := continued.setdefault(before, name)) != name:
+            yield ReplayedWindow(name, False, f"was inserted: {report_key(twin)} continues {before} too")
+
+
+_FRESH = _digest(MonitorState())  # the state was lost or deleted; the reports go on
+
+
+def _newest(store: ObjectStore, seen: Mapping[str, _Seen]) -> Iterator[ReplayedWindow]:
+    """The last report must be the one that the state holds; without it the next run writes it."""
+    report = read_state(store)[0].get("report")
+    if not isinstance(report, Mapping):
+        return
+    name = str(report["window"]["id"])
+    if (stored := seen.get(name)) is not None and stored.sha256 != sha256(encode(report)):
+        yield ReplayedWindow(name, False, "was changed: monitoring/state.json holds other bytes")
+    first = [other for other, one in seen.items() if not one.late and one.before is None and one.began]
+    for other in first[1:]:
+        yield ReplayedWindow(other, False, "was inserted: it continues no report, and it is not the first")
+
+
+class _Champions:
+    """Which model each generation of the pointer names, by the log, and whether it is still that one."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._named: dict[int, tuple[str, str]] = {}
+        self._found: dict[str, str | None] = {}
+        for info in store.list(DECISIONS_PREFIX):
+            try:
+                after = read_decision(store.get(info.key).data, info.key).pointer_after
+            except StillgoodError:
+                continue  # the audit of the log names it
+            if after is not None:
+                self._named[after.generation] = (after.version, after.model_sha256)
+
+    def problems(self, champion: Mapping[str, Any], replaced: set[tuple[str, str, str]]) -> list[str]:
+        """What is wrong with the champion that a report names."""
+        version, digest = str(champion["version"]), str(champion["model_sha256"])
+        problems = []
+        if self._named and self._named.get(champion["generation"]) != (version, digest):
+            problems.append(f"names a champion, {version}, that the decision log does not")
+        key, found = artifact_key(version, MODEL), self._model(version)
+        if found is None:
+            problems.append(f"{key} is gone")
+        elif found != digest and (key, digest, found) not in replaced:
+            problems.append(f"{key} was rewritten")
+        return problems
+
+    def _model(self, version: str) -> str | None:
+        if version not in self._found:
+            try:
+                self._found[version] = sha256(self._store.get(artifact_key(version, MODEL)).data)
+            except ObjectNotFound:
+                self._found[version] = None
+        return self._found[version]

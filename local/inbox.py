@@ -22,7 +22,7 @@ class Inbox:
         empty).
         """
         resources = stack.cloud.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
-        topics = [one["PhysicalResourceId"] for one in resources if one["ResourceType"] == "AWS::SNS::Topic"]
+        topics = [one["PhysicalResourceId"] for one in resources if one["LogicalResourceId"] == "Notifications"]
         if not topics:
             raise CloudError("the stack has no topic; deploy it with NotifyEmail")
         sqs = stack.cloud.client("sqs")

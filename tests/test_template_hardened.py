@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from stillgood.aws.metrics import METRICS
 from stillgood.domain import errors
+from stillgood.domain.policy import announcement
 from stillgood.storage.keys import PLACES
 
 from local.package import packaged
@@ -156,10 +158,82 @@ def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
     assert resources["DeadLetters"]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
     for name in ("BatchFunction", "MonitorFunction", "TrainFunction", "PromoteFunction"):
         sent = resources[name]["Properties"]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
-        assert sent == {"Type": "SQS", "Destination": queue}, name
+        assert sent == {"Type": "SNS", "Destination": {"Ref": "FailedEvents"}}, name
+    kept = resources["KeepFailedEvents"]["Properties"]
+    assert (kept["Protocol"], kept["Endpoint"], kept["RawMessageDelivery"]) == ("sqs", queue, True)
+    (allowed,) = resources["DeadLettersTakeFailedEvents"]["Properties"]["PolicyDocument"]["Statement"]
+    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "FailedEvents"}}}
     schedule = resources["MonitorFunction"]["Properties"]["Events"]["Schedule"]["Properties"]
     assert schedule["DeadLetterConfig"] == {"Arn": queue}
     assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
+
+def test_what_fails_for_good_is_told_on_the_bus_in_the_published_shape(
+    template: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict[str, Any]] = []
+    refused = 0
+
+    class Bus:
+        def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, int]:  # noqa: N803 - boto3's name
+            sent.extend(Entries)
+            return {"FailedEntryCount": refused}
+
+    monkeypatch.setattr("boto3.client", lambda name: Bus())
+    code: dict[str, Any] = {}
+    exec(resolved(template)["TellFunction"]["Properties"]["Code"]["ZipFile"], code)
+    letter = {
+        "version": "1.0", "timestamp": "2026-11-24T00:05:00.123Z",
+        "requestContext": {
+            "requestId": "6a2f7a0c-1f7b-4c2e-9f5d-000000000001", "condition": "RetriesExhausted",
+            "functionArn": "arn:aws:lambda:eu-west-1:111122223333:function:stillgood-TrainFunction-x:$LATEST",
+            "approximateInvokeCount": 3,
+        },
+        "requestPayload": {"by": "mistake"}, "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
+        "responsePayload": {"errorType": "InvalidEvent", "errorMessage": "The event needs 'request_id'. " * 40},
+    }  # fmt: skip
+    timed_out = letter | {"responsePayload": None}
+    records = [{"Sns": {"MessageId": "m-1", "Message": json.dumps(one)}} for one in (letter, timed_out)]
+    code["handler"]({"Records": records}, None)
+
+    schema = Draft202012Validator(json.loads((ROOT / "contracts" / "event.schema.json").read_text()))
+    assert [one["DetailType"] for one in sent] == ["stillgood.dead-letter.kept"] * 2
+    for one in sent:
+        schema.validate(json.loads(one["Detail"]))
+    first, second = (json.loads(one["Detail"])["data"] for one in sent)
+    assert first["function"] == "stillgood-TrainFunction-x"
+    assert first["reasons"][0].startswith("InvalidEvent: The event needs 'request_id'.")
+    assert second["reasons"] == ["RetriesExhausted: no message"]
+    refused = 1
+    with pytest.raises(RuntimeError, match="did not take"):  # Lambda tries twice more
+        code["handler"]({"Records": records}, None)
+
+
+def test_every_type_of_event_is_told_of(template: dict[str, Any]) -> None:
+    """docs/events.md names each type that the code makes, and each that it names is of the published shape."""
+    section = (ROOT / "docs" / "events.md").read_text().partition("## What is told")[2]
+    named: set[str] = set()
+    for line in section.splitlines():
+        if line.startswith("| `stillgood."):
+            first, *rest = re.findall(r"`([^`]+)`", line.split("|")[1])
+            named |= {first, *(first.rpartition(".")[0] + one for one in rest)}
+    decided = {f"stillgood.decision.{verb}" for verb in announcement._DECIDED.values()}
+    acted = {f"stillgood.window.{action.replace('_', '-')}" for action in announcement._ACTED}
+    states = {f"stillgood.state.{what}" for what in ("began", "changed", "ended")}
+    assert named == decided | acted | states | {"stillgood.dead-letter.kept"}
+    pattern = json.loads((ROOT / "contracts" / "event.schema.json").read_text())["properties"]["type"]["pattern"]
+    assert [one for one in sorted(named) if not re.search(pattern, one)] == []
+
+
+def test_a_letter_about_a_letter_cannot_come_to_be(template: dict[str, Any]) -> None:
+    """What tells of dead letters has no destination for its own failures, and no rule hands an event to a function."""
+    resources = resolved(template, NotifyEmail="somebody@example.com")
+    assert not [name for name, one in resources.items() if one["Type"] == "AWS::Lambda::EventInvokeConfig"]
+    assert "FailedEvents" not in json.dumps([resources["TellFunction"], resources["TellRole"]])
+    rules = {name: one for name, one in resources.items() if one["Type"] == "AWS::Events::Rule"}
+    assert len(rules) == 3
+    for name, one in rules.items():
+        assert [target["Arn"] for target in one["Properties"]["Targets"]] == [{"Ref": "Notifications"}], name
 
 
 def test_every_function_logs_json_into_a_group_that_forgets(template: dict[str, Any]) -> None:

@@ -55,6 +55,18 @@ def outputs(stack: Stack) -> dict[str, str]:
     return {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
 
 
+@pytest.fixture(scope="module")
+def told(stack: Stack) -> str:
+    """The queue of a rule of one's own, as docs/events.md has it."""
+    events, sqs = stack.cloud.client("events"), stack.cloud.client("sqs")
+    url = str(sqs.create_queue(QueueName="told")["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["stillgood"], "detail-type": ["stillgood.dead-letter.kept"]}
+    events.put_rule(Name="letters", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="letters", Targets=[{"Id": "told", "Arn": arn}])
+    return url
+
+
 def test_the_runbook_names_outputs_that_the_stack_has(outputs: dict[str, str]) -> None:
     named = {"BatchJob", "TrainFunction", "PromoteFunction", "ApiUrl", "DeadLettersUrl"}
     assert all(f"${name}" in RUNBOOK for name in named)
@@ -73,22 +85,29 @@ def letters(stack: Stack, queue: str, seconds: int) -> list[dict[str, Any]]:
     [("train", "request_id"), ("promote", "action"), ("monitor", "scheduled_time"), ("batch", "input")],
 )
 def test_what_a_step_fails_on_for_good_is_kept_can_be_mended_and_sent_again(
-    stack: Stack, outputs: dict[str, str], step: str, needs: str
+    stack: Stack, outputs: dict[str, str], told: str, step: str, needs: str
 ) -> None:
     client, queue = stack.cloud.client("lambda"), outputs["DeadLettersUrl"]
     client.invoke(FunctionName=stack.functions[step], InvocationType="Event", Payload=b'{"by": "mistake"}')
 
     (letter,) = keep.wait_for(lambda: letters(stack, queue, 1) or None, "a dead letter")
 
-    told = json.loads(letter["Body"])
-    assert told["requestContext"]["functionArn"].split(":")[6] == stack.functions[step]
-    assert told["requestPayload"]["by"] == "mistake"
-    assert needs in told["responsePayload"]["errorMessage"]  # what to mend
+    kept = json.loads(letter["Body"])
+    (message,) = keep.wait_for(lambda: letters(stack, told, 1) or None, "the event of a dead letter")
+    event = json.loads(message["Body"])["detail"]
+    assert event["type"] == "stillgood.dead-letter.kept"
+    assert event["data"]["function"] == stack.functions[step]
+    assert needs in event["data"]["reasons"][0]
+    stack.cloud.client("sqs").delete_message(QueueUrl=told, ReceiptHandle=message["ReceiptHandle"])
+
+    assert kept["requestContext"]["functionArn"].split(":")[6] == stack.functions[step]
+    assert kept["requestPayload"]["by"] == "mistake"
+    assert needs in kept["responsePayload"]["errorMessage"]  # what to mend
     event = json.loads((ROOT / "events" / f"{step}.json").read_text())
     mended = event | ({"candidate": champion(stack)} if step == "promote" else {})
     if step == "batch":
         stack.store.put(event["input"], customers.split(datasets.telco())[1].head(20).to_csv(index=False).encode())
-    answer = client.invoke(FunctionName=told["requestContext"]["functionArn"], Payload=json.dumps(mended).encode())
+    answer = client.invoke(FunctionName=kept["requestContext"]["functionArn"], Payload=json.dumps(mended).encode())
     assert "FunctionError" not in answer, answer["Payload"].read()
 
     stack.cloud.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])

@@ -14,6 +14,7 @@ from stillgood.domain.operating_point.decide import PointInputs, uncertain
 from stillgood.domain.operating_point.evidence import to_dict, trimmed
 from stillgood.domain.operating_point.placement import Population
 from stillgood.domain.promotion.folds import fold_of
+from stillgood.pages.writer import curves
 from stillgood.steps.promote.move import champion_of, move
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay
@@ -108,6 +109,25 @@ def test_each_row_is_scored_by_the_fold_model_that_had_not_seen_it(store):
     assert again == pytest.approx(
         decode_any(store.get(f"models/{untouched}/metrics.json").data)["holdout"]["roc_auc"]["value"], abs=1e-9
     )
+
+
+@pytest.mark.parametrize("gate", ["guarded", "simple"])
+def test_the_curves_on_the_page_are_of_the_scores_that_the_gate_saw(store, gate):
+    version = more(store, 2)
+
+    def silence(raw):
+        for term in raw["models"][3]["terms"]:
+            if term["kind"] == "numeric":
+                term.update(weight=0.0)
+
+    change(store, version, "folds.json", silence, restate=True)
+    promote({"action": "promote", "candidate": version, "request_id": "r2"}, PromoteDeps(store, lambda: NOW, gate))
+    decision = list(Registry(store).decisions())[-1]
+    drawn = curves(store, decision)
+    assert drawn.keys() == {"candidate", "champion"}
+    for role, parts in drawn.items():
+        x, y = ([0.0, *(row[name] for row in parts["thresholds"])] for name in ("false_positive_rate", "recall"))
+        assert np.trapezoid(y, x) == pytest.approx(decision.figures[role]["roc_auc"]["value"], abs=0.004), role
 
 
 def test_fold_models_that_are_not_what_was_trained_are_refused(store):

@@ -139,7 +139,8 @@ def curves(store: ObjectStore, decision: Decision) -> dict[str, Any]:
     try:
         made_from = recorded(store, decision.inputs)
         # As the gate saw them: where it was cross-fitted, each row is scored by models that had not seen it.
-        case = made_from.case(0) if made_from.folds is None else made_from.cross_fitted(0, None)
+        whole = made_from.folds is None or "gate_version" not in decision.figures
+        case = made_from.case(0) if whole else made_from.cross_fitted(0, None)
         sides = {"candidate": case.candidate, "champion": case.champion}
         return {
             role: {

@@ -86,6 +86,21 @@ def test_predictions_are_scored_written_captured_and_explained_again(
     assert run("explain", "--prediction", "nobody")[0] == 2
 
 
+def test_what_would_turn_an_answer_is_asked_of_what_the_contract_allows(
+    run: Run, store: Path, today: Path, tmp_path: Path
+) -> None:
+    assert run("explain", str(today), "--row", "1", "--change")[0] == 2
+    contract = json.loads((store / "contract.json").read_text()) | {"may_change": {"contract": "any", "tenure": "any"}}
+    (tmp_path / "allowed.json").write_text(json.dumps(contract))
+    assert run("contract", "apply", str(tmp_path / "allowed.json"))[0] == 0
+    told = [as_json(run, "explain", str(today), "--row", str(row), "--change") for row in (1, 2, 3)]
+    assert any(one["changes"] for one in told)
+    for one in told:
+        assert all(flip["decision"] is not one["decision"] for flip in one["changes"])
+        named = {change["feature"] for flip in one["changes"] for change in flip["changes"]}
+        assert named <= {"contract", "tenure"}
+
+
 def test_without_capture_nothing_is_kept(run: Run, store: Path, today: Path) -> None:
     run("predict", str(today), "--no-capture")
     assert not (store / "capture").exists()

@@ -262,3 +262,18 @@ def window_of(columns, who):
 def _with_scores(profile, scores):
     placed = ScoreHistogram.of(REFERENCE.score, scores, scores, scores >= 0.5)
     return Profile(profile.rows, profile.numeric, profile.categorical, placed)
+
+
+def test_a_drifted_check_says_which_way_and_by_how_much_in_the_features_unit():
+    moved = window(shift=20.0, mix=(0.7, 0.2, 0.1), missing=0.1)
+    report = detect_drift(REFERENCE, moved, units={"price": "euros"})
+    price, plan, missing = (check_of(report, name) for name in ("price:ks", "plan:chi_square", "price:missing"))
+    before = float(np.nanmedian(draw(0, 5_000)[0]))
+    now = float(np.nanmedian(draw(1, 2_000, shift=20.0)[0]))
+    by = float(price.direction.removeprefix("higher by ").partition(" euros")[0])
+    assert by == pytest.approx(now - before, abs=1.5)  # values are missing at random in the window
+    assert plan.direction.startswith("more of 'month' (")
+    assert missing.direction.startswith("0.0% to ")
+    assert price.direction in price.reason
+    lower = detect_drift(REFERENCE, window(shift=-20.0))
+    assert check_of(lower, "price:ks").direction.startswith("lower by ")

@@ -41,8 +41,13 @@ def report(action: str, *reasons: str, streaks: dict[str, int] | None = None, **
             ACT,
         ),
         (
-            report("retrain", "fee: KS 0.3", streaks={"fee": 2}, figures={"drifted": ["fee"], "news": []}),
-            "drift: fee",
+            report(
+                "retrain",
+                "fee: KS 0.3",
+                streaks={"fee": 2},
+                figures={"drifted": ["fee"], "news": [], "directions": {"fee": "higher by 10 euros"}},
+            ),
+            "drift: fee higher by 10 euros",
             "a retrain was asked for",
             LOOK,
         ),

@@ -63,6 +63,7 @@ def model_page(model: Mapping[str, Any], metrics: Mapping[str, Any]) -> bytes:
         h.p(class_="soft")[
             "Trained ",
             moment(metrics.get("trained_at", "")),
+            [" on rows until ", moment(until)] if (until := metrics.get("learnt_until")) else None,
             "; data sha256 ",
             h.code[str(metrics.get("data_sha256", ""))[:16]],
             "; contract ",

@@ -7,7 +7,7 @@ from typing import Any
 
 import htpy as h
 
-from stillgood.domain.policy.summary import Line, summarise
+from stillgood.domain.policy.summary import Line, made, summarise
 from stillgood.domain.policy.wording import done, found, level
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
@@ -74,8 +74,10 @@ def _label_counts(labels: Mapping[str, Any]) -> dict[str, Any]:
     return {"predictions": labels.get("predictions"), "labelled": labels.get("labelled"), "since": since}
 
 
-def decision_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What the overview keeps of a decision."""
+def decision_row(record: Mapping[str, Any], dates: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What the overview keeps of a decision. ``dates``: when the version that serves after it was trained, and on rows
+    until when.
+    """
     after = record.get("pointer_after") or {}
     return {
         "n": record["n"],
@@ -84,6 +86,7 @@ def decision_row(record: Mapping[str, Any]) -> dict[str, Any]:
         "candidate": record["candidate"],
         "version": after.get("version"),
         "reason": record["reasons"][0] if record["reasons"] else "",
+        **(dates or {}),
     }
 
 
@@ -100,9 +103,11 @@ def with_window(history: Mapping[str, Any], report: Mapping[str, Any], floors: M
     return {**history, "windows": windows, "floors": dict(floors)}
 
 
-def with_decision(history: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+def with_decision(
+    history: Mapping[str, Any], record: Mapping[str, Any], dates: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """``history`` with this decision once, in order, the newest MAX_WINDOWS kept."""
-    row = decision_row(record)
+    row = decision_row(record, dates)
     others = [other for other in history["decisions"] if other["n"] != row["n"]]
     decisions = sorted([*others, row], key=lambda one: int(one["n"]))[-MAX_WINDOWS:]
     newest = record.get("orders") is not None and decisions[-1]["n"] == row["n"]
@@ -125,6 +130,7 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
             "Serving: ",
             h.a(href=f"models/{serving}.html")[h.code[serving]] if serving else "no model yet",
             [" since ", moment(serves["since"])] if serves and serves["since"] else None,
+            [", ", made(serves)] if serves and made(serves) else None,
         ],
         _summary(lines),
         _latest(last),
@@ -151,7 +157,8 @@ def _serves(decisions: Sequence[Mapping[str, Any]], version: str | None) -> dict
         if one["version"] != version:
             break
         first = one
-    return {"version": version, "since": first.get("at"), "decision": first.get("n")}
+    dates = {name: first[name] for name in ("trained", "learnt_until") if first.get(name)}
+    return {"version": version, "since": first.get("at"), "decision": first.get("n"), **dates}
 
 
 def _written(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]) -> datetime:

@@ -14,6 +14,7 @@ from stillgood.pages.model import model_page
 from stillgood.pages.window import window_page
 from stillgood.steps.promote.gather import recorded
 from stillgood.steps.value import value
+from stillgood.storage.artifacts import dates_of
 from stillgood.storage.champion import load_model
 from stillgood.storage.codec import decode, decode_any, encode
 from stillgood.storage.keys import (
@@ -62,7 +63,7 @@ def write_decision(store: ObjectStore, n: int) -> str:
     ModelUnusable.
     """
     decision = Registry(store).decision(n)
-    _write_overview(store, overview.with_decision(_history(store), decision.to_dict()))
+    _write_overview(store, overview.with_decision(_history(store), decision.to_dict(), _dates(store, decision)))
     return _put_decision(store, store, decision)
 
 
@@ -87,7 +88,7 @@ def write_all(store: ObjectStore, into: ObjectStore | None = None) -> list[str]:
     written, versions = list[str](), set[str]()
     for decision in Registry(store).decisions():
         written.append(_put_decision(store, into, decision))
-        history = overview.with_decision(history, decision.to_dict())
+        history = overview.with_decision(history, decision.to_dict(), _dates(store, decision))
         if decision.candidate is not None:
             versions.add(decision.candidate)
     written += [write_model(store, version, into) for version in sorted(versions)]
@@ -152,6 +153,10 @@ def curves(store: ObjectStore, decision: Decision) -> dict[str, Any]:
         }
     except (StillgoodError, KeyError, TypeError, ValueError, IndexError):
         return {}  # an input is gone, damaged, or of another contract; the record alone still makes a page
+
+
+def _dates(store: ObjectStore, decision: Decision) -> dict[str, str]:
+    return {} if decision.pointer_after is None else dates_of(store, decision.pointer_after.version)
 
 
 def _history(store: ObjectStore) -> Mapping[str, Any]:

@@ -172,6 +172,7 @@ def _summary(serving: PredictDeps) -> dict[str, Any] | None:
     if serving.store is None:
         return None
     from stillgood.domain.policy.summary import WORDS, summarise, worst
+    from stillgood.storage.artifacts import dates_of
     from stillgood.storage.codec import decode_any
     from stillgood.storage.keys import OVERVIEW_KEY
 
@@ -181,6 +182,7 @@ def _summary(serving: PredictDeps) -> dict[str, Any] | None:
     with suppress(StillgoodError):
         pointer = serving.champions.current().pointer
         serves = {"version": pointer.version, "since": pointer.promoted_at, "decision": pointer.decision}
+        serves |= dates_of(serving.store, pointer.version)
     try:
         history = decode_any(serving.store.get(OVERVIEW_KEY).data, what=OVERVIEW_KEY)
         lines = summarise(history, serving=serves, now=now, troubles=troubles)

@@ -4,7 +4,8 @@ absent.
 
 from collections.abc import Mapping
 
-from stillgood.domain.errors import ObjectExists, ObjectNotFound, UnknownVersion
+from stillgood.domain.errors import ObjectExists, ObjectNotFound, StillgoodError, UnknownVersion
+from stillgood.storage.codec import decode_any
 from stillgood.storage.keys import CARD, METRICS, MODEL, SOURCES, artifact_key
 from stillgood.storage.objects import ObjectStore
 
@@ -49,6 +50,19 @@ def read_artifact(store: ObjectStore, version: str, name: str) -> bytes:
         raise UnknownVersion(
             f"Version {version} has no {name}. Train it, or name a version under models/.", version=version
         ) from error
+
+
+def dates_of(store: ObjectStore, version: str) -> dict[str, str]:
+    """When a version was ``trained``, and ``learnt_until``: the time of the newest row that it was made from, ISO 8601.
+    Its name begins with the day of the latter. Empty for a version that does not say, or is not there.
+    """
+    key = artifact_key(version, METRICS)
+    try:
+        raw = decode_any(store.get(key).data, what=key)
+    except StillgoodError:
+        return {}
+    named = {"trained": raw.get("trained_at"), "learnt_until": raw.get("learnt_until")}
+    return {name: str(moment) for name, moment in named.items() if moment}
 
 
 def _same_or_absent(store: ObjectStore, key: str, data: bytes) -> bool:

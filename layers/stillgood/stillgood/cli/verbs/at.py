@@ -15,6 +15,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
 
 
 def run(arguments: argparse.Namespace) -> Answer:
+    from stillgood.domain.policy.summary import made
+    from stillgood.storage.artifacts import dates_of
     from stillgood.storage.registry import Registry
     from stillgood.storage.windows import utc
 
@@ -38,6 +40,8 @@ def run(arguments: argparse.Namespace) -> Answer:
         f" {pointer.promoted_at}"
     ]
     lines.append(f"  decision {found.n}")
+    if dates := made(dates_of(place.store, pointer.version)):
+        lines.append(f"  {dates}")
     for reason in found.reasons:
         lines += paragraph(reason, first="- ")
     lines.append(

@@ -24,11 +24,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         examples=[
             "explain today.csv --row 3 --store ./customers.stillgood",
             "explain --prediction 6f0c2c1e-... --bucket my-models",
+            "explain today.csv --row 3 --change --store ./customers.stillgood",
         ],
     )
     parser.add_argument("rows", type=Path, nargs="?", metavar="FILE")
     parser.add_argument("--row", type=int, default=1, metavar="N", help="which row of the file, from 1")
     parser.add_argument("--prediction", metavar="ID", help="a captured prediction instead, by the model that made it")
+    parser.add_argument(
+        "--change",
+        action="store_true",
+        help="the smallest changes that turn it, of what may_change allows",
+    )
     add_place(parser)
 
 
@@ -37,7 +43,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     if (arguments.rows is None) == (arguments.prediction is None):
         raise WrongCall("Name a file (and --row N), or --prediction ID.")
     if arguments.prediction is not None:
-        return captured(place, arguments.prediction)
+        return captured(place, arguments.prediction, change=arguments.change)
     from itertools import islice
 
     from stillgood.cli.files import is_text, rows
@@ -53,10 +59,62 @@ def run(arguments: argparse.Namespace) -> Answer:
     if one.answer is None:
         detail = "; ".join(str(violation["message"]) for violation in one.violations)
         raise InvalidRows(f"Row {arguments.row} breaks the contract: {detail}", one.violations, 1)
-    return Answer("\n".join(waterfall(one.answer, serving.champions.current().model)), one.answer)
+    model = serving.champions.current().model
+    lines, data = waterfall(one.answer, model), dict(one.answer)
+    if arguments.change:
+        from stillgood.domain.contract.row_check import RowChecker
+
+        row = RowChecker(contract).check(raw, text=is_text(arguments.rows), extra="ignore")
+        told, data["changes"] = how_it_would_change(place, model, row.values)
+        lines += ["", *told]
+    return Answer("\n".join(lines), data)
 
 
-def captured(place: Place, prediction_id: str) -> Answer:
+def how_it_would_change(
+    place: Place, model: "Model", values: Mapping[str, Any]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """In words and as data: the smallest turning change of each allowed feature, and the smallest of two."""
+    from stillgood.domain.model.counterfactual import flips
+    from stillgood.storage.contract import contract_in_force
+
+    allowed = contract_in_force(place.store).may_change
+    if not allowed:
+        raise WrongCall(
+            'The contract allows no change; say which features a person could change, such as "may_change": {"tenure":'
+            ' "increasing"}, and put it in force by `stillgood contract apply`.'
+        )
+    ones, two = flips(model, values, allowed)
+    found = [*ones, *([two] if two is not None else [])]
+    sent = model.as_sent
+
+    def value(name: str, given: Any) -> Any:
+        return sent[name](given) if name in sent else given
+
+    data: list[dict[str, Any]] = [
+        {
+            "changes": [
+                {"feature": (n := c.feature), "from": value(n, c.before), "to": value(n, c.after), "size": c.size}
+                for c in flip.changes
+            ],
+            "size": flip.size,
+            "probability": flip.probability,
+            "decision": flip.decision,
+        }
+        for flip in found
+    ]
+    lines = ["how the answer would change, the smallest change first"]
+    for one in data:
+        said = " and ".join(f"{c['feature']} {shown(c['from'])} -> {shown(c['to'])}" for c in one["changes"])
+        flag = "flagged" if one["decision"] else "not flagged"
+        lines.append(f"  {said}: {flag}, probability {one['probability']:.3f}")
+    if not ones:
+        lines.append(f"  no change of {', '.join(allowed)} alone, within the contract's limits")
+    if two is None and len(allowed) > 1:
+        lines.append("  no two of them turn it together where neither does alone")
+    return lines, data
+
+
+def captured(place: Place, prediction_id: str, *, change: bool = False) -> Answer:
     """The same answer again, from the capture and the model that made it."""
     from stillgood.steps.explain import explain
 
@@ -68,6 +126,9 @@ def captured(place: Place, prediction_id: str) -> Answer:
     changed = "NOT what was answered: the capture or the model was changed since; `stillgood audit --replay all` looks"
     lines += ["", "the same, bit for bit, as was answered" if found.same else changed]
     data = {**found.body, "time": found.time, "same": found.same}
+    if change:
+        told, data["changes"] = how_it_would_change(place, found.model, found.row.values)
+        lines += ["", *told]
     return Answer("\n".join(lines), data, WELL if found.same else LOOK)
 
 

@@ -109,11 +109,11 @@ def lines(report: Mapping[str, Any]) -> list[str]:
                     one["test"],
                     f"{one['effect']:.3f}",
                     f"{one['p_adjusted']:.2g}",
-                    "drifted" if one["drifted"] else "",
+                    one.get("direction", "") if one["drifted"] else "",
                 ]
                 for one in checks
             ],
-            head=["feature", "test", "effect", "adjusted p", ""],
+            head=["feature", "test", "effect", "adjusted p", "drifted"],
         )
     for change in decision.get("would_change", []):
         text += paragraph(f"would change it: {change}", first="> ")

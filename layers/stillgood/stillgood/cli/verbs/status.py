@@ -142,7 +142,10 @@ def _serving(store: "ObjectStore", pointer: "Pointer | None") -> dict[str, Any] 
     """What serves and since which decision: a move of the operating point leaves the model in force."""
     if pointer is None:
         return None
-    return {"version": pointer.version, "since": pointer.promoted_at, "decision": pointer.decision}
+    from stillgood.storage.artifacts import dates_of
+
+    dates = dates_of(store, pointer.version)
+    return {"version": pointer.version, "since": pointer.promoted_at, "decision": pointer.decision, **dates}
 
 
 def _action(store: "ObjectStore", model: "Model | None") -> str | None:

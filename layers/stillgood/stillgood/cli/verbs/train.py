@@ -79,6 +79,8 @@ def told(answers: list[dict[str, Any]]) -> Answer:
     """What came of a training and of the decision about it."""
     trained, *decided = answers
     lines = [f"{trained['result']}: {trained['version']}"]
+    if trained.get("learnt_until"):
+        lines.append(f"  from rows until {trained['learnt_until']}: the day that its name begins with")
     if trained["why"]:
         lines += paragraph(trained["why"])
     rows = trained["rows"]

@@ -19,6 +19,7 @@ Kind = Literal["numeric", "integer", "boolean", "categorical", "date"]
 Unseen = Literal["refuse", "accept"]
 Derive = Literal["days_before", "month", "weekday"]
 Monotone = Literal["increasing", "decreasing"]
+MayChange = Literal["increasing", "decreasing", "any"]
 Family = Literal["logistic", "boosted", "auto"]
 BelowFloors = Literal["ask", "refuse"]
 Absent = Literal["unknown", "negative"]
@@ -225,7 +226,11 @@ class Actions:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """``features`` in the order in which a logit is summed. ``sha256`` is of the canonical JSON."""
+    """``features`` in the order in which a logit is summed. ``sha256`` is of the canonical JSON.
+
+    ``may_change``: the features that a person could change, and in which direction; no model reads it.
+    ``units``: what numbers count, in words, for reports.
+    """
 
     name: str
     version: str
@@ -246,6 +251,8 @@ class Contract:
     actions: Actions | Literal["none"] | None = field(default=None, metadata=_LATER)
     extra: Extra = field(default="refuse", metadata=_LATER)
     capture: CaptureRule = field(default="best_effort", metadata=_LATER)
+    may_change: Mapping[str, MayChange] = field(default_factory=dict, hash=False, metadata=_LATER)
+    units: Mapping[str, str] = field(default_factory=dict, hash=False, metadata=_LATER)
 
     @property
     def columns(self) -> frozenset[str]:

@@ -23,6 +23,7 @@ from stillgood.domain.contract.contract import (
     Floors,
     Kind,
     LabelRules,
+    MayChange,
     MonitoringRules,
     Monotone,
     Objective,
@@ -71,10 +72,14 @@ def read_contract(raw: object) -> Contract:
         actions=actions if actions in (None, "none") else _actions(top.part("actions")),
         extra=top.choice("extra", get_args(Extra), "refuse"),
         capture=top.choice("capture", get_args(CaptureRule), "best_effort"),
+        may_change=_may_change(top),
+        units=top.mapping("units"),
     )
     top.text("$schema", None)  # for editors
     top.done("format", "format_version")
     _check_names(contract)
+    _check_may_change(contract)
+    _check_units(contract)
     return contract
 
 
@@ -174,6 +179,28 @@ class _Reader:
     def done(self, *more: str) -> None:
         if unknown := sorted(set(self.raw) - self.seen - set(more)):
             raise self.broken(unknown[0], f"is not known here; known are {', '.join(sorted(self.seen))}")
+
+
+def _may_change(top: _Reader) -> dict[str, MayChange]:
+    found = top.mapping("may_change")
+    if wrong := sorted(name for name, how in found.items() if how not in get_args(MayChange)):
+        raise top.broken("may_change", f"says of {wrong[0]} what is none of {', '.join(get_args(MayChange))}")
+    return cast("dict[str, MayChange]", found)
+
+
+def _check_may_change(contract: Contract) -> None:
+    kinds = {feature.name: feature.kind for feature in contract.features}
+    for name, how in contract.may_change.items():
+        if kinds.get(name) in (None, "date"):
+            raise ContractInvalid(f"may_change names {name}, which is no feature, or a date.", path="may_change")
+        if how != "any" and kinds[name] not in ("numeric", "integer"):
+            raise ContractInvalid(f"may_change.{name} must be any: only a number has a direction.", path="may_change")
+
+
+def _check_units(contract: Contract) -> None:
+    numbers = {feature.name for feature in contract.features if feature.kind in ("numeric", "integer")}
+    if wrong := sorted(set(contract.units) - numbers):
+        raise ContractInvalid(f"units names {wrong[0]}, which is no number of the features.", path="units")
 
 
 def _target(part: _Reader) -> Target:

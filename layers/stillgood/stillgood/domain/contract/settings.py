@@ -16,12 +16,15 @@ SETTINGS = (
     "objective",
     "operating_point",
     "capture",
+    "may_change",
+    "units",
 )
 _WORDS_ONLY = ("name", "version", "$schema")
 
 
 def with_settings(model: Contract, settings: Contract) -> Contract:
     """The contract of a model with the settings of another one. Its features, target and columns stay."""
+    known = {feature.name for feature in model.features}
     return replace(
         model,
         floors=settings.floors,
@@ -33,6 +36,8 @@ def with_settings(model: Contract, settings: Contract) -> Contract:
         stated_objective=settings.stated_objective,
         operating_point=settings.operating_point,
         capture=settings.capture,
+        may_change={name: how for name, how in settings.may_change.items() if name in known},
+        units={name: unit for name, unit in settings.units.items() if name in known},
     )
 
 

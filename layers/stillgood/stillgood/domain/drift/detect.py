@@ -6,7 +6,7 @@ always. So a check counts as drifted only when its p value survives Holm's corre
 is large.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from stillgood.domain.drift.confidence import Confidence, compare_confidence, compare_confidence_between
 from stillgood.domain.drift.profile import Histogram, Levels, Profile, Reference
+from stillgood.domain.drift.summary import moved
 from stillgood.domain.drift.two_sample import (
     INDEPENDENT,
     Design,
@@ -50,7 +51,8 @@ class DriftCheck:
     ``p`` and ``p_adjusted`` 0 to 1; ``effect`` is D (ks, score), total variation (chi_square), the difference of shares
     (missing, unseen) or the relative change of the mean (confidence), all 0 or more; ``least_effect`` what it must
     exceed. ``rows`` and ``reference_rows`` with a value. ``outside``: share of rows beyond anything in the reference,
-    None where it has no meaning. ``season``: the same test against the season before, if there was one.
+    None where it has no meaning. ``direction``: which way, and by how much in the
+    feature's unit, in words. ``season``: the same test against the season before, if there was one.
     """
 
     subject: str
@@ -67,6 +69,7 @@ class DriftCheck:
     season: Statistic | None
     drifted: bool
     reason: str
+    direction: str = ""
 
     @property
     def name(self) -> str:
@@ -132,18 +135,19 @@ def detect_drift(
     standing: Collection[str] = (),
     season: Profile | None = None,
     accepted: Collection[str] = (),
+    units: Mapping[str, str] = {},
 ) -> DriftReport:
     """All checks of ``window``, Holm-corrected together.
 
     ``standing``: names of the checks that drifted in the window before; they get ``thresholds.leave_effect``.
-    ``accepted``: names of features whose contract accepts unseen levels.
+    ``accepted``: names of features whose contract accepts unseen levels. ``units``: what numbers count, by feature.
     ``season``: a profile of the same phase of the season before, against the same reference. A distribution that moved
     from the reference but not from its own season is the season, not drift.
     """
     design = reference.repeats, window.entities.repeats
     confidence = compare_confidence(reference, window.scores, design)
     raw = [
-        *_feature_checks(reference, window, season, design),
+        *_feature_checks(reference, window, season, design, units),
         *_score_checks(reference, window, season, confidence, design),
     ]
     adjusted = holm(np.array([check.p for check in raw]))
@@ -159,7 +163,7 @@ def detect_drift(
 
 
 def _feature_checks(
-    reference: Reference, window: Profile, season: Profile | None, design: Design
+    reference: Reference, window: Profile, season: Profile | None, design: Design, units: Mapping[str, str]
 ) -> Iterator[DriftCheck]:
     between = _between(season, window)
     for name, before in reference.numeric.items():
@@ -167,7 +171,8 @@ def _feature_checks(
         found = kolmogorov_smirnov(before, placed, design)
         outside = placed.outside / placed.n if placed.n else 0.0
         again = _placed_again(season.numeric[name], placed, between) if season else None
-        yield _check(name, "ks", found, placed.n, before.n, outside, again)
+        way = moved(before, placed, units.get(name, ""))
+        yield replace(_check(name, "ks", found, placed.n, before.n, outside, again), direction=way)
         yield _share(name, "missing", (before.n, before.nulls), (placed.n, placed.nulls), design)
     for name, levels in reference.categorical.items():
         now = window.categorical[name]
@@ -177,7 +182,8 @@ def _feature_checks(
         again = _levels_again(season.categorical[name], now, between) if season else None
         # Unseen values are a column of the table, nulls a test of their own: they mean that something broke.
         found = categories(levels.counts[:-1], now.counts[:-1], design)
-        yield _check(name, "chi_square", found, n, n_before, None, again)
+        way = moved(levels, now)
+        yield replace(_check(name, "chi_square", found, n, n_before, None, again), direction=way)
         yield _share(name, "missing", (n_before, nulls_before), (n, nulls), design)
         yield _share(name, "unseen", (n_before - unseen_before, unseen_before), (n - unseen, unseen), design)
 
@@ -189,9 +195,13 @@ def _score_checks(
     placed = window.scores.placed
     found = kolmogorov_smirnov(reference.score, placed, design)
     again = _placed_again(season.scores.placed, placed, between) if season else None
-    yield _check("score", "score", found, placed.n, reference.score.n, None, again)
+    way = moved(reference.score, placed)
+    yield replace(_check("score", "score", found, placed.n, reference.score.n, None, again), direction=way)
     sure = compare_confidence_between(season.scores, window.scores, between) if season and season.scores.n else None
-    yield _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, sure)
+    checked = _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, sure)
+    sure_now, sure_before = confidence.mean, confidence.reference_mean
+    side = "more sure" if sure_now > sure_before else "less sure"
+    yield replace(checked, direction=f"{side} (mean distance from .5: {sure_before:.3f} to {sure_now:.3f})")
 
 
 def _between(season: Profile | None, window: Profile) -> Design:
@@ -212,7 +222,9 @@ def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int],
     """
     found = categories(np.array(before), np.array(now), design)
     grew = now[1] * sum(before) > before[1] * sum(now)
-    return _check(name, test, found if grew else replace(found, effect=0.0), sum(now), sum(before), None, None)
+    shares = [part[1] / sum(part) if sum(part) else 0.0 for part in (before, now)]
+    made = _check(name, test, found if grew else replace(found, effect=0.0), sum(now), sum(before), None, None)
+    return replace(made, direction=f"{shares[0]:.1%} to {shares[1]:.1%} of the rows")
 
 
 def _check(
@@ -246,7 +258,8 @@ def _judged(check: DriftCheck, stands: bool) -> DriftCheck:
     elif seasonal:
         reason = f"moved from the reference as it did a season ago: {figures}"
     else:
-        reason = f"{_VERDICTS[check.test]}: {figures}"
+        way = f", {check.direction}" if check.direction else ""
+        reason = f"{_VERDICTS[check.test]}{way}: {figures}"
     if check.outside:
         reason += f"; {check.outside:.1%} of the values lie outside the reference's range"
     return replace(check, drifted=significant and large and not seasonal and check.rows > 0, reason=reason)

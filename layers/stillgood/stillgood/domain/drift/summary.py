@@ -101,6 +101,71 @@ def categorical_summary(reference: Levels, window: Levels) -> dict[str, Any]:
     } | _missing(int(reference.counts[known + 1]), int(window.counts[known + 1]))
 
 
+def moved(reference: Distribution | Levels, window: Histogram | Levels, unit: str = "") -> str:
+    """Which way a feature moved and by how much, in its own unit: by the median; where that stays, by the middle half;
+    of a category, by the level whose share changed most. Empty where there is nothing to compare.
+
+    >>> reference = Distribution.of([30.0, 31.0, 32.0])
+    >>> moved(reference, Histogram.of(reference, [41.0, 42.0, 43.0]), "years")
+    'higher by at least 1 years (median 31, now above 32)'
+    >>> moved(Levels.of(("no", "yes"), [0, 0, 0, 1]), Levels.of(("no", "yes"), [1, 1, 0, 1]))
+    "fewer of 'no' (75.0% to 25.0%)"
+    """
+    if isinstance(reference, Distribution) and isinstance(window, Histogram):
+        return _number_moved(reference, window, f" {unit}" if unit else "")
+    if isinstance(reference, Levels) and isinstance(window, Levels):
+        return _level_moved(reference, window)
+    return ""
+
+
+def _number_moved(reference: Distribution, window: Histogram, unit: str) -> str:
+    if not len(reference.values) or not window.n:
+        return ""
+    before = [_quantile_before(reference, q) for q in (0.25, 0.5, 0.75)]
+    now = [_quantile_now(reference, window, q) for q in (0.25, 0.5, 0.75)]
+    (low, middle, high), (low_now, middle_now, high_now) = before, now
+    least, most = float(reference.values[0]), float(reference.values[-1])
+    if middle_now in (-np.inf, np.inf):
+        side, end = ("higher", most) if middle_now > 0 else ("lower", least)
+        beyond = "above" if middle_now > 0 else "below"
+        return f"{side} by at least {abs(end - middle):.4g}{unit} (median {middle:.6g}, now {beyond} {end:.6g})"
+    if middle_now != middle:
+        side = "higher" if middle_now > middle else "lower"
+        return f"{side} by {abs(middle_now - middle):.4g}{unit} (median {middle:.6g} to {middle_now:.6g})"
+    wide, wide_now = high - low, high_now - low_now
+    if wide_now != wide and np.isfinite(wide_now):
+        side = "wider" if wide_now > wide else "narrower"
+        return f"as high (median {middle:.6g}) and {side} (middle half {wide:.4g} to {wide_now:.4g}{unit})"
+    return f"as high in the middle (median {middle:.6g}{unit}), of another shape"
+
+
+def _quantile_before(reference: Distribution, q: float) -> float:
+    place = int(np.searchsorted(np.cumsum(reference.counts), q * reference.n, side="left"))
+    return float(reference.values[min(place, len(reference.values) - 1)])
+
+
+def _quantile_now(reference: Distribution, window: Histogram, q: float) -> float:
+    """To within neighbouring values of the reference, infinite beyond its ends."""
+    values = reference.values
+    inner = (values[:-1] + values[1:]) / 2
+    gaps = np.concatenate(([-np.inf], inner, [np.inf]))
+    places, counts = np.empty(2 * len(values) + 1), np.empty(2 * len(values) + 1, np.int64)
+    places[0::2], places[1::2] = gaps, values
+    counts[0::2], counts[1::2] = window.between, window.at
+    return float(places[int(np.searchsorted(np.cumsum(counts), q * window.n, side="left"))])
+
+
+def _level_moved(reference: Levels, window: Levels) -> str:
+    before, now = (np.asarray(one.counts[:-1], np.float64) for one in (reference, window))
+    if not before.sum() or not now.sum():
+        return ""
+    shares, shares_now = before / before.sum(), now / now.sum()
+    most = int(np.argmax(np.abs(shares_now - shares)))
+    name = repr(reference.levels[most]) if most < len(reference.levels) else "levels that the contract does not know"
+    side = "more of" if shares_now[most] > shares[most] else "fewer of"
+    return f"{side} {name} ({shares[most]:.1%} to {shares_now[most]:.1%})"
+
+
 def score_summary(reference: Reference, scores: ScoreHistogram) -> dict[str, Any]:
     """The champion's own rows: their scores beside the reference's, 20 bins of calibrated probability, share flagged
     and mean.

@@ -133,6 +133,7 @@ def figures_of(evidence: Evidence) -> dict[str, Any]:
         "violation_rate": evidence.violation_rate,
         "min_rows": evidence.min_rows,
         "drifted": [check.name for check in drift.drifted] if drift else [],
+        "directions": {check.name: check.direction for check in drift.drifted if check.direction} if drift else {},
         "drifted_share": drift.share if drift else None,
         "confidence_change": drift.confidence.change if drift else None,
         "estimated_roc_auc": evidence.estimated.roc_auc if evidence.estimated else None,

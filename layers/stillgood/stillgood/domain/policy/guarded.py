@@ -160,7 +160,10 @@ class Guarded:
                 for name, why in found.items()
             )
             return PolicyDecision("nothing", self.name, reasons, figures, ("the same finding in the next window",))
-        moved = tuple(f"news, not a reason: {name} drifted, and the scores did not" for name in news(evidence))
+        ways = {check.name: f" ({check.direction})" for check in drift.checks if check.direction}
+        moved = tuple(
+            f"news, not a reason: {name} drifted{ways.get(name, '')}, and the scores did not" for name in news(evidence)
+        )
         quiet = moved or ("nothing drifted enough to matter",)
         return PolicyDecision("nothing", self.name, quiet, figures, _nearest(drift.checks))
 

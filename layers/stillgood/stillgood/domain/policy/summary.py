@@ -76,7 +76,20 @@ def _serving(serving: Mapping[str, Any] | None) -> Line:
         return Line("serving", ACT, "nothing serves: POST /predict answers 503")
     since = f" since {minute(serving['since'])}" if serving.get("since") else ""
     by = f", by decision {serving['decision']}" if serving.get("decision") else ""
-    return Line("serving", WELL, f"{serving['version']}{since}{by}")
+    dated = f"; {dates}" if (dates := made(serving)) else ""
+    return Line("serving", WELL, f"{serving['version']}{since}{by}{dated}")
+
+
+def made(dates: Mapping[str, Any]) -> str:
+    """When a version was trained, and until when its rows reach: two dates, of which its name has the latter.
+
+    >>> made({"trained": "2026-11-24T10:00:00Z", "learnt_until": "2026-08-30T00:00:00Z"})
+    'trained 2026-11-24 10:00 UTC on rows until 2026-08-30 00:00 UTC'
+    """
+    trained, until = dates.get("trained"), dates.get("learnt_until")
+    said = [f"trained {minute(trained)}"] if trained else []
+    said += [f"on rows until {minute(until)}"] if until else []
+    return " ".join(said)
 
 
 def _findings(last: Mapping[str, Any]) -> list[Line]:

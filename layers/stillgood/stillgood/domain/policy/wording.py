@@ -43,7 +43,9 @@ def found(report: Mapping[str, Any]) -> str:
         felt = [name for name in drifted if name not in news]
         rest = f" and {len(drifted) - _LISTED} more" if len(drifted) > _LISTED else ""
         what = "drift" if felt else "drift that the scores do not feel"
-        said.append(f"{what}: {', '.join((felt or drifted)[:_LISTED])}{rest}")
+        ways = figures.get("directions") or {}
+        told = [f"{name} {ways[name]}" if ways.get(name) else name for name in (felt or drifted)[:_LISTED]]
+        said.append(f"{what}: {', '.join(told)}{rest}")
     said += [one for one in reasons if one.startswith("growth: ")]
     if not said and decision["action"] != "nothing":
         said = [one for one in reasons if not one.startswith(("still: ", *_STANDS_IN_THE_WAY))][:_LISTED]

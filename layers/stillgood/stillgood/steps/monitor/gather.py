@@ -87,6 +87,7 @@ class WindowInputs:
                 standing=state.streaks_of(self.pointer.version),
                 season=self.season[1] if self.season else None,
                 accepted=[one.name for one in self.contract.features if one.unseen == "accept"],
+                units=self.contract.units,
             )
             if seen.rows >= rules.min_rows
             else None,

@@ -46,7 +46,18 @@ RECALIBRATE = "recalibrate"
 # A row dated later than this after now is a mistake.
 CLOCKS_DIFFER = timedelta(days=1)
 NOTHING_NEW = "nothing new to learn from: this version has learnt from these very rows"
-RESPONSE_FIELDS = ("result", "why", "version", "request_id", "figures", "rows", "quarantine", "tracking", "family")
+RESPONSE_FIELDS = (
+    "result",
+    "why",
+    "version",
+    "request_id",
+    "figures",
+    "rows",
+    "quarantine",
+    "tracking",
+    "family",
+    "learnt_until",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +149,8 @@ def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[
     made = candidate(ingested, parts, fitted, reference, deps.tracking, quarantine=kept, trained_at=iso(deps.clock()))
     publish(deps.store, version, {**made.files, SOURCES: sources(version, read)})
     trained = {"result": "trained", "why": None, "figures": made.figures, "tracking": made.tracking}
-    return {**known, **trained, "family": _family(fitted)}
+    until = f"{np.datetime_as_string(ingested.times.max(), unit='s')}Z"
+    return {**known, **trained, "family": _family(fitted), "learnt_until": until}
 
 
 def _family(fitted: Fitted) -> dict[str, str | None]:

@@ -220,3 +220,27 @@ def test_a_nullable_column_that_was_renamed_is_never_blank_in_silence(readers: R
     assert readers.train(data, suffix).repaired["charges: column absent"] == N
     with pytest.raises(InvalidEvent, match="it lacks the column charges"):
         readers.batch(data, suffix)
+
+
+def test_rows_that_contradict_each_other_are_refused_by_check_as_by_train(readers: Readers) -> None:
+    """A spreadsheet writes long ids as 1.00E+09: all rows become one customer's."""
+    data, suffix = given(every("customer", lambda _: "1.00E+09"))
+    report, learnt = readers.check(data, suffix), readers.train(data, suffix)
+    assert (report.accepted, report.refused, report.positives) == (learnt.frame.n, len(learnt.refused), 0)
+    (finding,) = report.findings
+    assert (finding.column, finding.rule, finding.rows) == ("customer", "conflict", N)
+    assert finding.lines[:2] == (2, 3)
+
+
+def test_rows_that_return_unchanged_are_counted_by_check_as_by_train(readers: Readers) -> None:
+    data, suffix = given(text([*cells(), *cells()[:7]]))
+    repaired = readers.check(data, suffix).repaired
+    assert repaired == readers.train(data, suffix).repaired == {"(row): duplicate dropped": 7}
+
+
+def test_milliseconds_since_1970_are_no_time() -> None:
+    """Python reads 1711043200000 as a day of 1711; of the numbers of this century, three in a hundred read so."""
+    rows = [[*row, "1711043200000"] for row in cells()]
+    learnt = ingest(read_contract({**RAW, "time": "at"}), [("data/a.csv", text(rows, f"{HEADER},at").encode())])
+    assert learnt.frame.n == 0
+    assert {one.violations[0].rule for one in learnt.refused} == {"time"}

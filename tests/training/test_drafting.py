@@ -495,3 +495,43 @@ def test_what_is_no_workbook_is_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(b"PK not a workbook")
     with pytest.raises(TableUnreadable, match="no readable Excel workbook"):
         draft_file(path, "left", "Yes")
+
+
+def test_percent_signs_beside_some_numbers_only_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "some.csv"
+    rows = [{**row, "charges": row["charges"] + "%" * (place % 2)} for place, row in enumerate(customers())]
+    path.write_text(text_of(rows))
+    _, notes = drafted(path, id_column="customer")
+    assert f"charges: {len(rows) // 2} of {len(rows)} values have % beside them and the others have not" in notes
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("{day:02d}/{month:02d}/2024", "since: day and month cannot be told apart (such as '01/01/2024')"),
+        ("17{day:02d}04{month:02d}00000", "since: its values are seconds or milliseconds since 1970"),
+        ("2024{month:02d}{day:02d}", ""),
+    ],
+)
+def test_a_time_that_may_be_read_in_two_ways_or_in_none_is_said(form: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "times.csv"
+    rows = [{**row, "since": form.format(day=1 + n % 12, month=1 + n // 12 % 12)} for n, row in enumerate(customers())]
+    path.write_text(text_of(rows))
+    _, notes = drafted(path, id_column="customer", time_column="since")
+    assert said in notes if said else "since" not in notes
+
+
+def test_utf_16_is_found_without_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        path.write_bytes(text_of(customers()).encode(encoding))
+        raw, _ = drafted(path, id_column="customer")
+        assert check_file(path, read_contract(raw)).accepted == len(customers())
+
+
+def test_rows_that_all_have_a_cell_too_many_are_told_from_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "more.csv"
+    header, _, rest = text_of(customers()).partition("\n")
+    path.write_text(header + "\n" + rest.replace("\n", ",\n"))
+    with pytest.raises(ContractInvalid, match=r"None of \d+ rows can be read: line 2 cannot be read"):
+        drafted(path, id_column="customer")

@@ -33,7 +33,7 @@ def distinct(
     n = len(entities)
     stamps = times.astype(np.int64)
     words = [*columns, entities, *([stamps] if dated else [])]
-    low, high = _hashed(words, n, seed=1), _hashed(words, n, seed=2)
+    low, high = hashed(words, n, seed=1), hashed(words, n, seed=2)
     if unnamed.any():
         copy = _copies(low, objects)
         copy[~unnamed] = 0
@@ -65,7 +65,7 @@ def _copies(rows: Hashes, objects: Ints) -> Ints:
     return copies
 
 
-def _hashed(columns: Sequence[npt.NDArray[Any]], n: int, seed: int) -> Hashes:
+def hashed(columns: Sequence[npt.NDArray[Any]], n: int, seed: int) -> Hashes:
     """uint64[n]: a hash of each row's values; null is one value, and so are 0 and -0."""
     state = np.full(n, seed, dtype=np.uint64)
     for column in columns:

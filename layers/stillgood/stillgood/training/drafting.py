@@ -9,18 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stillgood.domain.contract.chunk import MISSING
+import numpy as np
+import numpy.typing as npt
+
+from stillgood.domain.contract.chunk import MISSING, Chunk
 from stillgood.domain.contract.contract import Contract, Source
 from stillgood.domain.contract.dialect import delimiter_of, encoding_of
 from stillgood.domain.contract.draft import DraftNote, draft
 from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
-from stillgood.domain.errors import TableUnreadable
+from stillgood.domain.errors import ContractInvalid, TableUnreadable
 from stillgood.storage.tables.bytes_in import as_utf8, unpacked
 from stillgood.storage.tables.opening import DELIMITED, open_for, open_table
 from stillgood.storage.tables.xlsx import as_csv, is_workbook
-from stillgood.training.ingest import ABSENT, needed_columns
+from stillgood.training.distinct import distinct, hashed
+from stillgood.training.ingest import ABSENT, DUPLICATE, hash_of, needed_columns
 from stillgood.training.refused import Refused
-from stillgood.training.validate import LabelledCheck
+from stillgood.training.validate import LabelledCheck, Part
 
 MAX_DRAFTED_ROWS = 200_000  # more rows hardly change a draft, and would not fit into memory
 MAX_REFUSED_LINES = 20  # lines a finding names
@@ -78,6 +82,9 @@ def draft_file(
                 "", f"{place} cannot be read: {row.message.rstrip('.')}", "it is left out, and training refuses it"
             )
         )
+    if not rows and unreadable:
+        first = notes[-min(len(unreadable), MAX_REFUSED_LINES)].seen
+        raise ContractInvalid(f"None of {len(unreadable)} rows can be read: {first}.")
     contract, more = draft(
         columns,
         target=target,
@@ -154,12 +161,13 @@ class CheckReport:
 
 
 def check_file(path: Path, contract: Contract, *, latest: datetime | None = None) -> CheckReport:
-    """Hold a file of labelled rows against everything that training does with it, but for duplicates, in blocks.
+    """Hold a file of labelled rows against everything that training does with it, in blocks.
 
     ``latest`` (aware): no row may be dated later; now, if None.
     """
     report = CheckReport()
     found: dict[tuple[str, str], _Found] = {}
+    together = _Together(contract)
     try:
         table = open_for(contract, _name(path), _bytes(path), needed=needed_columns(contract))
         check = LabelledCheck(contract, path.name, text=table.text, latest=latest or datetime.now(UTC))
@@ -171,6 +179,7 @@ def check_file(path: Path, contract: Contract, *, latest: datetime | None = None
             for refused in check.refused:
                 _count(found, refused)
             check.refused.clear()
+            together.add(chunk, part)
     except TableUnreadable as error:
         report.problem = f"{path.name}: {error.detail}"
         report.accepted = report.positives = 0
@@ -185,11 +194,57 @@ def check_file(path: Path, contract: Contract, *, latest: datetime | None = None
             )
             check.repaired[f"{feature.name}: {ABSENT}"] = report.accepted
     report.notes += [note.message for note in table.notes]
+    together.judge(report, check.repaired)
     report.repaired = dict(sorted(check.repaired.items()))
-    report.findings = [
-        one.finding(contract, *key) for key, one in sorted(found.items(), key=lambda item: -item[1].rows)
-    ]
+    report.findings += [one.finding(contract, *key) for key, one in found.items()]
+    report.findings.sort(key=lambda one: -one.rows)
     return report
+
+
+class _Together:
+    """What training finds only among all rows: those that return unchanged, and those that contradict each other.
+
+    Of a row 37 bytes are kept, whatever its width.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._parts: list[tuple[npt.NDArray[Any], ...]] = []
+
+    def add(self, chunk: Chunk, part: Part) -> None:
+        n = len(part)
+        columns = [*(part.columns[one.name] for one in self._contract.features), part.target]
+        at = np.searchsorted(np.asarray(chunk.numbers, np.int64), part.numbers)
+        self._parts.append(
+            (
+                hashed(columns, n, seed=1),
+                hashed(columns, n, seed=2),
+                np.fromiter(map(hash_of, part.ids), np.uint64, n),
+                np.fromiter((one.startswith("row:") for one in part.ids), np.bool_, n),
+                part.times,
+                (np.asarray(chunk.lines, np.int64)[at] if chunk.lines else part.numbers).astype(np.int32),
+                part.target,
+            )
+        )
+
+    def judge(self, report: CheckReport, repaired: Counter[str]) -> None:
+        """Count both: duplicates as repaired, contradictions as refused rows."""
+        if not self._parts:
+            return
+        low, high, entities, unnamed, times, lines, target = map(np.concatenate, zip(*self._parts, strict=True))
+        dated = self._contract.time_column is not None
+        nowhere = np.zeros(len(low), np.int64)
+        _, dropped, contradicting = distinct([low, high], entities, unnamed, times, nowhere, dated=dated)
+        if dropped:
+            repaired[DUPLICATE] += dropped
+        if len(contradicting):
+            report.accepted -= len(contradicting)
+            report.positives -= int(target[contradicting].sum())
+            name = self._contract.id_column or "(row)"
+            first = np.sort(lines[contradicting])[:MAX_REFUSED_LINES].tolist()
+            message = f"Another row has the same {name} and time, but other values."
+            mend = "Keep the right one of each; where a spreadsheet shortened ids, export them as text."
+            report.findings.append(Finding(name, "conflict", len(contradicting), None, tuple(first), message, mend))
 
 
 @dataclass(slots=True)

@@ -120,11 +120,12 @@ def ingest(
     heard = [one for of_object in parts for part in of_object for one in part.heard]
     groups = _groups(contract, [one for of_object in parts for part in of_object for one in part.groups])
     del parts
-    hashes = np.fromiter(map(_hash, ids), np.uint64, len(ids))
+    hashes = np.fromiter(map(hash_of, ids), np.uint64, len(ids))
     current, superseded = _current(predictions, heard)
     # A joined row is one prediction, whatever the contract names: two of one customer at one time contradict nobody.
     entities = np.array(
-        [_hash(f"prediction:{made}") if made else one for made, one in zip(predictions, hashes, strict=True)], np.uint64
+        [hash_of(f"prediction:{made}") if made else one for made, one in zip(predictions, hashes, strict=True)],
+        np.uint64,
     )
     unnamed = np.fromiter((one.startswith("row:") for one in ids), np.bool_, len(ids))
     kept, dropped, contradicting = _distinct(
@@ -288,7 +289,8 @@ def _conflicts(
     return refused
 
 
-def _hash(entity: str) -> int:
+def hash_of(entity: str) -> int:
+    """The first 64 bits of the id's SHA-256."""
     return int.from_bytes(hashlib.sha256(entity.encode()).digest()[:8])
 
 

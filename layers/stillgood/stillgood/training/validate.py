@@ -21,6 +21,7 @@ from stillgood.domain.contract.outcome import read_outcome
 from stillgood.domain.contract.row_check import Violation, shorten
 from stillgood.domain.contract.source_text import Convert, SourceText
 from stillgood.domain.contract.text_columns import DictionaryColumn
+from stillgood.domain.contract.times import read_time
 from stillgood.storage.training_data import ACTION_GROUP, LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID
 from stillgood.training.refused import Refused
 
@@ -185,7 +186,7 @@ class LabelledCheck:
             try:
                 if not isinstance(given, str):
                     raise ValueError("a time is a text")
-                moment = np.datetime64(_utc(datetime.fromisoformat(given)), "us")
+                moment = np.datetime64(_utc(read_time(given)), "us")
             except (ValueError, OverflowError):
                 message = f"{name} must be an ISO 8601 time such as 2026-11-23T17:00:00Z, not {shorten(given)!r}."
                 return moment, Violation(str(name), "time", shorten(given), message)

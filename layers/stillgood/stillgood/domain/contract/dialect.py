@@ -16,6 +16,7 @@ from datetime import datetime
 from stillgood.domain.contract.contract import Source
 from stillgood.domain.contract.row_check import FALSE, TRUE
 from stillgood.domain.contract.source_text import plain_number
+from stillgood.domain.contract.times import read_time
 
 DELIMITERS = (",", ";", "\t", "|")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
@@ -40,13 +41,19 @@ ISO = "ISO 8601"
 
 
 def encoding_of(pieces: Iterable[bytes]) -> str | None:
-    """ "utf-16" or "cp1252" where the bytes are not UTF-8; None where they are, with or without a byte order mark."""
+    """ "utf-16", "utf-16-be" or "cp1252" where the bytes are not UTF-8; None where they are, with or without a byte
+    order mark.
+
+    >>> encoding_of(["a;b".encode("utf-16")]), encoding_of(["a;b".encode("utf-16-be")]), encoding_of([b"a;b"])
+    ('utf-16', 'utf-16-be', None)
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
     for number, piece in enumerate(pieces):
         if number == 0 and (
             piece[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or piece.count(0) > len(piece) // 8
         ):
-            return "utf-16"
+            marked = piece[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            return "utf-16-be" if not marked and piece[::2].count(0) > piece[1::2].count(0) else "utf-16"
         try:
             decoder.decode(piece)
         except UnicodeDecodeError:
@@ -164,7 +171,7 @@ def date_format(values: Sequence[str]) -> tuple[str, str] | None:
 
 def _is_iso(text: str) -> bool:
     try:
-        datetime.fromisoformat(text)
+        read_time(text)
     except ValueError:
         return False
     return True

@@ -253,6 +253,16 @@ def _number_signs(
             )
         )
     for column in numeric:
+        percent = sum(count for text, count in sampled[column].items() if "%" in text)
+        if 0 < percent < (total := sum(sampled[column].values())):
+            notes.append(
+                DraftNote(
+                    column,
+                    f"{percent} of {total} values have % beside them and the others have not",
+                    "all are read by their digits, so that 12% and 12 are the same",
+                    "If the others are shares, such as .12, write them alike",
+                )
+            )
         if doubt := ambiguous_signs(sampled[column], source):
             notes.append(
                 DraftNote(
@@ -270,19 +280,36 @@ def _number_signs(
 
 def _time(column: str, texts: Sequence[str], words: _Words, notes: list[DraftNote]) -> None:
     given = [text for text in texts if text and text.casefold() not in MISSING_WORDS]
-    found = date_format(list(dict.fromkeys(given))[:_SAMPLED])
+    different = list(dict.fromkeys(given))[:_SAMPLED]
+    found = date_format(different) or date_format([_with_marks(text) for text in different])
     if found is None:
+        epoch = given and all(text.isdigit() and len(text) in (10, 13) for text in given)
+        seen = "seconds or milliseconds since 1970" if epoch else "no times that are known here"
         notes.append(
             DraftNote(
                 column,
-                f"its values are no times that are known here (such as {given[0]!r})" if given else "it is empty",
+                f"its values are {seen} (such as {given[0]!r})" if given else "it is empty",
                 "its rows will be refused",
                 "Write ISO 8601 times, or set source.dateFormat",
             )
         )
         return
+    if found[1]:
+        notes.append(
+            DraftNote(
+                column,
+                f"day and month cannot be told apart (such as {given[0]!r})",
+                f"it is read as {found[0]}",
+                f"If it is {found[1]}, set source.dateFormat so",
+            )
+        )
     if found[0] != ISO:
         words.date_formats[found[0]] += 1_000_000  # the rows' own time decides
+
+
+def _with_marks(text: str) -> str:
+    """YYYYMMDD as YYYY-MM-DD."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if text.isdigit() and len(text) == 8 else text
 
 
 def _source(

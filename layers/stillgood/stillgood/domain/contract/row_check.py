@@ -13,6 +13,7 @@ from sys import float_info
 
 from stillgood.domain.contract.contract import CALENDAR_LEVELS, Contract, Extra, Feature, FeatureValue
 from stillgood.domain.contract.identity import ID_RULE, read_id, utf8
+from stillgood.domain.contract.times import read_time
 
 TRUE, FALSE = frozenset(("1", "true", "yes", "1.0")), frozenset(("0", "false", "no", "0.0"))
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
@@ -148,7 +149,7 @@ class RowChecker:
         if given is None or given == "":
             return now
         try:
-            return _utc(datetime.fromisoformat(given.strip())) if isinstance(given, str) else None
+            return _utc(read_time(given.strip())) if isinstance(given, str) else None
         except (ValueError, OverflowError):
             return None
 

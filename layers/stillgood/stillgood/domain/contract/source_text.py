@@ -10,6 +10,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import partial
 
 from stillgood.domain.contract.contract import Contract, Feature, Source
+from stillgood.domain.contract.times import read_time
 from stillgood.domain.errors import ContractInvalid
 
 type Convert = Callable[[str], str]
@@ -112,7 +113,7 @@ def _moment(text: str, form: str | None) -> datetime | None:
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(text) if form is None or text[4:5] == "-" else None
+        return read_time(text) if form is None or text[4:5] == "-" else None
     except ValueError:
         return None
 

@@ -535,3 +535,13 @@ def test_rows_that_all_have_a_cell_too_many_are_told_from_no_rows(tmp_path: Path
     path.write_text(header + "\n" + rest.replace("\n", ",\n"))
     with pytest.raises(ContractInvalid, match=r"None of \d+ rows can be read: line 2 cannot be read"):
         drafted(path, id_column="customer")
+
+
+@pytest.mark.parametrize(("name", "learnt"), [("rownames", False), ("row_name", False), ("Kunde", True)])
+def test_numbers_that_may_name_rows_are_left_out_or_said(name: str, learnt: bool, tmp_path: Path) -> None:
+    """R writes the names of rows as ``rownames``, with gaps where rows were dropped."""
+    path = tmp_path / "numbers.csv"
+    path.write_text(text_of([{name: str(4 + n * 37 % 9001), **row} for n, row in enumerate(customers())]))
+    contract, notes = drafted(path, id_column="customer")
+    assert (name in {feature["name"] for feature in contract["features"]}) is learnt
+    assert f"{name}: every one of {N} rows has another" in notes

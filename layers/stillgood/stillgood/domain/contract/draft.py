@@ -41,7 +41,8 @@ LEAK = 0.99  # ROC-AUC of one column alone, above which it is taken to know the 
 _HEAD_ROOM = 10.0  # a limit from data: so many times the largest value seen; a change of units still is refused
 _SAMPLED = 400  # different texts of a column by which its numbers and dates are recognised
 _ID_NAME = re.compile(
-    r"(^|[_\s.-])(id|key|nr|no|num|number|code|uuid|guid|konto|account|index|idx|row)$|id$", re.IGNORECASE
+    r"(^|[_\s.-])(id|key|nr|no|num|number|code|uuid|guid|konto|account|index|idx|row|row[_\s.-]?names?)$|id$",
+    re.IGNORECASE,
 )
 
 type Floats = npt.NDArray[np.float64]
@@ -438,6 +439,14 @@ class _Drafter:
         if self._counts_rows(column):
             self._note(column, "it counts the rows", "it is left out")
             return None
+        whole = self._n >= 20 and all(text.isascii() and text.isdigit() for text in texts)
+        if whole and self._is_unique(column) and not self._names_rows(column):
+            self._note(
+                column,
+                f"every one of {self._n} rows has another whole number",
+                "it is learnt from as a number",
+                "If it names rows, such as a customer's number, take it out of the features, or give --id",
+            )
         if self._names_rows(column):
             self._note(column, f"every one of {self._n} rows has another value", "it is left out: it names rows")
             return None

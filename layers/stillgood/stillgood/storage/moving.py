@@ -13,6 +13,7 @@ from stillgood.storage.codec import sha256
 from stillgood.storage.keys import DECISIONS_PREFIX, POINTER_KEY, REGISTRY_PREFIX
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import Registry
+from stillgood.storage.whole import lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def copy_bucket(source: ObjectStore, target: ObjectStore, prefix: str = "") -> M
         return Moved(copied, kept, size, tuple(problems))
     for decision in Registry(target).decisions():
         problems += [f"{one.key}: {one.detail}" for one in check_inputs(target, decision)]
+    if not prefix:
+        problems += lacks(target, Registry(target).pointer())
     return Moved(copied, kept, size, tuple(problems))
 
 

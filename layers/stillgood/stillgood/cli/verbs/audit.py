@@ -34,6 +34,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         metavar="WHERE",
         help="the bucket of AnchorBucketName, or a folder like it: names what was rewritten since",
     )
+    parser.add_argument("--mend", action="store_true", help="write a lost or garbled pointer anew, as the log has it")
     add_place(parser)
 
 
@@ -41,8 +42,15 @@ def run(arguments: argparse.Namespace) -> Answer:
     from stillgood.storage.audit import verify
 
     store = find_place(arguments).store
+    mended = []
+    if arguments.mend:
+        from stillgood.storage.registry import Registry
+
+        head = Registry(store).recover()
+        mended = [f"the pointer is as decision {head.n} left it: {head.serving or 'nothing'} serves"]
     problems = verify(store)
     lines = [f"{problem.kind}: {problem.key}: {problem.detail}" for problem in problems]
+    lines += mended
     lines.append("the decision log is whole" if not problems else f"{len(problems)} problems")
     replayed, windows = [], []
     if arguments.replay:

@@ -74,6 +74,7 @@ def status(place: Place) -> dict[str, Any]:
     from stillgood.storage.contract import contract_in_force
     from stillgood.storage.keys import DATA_PREFIX, QUARANTINE_PREFIX
     from stillgood.storage.registry import Registry
+    from stillgood.storage.whole import lacks
     from stillgood.storage.windows import read_report, reports
 
     store = place.store
@@ -97,6 +98,7 @@ def status(place: Place) -> dict[str, Any]:
         )
     except StillgoodError as error:
         troubles.append((ACT, error.detail))
+    troubles += [(ACT, one) for one in lacks(store, pointer)]
     if pointer is None and not troubles:
         troubles.append(
             (

@@ -29,6 +29,7 @@ from stillgood.storage.objects import ObjectStore
 from stillgood.storage.points import write_point_status
 from stillgood.storage.registry import Registry
 from stillgood.storage.standing import write_standing
+from stillgood.storage.whole import lacks
 from stillgood.storage.windows import Window, iso, read_report, read_state, reports, utc, write_report, write_state
 
 # Each lost round means that another monitor decided a window, so this bounds contention, not progress.
@@ -68,6 +69,8 @@ def monitor(event: Mapping[str, Any], deps: MonitorDeps) -> dict[str, Any]:
         return _outcome(window, report, duplicate=True)
     pointer = Registry(deps.store).pointer()
     if pointer is None:
+        if missing := lacks(deps.store, pointer):
+            raise DocumentUnusable(missing[-1])
         return {
             "step": "monitor",
             "result": "no champion",

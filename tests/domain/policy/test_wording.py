@@ -136,3 +136,15 @@ def test_what_nobody_counted_is_the_most_it_can_be() -> None:
     assert unknown is not None
     assert (counted["requests"], unknown["requests"]) == (10, None)
     assert unknown["dollars"] > 10 * counted["dollars"]
+
+
+def test_windows_that_overlap_count_their_rows_once() -> None:
+    by_hand = row(start="2026-11-23T00:30:00Z", end="2026-11-24T00:30:00Z")
+    used = usage([row(), by_hand])
+    assert used is not None
+    assert (used["rows"], used["windows"]) == (1000, 1)
+
+
+def test_a_window_of_the_past_was_not_judged() -> None:
+    late = report("nothing", "a later window (w2) has been decided; this one is reported only")
+    assert (found(late), level(late)) == (f"not judged: {late['decision']['reasons'][0]}", WELL)

@@ -115,7 +115,7 @@ def status(place: Place) -> dict[str, Any]:
         waits.append("There are no labelled rows under data/ to learn from.")
     if refused := sum(1 for _ in store.list(QUARANTINE_PREFIX)):
         waits.append(f"{refused} objects of refused rows wait to be mended (`stillgood quarantine list`).")
-    newest = list(reports(store))[-_READ:]
+    newest = sorted(list(reports(store))[-_READ:], key=lambda window: window.end)  # as the overview has them
     windows = [window_row(report) for window in newest if (report := read_report(store, window))]
     lines = summarise(
         {"windows": windows, "orders": _orders(store)},

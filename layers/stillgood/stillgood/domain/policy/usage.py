@@ -29,7 +29,12 @@ def usage(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         return None
     until = datetime.fromisoformat(str(windows[-1]["end"]))
     since = until - DAY
-    last = [one for one in windows if datetime.fromisoformat(str(one["start"])) >= since] or [windows[-1]]
+    last, before = list[Mapping[str, Any]](), until
+    for one in reversed(windows):  # windows that overlap, as one judged by hand may, count their rows once
+        start, end = (datetime.fromisoformat(str(one[name])) for name in ("start", "end"))
+        if end <= before and (start >= since or not last):
+            last.insert(0, one)
+            before = start
     rows = sum(int(one["rows"] or 0) for one in last)
     refused = sum(int(one["refused"] or 0) for one in last)
     counted = [one.get("requests") for one in last]

@@ -33,6 +33,8 @@ def found(report: Mapping[str, Any]) -> str:
     reasons, figures = [str(one) for one in decision["reasons"]], decision.get("figures") or {}
     if faults := [one for one in reasons if one.startswith("data fault upstream")]:
         return "; ".join(faults[:_LISTED])
+    if reasons and reasons[0].startswith("a later window"):
+        return f"not judged: {reasons[0]}"
     if reasons and reasons[0].startswith("not enough evidence"):
         return "too few rows to judge (" + reasons[0].partition(": ")[2] + ")"
     names = figures.get("streaks") or {}
@@ -87,7 +89,7 @@ def level(report: Mapping[str, Any]) -> int:
     if report["decision"]["action"] == "alert" or report.get("standing"):
         return ACT
     what = found(report)
-    quiet = what == "nothing" or what.startswith(("too few rows", "drift that the scores do not feel"))
+    quiet = what == "nothing" or what.startswith(("too few rows", "not judged", "drift that the scores do not feel"))
     return WELL if quiet and report["decision"]["action"] == "nothing" else LOOK
 
 

@@ -176,7 +176,7 @@ LATER: dict[str, Typed] = {
 
 def test_every_command_of_the_runbook_is_run_here() -> None:
     known = {*FIRST, *LATER, *SHELL}
-    lines = [line for line in TYPED if line and not line.startswith("alias ")]
+    lines = [line for line in TYPED if line and not line.startswith(("alias ", "{"))]  # a policy's JSON is no command
     assert lines
     assert [line for line in lines if line not in known] == []
     assert {line.split()[1] for line in known if line.startswith("stillgood ")} >= INLINE

@@ -119,6 +119,7 @@ def test_a_window_is_judged_and_reported(run: Run, today: Path) -> None:
     status, said, _ = run("report", "--window", judged["id"])
     assert status == 0
     assert "299 predictions" in said
+    assert len(said.splitlines()) < 30
     assert run("report", "--json")[1] == run("report", "--window", judged["id"], "--json")[1]
 
 
@@ -143,6 +144,7 @@ def test_a_second_training_is_decided_and_can_be_rolled_back(run: Run, store: Pa
     assert status == 1
     status, said, _ = run("at", "2999-01-01T00:00+02:00")
     assert (status, first in said) == (0, True)
+    assert "realised: not known" in said
     status, said, _ = run("audit", "--replay", "all")
     assert status == 0, said
     assert "4 of 4 decisions replayed to the same bytes" in said

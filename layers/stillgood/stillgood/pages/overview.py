@@ -173,7 +173,7 @@ def _summary(lines: Sequence[Line]) -> Node:
     findings = [line for line in lines if line.topic == "finding" or (line.topic == "serving" and line.level)]
     shown = [state(line.text, words[line.level]) for line in findings] or [state("Nothing is wrong.", "well")]
     rest = [line for line in lines if line.topic not in ("finding", "serving")]
-    return [*shown, table(["", ""], [[line.topic, line.text] for line in rest])]
+    return [*shown, [h.p[h.strong[f"{line.topic}: "], line.text] for line in rest]]
 
 
 def _latest(last: Mapping[str, Any] | None) -> Node:

@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     from stillgood.domain.policy.summary import made
     from stillgood.storage.artifacts import dates_of
     from stillgood.storage.registry import Registry
-    from stillgood.storage.windows import utc
+    from stillgood.storage.windows import iso, read_report, reports, utc
 
     try:
         moment = datetime.fromisoformat(arguments.time)
@@ -48,6 +48,15 @@ def run(arguments: argparse.Namespace) -> Answer:
         f"  promised: ROC-AUC {estimate(pointer.metrics.get('roc_auc'))}, recall"
         f" {estimate(pointer.metrics.get('recall'))}"
     )
-    return Answer(
-        "\n".join(lines), {"at": moment.isoformat(), "serving": pointer.to_dict(), "decision": found.to_dict()}
-    )
+    window = next((one for one in reports(place.store) if one.start <= moment < one.end), None)
+    report = None if window is None else read_report(place.store, window)
+    metrics = ((report or {}).get("realised_performance") or {}).get("metrics")
+    if window is not None and metrics:
+        lines.append(
+            f"  realised, known when the window to {iso(window.end)} was judged: ROC-AUC"
+            f" {estimate(metrics.get('roc_auc'))}, recall {estimate(metrics.get('recall'))}"
+        )
+    else:
+        lines.append("  realised: not known, no window of that time was judged with labels")
+    answer = {"at": moment.isoformat(), "serving": pointer.to_dict(), "decision": found.to_dict(), "realised": metrics}
+    return Answer("\n".join(lines), answer)

@@ -13,7 +13,7 @@ from stillgood.cli.place import Place, add_place, find_place
 from stillgood.domain.policy.wording import done, found
 from stillgood.storage.keys import INDEX_PAGE, PAGES_PREFIX
 
-_LISTED = 12
+_LISTED = 3  # of reasons, features and tests; the page and --json have all
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
@@ -74,8 +74,9 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     span, decision = report["window"], report["decision"]
     text = [f"{span['start']} to {span['end']}: {decision['action']}"]
     text += paragraph(f"found: {found(report)}") + paragraph(f"done: {done(report)}")
-    for reason in decision["reasons"]:
+    for reason in decision["reasons"][:_LISTED]:
         text += paragraph(str(reason), first="- ")
+    text += _more(len(decision["reasons"]), "reasons")
     text.append(
         f"  champion {report['champion']['version']}, {report['rows']} predictions, {report['contract']['refused']}"
         " refused rows"
@@ -97,7 +98,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         )
         text.append(f"  estimated without labels  {known}")
     if (point := report.get("operating_point")) is not None:
-        text += ["", *of_point(point), ""]
+        text += of_point(point)
     text += _what_moved(report)
     drift = report.get("drift") or {}
     checks = sorted(drift.get("checks", ()), key=lambda one: (not one["drifted"], -one["effect"]))[:_LISTED]
@@ -114,10 +115,16 @@ def lines(report: Mapping[str, Any]) -> list[str]:
                 for one in checks
             ],
             head=["feature", "test", "effect", "adjusted p", "drifted"],
-        )
+        ) + _more(len(drift["checks"]), "tests")
     for change in decision.get("would_change", []):
         text += paragraph(f"would change it: {change}", first="> ")
     return text
+
+
+def _more(count: int, what: str) -> list[str]:
+    return (
+        [f"  and {count - _LISTED} more {what}: `stillgood report --pages DIR`, or --json"] if count > _LISTED else []
+    )
 
 
 def of_point(point: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from stillgood.pages.layout import Node, share
 WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 34, 18
 FULL, SHADES = 0.3, 12  # an effect that fills a cell of the heat map, and how many shades lead to it
 _SHORT_NAME = 9  # letters of a version that still say which
-_LANES = 3
+_LANES = 5
 _THINNEST = 50  # a bin counts as this part of the axis at least
 
 
@@ -150,7 +150,7 @@ def lines(
         drawn.append(h.path(class_="axis", d=f"M{LEFT} {_r(y(bottom))}L{end} {_r(y(top))}"))
     if floor is not None and floor > bottom:
         drawn.append(h.path(class_="floor", d=f"M{LEFT} {_r(y(floor))}H{end}"))
-        drawn.append(_text(end, y(floor) - 3, f"floor {_short(floor)}", "end", soft=True))
+        drawn.append(_text(end, y(floor) + 11, f"floor {_short(floor)}", "end", soft=True))
     for index, one in enumerate(series[:3]):
         colour = "abc"[index]
         if one.low is not None and one.high is not None:

@@ -279,7 +279,9 @@ def _promise(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[s
 def _axis(
     windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]
 ) -> tuple[list[float], charts.TimeAxis]:
-    """Where windows end; and what all plots share: some of their dates, the versions, the decisions between them."""
+    """Where windows end; and what all plots share: some of their dates, the versions, and decisions since the first,
+    those after the last window at its end.
+    """
     x = [_seconds(window["end"]) for window in windows]
     step = max(math.ceil((len(x) - 1) / TICKS), 1)
     shown = sorted({len(x) - 1 - i for i in range(0, len(x), step)} - {*range(1, step)} | {0})
@@ -291,9 +293,12 @@ def _axis(
             d["action"],
         )
         for d in decisions
-        if x[0] <= _seconds(d["at"]) <= x[-1] + (x[-1] - x[0]) / 10 + 1
+        if x[0] <= _seconds(d["at"])
     ]
-    return x, charts.TimeAxis([(x[i], windows[i]["end"][:10]) for i in shown], marks, _bands(windows, x))
+    names = [window["end"][:19].replace("T", " ") for window in windows]
+    day = names[0][:10] == names[-1][:10]  # then times tell them apart
+    ticks = [(x[i], f"{names[i][11:]} UTC" if day else names[i][:10]) for i in shown]
+    return x, charts.TimeAxis(ticks, marks, _bands(windows, x))
 
 
 def _cut(text: str) -> str:

@@ -63,6 +63,9 @@ bench-point: $(SYNCED)  ## is recall kept while the population moves, with label
 bench-acted: $(SYNCED)  ## are figures true, and is the effect known, where predictions are acted on
 	@$(RUN) -m benchmarks.acted
 
+bench-strangers: $(SYNCED)  ## damaged and hostile files of every format: read or refused, in how much memory (ARGS="files --count 10000")
+	@$(RUN) -m benchmarks.strangers $(or $(ARGS),files)
+
 bench-load: $(SYNCED)  ## count answers, captures and judged predictions under load, a promotion, restarts and an outage
 	@$(RUN) -m benchmarks.load
 

@@ -36,12 +36,16 @@ ATTRIBUTES = {
 }
 # importlib.metadata reads versions, and imports nothing.
 ALLOWED = {"importlib.metadata"}
+# One module starts a program: this interpreter on a module of this library, by a fixed list of words, without secrets.
+APART = ("apart.py", "subprocess")
 
 
 def findings(source: str, name: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         for imported in modules(node):
             top = imported.partition(".")[0]
+            if (name, imported) == APART:
+                continue
             if top in MODULES and not any(imported.startswith(one) for one in ALLOWED):
                 yield f"{name}:{getattr(node, 'lineno', 0)} imports {imported}, which {MODULES[top]}"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES:

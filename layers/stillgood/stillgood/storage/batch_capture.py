@@ -104,7 +104,9 @@ def read_blocks(pieces: Iterable[bytes]) -> Iterator[Block]:
         try:
             raw = json.loads(bytes(head))
             rows, kinds = int(raw["rows"]), [(str(name), np.dtype(str(kind))) for name, kind in raw["columns"]]
-        except (ValueError, KeyError, TypeError) as error:
+            if rows < 0 or any(kind.hasobject or not kind.itemsize for _, kind in kinds):
+                raise ValueError("no columns of so many values")
+        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
             raise DocumentUnusable(f"The columns of a batch are damaged ({type(error).__name__}).") from error
         sizes = [8 * rows, *(kind.itemsize * rows for _, kind in kinds)]
         start = len(head) + 1

@@ -77,7 +77,12 @@ def read_batch(store: ObjectStore, key: str) -> LabelBatch:
         rows = [json.loads(line) for line in store.get(key).data.splitlines() if line]
         head = rows.pop(0) if rows and "format" in rows[0] else {}
         labels = tuple(
-            Label(row["event_time"], row.get("prediction_id", ""), row.get("entity_id", ""), row["label"])
+            Label(
+                _text(row["event_time"]),
+                _text(row.get("prediction_id", "")),
+                _text(row.get("entity_id", "")),
+                row["label"],
+            )
             for row in rows
         )
         if not head:
@@ -85,10 +90,19 @@ def read_batch(store: ObjectStore, key: str) -> LabelBatch:
         return LabelBatch(
             labels, str(head["source"]), datetime.fromisoformat(head["arrived"]), head.get(COMPLETE_UNTIL)
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DocumentUnusable(
             f"{key} is not a batch of labels any more ({error}); restore its first version."
         ) from error
+
+
+def _text(value: object) -> str:
+    """``value``, a text that UTF-8 can say. Raises TypeError or UnicodeEncodeError, which is a ValueError."""
+    if not isinstance(value, str):
+        raise TypeError("a label says who and when by text")
+    if not value.isascii():
+        value.encode()
+    return value
 
 
 def incoming(store: ObjectStore, prefix: str = INCOMING_PREFIX) -> Iterator[ObjectInfo]:

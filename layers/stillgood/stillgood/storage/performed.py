@@ -36,6 +36,8 @@ def performed(store: ObjectStore) -> Iterator[Performed]:
             try:
                 raw = json.loads(line)
                 told = {name: str(raw.get(name, "")) for name in ("time", "prediction_id", "entity_id", "action")}
-                yield Performed(**told, cost=float(raw.get("cost", 0.0)))
-            except (ValueError, TypeError, AttributeError):
+                "".join(told.values()).encode()
+                found = Performed(**told, cost=float(raw.get("cost", 0.0)))
+            except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
                 continue
+            yield found

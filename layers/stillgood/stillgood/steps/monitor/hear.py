@@ -22,7 +22,14 @@ import numpy as np
 from stillgood.domain.actions.assignment import GROUPS, NONE
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
 from stillgood.domain.contract.contract import Contract
-from stillgood.domain.errors import DocumentUnusable, ObjectExists, PreconditionFailed, StillgoodError, StoreUnavailable
+from stillgood.domain.errors import (
+    DocumentUnusable,
+    InvalidEvent,
+    ObjectExists,
+    PreconditionFailed,
+    StillgoodError,
+    StoreUnavailable,
+)
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
 from stillgood.domain.outcomes.ledger import (
@@ -190,17 +197,22 @@ def _read_batches(
         if batch is None:
             unreadable.append(info.key)
             continue
+        try:
+            events = [microseconds(utc(label.event_time)) for label in batch.labels]
+            complete = None if batch.complete_until is None else microseconds(utc(batch.complete_until))
+        except InvalidEvent:  # it was written or overwritten by hand
+            unreadable.append(info.key)
+            continue
         arrived, source = microseconds(batch.arrived or info.modified), batch.source or UPLOAD
         if source not in sources:
             sources.append(source)
         newest = arrived if newest is None else max(arrived, newest)
-        if batch.complete_until is not None:
-            until = min(microseconds(utc(batch.complete_until)), arrived)
+        if complete is not None:
+            until = min(complete, arrived)
             watermarks[source] = max(until, watermarks.get(source, until))
         place = sources.index(source)
         places.begin(info.key, len(rows))
-        for number, label in enumerate(batch.labels, 1):
-            event = microseconds(utc(label.event_time))
+        for number, (label, event) in enumerate(zip(batch.labels, events, strict=True), 1):
             if event > arrived + CLOCK_SKEW:
                 future, dated = future + 1, f"label {number} of {info.key}"
                 continue

@@ -155,7 +155,15 @@ class CapturedHours:
             references = tuple(map(str, raw.get("references", ())))
             requests = int(raw.get("requests", raw["objects"] - len(references)))
             return _Packed(Inventory(raw["objects"], raw["names"]), body, references, requests)
-        except (ObjectNotFound, ValueError, KeyError, TypeError):  # the captures still say it
+        except (
+            ObjectNotFound,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ):  # the captures still say it
             return None
 
     def _parts(self, packed: "_Packed") -> Iterator[bytes]:

@@ -1,23 +1,27 @@
-"""Rows out of a Parquet object. Parquet is read from its end, so the object is kept in a temporary file meanwhile."""
+"""Rows out of a Parquet object. Parquet is read from its end, so the object is kept in a temporary file meanwhile, and
+in a process of its own, which a damaged footer may end.
+"""
 
+import json
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from stillgood.domain.contract.chunk import Chunk, Unreadable
 from stillgood.domain.errors import TableUnreadable
-from stillgood.storage.tables.lines import CHUNK_ROWS
+from stillgood.storage.tables.apart import Apart
+from stillgood.storage.tables.lines import CHUNK_ROWS, MAX_LINE
 from stillgood.storage.tables.table import Table
 
 # A footer says how much is to come before anything is read.
 MAX_GROUP_BYTES = 192 * 1024 * 1024  # of the columns that are read, unpacked, in one row group
 MAX_ROWS_PER_BYTE, FREE_ROWS = 4, 1_000_000  # rows without anything in them pack without end
 MAX_COLUMNS = 10_000
+_MAGIC = b"PAR1"
+MAX_BATCH_BYTES = 64 * 1024 * 1024  # of the rows that are handed over at once
 
 
 def read_parquet(data: Iterable[bytes], *, wanted: Collection[str] = (), chunk_rows: int = CHUNK_ROWS) -> Table:
@@ -25,81 +29,82 @@ def read_parquet(data: Iterable[bytes], *, wanted: Collection[str] = (), chunk_r
 
     Decimals are read as floats, bytes as UTF-8 text (as Impala writes it), dates and times as ISO 8601 text to the
     microsecond. Raises TableUnreadable, also for what would need more memory than there is: the footer is asked before
-    anything is read.
+    anything is read, and it is read by a process of its own (docs/decisions/0062).
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  # the chunks close it
     size = 0
     for piece in data:
         size += len(piece)
         file.write(piece)
-    file.seek(0)
     try:
-        parquet, every, names = _opened(file, size, wanted)
-    except BaseException:
+        _check_ends(file, size)
+    except TableUnreadable:
         file.close()
         raise
-    return Table(tuple(names or every), _chunks(file, parquet, names, chunk_rows), False, close=file.close)
-
-
-def _opened(file: Any, size: int, wanted: Collection[str]) -> tuple[Any, list[str], list[str]]:
-    """The file, the names of all its columns, and of those that are read."""
-    with _refused():
-        parquet = pq.ParquetFile(file, pre_buffer=False)
-        every = parquet.schema_arrow.names
-        if len(every) > MAX_COLUMNS:
-            raise TableUnreadable(f"it has {len(every):,} columns; at most {MAX_COLUMNS:,} are read.", rule="budget")
-        names = [name for name in every if not wanted or name in wanted]
-        if len(set(names)) != len(names):
-            raise TableUnreadable("its schema names a column twice; each needs a name of its own.", rule="header")
-        _check_budget(parquet.metadata, set(names), size)
-        texts = [field.name for field in parquet.schema_arrow if field.name in names and _is_text(field.type)]
-        if texts:  # a text that a dictionary repeats is kept once
-            file.seek(0)
-            parquet = pq.ParquetFile(file, pre_buffer=False, read_dictionary=texts)
-    return parquet, every, names
-
-
-def _check_budget(footer: Any, names: set[str], size: int) -> None:
-    if footer.num_rows > max(FREE_ROWS, MAX_ROWS_PER_BYTE * size):
-        raise TableUnreadable(
-            f"it says that {size:,} bytes hold {footer.num_rows:,} rows; rows with hardly anything in them are not"
-            " read.",
-            rule="budget",
-        )
-    for place in range(footer.num_row_groups):
-        group = footer.row_group(place)
-        needed = sum(
-            column.total_uncompressed_size
-            for column in (group.column(at) for at in range(group.num_columns))
-            if column.path_in_schema in names or column.path_in_schema.partition(".")[0] in names
-        )
-        if needed > MAX_GROUP_BYTES:
-            raise TableUnreadable(
-                f"row group {place} unpacks to {needed // 1024**2:,} MiB; write it in row groups of at most"
-                f" {MAX_GROUP_BYTES // 1024**2} MiB.",
-                rule="budget",
-            )
-
-
-@contextmanager
-def _refused() -> Iterator[None]:
+    wish = {
+        "wanted": sorted(wanted),
+        "rows": chunk_rows,
+        "batch_bytes": MAX_BATCH_BYTES,
+        "text_bytes": MAX_LINE,
+        "footer": {
+            "group_bytes": MAX_GROUP_BYTES,
+            "rows_per_byte": MAX_ROWS_PER_BYTE,
+            "free_rows": FREE_ROWS,
+            "columns": MAX_COLUMNS,
+        },
+    }
     try:
-        yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
-        raise TableUnreadable(f"it is not a readable Parquet file: {str(error)[:200]}", rule="format") from error
+        reader = Apart("stillgood.storage.tables.parquet_reader", file, wish)
+    finally:
+        file.close()  # the reader has it
+    try:
+        head = reader.out.readline()
+        if not head.endswith(b"\n"):
+            reader.finish()
+            raise TableUnreadable("it is not a readable Parquet file.", rule="format")
+        told = json.loads(head)
+    except BaseException:
+        reader.close()
+        raise
+    names, every = told["names"], told["every"]
+    return Table(tuple(names or every), _chunks(reader, names), False, close=reader.close)
 
 
-def _chunks(file: Any, parquet: Any, names: Sequence[str], chunk_rows: int) -> Iterator[Chunk]:
+def _check_ends(file: IO[bytes], size: int) -> None:
+    """The file begins and ends as Parquet does, and its footer lies in it: what is not is told without a process."""
+    file.seek(0)
+    head = file.read(4)
+    file.seek(max(size - 8, 0))
+    tail = file.read(8)
+    file.seek(0)
+    if size < 12 or head != _MAGIC or tail[4:] != _MAGIC:
+        raise TableUnreadable(
+            "it is not a readable Parquet file: it does not begin and end as one does. Upload it again.", rule="format"
+        )
+    if not 0 < (length := int.from_bytes(tail[:4], "little")) <= size - 12:
+        raise TableUnreadable(
+            f"it is not a readable Parquet file: its footer claims {length:,} bytes of {size:,}. Upload it again.",
+            rule="format",
+        )
+
+
+def _chunks(reader: Apart, names: Sequence[str]) -> Iterator[Chunk]:
     done = 0
-    with file, _refused():
-        if names:
-            for batch in parquet.iter_batches(batch_size=chunk_rows, columns=list(names)):
+    with reader:
+        try:
+            for batch in _batches(reader):
                 yield _chunk(done, names, batch)
                 done += batch.num_rows
+        except (pa.ArrowException, OSError, EOFError) as error:
+            reader.finish()  # which knows better why
+            raise TableUnreadable(f"it is not a readable Parquet file: {str(error)[:200]}", rule="format") from error
+        reader.finish()
 
 
-def _is_text(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
+def _batches(reader: Apart) -> Iterator[Any]:
+    head = reader.out.peek(1)  # type: ignore[attr-defined]  # a pipe is buffered
+    if head:
+        yield from pa.ipc.open_stream(reader.out)
 
 
 def _chunk(done: int, names: Sequence[str], batch: Any) -> Chunk:
@@ -145,7 +150,7 @@ def _texts(name: str, column: Any, broken: dict[int, str]) -> list[object]:
         try:
             value = column.dictionary[code].as_py()
             known[code] = value.decode() if isinstance(value, bytes) else value
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError, IndexError) as error:
             known[code], wrong[code] = None, error
     for place, code in enumerate(codes if wrong else ()):
         if code in wrong:

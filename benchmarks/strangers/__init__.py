@@ -1,0 +1,1 @@
+"""What strangers can do: hostile files, and callers and tellers of outcomes who lie."""

@@ -35,6 +35,8 @@ UNREAD = (
     "pyarrow/libarrow_python_flight.so*",
     *(f"pyarrow/_{name}.*.so" for name in ("flight", "orc", "dataset*", "acero", "substrait", "pyarrow_cpp_tests")),
 )
+# Lists of what wheels were linked from; the packages' own locks name all that is shipped.
+WHEEL_SBOMS = "*.dist-info/sboms/*"
 # Packages that other packages' code imports although they look like tests.
 KEEP = ("numpy/testing", "numpy/_core/tests", "sklearn/utils/tests")
 # SAM publishes a new version of predict, which its alias then names, when the function's own code changes, and does not
@@ -120,7 +122,7 @@ def prune(target: Path) -> None:
     for name in (*RUNTIME_PROVIDES, *UNUSED):
         for path in [*target.glob(name), *target.glob(f"{name}.*.so"), *target.glob(f"{name}-*.dist-info")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for path in [path for pattern in UNREAD for path in target.glob(pattern)]:
+    for path in [path for pattern in (*UNREAD, WHEEL_SBOMS) for path in target.glob(pattern)]:
         path.unlink()
     shutil.rmtree(target / "bin", ignore_errors=True)
     for path in sorted(target.rglob("*"), reverse=True):

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.model.model import Calibration, CategoricalTerm, Model, NumericTerm, Term
@@ -28,6 +29,9 @@ from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
+# How long an example takes is nothing that a test may fail by.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 OF_THE_SHELL = ("AWS_", "STILLGOOD_", "MLFLOW_")
 # Read before the tests hide the shell's settings from the code: benchmarks/safety.py names the file here.
 COUNTS = os.environ.get("STILLGOOD_COUNTS")

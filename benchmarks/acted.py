@@ -75,11 +75,11 @@ def play(rows: list[Rows], saved: float, share: float, seed: int) -> Iterator[di
     ]
     near: list[list[NDArray[Any]]] = []
     for at, (x, y, who) in enumerate(rows[MEMORY:]):
-        features, told, groups, _ = (np.concatenate(part) for part in zip(*known[-MEMORY:], strict=True))
-        learns = stand_in(groups).index if share else np.arange(len(told))
-        model = LogisticRegression(C=1.0, solver="newton-cholesky").fit(features[learns], told[learns])
+        features, outcomes, groups, _ = (np.concatenate(part) for part in zip(*known[-MEMORY:], strict=True))
+        learns = stand_in(groups).index if share else np.arange(len(outcomes))
+        model = LogisticRegression(C=1.0, solver="newton-cholesky").fit(features[learns], outcomes[learns])
         before = model.decision_function(features[learns])
-        threshold = float(np.quantile(before[told[learns]], 1 - RECALL))
+        threshold = float(np.quantile(before[outcomes[learns]], 1 - RECALL))
         logits = model.decision_function(x)
         p, flagged = 1 / (1 + np.exp(-logits)), logits >= threshold
         when = START + timedelta(days=30 * at)
@@ -97,18 +97,21 @@ def play(rows: list[Rows], saved: float, share: float, seed: int) -> Iterator[di
             strata = stand.strata if share else None
             seen = clustered(seen, logits[index], flagged[index], happened[index], names[index], strata, p[index])
             for name in FIGURES:
-                given, right = getattr(seen, name), getattr(truth, name).value
-                row[name] = given.value - right
-                row[f"{name} covered"] = given.low <= right <= given.high
+                figure, right = getattr(seen, name), getattr(truth, name).value
+                row[name] = figure.value - right
+                row[f"{name} covered"] = figure.low <= right <= figure.high
         if share and saved:
-            found = effect(happened[flagged], control[flagged], who[flagged])
-            if found is not None:
+            measured = effect(happened[flagged], control[flagged], who[flagged])
+            if measured is not None:
                 right = saved * float(y[flagged].mean())
-                row["effect"], row["effect covered"] = found.prevented - right, found.low <= right <= found.high
+                row["effect"], row["effect covered"] = (
+                    measured.prevented - right,
+                    measured.low <= right <= measured.high,
+                )
         if not share:
             near.append([logits - threshold, happened - p, p, who, np.full(len(y), at), np.full(len(y), 30 * at)])
             jump = jump_at(*(np.concatenate(part) for part in zip(*near, strict=True)))
-            row["jump"] = jump is not None and jump.found
+            row["jump"] = jump is not None and jump.detected
         yield row
 
 
@@ -121,42 +124,45 @@ def summary(runs: list[list[dict[str, Any]]], still: list[list[dict[str, Any]]])
         [a["flagged"] - b["flagged"] for a, b in zip(run, calm, strict=True)]
         for run, calm in zip(runs, still, strict=True)
     ]
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "seeds": len(runs),
-        "true_roc_auc_against_nobody_acts": _mean([float(np.mean(one)) for one in lost]),
-        "worst_window": float(np.mean([min(one) for one in lost])),
-        "flagged_share_against_nobody_acts": _mean([float(np.mean(one)) for one in more]),
+        "true_roc_auc_against_nobody_acts": _mean([float(np.mean(run)) for run in lost]),
+        "worst_window": float(np.mean([min(run) for run in lost])),
+        "flagged_share_against_nobody_acts": _mean([float(np.mean(run)) for run in more]),
     }
     for name in (*FIGURES, "effect"):
         gaps = [[row[name] for row in run if name in row] for run in runs]
         if any(gaps):
             held = [row[f"{name} covered"] for run in runs for row in run if name in row]
-            found[name] = {"bias": _mean([float(np.mean(one)) for one in gaps if one]), "covered": float(np.mean(held))}
+            figures[name] = {
+                "bias": _mean([float(np.mean(run)) for run in gaps if run]),
+                "covered": float(np.mean(held)),
+            }
     if "jump" in runs[0][0]:
-        found["jump_by_window"] = [float(np.mean([run[at]["jump"] for run in runs])) for at in range(len(runs[0]))]
-    return found
+        figures["jump_by_window"] = [float(np.mean([run[at]["jump"] for run in runs])) for at in range(len(runs[0]))]
+    return figures
 
 
 def _mean(values: list[float]) -> dict[str, float]:
     return {"mean": float(np.mean(values)), "se": float(np.std(values, ddof=1) / len(values) ** 0.5)}
 
 
-def misses(name: str, case: str, found: dict[str, Any]) -> Iterator[str]:
+def misses(name: str, case: str, figures: dict[str, Any]) -> Iterator[str]:
     """The targets of issue 20 that a cell does not reach. A cell whose spread is larger than its target says so."""
     if "no control" in case:
-        if ".6 saved" in case and found["jump_by_window"][1] < 1:
-            hit = found["jump_by_window"][1]
+        if ".6 saved" in case and figures["jump_by_window"][1] < 1:
+            hit = figures["jump_by_window"][1]
             yield f"{name}, {case}: the jump is found within two windows in {hit:.2f} of the seeds"
-        if case.split(",")[0] == "0 saved" and found["jump_by_window"][-1] > 0:
+        if case.split(",")[0] == "0 saved" and figures["jump_by_window"][-1] > 0:
             yield f"{name}, {case}: a jump is found where nobody acts"
         return
-    lost, worst = found["true_roc_auc_against_nobody_acts"]["mean"], found["worst_window"]
+    lost, worst = figures["true_roc_auc_against_nobody_acts"]["mean"], figures["worst_window"]
     if lost < -0.01 or worst < -0.03:
         yield f"{name}, {case}: true ROC-AUC {lost:+.3f} on the mean, {worst:+.3f} in the worst window"
-    if abs(found["flagged_share_against_nobody_acts"]["mean"]) > 0.03:
-        yield f"{name}, {case}: flagged share {found['flagged_share_against_nobody_acts']['mean']:+.3f}"
+    if abs(figures["flagged_share_against_nobody_acts"]["mean"]) > 0.03:
+        yield f"{name}, {case}: flagged share {figures['flagged_share_against_nobody_acts']['mean']:+.3f}"
     for figure in (*FIGURES, "effect"):
-        bias, covered = found[figure]["bias"], found[figure]["covered"]
+        bias, covered = figures[figure]["bias"], figures[figure]["covered"]
         if abs(bias["mean"]) > 0.01:
             unsure = " (within two standard errors of the target)" if abs(bias["mean"]) - 0.01 < 2 * bias["se"] else ""
             yield f"{name}, {case}: {figure} biased by {bias['mean']:+.4f} (se {bias['se']:.4f}){unsure}"
@@ -165,7 +171,7 @@ def misses(name: str, case: str, found: dict[str, Any]) -> Iterator[str]:
 
 
 def main(seeds: int = SEEDS) -> None:
-    found: dict[str, Any] = {}
+    cells: dict[str, Any] = {}
     missed: list[str] = []
     for name in ("steady", "cohort", "telco"):
         worlds = [telco_rows(seed) if name == "telco" else buyers_rows(name, seed) for seed in range(seeds)]
@@ -175,21 +181,21 @@ def main(seeds: int = SEEDS) -> None:
             calm = calm or runs
             case = f"{saved:.1g}".lstrip("0") or "0"
             case = f"{case} saved, " + (f"{share:.0%} control" if share else "no control")
-            found[f"{name}: {case}"] = summary(runs, calm)
-            missed += misses(name, case, found[f"{name}: {case}"])
-            print(f"{name}: {case}", json.dumps(found[f"{name}: {case}"]), flush=True)
-    told = {
+            cells[f"{name}: {case}"] = summary(runs, calm)
+            missed += misses(name, case, cells[f"{name}: {case}"])
+            print(f"{name}: {case}", json.dumps(cells[f"{name}: {case}"]), flush=True)
+    document = {
         "command": "make bench-acted",
         "seeds": seeds,
         "windows": WINDOWS,
         "rows_a_window": ROWS,
         "truth": "the same rows, had nobody acted",
         "covered": "of that truth, which varies less than customers like these do, so intervals for those cover more",
-        "cells": found,
+        "cells": cells,
         "missed": missed,
         "not_measured": ["flights", "the loop on the real steps over seeds"],
     }
-    RESULT.write_text(json.dumps(told, indent=1) + "\n")
+    RESULT.write_text(json.dumps(document, indent=1) + "\n")
     print(*missed, sep="\n")
 
 

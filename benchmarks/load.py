@@ -57,8 +57,8 @@ class Clients:
 
     def __init__(self, api: Api, rows: Sequence[Any]) -> None:
         self._api = api
-        one = itertools.cycle(rows)
-        kinds: list[Callable[[], Any]] = [lambda: next(one), lambda: [next(one) for _ in range(LIST_ROWS)]]
+        cycle = itertools.cycle(rows)
+        kinds: list[Callable[[], Any]] = [lambda: next(cycle), lambda: [next(cycle) for _ in range(LIST_ROWS)]]
         self._requests = itertools.cycle(kinds)
         self._next, self._ended = threading.Lock(), threading.Event()
         self.gate = threading.Lock()
@@ -108,8 +108,8 @@ class Clients:
             predictions = answer.body.get("predictions", [answer.body])
             with self._next:
                 self.requests += 1
-                self.ids += [one["prediction_id"] for one in predictions]
-                self.versions |= {one["model_version"] for one in predictions}
+                self.ids += [prediction["prediction_id"] for prediction in predictions]
+                self.versions |= {prediction["model_version"] for prediction in predictions}
 
 
 @dataclass(slots=True)
@@ -252,13 +252,13 @@ def workers(bench: Bench) -> set[int]:
     """The processes that run predict, children of the emulator."""
     function = bench.stack.functions["predict"].rpartition("function:")[2].partition(":")[0]
     name = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
-    found = set()
+    pids = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             pid, parent = int(path.parent.name), int(path.read_text().rpartition(")")[2].split()[1])
             if parent == bench.stack.cloud.pid and name in (path.parent / "environ").read_bytes().split(b"\0"):
-                found.add(pid)
-    return found
+                pids.add(pid)
+    return pids
 
 
 def run(home: Path) -> list[dict[str, Any]]:

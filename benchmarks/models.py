@@ -121,32 +121,36 @@ def run(frame: Frame, y: np.ndarray, unseen: Frame, y_unseen: np.ndarray, seed: 
     straight = Logistic(frame, y, seed)
     split_of = folds(y, np.arange(frame.n, dtype=np.uint64))
     choice = choose(straight, split_of)
-    learners = {learner.name: (learner, found) for learner, found in ((choice.learner, choice.found), *choice.others)}
-    found = {
+    learners = {
+        learner.name: (learner, fitted) for learner, fitted in ((choice.learner, choice.out_of_fold), *choice.others)
+    }
+    figures = {
         "logistic": judge(straight, straight.out_of_fold(split_of), frame, y, unseen, y_unseen, seed),
         "boosted": judge(*learners["boosted"], frame, y, unseen, y_unseen, seed),
     }
     assert choice.comparison is not None
-    bent = "bent" in choice.found.settings
+    bent = "bent" in choice.out_of_fold.settings
     chosen = "boosted" if choice.learner.name == "boosted" else "bent" if bent else "logistic"
-    found["auto"] = (
-        judge(choice.learner, choice.found, frame, y, unseen, y_unseen, seed) if bent else found[choice.learner.name]
+    figures["auto"] = (
+        judge(choice.learner, choice.out_of_fold, frame, y, unseen, y_unseen, seed)
+        if bent
+        else figures[choice.learner.name]
     )
-    return {**found, "chosen": chosen, "p": choice.comparison.figures["p"], "seconds": time.process_time() - started}
+    return {**figures, "chosen": chosen, "p": choice.comparison.figures["p"], "seconds": time.process_time() - started}
 
 
 def judge(
-    learner: Learner, found: OutOfFold, frame: Frame, y: np.ndarray, unseen: Frame, y_unseen: np.ndarray, seed: int
+    learner: Learner, fitted: OutOfFold, frame: Frame, y: np.ndarray, unseen: Frame, y_unseen: np.ndarray, seed: int
 ) -> dict[str, float]:
-    learned = learner.learn(np.arange(frame.n), found.settings)
-    calibration: Calibration = calibrate(found.logits, y)
+    learned = learner.learn(np.arange(frame.n), fitted.settings)
+    calibration: Calibration = calibrate(fitted.logits, y)
     model = Model(
         "v", frame.contract, learned.terms, learned.baseline, 0.0, calibration, {}, learned.family, learned.pairs
     )
     values = logits(model, unseen)
     data = encode(model.to_dict())
     own = len(encode(frame.contract.to_dict()))
-    steady = stability(learner, frame, y, found.settings, seed)
+    steady = stability(learner, frame, y, fitted.settings, seed)
     return {
         "roc_auc": roc_auc(values, y_unseen),
         "brier": brier(scores(calibration.slope * values + calibration.intercept), y_unseen).value,
@@ -184,16 +188,17 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over seeds, with the standard deviation of the ROC-AUC, and how far ``auto`` stays below the better
     family.
     """
-    told: dict[str, Any] = {
-        family: {key: fmean(one[family][key] for one in runs) for key in runs[0][family]} for family in FAMILIES
+    means: dict[str, Any] = {
+        family: {key: fmean(seed_run[family][key] for seed_run in runs) for key in runs[0][family]}
+        for family in FAMILIES
     }
     for family in FAMILIES:
-        told[family]["spread"] = stdev([one[family]["roc_auc"] for one in runs]) if len(runs) > 1 else 0.0
-    better = max(told["logistic"]["roc_auc"], told["boosted"]["roc_auc"])
-    told["below_the_better"] = better - told["auto"]["roc_auc"]
-    told["chosen"] = [one["chosen"] for one in runs]
-    told["seconds"] = fmean(one["seconds"] for one in runs)
-    return told
+        means[family]["spread"] = stdev([seed_run[family]["roc_auc"] for seed_run in runs]) if len(runs) > 1 else 0.0
+    better = max(means["logistic"]["roc_auc"], means["boosted"]["roc_auc"])
+    means["below_the_better"] = better - means["auto"]["roc_auc"]
+    means["chosen"] = [seed_run["chosen"] for seed_run in runs]
+    means["seconds"] = fmean(seed_run["seconds"] for seed_run in runs)
+    return means
 
 
 def main() -> None:

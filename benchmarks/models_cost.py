@@ -135,7 +135,7 @@ def serving(store: MemoryObjectStore, model: Model) -> ChampionSource:
 
 
 def main() -> None:
-    told: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
         models = {}
         for family in ("logistic", "boosted"):
@@ -144,7 +144,7 @@ def main() -> None:
             entities = np.arange(ROWS, dtype=np.uint64)
             started = time.process_time()
             models[family] = fit(frame, y, entities, version="v", data_sha256="0" * 64).model
-            told[f"fit {family}, 100,000 rows, CPU s"] = time.process_time() - started
+            figures[f"fit {family}, 100,000 rows, CPU s"] = time.process_time() - started
         matrix = np.column_stack([np.asarray(column, dtype=np.float64) for column in frame.columns.values()])
         rounds = models["boosted"].training["settings"]["rounds"]
         for name, options in {
@@ -156,15 +156,15 @@ def main() -> None:
             estimator = HistGradientBoostingClassifier(
                 class_weight="balanced", categorical_features=list(range(14, 20)), **options
             )
-            told[f"scikit-learn's own boosted fit, {name}, CPU s"] = cpu(partial(estimator.fit, matrix, y))
+            figures[f"scikit-learn's own boosted fit, {name}, CPU s"] = cpu(partial(estimator.fit, matrix, y))
         boosted = models["boosted"]
-        told["features"], told["pairs"], told["rounds"] = len(boosted.terms), len(boosted.pairs), rounds
+        figures["features"], figures["pairs"], figures["rounds"] = len(boosted.terms), len(boosted.pairs), rounds
         data = encode(boosted.to_dict())
-        told["model.json plain, KiB"], told["model.json compressed, KiB"] = (
+        figures["model.json plain, KiB"], figures["model.json compressed, KiB"] = (
             len(data) / 1024,
             len(zlib.compress(data, 9)) / 1024,
         )
-        told |= {
+        figures |= {
             f"cold: import, load, first score, {name}, CPU s": taken
             for name, taken in in_turns({name: cold(model, folder) for name, model in models.items()}, 9).items()
         }
@@ -178,15 +178,17 @@ def main() -> None:
             name: PredictDeps(source, FakeCapture(), lambda: datetime.now(UTC), lambda: "id", 1000, 10**6)
             for name, (_, source) in sources.items()
         }
-        warm = {name: partial(_microseconds, partial(predict, body, one)) for name, one in deps.items()}
+        warm = {name: partial(_microseconds, partial(predict, body, serving)) for name, serving in deps.items()}
         table = csv_of(frame)
         for name, (store, source) in sources.items():
             store.put("batch/input/all.csv", table)
             scoring = BatchDeps(store, source, lambda: datetime.now(UTC))
-            told[f"batch, 100,000 rows, {name}, CPU s"] = cpu(partial(batch, {"input": "batch/input/all.csv"}, scoring))
-        told |= {f"warm: predict step, {name}, CPU us": taken for name, taken in in_turns(warm, 9).items()}
-    RESULTS.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    for name, value in told.items():
+            figures[f"batch, 100,000 rows, {name}, CPU s"] = cpu(
+                partial(batch, {"input": "batch/input/all.csv"}, scoring)
+            )
+        figures |= {f"warm: predict step, {name}, CPU us": taken for name, taken in in_turns(warm, 9).items()}
+    RESULTS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    for name, value in figures.items():
         print(f"{name:75} {value:10.3f}")
 
 

@@ -68,11 +68,11 @@ def loop_seconds() -> float:
     return time.process_time() - start
 
 
-def measured(found: Chronicle, policy: str) -> dict[str, Any]:
+def measured(past: Chronicle, policy: str) -> dict[str, Any]:
     """One policy: processor ``seconds``, ``loop`` seconds (mean of before and after), ``peak`` MiB, and what it did."""
     before, start = loop_seconds(), time.process_time()
     with threadpool_limits(1):
-        played = play(found.world, policy)
+        played = play(past.world, policy)
     seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     loop = (before + loop_seconds()) / 2
@@ -88,15 +88,15 @@ def main() -> int:
     arguments = parser.parse_args()
     table, raw = history(arguments.rows, arguments.windows, arguments.features)
     plan = Plan(window_days=DAYS, label_delay_days=DAYS)
-    found = chronicle(table, read_contract(raw), plan, now=datetime.now(UTC))
+    past = chronicle(table, read_contract(raw), plan, now=datetime.now(UTC))
     print(f"{arguments.rows:,} rows, {arguments.windows} windows, {arguments.features} features")
     print("| policy | CPU, s | in fixed loops | peak, MiB | retrains |\n| --- | --- | --- | --- | --- |")
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for policy in arguments.policies.split(","):
-            one = pool.apply(measured, (found, policy))
+            row = pool.apply(measured, (past, policy))
             print(
-                f"| {policy} | {one['seconds']:.1f} | {one['seconds'] / one['loop']:.0f} | {one['peak']:.0f} |"
-                f" {one['retrains']} |",
+                f"| {policy} | {row['seconds']:.1f} | {row['seconds'] / row['loop']:.0f} | {row['peak']:.0f} |"
+                f" {row['retrains']} |",
                 flush=True,
             )
     return 0

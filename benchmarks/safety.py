@@ -40,13 +40,13 @@ def met(value: int, target: str) -> bool | None:
     return bool(COMPARE[sign](value, int(number)))
 
 
-def rows(told: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def rows(counts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row a name, in order of name: values added up, against the target that was told with them."""
     values: dict[str, int] = {}
     targets: dict[str, str] = {}
-    for one in told:
-        values[one["name"]] = values.get(one["name"], 0) + one["value"]
-        targets[one["name"]] = one["target"] or targets.get(one["name"], "")
+    for count in counts:
+        values[count["name"]] = values.get(count["name"], 0) + count["value"]
+        targets[count["name"]] = count["target"] or targets.get(count["name"], "")
     return [
         {"name": name, "value": values[name], "target": targets[name], "met": met(values[name], targets[name])}
         for name in sorted(values)
@@ -65,16 +65,16 @@ def run(tests: Iterable[str]) -> tuple[int, list[dict[str, Any]]]:
 
 def main() -> int:
     """Exit status 1 when a test fails or a target is missed."""
-    status, told = run(sys.argv[1:] or TESTS)
-    found = rows(told)
-    found.append({"name": "exit status of the tests", "value": status, "target": "== 0", "met": status == 0})
+    status, counts = run(sys.argv[1:] or TESTS)
+    table = rows(counts)
+    table.append({"name": "exit status of the tests", "value": status, "target": "== 0", "met": status == 0})
     if LOAD.exists():
-        found += [{**row, "name": f"load: {row['name']}"} for row in json.loads(LOAD.read_text())]
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+        table += [{**row, "name": f"load: {row['name']}"} for row in json.loads(LOAD.read_text())]
+    RESULTS.write_text(json.dumps(table, indent=1) + "\n")
     mark = {True: "met", False: "MISSED", None: ""}
-    for row in found:
+    for row in table:
         print(f"{row['name']:<90} {row['value']!s:>9}  {row['target']:<10} {mark[row['met']]}")
-    return 1 if any(row["met"] is False for row in found) else 0
+    return 1 if any(row["met"] is False for row in table) else 0
 
 
 if __name__ == "__main__":

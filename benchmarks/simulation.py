@@ -37,7 +37,7 @@ def lives(
     seeds: range, days: int, until: float, known: list[dict[str, Any]], planted: dict[str, dict[str, Any]]
 ) -> None:
     """Live the seeds that are not among ``known``, and add them, until the processor time ``until``."""
-    done = {(one["seed"], one["days"]) for one in known}
+    done = {(life["seed"], life["days"]) for life in known}
     for seed in seeds:
         if (seed, days) in done:
             continue
@@ -52,8 +52,8 @@ def lives(
                 "cpu_seconds": round(time.process_time() - begun, 2),
                 "code": _commit(),
                 "operations": lived.operations,
-                "faults": dict(sorted(Counter(one.kind for one in lived.faults).items())),
-                "broken": sorted({one.invariant for one in lived.broken}),
+                "faults": dict(sorted(Counter(fault.kind for fault in lived.faults).items())),
+                "broken": sorted({breach.invariant for breach in lived.broken}),
             }
         )
         write(known, planted)
@@ -64,48 +64,48 @@ def plant(seeds: range, until: float, known_lives: list[dict[str, Any]], known: 
     """Look for a seed that finds each bug."""
     clean: dict[int, set[str]] = {}  # what breaks without a bug is no find
     for bug in PLANTED:
-        found = known.setdefault(bug.name, {"what": bug.what, "tried": 0, "seed": None, "found_by": []})
+        search = known.setdefault(bug.name, {"what": bug.what, "tried": 0, "seed": None, "found_by": []})
         for seed in seeds:
-            if found["seed"] is not None or seed < found["tried"] or time.process_time() > until:
+            if search["seed"] is not None or seed < search["tried"] or time.process_time() > until:
                 continue
             with bug.in_place():
                 lived = live(seed, PLANTED_DAYS)
-            found["tried"] = seed + 1
+            search["tried"] = seed + 1
             if lived.broken and seed not in clean:
                 clean[seed] = set(live(seed, PLANTED_DAYS).names)
             if new := set(lived.names) - clean.get(seed, set()):
-                found |= {"seed": seed, "found_by": sorted(new)}
+                search |= {"seed": seed, "found_by": sorted(new)}
         write(known_lives, known)
-        print(f"{bug.name}: seed {found['seed']} of {found['tried']} tried, by {found['found_by']}", flush=True)
+        print(f"{bug.name}: seed {search['seed']} of {search['tried']} tried, by {search['found_by']}", flush=True)
 
 
 def rows(known: list[dict[str, Any]], planted: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Names, values and targets."""
     operations, faults = Counter[str](), Counter[str]()
-    for one in known:
-        operations.update(one["operations"])
-        faults.update(one["faults"])
-    found: list[tuple[str, int, str]] = [
+    for life in known:
+        operations.update(life["operations"])
+        faults.update(life["faults"])
+    values: list[tuple[str, int, str]] = [
         ("lives", len(known), ""),
-        ("lives of a year or more", sum(one["days"] >= 365 for one in known), ">= 1000"),
-        ("days lived", sum(one["days"] for one in known), ""),
+        ("lives of a year or more", sum(life["days"] >= 365 for life in known), ">= 1000"),
+        ("days lived", sum(life["days"] for life in known), ""),
         ("invariants", len(AT_REST) + 9, ">= 16"),
-        ("lives in which an invariant broke", sum(bool(one["broken"]) for one in known), "== 0"),
+        ("lives in which an invariant broke", sum(bool(life["broken"]) for life in known), "== 0"),
         ("planted bugs", len(PLANTED), ">= 10"),
-        ("planted bugs found within 200 seeds", sum(one["seed"] is not None for one in planted.values()), ">= 10"),
+        ("planted bugs found within 200 seeds", sum(bug["seed"] is not None for bug in planted.values()), ">= 10"),
         *((f"operations: {name}", count, "") for name, count in sorted(operations.items())),
         *((f"faults: {name}", count, "") for name, count in sorted(faults.items())),
     ]
     return [
-        {"name": name, "value": value, "target": target, "met": met(value, target)} for name, value, target in found
+        {"name": name, "value": value, "target": target, "met": met(value, target)} for name, value, target in values
     ]
 
 
 def write(known: list[dict[str, Any]], planted: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Keep what is known after each life, so that a run can be stopped at any time; returns the rows."""
-    found = rows(known, planted)
-    RESULTS.write_text(json.dumps({"rows": found, "planted": planted, "lives": known}, indent=1) + "\n")
-    return found
+    table = rows(known, planted)
+    RESULTS.write_text(json.dumps({"rows": table, "planted": planted, "lives": known}, indent=1) + "\n")
+    return table
 
 
 def _commit() -> str:
@@ -121,17 +121,17 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e6, help="of processor time")
     parser.add_argument("--planted", type=span, default=range(0, 200))
     parser.add_argument("--anew", action="store_true")
-    asked = parser.parse_args()
-    before = json.loads(RESULTS.read_text()) if RESULTS.exists() and not asked.anew else {"lives": [], "planted": {}}
+    args = parser.parse_args()
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() and not args.anew else {"lives": [], "planted": {}}
     known, planted = before["lives"], before["planted"]
-    until = time.process_time() + 60 * asked.minutes
-    plant(asked.planted, until, known, planted)
-    lives(asked.seeds, asked.days, until, known, planted)
-    found = write(known, planted)
+    until = time.process_time() + 60 * args.minutes
+    plant(args.planted, until, known, planted)
+    lives(args.seeds, args.days, until, known, planted)
+    table = write(known, planted)
     mark = {True: "met", False: "MISSED", None: ""}
-    for row in found:
+    for row in table:
         print(f"{row['name']:<60} {row['value']!s:>9}  {row['target']:<10} {mark[row['met']]}")
-    return 1 if any(row["met"] is False for row in found) else 0
+    return 1 if any(row["met"] is False for row in table) else 0
 
 
 if __name__ == "__main__":

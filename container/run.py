@@ -37,11 +37,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def read(given: str) -> Any:
+def read(argument: str) -> Any:
     """JSON from standard input (``-``), from the argument itself, or from the file it names."""
-    if given == "-":
+    if argument == "-":
         return json.load(sys.stdin)
-    return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text(encoding="utf-8"))
+    return json.loads(
+        argument if argument.lstrip().startswith(("{", "[")) else Path(argument).read_text(encoding="utf-8")
+    )
 
 
 def load_handler(step: str) -> Handler:

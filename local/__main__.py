@@ -32,7 +32,7 @@ def main() -> int:
             if arguments.chapter:
                 from local import chapters
 
-                chapters.tell(arguments.chapter)
+                chapters.play(arguments.chapter)
             else:
                 from local import demo
 

@@ -24,14 +24,14 @@ class Screen:
         for line in textwrap.wrap(text, WIDTH - 3):
             print(f"   {line}", flush=True)
 
-    def because(self, reasons: Iterable[str], most: int = 6) -> None:
-        """Reasons, one a line, the first ``most``."""
+    def because(self, reasons: Iterable[str], limit: int = 6) -> None:
+        """Reasons, one a line, the first ``limit``."""
         reasons = list(reasons)
-        for reason in reasons[:most]:
+        for reason in reasons[:limit]:
             first, *rest = textwrap.wrap(reason, WIDTH - 7) or [""]
             print(f"     - {first}", *(f"       {line}" for line in rest), sep="\n", flush=True)
-        if len(reasons) > most:
-            print(f"     - and {len(reasons) - most} more", flush=True)
+        if len(reasons) > limit:
+            print(f"     - and {len(reasons) - limit} more", flush=True)
 
     def raw(self, text: str) -> None:
         """Text that keeps its line breaks."""

@@ -53,7 +53,7 @@ class Story:
     api: Api
     contract: Contract
     inbox: Inbox
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     window_end: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -73,7 +73,7 @@ class Story:
             answer = self.api.predict(some)
             if answer.status != 200:
                 raise CloudError(f"POST /predict answered {answer.status}: {answer.body}")
-            decisions += [one["decision"] for one in answer.body["predictions"]]
+            decisions += [prediction["decision"] for prediction in answer.body["predictions"]]
         return decisions
 
     def close_window(self) -> str:
@@ -161,11 +161,13 @@ def predictions(story: Story, usual: Rows) -> None:
         f" {answer['threshold']:.3f} -> {'will leave' if answer['decision'] else 'will stay'}; the reasons add up to"
         f" the logit {answer['logit']:+.3f}:"
     )
-    screen.because((f"{one['feature']} = {one['value']}: {one['contribution']:+.3f}" for one in answer["reasons"]), 4)
+    screen.because(
+        (f"{reason['feature']} = {reason['value']}: {reason['contribution']:+.3f}" for reason in answer["reasons"]), 4
+    )
     bad = usual[0] | {"tenure": -3, "contract": "Weekly", "monthly_charges": "cheap"}
     refused = story.api.predict(bad)
     screen.say(f"A customer with three wrong values -> {refused.status} {refused.body['title']}, all of them at once:")
-    screen.because(f"{one['field']}: {one['message']}" for one in refused.body["violations"])
+    screen.because(f"{violation['field']}: {violation['message']}" for violation in refused.body["violations"])
     expect(refused.status == 422, f"expected 422, got {refused.status}")
 
 
@@ -252,11 +254,13 @@ def ending(story: Story, customer: dict[str, Any]) -> None:
         sentence, _, link = message.partition(" The page, for the next 12 hours: ")
         screen.say(sentence)
         screen.because([f"the page, for twelve hours: {link.partition('?')[0]}?..."] * bool(link))
-        story.told.append(sentence)
-    expect(any("was rolled back" in sentence for sentence in story.told), "nobody was told of the rollback")
+        story.messages.append(sentence)
+    expect(any("was rolled back" in sentence for sentence in story.messages), "nobody was told of the rollback")
     screen.step("The record")
-    for one in story.registry.decisions():
-        screen.say(f"registry/decisions/{one.n:08d}.json  {one.at[:19]}Z  {one.action:8}  {one.candidate}")
+    for decision in story.registry.decisions():
+        screen.say(
+            f"registry/decisions/{decision.n:08d}.json  {decision.at[:19]}Z  {decision.action:8}  {decision.candidate}"
+        )
     print(f"\nDone in {screen.end():.0f} s. The cloud keeps running; `make down` stops it.")
     keep.where_to_look(story.stack, customer)
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class Asked(ThreadingHTTPServer):
+class RecordingServer(ThreadingHTTPServer):
     """``events`` has the path of each invocation, which names the function, and its event."""
 
     def __init__(self, host: str) -> None:
@@ -20,7 +20,7 @@ class Asked(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Asked
+    server: RecordingServer
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -34,9 +34,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def asked(host: str) -> Iterator[Asked]:
+def recording_server(host: str) -> Iterator[RecordingServer]:
     """The server while the block runs."""
-    server = Asked(host)
+    server = RecordingServer(host)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -22,7 +22,9 @@ class Inbox:
         empty).
         """
         resources = stack.cloud.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
-        topics = [one["PhysicalResourceId"] for one in resources if one["LogicalResourceId"] == "Notifications"]
+        topics = [
+            resource["PhysicalResourceId"] for resource in resources if resource["LogicalResourceId"] == "Notifications"
+        ]
         if not topics:
             raise CloudError("the stack has no topic; deploy it with NotifyEmail")
         sqs = stack.cloud.client("sqs")
@@ -35,9 +37,9 @@ class Inbox:
 
     def messages(self) -> list[str]:
         """What has arrived since the last call, in order."""
-        found: list[str] = []
+        texts: list[str] = []
         while some := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
-            for one in some:
-                found.append(str(one["Body"]).strip('"'))
-                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=one["ReceiptHandle"])
-        return found
+            for message in some:
+                texts.append(str(message["Body"]).strip('"'))
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return texts

@@ -150,13 +150,13 @@ def sam_local(home: Path) -> Iterator[SamLocal]:
     if why := missing():
         raise CloudError(f"make sam-local cannot run: {why}.")
     home.mkdir(parents=True, exist_ok=True)
-    found = subprocess.run(
+    gateway = subprocess.run(
         ["docker", "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}"],
         capture_output=True,
         text=True,
         check=True,
     )
-    bridge = found.stdout.strip() or "127.0.0.1"
+    bridge = gateway.stdout.strip() or "127.0.0.1"
     sam = SamLocal(home, bridge, free_port(bridge), free_port(bridge))
     log = (home / "s3.log").open("wb")
     port = sam.s3_url.rsplit(":", 1)[1]
@@ -187,9 +187,9 @@ def _await(host: str, port: int, process: "subprocess.Popen[bytes]", log: Path) 
 def request(url: str, body: Any = None) -> tuple[int, Any]:
     """POST ``body`` as JSON, or GET. Returns status and JSON body."""
     data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})  # noqa: S310 - our own server
+    outgoing = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})  # noqa: S310 - our own server
     try:
-        with urllib.request.urlopen(asked, timeout=120) as answer:  # noqa: S310 - our own server
+        with urllib.request.urlopen(outgoing, timeout=120) as answer:  # noqa: S310 - our own server
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -220,22 +220,22 @@ def seed(sam: SamLocal) -> Sequence[dict[str, Any]]:
 def decisions(sam: SamLocal, at_least: int) -> list[str]:
     """The actions in the decision log, once there are so many: steps hand over asynchronously."""
     deadline = time.monotonic() + HAND_OVER_SECONDS
-    while len(found := [str(decision.action) for decision in Registry(sam.store).decisions()]) < at_least:
+    while len(actions := [str(decision.action) for decision in Registry(sam.store).decisions()]) < at_least:
         if time.monotonic() > deadline:
-            raise CloudError(f"no decision {at_least} after {HAND_OVER_SECONDS:g} s; there are {found}")
+            raise CloudError(f"no decision {at_least} after {HAND_OVER_SECONDS:g} s; there are {actions}")
         time.sleep(0.5)
-    return found
+    return actions
 
 
-def score_job(sam: SamLocal, asked: Mapping[str, Any]) -> Any:
+def score_job(sam: SamLocal, job: Mapping[str, Any]) -> Any:
     """What the state machine does with a batch job, without one: plan, score each shard, report."""
-    planned = sam.invoke("BatchFunction", {"step": "plan", **asked})
-    told = []
+    planned = sam.invoke("BatchFunction", {"step": "plan", **job})
+    results = []
     for number, key in enumerate(planned["shards"]):
         scored = sam.invoke("BatchFunction", {"input": key, "model": planned["model"], "reasons": planned["reasons"]})
         failed = {"error": scored["errorType"], "cause": json.dumps(scored)} if "errorType" in scored else {}
-        told.append({"shard": number, **failed})
-    return sam.invoke("BatchFunction", {"step": "report", "folder": planned["folder"], "shards": told})
+        results.append({"shard": number, **failed})
+    return sam.invoke("BatchFunction", {"step": "report", "folder": planned["folder"], "shards": results})
 
 
 def drift(sam: SamLocal, url: str, customers_of_now: Sequence[dict[str, Any]]) -> tuple[str, str]:
@@ -291,34 +291,36 @@ def main() -> None:
     back.
     """
 
-    def told(asked: str, answer: Any) -> None:
-        print(f"{asked}\n    {json.dumps(answer)[:300]}", flush=True)
+    def show(command: str, answer: Any) -> None:
+        print(f"{command}\n    {json.dumps(answer)[:300]}", flush=True)
 
     with sam_local(ROOT / ".local" / "sam") as sam:
         usual = seed(sam)
         with sam.serving("start-lambda", sam.lambda_port, sam.bridge):
             for function, name in EVENTS:
                 if function == "BatchJob":
-                    told(f"the steps of a batch job, for events/{name}.json", score_job(sam, event(name)))
+                    show(f"the steps of a batch job, for events/{name}.json", score_job(sam, event(name)))
                     continue
                 before = len(list(Registry(sam.store).decisions()))
-                told(f"sam local invoke {function} -e events/{name}.json", sam.invoke(function, event(name)))
+                show(f"sam local invoke {function} -e events/{name}.json", sam.invoke(function, event(name)))
                 if function == "TrainFunction":
                     decisions(sam, before + 1)  # by promote, which train has invoked
             with sam.serving("start-api", port := free_port("127.0.0.1"), "127.0.0.1") as url:
                 for path, body in (("/predict", usual[0]), ("/predict", usual[0] | {"tenure": -1}), ("/status", None)):
                     status, answer = request(url + path, body)
-                    told(
+                    show(
                         f"sam local start-api, port {port}: {'GET' if body is None else 'POST'} {path}: {status}",
                         answer,
                     )
                 windows = drift(sam, url, usual)
             before = len(list(Registry(sam.store).decisions()))
             for end in windows:
-                asked = {"scheduled_time": end}
-                told(f"sam local invoke MonitorFunction, {json.dumps(asked)}", sam.invoke("MonitorFunction", asked))
-            told("monitor invoked train, and train promote: the decision log", decisions(sam, before + 1))
-        told("in S3", Counter(info.key.partition("/")[0] for info in sam.store.list("")))
+                schedule = {"scheduled_time": end}
+                show(
+                    f"sam local invoke MonitorFunction, {json.dumps(schedule)}", sam.invoke("MonitorFunction", schedule)
+                )
+            show("monitor invoked train, and train promote: the decision log", decisions(sam, before + 1))
+        show("in S3", Counter(info.key.partition("/")[0] for info in sam.store.list("")))
 
 
 if __name__ == "__main__":

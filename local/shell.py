@@ -50,7 +50,7 @@ def variables(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
 def _outputs(cloud: Cloud) -> dict[str, str]:
     """The stack's outputs, as `aws cloudformation describe-stacks` shows them."""
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    return {str(one["OutputKey"]): str(one["OutputValue"]) for one in stack["Outputs"]}
+    return {str(output["OutputKey"]): str(output["OutputValue"]) for output in stack["Outputs"]}
 
 
 def main() -> None:

@@ -106,9 +106,9 @@ def schedule_state(home: Path) -> str:
         scheduler = cloud.client("scheduler", read_seconds=10.0)
         with contextlib.suppress(BotoCoreError, ClientError):
             states = [
-                str(one["State"])
-                for one in scheduler.list_schedules()["Schedules"]
-                if MONITOR_SCHEDULE in str(one["Name"])
+                str(schedule["State"])
+                for schedule in scheduler.list_schedules()["Schedules"]
+                if MONITOR_SCHEDULE in str(schedule["Name"])
             ]
             if states:
                 return "DISABLED" if "DISABLED" in states else "ENABLED"
@@ -154,7 +154,7 @@ def _make_room(home: Path, own: OwnData | None, empty: bool) -> None:
     if own is not None and json.loads(text) == json.loads(own.contract):
         return
     stop(home)
-    name = "".join(one if one.isalnum() else "-" for one in str(json.loads(text).get("name", "before")))[:40]
+    name = "".join(letter if letter.isalnum() else "-" for letter in str(json.loads(text).get("name", "before")))[:40]
     aside = home.with_name(f"{home.name}-{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}")
     home.rename(aside)
     print(f"What the embedded cloud held ({name}) is kept in {shown(aside)}.")
@@ -249,7 +249,7 @@ def decision_for(stack: Stack, request_id: str) -> Decision:
     """
     registry = Registry(stack.store)
     return wait_for(
-        lambda: next((one for one in registry.decisions() if one.request_id == request_id), None),
+        lambda: next((decision for decision in registry.decisions() if decision.request_id == request_id), None),
         f"a decision for {request_id}; see {stack.cloud.home / 'cloud.log'}",
     )
 
@@ -257,11 +257,11 @@ def decision_for(stack: Stack, request_id: str) -> Decision:
 def wait_for[T](look: Callable[[], T | None], what: str, seconds: float = CHAIN_SECONDS) -> T:
     """Poll ``look`` until it finds something."""
     deadline = time.monotonic() + seconds
-    while (found := look()) is None:
+    while (result := look()) is None:
         if time.monotonic() > deadline:
             raise CloudError(f"waited {seconds:.0f} s for {what}")
         time.sleep(0.25)
-    return found
+    return result
 
 
 def where_to_look(stack: Stack, customer: Mapping[str, Any]) -> None:

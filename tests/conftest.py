@@ -35,7 +35,7 @@ settings.load_profile("untimed")
 OF_THE_SHELL = ("AWS_", "STILLGOOD_", "MLFLOW_")
 # Read before the tests hide the shell's settings from the code: benchmarks/safety.py names the file here.
 COUNTS = os.environ.get("STILLGOOD_COUNTS")
-_told: dict[str, tuple[int, str]] = {}
+_notes: dict[str, tuple[int, str]] = {}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -115,21 +115,21 @@ def count(request: pytest.FixtureRequest) -> Callable[..., None]:
     ``target`` is a comparison that the sum over all tests of that name must meet, such as ">= 200" or "== 0".
     """
 
-    def tell(name: str, value: int, target: str = "") -> None:
-        _told[name] = (_told.get(name, (0, ""))[0] + value, target)
+    def note(name: str, value: int, target: str = "") -> None:
+        _notes[name] = (_notes.get(name, (0, ""))[0] + value, target)
         if COUNTS:
             line = {"name": name, "value": value, "target": target, "test": request.node.nodeid}
             with Path(COUNTS).open("a") as file:
                 file.write(json.dumps(line) + "\n")
 
-    return tell
+    return note
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was tried, in words. Under xdist each worker has its own; only the file has all."""
-    if _told:
+    if _notes:
         terminalreporter.section("tried")
-        for name, (value, target) in _told.items():
+        for name, (value, target) in _notes.items():
             terminalreporter.write_line(f"{name}: {value}" + (f" (target {target})" if target else ""))
 
 

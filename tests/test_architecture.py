@@ -27,11 +27,11 @@ def test_every_file_that_the_page_names_is_there(name: str) -> None:
 
 def test_no_prefix_of_the_bucket_is_spelled_outside_its_owner() -> None:
     prefixes = r"[\"'f](registry|models|data|capture|labels|monitoring|quarantine|batch|training)/[^\"']*[\"']"
-    found = [
+    spelled = [
         f"{path.relative_to(LIBRARY)}: {line.strip()}"
         for path in LIBRARY.rglob("*.py")
         if path != LIBRARY / "storage/keys.py" and path.parent != LIBRARY / "pages"  # links between pages are relative
         for line in path.read_text(encoding="utf-8").splitlines()
         if re.search(rf"(?<!\w)f?{prefixes}", line) and not line.lstrip().startswith((">>>", "#", '"""', "'"))
     ]
-    assert [line for line in found if "events/" not in line] == []
+    assert [line for line in spelled if "events/" not in line] == []

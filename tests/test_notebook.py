@@ -24,9 +24,9 @@ class Close(doctest.OutputChecker):
     """
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
-        wanted, found = (_DECIMAL.findall(text) for text in (want, got))
-        close = len(wanted) == len(found) and all(
-            abs(float(a) - float(b)) < 0.03 for a, b in zip(wanted, found, strict=True)
+        wanted, printed = (_DECIMAL.findall(text) for text in (want, got))
+        close = len(wanted) == len(printed) and all(
+            abs(float(a) - float(b)) < 0.03 for a, b in zip(wanted, printed, strict=True)
         )
         return close and super().check_output(_DECIMAL.sub("#", want), _DECIMAL.sub("#", got), optionflags)
 
@@ -94,12 +94,12 @@ def test_a_dry_gate_leaves_no_trace(telco: pd.DataFrame, tmp_path: Path) -> None
 def test_drift_is_found_where_it_was_put_and_nowhere_else(telco: pd.DataFrame) -> None:
     made = stillgood.draft(telco, target="churn", positive="Yes", id="customer_id").contract
     half = np.random.default_rng(7).permutation(len(telco))
-    one, other = telco.iloc[half[:3500]], telco.iloc[half[3500:]]
-    assert not stillgood.drift(one, other, made)["drifted"].any()
-    dearer = other.assign(monthly_charges=(other["monthly_charges"].astype(float) * 1.2).astype(str))
-    assert stillgood.drift(one, dearer, made).query("drifted")["feature"].tolist() == ["monthly_charges"]
+    first, second = telco.iloc[half[:3500]], telco.iloc[half[3500:]]
+    assert not stillgood.drift(first, second, made)["drifted"].any()
+    dearer = second.assign(monthly_charges=(second["monthly_charges"].astype(float) * 1.2).astype(str))
+    assert stillgood.drift(first, dearer, made).query("drifted")["feature"].tolist() == ["monthly_charges"]
     with pytest.raises(InvalidRows, match="nothing to compare"):
-        stillgood.drift(one, other.assign(contract="Never"), made)
+        stillgood.drift(first, second.assign(contract="Never"), made)
 
 
 def test_what_is_missing_is_said(telco: pd.DataFrame, tmp_path: Path) -> None:

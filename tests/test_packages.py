@@ -21,7 +21,7 @@ from stillgood.storage.registry import Registry
 import local.fake_lambda
 from benchmarks.sizes import LIMITS, build, mib
 from local import cloud, customers, datasets
-from local.fake_lambda import Asked
+from local.fake_lambda import RecordingServer
 
 ROOT = Path(__file__).resolve().parent.parent
 WITHOUT_PARQUET = 70
@@ -122,13 +122,13 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Cloud]:
 
 
 @pytest.fixture(scope="module")
-def handed_over() -> Iterator[Asked]:
-    with local.fake_lambda.asked("127.0.0.1") as server:
+def handed_over() -> Iterator[RecordingServer]:
+    with local.fake_lambda.recording_server("127.0.0.1") as server:
         yield server
 
 
 def test_a_life_of_the_packages_with_nothing_else_to_import(
-    run: Run, here: cloud.Cloud, handed_over: Asked, mlflow_url: str
+    run: Run, here: cloud.Cloud, handed_over: RecordingServer, mlflow_url: str
 ) -> None:
     """What is imported only when it is used (Arrow for Parquet, MLflow for a run, boto3 to invoke) is used here,
     too.
@@ -177,13 +177,13 @@ def test_a_life_of_the_packages_with_nothing_else_to_import(
     }
     for name, data in files.items():
         store.put(f"batch/input/{name}", data)
-        told = step("batch", {"input": f"batch/input/{name}"})
-        assert told["rows"] == told["predicted"] == (len(inputs) if name == "many.csv" else 100), (name, told)
-        assert len(store.get(told["output"]["predictions"]).data.splitlines()) == told["rows"]
+        result = step("batch", {"input": f"batch/input/{name}"})
+        assert result["rows"] == result["predicted"] == (len(inputs) if name == "many.csv" else 100), (name, result)
+        assert len(store.get(result["output"]["predictions"]).data.splitlines()) == result["rows"]
 
     store.put(f"data/{datetime.now(UTC):%Y-%m-%d}/more.csv", others.to_csv(index=False).encode())
-    told = step("monitor", {"scheduled_time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
-    assert told["result"] == "retrain", told
+    result = step("monitor", {"scheduled_time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
+    assert result["result"] == "retrain", result
     # The window moves the operating point, too; the retrain is what train is asked for.
     event = next(event for path, event in reversed(handed_over.events) if "/functions/train/" in path)
     assert step("train", event)["result"] == "trained"

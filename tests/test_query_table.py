@@ -26,13 +26,13 @@ def table(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_no_table_is_made_unless_it_is_asked_for(template: dict[str, Any]) -> None:
-    made = {name for name, one in template["Resources"].items() if one["Type"].startswith("AWS::Glue::")}
+    made = {name for name, resource in template["Resources"].items() if resource["Type"].startswith("AWS::Glue::")}
     assert {template["Resources"][name]["Condition"] for name in made} == {"HasQueryTable"}
     assert template["Parameters"]["QueryTable"]["Default"] == "off"
 
 
 def test_every_field_of_a_captured_line_is_a_column(table: dict[str, Any]) -> None:
-    columns = {one["Name"] for one in table["StorageDescriptor"]["Columns"]}
+    columns = {column["Name"] for column in table["StorageDescriptor"]["Columns"]}
     written = {field.name for kind in (CapturedPrediction, CapturedRejection) for field in fields(kind)}
     assert columns == {KIND, *written}
 

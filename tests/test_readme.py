@@ -17,7 +17,7 @@ def test_every_make_command_is_a_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
     named = set(re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)", README, re.MULTILINE))
-    assert {one or other for one, other in named} <= targets
+    assert {first or second for first, second in named} <= targets
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

@@ -31,9 +31,9 @@ def test_requirements_are_in_step_with_the_lock(extra: str) -> None:
 def test_the_images_are_those_of_train_and_batch_with_what_lambda_brings_itself() -> None:
     command = [UV, "export", "--quiet", "--frozen", "--package", "stillgood", "--no-emit-workspace", "--no-header"]
     command += ["--no-annotate", "--extra", "train", "--extra", "batch"]
-    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert (ROOT / "container/requirements.txt").read_text() == told, "run `make lock`"
-    assert "boto3==" in told
+    exported = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert (ROOT / "container/requirements.txt").read_text() == exported, "run `make lock`"
+    assert "boto3==" in exported
 
 
 @pytest.mark.parametrize("file", [*(f"functions/{file}" for file in FILES.values()), "container/requirements.txt"])

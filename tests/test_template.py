@@ -37,13 +37,13 @@ def variables(template: dict[str, Any], functions: dict[str, dict[str, Any]]) ->
 
 
 def test_cfn_lint_has_nothing_to_say() -> None:
-    found = subprocess.run(
+    lint = subprocess.run(
         [str(Path(sys.executable).with_name("cfn-lint")), str(ROOT / "template.yaml")],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert found.returncode == 0, found.stdout
+    assert lint.returncode == 0, lint.stdout
 
 
 NUMPYS = {"OMP_NUM_THREADS": "1", "NPY_DISABLE_CPU_FEATURES": "X86_V4"}
@@ -52,9 +52,9 @@ NUMPYS = {"OMP_NUM_THREADS": "1", "NPY_DISABLE_CPU_FEATURES": "X86_V4"}
 def test_every_variable_is_one_that_the_library_reads_or_numpy(
     template: dict[str, Any], functions: dict[str, dict[str, Any]]
 ) -> None:
-    given = dict(variables(template, functions))
-    assert {name: given.pop(name) for name in NUMPYS} == NUMPYS
-    assert given.keys() <= {variable.name for variable in Settings.variables().values()}
+    set_variables = dict(variables(template, functions))
+    assert {name: set_variables.pop(name) for name in NUMPYS} == NUMPYS
+    assert set_variables.keys() <= {variable.name for variable in Settings.variables().values()}
 
 
 def test_numpy_takes_its_variables_without_a_word() -> None:

@@ -23,9 +23,9 @@ def template() -> dict[str, Any]:
     return packaged(ROOT, lambda key, body: None)
 
 
-def resolved(template: dict[str, Any], **given: str) -> dict[str, Any]:
+def resolved(template: dict[str, Any], **values: str) -> dict[str, Any]:
     """The resources that a stack with these parameters has, their ``Fn::If`` decided."""
-    parameters = {name: one.get("Default", "") for name, one in template["Parameters"].items()} | given
+    parameters = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()} | values
 
     def holds(rule: Any) -> bool:
         match rule:
@@ -33,16 +33,16 @@ def resolved(template: dict[str, Any], **given: str) -> dict[str, Any]:
                 return holds(template["Conditions"][name])
             case {"Fn::Equals": [left, right]}:
                 return value(left) == value(right)
-            case {"Fn::Not": [one]}:
-                return not holds(one)
+            case {"Fn::Not": [condition]}:
+                return not holds(condition)
             case {"Fn::And": list(all_of)}:
-                return all(holds(one) for one in all_of)
+                return all(holds(condition) for condition in all_of)
             case {"Fn::Or": list(any_of)}:
-                return any(holds(one) for one in any_of)
+                return any(holds(condition) for condition in any_of)
         raise AssertionError(f"{rule} is not understood here")
 
-    def value(one: Any) -> Any:
-        match one:
+    def value(node: Any) -> Any:
+        match node:
             case {"Fn::If": [str(name), yes, no]}:
                 return value(yes if holds({"Condition": name}) else no)
             case {"Ref": str(name)} if name in parameters:
@@ -52,11 +52,11 @@ def resolved(template: dict[str, Any], **given: str) -> dict[str, Any]:
             case {"Fn::Select": [index, several]}:
                 return value(several)[index]
             case dict():
-                found = {key: value(inner) for key, inner in one.items()}
-                return {key: inner for key, inner in found.items() if inner != {"Ref": "AWS::NoValue"}}
+                members = {key: value(inner) for key, inner in node.items()}
+                return {key: inner for key, inner in members.items() if inner != {"Ref": "AWS::NoValue"}}
             case list():
-                return [value(inner) for inner in one]
-        return one
+                return [value(inner) for inner in node]
+        return node
 
     return {
         name: value(resource)
@@ -67,14 +67,14 @@ def resolved(template: dict[str, Any], **given: str) -> dict[str, Any]:
 
 def routes(resources: dict[str, Any]) -> set[str]:
     return {
-        one["Properties"]["AuthorizationType"]
-        for one in resources.values()
-        if one["Type"] == "AWS::ApiGatewayV2::Route"
+        resource["Properties"]["AuthorizationType"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::ApiGatewayV2::Route"
     }
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("parameters", "expected"),
     [
         ({}, {"AWS_IAM"}),
         ({"Stage": "prod"}, {"AWS_IAM"}),
@@ -83,9 +83,9 @@ def routes(resources: dict[str, Any]) -> set[str]:
     ],
 )
 def test_every_route_asks_who_calls_as_the_stage_wants(
-    template: dict[str, Any], given: dict[str, str], expected: set[str]
+    template: dict[str, Any], parameters: dict[str, str], expected: set[str]
 ) -> None:
-    resources = resolved(template, **given)
+    resources = resolved(template, **parameters)
     assert routes(resources) == expected
     assert ("JwtAuthorizer" in resources) == (expected == {"JWT"})
 
@@ -105,10 +105,10 @@ def test_an_open_api_is_said_by_a_standing_alarm_and_an_output(template: dict[st
 
 
 def test_each_route_asks_a_token_for_its_own_right(template: dict[str, Any]) -> None:
-    given = {"ApiAuth": "jwt", "JwtIssuer": "https://issuer", "JwtAudience": "us"}
+    parameters = {"ApiAuth": "jwt", "JwtIssuer": "https://issuer", "JwtAudience": "us"}
     wanted = {
         resource["Properties"]["RouteKey"]: resource["Properties"]["AuthorizationScopes"]
-        for resource in resolved(template, **given).values()
+        for resource in resolved(template, **parameters).values()
         if resource["Type"] == "AWS::ApiGatewayV2::Route"
     }
     assert wanted["POST /predict"] == ["predict"]
@@ -137,15 +137,15 @@ def test_the_stage_throttles_and_logs(template: dict[str, Any]) -> None:
 
 def test_the_bucket_takes_no_plain_http_and_overwrites_nothing_blindly(template: dict[str, Any]) -> None:
     statements = template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    denied = {one["Sid"]: one for one in statements}
-    assert {one["Effect"] for one in statements} == {"Deny"}
+    denied = {statement["Sid"]: statement for statement in statements}
+    assert {statement["Effect"] for statement in statements} == {"Deny"}
     assert denied["TlsOnly"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     pointer, created = denied["MovePointerByComparison"], denied["CreateOnly"]
     assert pointer["Condition"]["Null"] == {"s3:if-match": "true", "s3:if-none-match": "true"}
     assert created["Condition"]["Null"] == {"s3:if-none-match": "true"}
     # Without this, parts of a multipart upload would be refused, which carry no precondition.
     assert pointer["Condition"]["Bool"] == created["Condition"]["Bool"] == {"s3:ObjectCreationOperation": "true"}
-    prefixes = [one["Fn::Sub"].removeprefix("${Bucket.Arn}/") for one in created["Resource"]]
+    prefixes = [resource["Fn::Sub"].removeprefix("${Bucket.Arn}/") for resource in created["Resource"]]
     assert {"models/*", "registry/decisions/*", "operating_points/*", "monitoring/reports/*"} <= set(prefixes)
     kept = denied["KeepDecisionsAndModels"]
     assert kept["Condition"] == {"ArnNotEquals": created["Condition"]["ArnNotEquals"]}
@@ -194,14 +194,14 @@ def test_what_fails_for_good_is_told_on_the_bus_in_the_published_shape(
     }  # fmt: skip
     timed_out = {name: value for name, value in letter.items() if name != "timestamp"} | {"responsePayload": None}
     envelope = {"MessageId": "m-1", "Timestamp": "2026-11-24T00:05:01.000Z"}
-    records = [{"Sns": envelope | {"Message": json.dumps(one)}} for one in (letter, timed_out)]
+    records = [{"Sns": envelope | {"Message": json.dumps(message)}} for message in (letter, timed_out)]
     code["handler"]({"Records": records}, None)
 
     schema = Draft202012Validator(json.loads((ROOT / "contracts" / "event.schema.json").read_text()))
-    assert [one["DetailType"] for one in sent] == ["stillgood.dead-letter.kept"] * 2
-    for one in sent:
-        schema.validate(json.loads(one["Detail"]))
-    first, second = (json.loads(one["Detail"])["data"] for one in sent)
+    assert [entry["DetailType"] for entry in sent] == ["stillgood.dead-letter.kept"] * 2
+    for entry in sent:
+        schema.validate(json.loads(entry["Detail"]))
+    first, second = (json.loads(entry["Detail"])["data"] for entry in sent)
     assert first["function"] == "stillgood-TrainFunction-x"
     assert first["reasons"][0].startswith("InvalidEvent: The event needs 'request_id'.")
     assert second["reasons"] == ["RetriesExhausted: no message"]
@@ -217,24 +217,24 @@ def test_every_type_of_event_is_told_of(template: dict[str, Any]) -> None:
     for line in section.splitlines():
         if line.startswith("| `stillgood."):
             first, *rest = re.findall(r"`([^`]+)`", line.split("|")[1])
-            named |= {first, *(first.rpartition(".")[0] + one for one in rest)}
+            named |= {first, *(first.rpartition(".")[0] + ending for ending in rest)}
     decided = {f"stillgood.decision.{verb}" for verb in announcement._DECIDED.values()}
     acted = {f"stillgood.window.{action.replace('_', '-')}" for action in announcement._ACTED}
     states = {f"stillgood.state.{what}" for what in ("began", "changed", "ended")}
     assert named == decided | acted | states | {"stillgood.dead-letter.kept"}
     pattern = json.loads((ROOT / "contracts" / "event.schema.json").read_text())["properties"]["type"]["pattern"]
-    assert [one for one in sorted(named) if not re.search(pattern, one)] == []
+    assert [name for name in sorted(named) if not re.search(pattern, name)] == []
 
 
 def test_a_letter_about_a_letter_cannot_come_to_be(template: dict[str, Any]) -> None:
     """What tells of dead letters has no destination for its own failures, and no rule hands an event to a function."""
     resources = resolved(template, NotifyEmail="somebody@example.com")
-    assert not [name for name, one in resources.items() if one["Type"] == "AWS::Lambda::EventInvokeConfig"]
+    assert not [name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::EventInvokeConfig"]
     assert "FailedEvents" not in json.dumps([resources["TellFunction"], resources["TellRole"]])
-    rules = {name: one for name, one in resources.items() if one["Type"] == "AWS::Events::Rule"}
+    rules = {name: resource for name, resource in resources.items() if resource["Type"] == "AWS::Events::Rule"}
     assert len(rules) == 3
-    for name, one in rules.items():
-        assert [target["Arn"] for target in one["Properties"]["Targets"]] == [{"Ref": "Notifications"}], name
+    for name, rule in rules.items():
+        assert [target["Arn"] for target in rule["Properties"]["Targets"]] == [{"Ref": "Notifications"}], name
 
 
 def test_every_function_logs_json_into_a_group_that_forgets(template: dict[str, Any]) -> None:
@@ -252,13 +252,17 @@ def test_train_and_promote_run_one_at_a_time_unless_the_account_is_too_small(tem
 
 
 def test_alarms_tell_the_topic_if_there_is_one(template: dict[str, Any]) -> None:
-    def alarms(**given: str) -> dict[str, Any]:
-        found = resolved(template, **given)
-        return {name: one["Properties"] for name, one in found.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+    def alarms(**parameters: str) -> dict[str, Any]:
+        resources = resolved(template, **parameters)
+        return {
+            name: resource["Properties"]
+            for name, resource in resources.items()
+            if resource["Type"] == "AWS::CloudWatch::Alarm"
+        }
 
-    assert all("AlarmActions" not in one for one in alarms().values())
-    assert all(one["AlarmActions"] == ["arn:topic"] for one in alarms(AlarmTopicArn="arn:topic").values())
-    assert {one["MetricName"] for one in alarms().values() if one["Namespace"] != "Stillgood"} == {
+    assert all("AlarmActions" not in alarm for alarm in alarms().values())
+    assert all(alarm["AlarmActions"] == ["arn:topic"] for alarm in alarms(AlarmTopicArn="arn:topic").values())
+    assert {alarm["MetricName"] for alarm in alarms().values() if alarm["Namespace"] != "Stillgood"} == {
         "Errors", "Duration", "Throttles", "ApproximateNumberOfMessagesVisible", "ExecutionsFailed", "4xx", "5xx",
     }  # fmt: skip
 
@@ -273,11 +277,11 @@ GOOD_NEWS = {
 def test_every_failure_that_is_counted_has_an_alarm_and_every_alarm_is_counted(template: dict[str, Any]) -> None:
     resources = resolved(template)
     own = [
-        one["Properties"]
-        for one in resources.values()
-        if one["Type"] == "AWS::CloudWatch::Alarm" and one["Properties"]["Namespace"] == "Stillgood"
+        resource["Properties"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and resource["Properties"]["Namespace"] == "Stillgood"
     ]
-    watched = {(one["Dimensions"][0]["Value"], one["MetricName"]) for one in own}
+    watched = {(alarm["Dimensions"][0]["Value"], alarm["MetricName"]) for alarm in own}
     counted = {(service, name) for service, names in METRICS.items() for name in names}
     assert watched <= counted
     assert {name for _, name in counted - watched} == GOOD_NEWS
@@ -289,7 +293,7 @@ def test_every_metric_that_the_code_counts_is_declared() -> None:
     """A metric that is not would be a KeyError after the decision was made."""
     declared = {name for names in METRICS.values() for name in names}
     files = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers/stillgood/stillgood").rglob("*.py")]
-    literal = {found for file in files for found in re.findall(r'metrics\.count\("(\w+)"', file.read_text())}
+    literal = {name for file in files for name in re.findall(r'metrics\.count\("(\w+)"', file.read_text())}
     assert literal <= declared
     for file in (ROOT / "functions").rglob("app.py"):
         for table in re.findall(r"^(?:COUNTS|STARTED) = \{(.*?)\}", file.read_text(), re.DOTALL | re.MULTILINE):
@@ -305,9 +309,13 @@ def test_no_batch_job_starves_predict(template: dict[str, Any]) -> None:
 
 def test_what_the_code_only_creates_is_create_only_in_the_bucket(template: dict[str, Any]) -> None:
     statements = {
-        one["Sid"]: one for one in template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        statement["Sid"]: statement
+        for statement in template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     }
-    held = {one["Fn::Sub"].removeprefix("${Bucket.Arn}/").rstrip("*") for one in statements["CreateOnly"]["Resource"]}
+    held = {
+        resource["Fn::Sub"].removeprefix("${Bucket.Arn}/").rstrip("*")
+        for resource in statements["CreateOnly"]["Resource"]
+    }
     # What may be written again under its key: a capture that waited in memory, a joining that is repeated, an upload.
     free = {
         "capture/", "contracts/", "data/", "training/", "quarantine/labels/", "quarantine/train/", "forgotten/",
@@ -316,7 +324,7 @@ def test_what_the_code_only_creates_is_create_only_in_the_bucket(template: dict[
     for place in PLACES:
         if place.write == "create-only":
             start = place.key.partition("<")[0]
-            assert any(start.startswith(one) for one in held | free), place.key
+            assert any(start.startswith(prefix) for prefix in held | free), place.key
     assert statements["KeepDecisionsAndModels"]["Effect"] == "Deny"
 
 
@@ -330,9 +338,9 @@ def test_predict_is_called_by_its_alias_and_starts_from_a_snapshot_only_when_ask
     predict = resolved(template)["PredictFunction"]["Properties"]
     assert predict["AutoPublishAlias"] == "live"
     assert "SnapStart" not in predict
-    asked = resolved(template, PredictSnapStart="on")["PredictFunction"]["Properties"]
-    assert asked["SnapStart"] == {"ApplyOn": "PublishedVersions"}
-    assert asked["VersionDeletionPolicy"] == "Delete"  # snapshots of versions that nobody calls bill by the hour
+    snapped = resolved(template, PredictSnapStart="on")["PredictFunction"]["Properties"]
+    assert snapped["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert snapped["VersionDeletionPolicy"] == "Delete"  # snapshots of versions that nobody calls bill by the hour
 
 
 def test_the_batch_job_goes_on_past_a_failed_shard_and_tries_again_what_may_pass(template: dict[str, Any]) -> None:
@@ -341,7 +349,7 @@ def test_the_batch_job_goes_on_past_a_failed_shard_and_tries_again_what_may_pass
     assert shards["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     assert shards["ToleratedFailurePercentage"] == 100
     score = shards["ItemProcessor"]["States"]["Score"]
-    assert [one["ErrorEquals"] for one in score["Catch"]] == [["States.ALL"]]
+    assert [rule["ErrorEquals"] for rule in score["Catch"]] == [["States.ALL"]]
     for task in (states["Plan"], score, states["Report"]):
         never, others = task["Retry"]
         assert never["MaxAttempts"] == 0
@@ -375,7 +383,7 @@ def test_the_dashboard_and_the_access_log_are_json(template: dict[str, Any]) -> 
         rows: list[list[Any]] = []
         for row in widget["properties"]["metrics"]:  # a dot repeats what stands above
             above = rows[-1] if rows else row
-            rows.append([above[i] if one == "." else one for i, one in enumerate(row) if not isinstance(one, dict)])
+            rows.append([above[i] if part == "." else part for i, part in enumerate(row) if not isinstance(part, dict)])
         for _, metric, *dimensions in (row for row in rows if row[0] == "Stillgood"):
             of = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
             assert of["function_name"] == f"${{{of['service'].title()}Function}}"
@@ -392,10 +400,10 @@ def test_what_rests_is_encrypted(template: dict[str, Any]) -> None:
 
 
 def test_every_alarm_can_fire_and_says_what_it_is_about(template: dict[str, Any]) -> None:
-    for name, one in resolved(template).items():
-        if one["Type"] != "AWS::CloudWatch::Alarm":
+    for name, resource in resolved(template).items():
+        if resource["Type"] != "AWS::CloudWatch::Alarm":
             continue
-        alarm = one["Properties"]
+        alarm = resource["Properties"]
         assert len(alarm["AlarmDescription"]) > 30, name
         assert alarm["Threshold"] > 0, name
         assert alarm["ComparisonOperator"] in (
@@ -403,7 +411,7 @@ def test_every_alarm_can_fire_and_says_what_it_is_about(template: dict[str, Any]
         )  # fmt: skip
         assert alarm["Dimensions"], name
         if alarm["Namespace"] == "Stillgood":  # whose metrics all stacks of the account share
-            named = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+            named = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
             assert named.keys() == {"service", "function_name"}, name
             assert named["function_name"] == {"Ref": f"{named['service'].title()}Function"}, name
             assert alarm["MetricName"] in METRICS[named["service"]], name
@@ -461,15 +469,15 @@ SAGEMAKER = "arn:aws:sagemaker:eu-west-1:123456789012"
 def test_a_wrong_parameter_is_refused_before_anything_is_made(
     template: dict[str, Any], parameter: str, fine: list[str], wrong: list[str]
 ) -> None:
-    one = template["Parameters"][parameter]
-    assert one["ConstraintDescription"]  # what CloudFormation says instead of the pattern
-    taken = [text for text in [one["Default"], *fine, *wrong] if re.fullmatch(one["AllowedPattern"], text)]
-    assert taken == [one["Default"], *fine]
+    declared = template["Parameters"][parameter]
+    assert declared["ConstraintDescription"]  # what CloudFormation says instead of the pattern
+    taken = [text for text in [declared["Default"], *fine, *wrong] if re.fullmatch(declared["AllowedPattern"], text)]
+    assert taken == [declared["Default"], *fine]
 
 
 def test_every_parameter_is_held_to_something_or_free_for_a_reason(template: dict[str, Any]) -> None:
     held = {"AllowedPattern", "AllowedValues", "MinValue"}
-    free = {name for name, one in template["Parameters"].items() if not held & one.keys()}
+    free = {name for name, declared in template["Parameters"].items() if not held & declared.keys()}
     assert free == {"JwtAudience"}  # whatever the issuer calls its clients
 
 
@@ -478,8 +486,8 @@ def test_a_parameter_that_may_carry_a_password_is_not_shown(template: dict[str, 
 
 
 def test_captures_are_kept_unless_their_days_are_counted(template: dict[str, Any]) -> None:
-    def rules(**given: str) -> dict[str, Any]:
-        configured = resolved(template, **given)["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    def rules(**parameters: str) -> dict[str, Any]:
+        configured = resolved(template, **parameters)["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
         return {rule["Id"]: rule for rule in configured if rule != {"Ref": "AWS::NoValue"}}
 
     assert [name for name, rule in rules().items() if "ExpirationInDays" in rule] == ["kept-answers"]

@@ -41,7 +41,7 @@ def run(command: str) -> str:
     assert words[0] == "stillgood"
     if words[1:3] == ["contract", "diff"]:
         contract = json.loads(Path("mortgages.stillgood/contract.json").read_text())
-        contract["features"] = [one for one in contract["features"] if one["name"] != "single"]
+        contract["features"] = [feature for feature in contract["features"] if feature["name"] != "single"]
         Path("without_single.json").write_text(json.dumps(contract))
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
@@ -72,9 +72,9 @@ def test_the_page_shows_what_its_commands_print(tmp_path: Path, monkeypatch: pyt
     page = PAGE.read_text(encoding="utf-8")
     now = executed(page)
     # Which reasons stand first, and what the gate finds, may differ with another processor: most words do not.
-    then, found = shape(page), shape(now)
-    same = sum(map(min, [(then.count(word), found.count(word)) for word in set(then)]))
-    assert same >= 0.93 * max(len(then), len(found)), "run `python tests/test_tutorial.py`"
+    then, words = shape(page), shape(now)
+    same = sum(map(min, [(then.count(word), words.count(word)) for word in set(then)]))
+    assert same >= 0.93 * max(len(then), len(words)), "run `python tests/test_tutorial.py`"
     for part in (
         "well: folder mortgages.stillgood",
         "580 of 580 rows scored",

@@ -27,10 +27,10 @@ def test_there_is_a_wheel_of_everything(requirements: Path, machine: str, tmp_pa
         "--no-deps",
         "--require-hashes",
     ]
-    found = subprocess.run([uv, *words, "-r", str(requirements)], capture_output=True, text=True, check=False)
-    if "error sending request" in found.stderr or "Failed to fetch" in found.stderr:
+    resolved = subprocess.run([uv, *words, "-r", str(requirements)], capture_output=True, text=True, check=False)
+    if "error sending request" in resolved.stderr or "Failed to fetch" in resolved.stderr:
         pytest.skip("the package index does not answer")
-    assert found.returncode == 0, found.stderr
+    assert resolved.returncode == 0, resolved.stderr
 
 
 def test_every_package_is_looked_at() -> None:
@@ -52,7 +52,7 @@ def test_the_package_is_built_for_the_processor_that_was_asked_for(arch: str, ma
 
 def test_a_package_changes_with_the_library_so_that_predicts_alias_moves_on(tmp_path: Path) -> None:
     """SAM publishes a version when the function's package changes, and does not look at the layer."""
-    told = []
+    hashes = []
     for name, line in (("a", ""), ("b", "# another library\n")):
         project = tmp_path / name
         shutil.copytree(ROOT / "packaging", project / "packaging")
@@ -60,6 +60,8 @@ def test_a_package_changes_with_the_library_so_that_predicts_alias_moves_on(tmp_
         with (project / "layers/stillgood/stillgood/domain/promotion/gate.py").open("a") as file:
             file.write(line)
         words = [sys.executable, "-c", "import build; print(build.library_sha256())"]
-        told.append(subprocess.run(words, cwd=project / "packaging", capture_output=True, text=True, check=True).stdout)
-    assert told[0] != told[1]
-    assert len(told[0].strip()) == 64
+        hashes.append(
+            subprocess.run(words, cwd=project / "packaging", capture_output=True, text=True, check=True).stdout
+        )
+    assert hashes[0] != hashes[1]
+    assert len(hashes[0].strip()) == 64

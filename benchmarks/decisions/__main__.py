@@ -42,9 +42,9 @@ def main() -> None:
     seconds = time.monotonic() - start
     if not ONLY:
         command = "make bench-decisions" + (" QUICK=1" if QUICK else "")
-        told = {"command": command, "seconds": round(seconds), "rows": table.rows, "years": page.rows_of(years)}
-        RESULTS.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        page.write(told, years)
+        document = {"command": command, "seconds": round(seconds), "rows": table.rows, "years": page.rows_of(years)}
+        RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        page.write(document, years)
     missed = [row["name"] for row in table.rows if row["met"] is False]
     print(f"{seconds:.0f} s; {len(missed)} targets missed: {'; '.join(missed)}")
 

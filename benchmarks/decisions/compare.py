@@ -37,8 +37,8 @@ def null(table: Table, *, few: bool) -> list[Year]:
         size: play_all(Task("null", f"null windows of {size}", "never", seed, (("rows", size), ("windows", count))) for seed in range(seeds))  # noqa: E501
         for size, count in sizes.items()
     }  # fmt: skip
-    for size, found in watched.items():
-        rates = [len(year.drifted) / max(year.windows, 1) for year in found]
+    for size, played in watched.items():
+        rates = [len(year.drifted) / max(year.windows, 1) for year in played]
         table.over_seeds(f"false alarm per null window of {size} rows, real steps", rates, "<= 0.02")
     again = play_all(
         Task("null", "null windows, 4 rows a customer", "never", seed, (("rows", 500), ("windows", 60), ("returning", 7500)))  # noqa: E501
@@ -87,9 +87,9 @@ def telco(table: Table, *, few: bool) -> list[Year]:
     ]
     years = play_all(tasks)
     for name in sides:
-        for other, least in (("simple", 0.0), ("always", -0.01)):
+        for other, bound in (("simple", 0.0), ("always", -0.01)):
             gaps = _gaps(years, name, other)
-            table.over_seeds(f"{name}: ROC-AUC of guarded - {other}", gaps, f">= {least}", larger_is_worse=False)
+            table.over_seeds(f"{name}: ROC-AUC of guarded - {other}", gaps, f">= {bound}", larger_is_worse=False)
         first_labels = BEGINS + LABELS_AFTER[name] / 7
         soon = [
             any(first_labels <= at <= first_labels + WITHIN_WINDOWS for at in year.promotions)
@@ -102,9 +102,9 @@ def telco(table: Table, *, few: bool) -> list[Year]:
             larger_is_worse=False,
         )
     for name in DEAF:
-        if found := _of(years, name, "guarded"):
-            table.over_seeds(f"{name}: promotions", _counts(found, lambda year: year.promotions), "<= 0.0")
-            heard = [any(at <= 8 for at in year.alerts) for year in found]  # labels are due from week 5 on
+        if played := _of(years, name, "guarded"):
+            table.over_seeds(f"{name}: promotions", _counts(played, lambda year: year.promotions), "<= 0.0")
+            heard = [any(at <= 8 for at in year.alerts) for year in played]  # labels are due from week 5 on
             table.over_seeds(
                 f"{name}: alerted within 3 windows of their due",
                 list(map(float, heard)),
@@ -112,8 +112,8 @@ def telco(table: Table, *, few: bool) -> list[Year]:
                 larger_is_worse=False,
             )
     for name in names:
-        if not TELCO[name].drift and (found := _of(years, name, "guarded")):
-            table.over_seeds(f"{name}: promotions a year", _counts(found, lambda year: year.promotions), "<= 0.1")
+        if not TELCO[name].drift and (played := _of(years, name, "guarded")):
+            table.over_seeds(f"{name}: promotions a year", _counts(played, lambda year: year.promotions), "<= 0.1")
             gaps = _gaps(years, name, "never")
             table.over_seeds(f"{name}: ROC-AUC of guarded - never", gaps, ">= -0.003", larger_is_worse=False)
     return years
@@ -127,7 +127,9 @@ def dated(table: Table, *, few: bool) -> list[Year]:
     )  # fmt: skip
     means = {
         policy: {
-            name: float(np.mean([year.auc for year in found])) for name in worlds if (found := _of(years, name, policy))
+            name: float(np.mean([year.auc for year in played]))
+            for name in worlds
+            if (played := _of(years, name, policy))
         }
         for policy in POLICIES
     }
@@ -158,9 +160,10 @@ def _under(years: Sequence[Year]) -> float:
         if year.task.policy != "guarded" or year.task.kind != "dated":
             continue
         other = next(
-            one
-            for one in years
-            if (one.task.name, one.task.seed, one.task.policy) == (year.task.name, year.task.seed, "always")
+            candidate
+            for candidate in years
+            if (candidate.task.name, candidate.task.seed, candidate.task.policy)
+            == (year.task.name, year.task.seed, "always")
         )
         for own, always in zip(year.recalls, other.recalls, strict=False):
             if always >= year.recall_floor:

@@ -29,7 +29,7 @@ def rows_of(years: Sequence[Year]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Year]] = {}
     for year in years:
         groups.setdefault((year.task.name, year.task.policy), []).append(year)
-    return [_row(name, policy, found) for (name, policy), found in groups.items()]
+    return [_row(name, policy, group) for (name, policy), group in groups.items()]
 
 
 def _row(name: str, policy: str, years: Sequence[Year]) -> dict[str, Any]:
@@ -59,14 +59,14 @@ def plot(years: Sequence[Year]) -> None:
     )
     for axis, name in zip(axes.flat, shown, strict=False):
         for policy in POLICIES:
-            found = [year for year in years if (year.task.name, year.task.policy) == (name, policy)]
-            if not found:
+            group = [year for year in years if (year.task.name, year.task.policy) == (name, policy)]
+            if not group:
                 continue
-            length = min(len(year.aucs) for year in found)
-            lines = np.array([year.aucs[:length] for year in found])
-            promoted = np.mean([len(year.promotions) for year in found])
+            length = min(len(year.aucs) for year in group)
+            lines = np.array([year.aucs[:length] for year in group])
+            promoted = np.mean([len(year.promotions) for year in group])
             axis.plot(lines.mean(axis=0), color=COLOURS[policy], lw=1.3, label=f"{policy}: {promoted:.1f} promoted")
-            if len(found) > 1:
+            if len(group) > 1:
                 low, high = np.quantile(lines, [0.1, 0.9], axis=0)
                 axis.fill_between(np.arange(length), low, high, color=COLOURS[policy], alpha=0.12, lw=0)
         axis.set_title(name, fontsize=10)
@@ -80,12 +80,12 @@ def plot(years: Sequence[Year]) -> None:
     plt.close(figure)
 
 
-def write(told: Mapping[str, Any], years: Sequence[Year]) -> None:
+def write(document: Mapping[str, Any], years: Sequence[Year]) -> None:
     plot(years)
     lines = [
         "# How often each automatic decision errs",
         (
-            f"Written by `{told['command']}` in {told['seconds'] / 60:.0f} minutes; the figures are in"
+            f"Written by `{document['command']}` in {document['seconds'] / 60:.0f} minutes; the figures are in"
             " `benchmarks/results/decisions.json`."
         ),
         HOW,
@@ -93,7 +93,7 @@ def write(told: Mapping[str, Any], years: Sequence[Year]) -> None:
         "| decision | value | interval | spread | worst | target | met | repeats |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in told["rows"]:
+    for row in document["rows"]:
         met = {None: "", True: "yes", False: "**no**"}[row["met"]]
         interval = f"{row['low']:.3f} to {row['high']:.3f}"
         spread, worst = ("" if row[key] is None else f"{row[key]:.3f}" for key in ("spread", "worst"))
@@ -118,10 +118,10 @@ def write(told: Mapping[str, Any], years: Sequence[Year]) -> None:
         f"| world | policy | seeds | {heads} |",
         "|" + "---|" * (len(names) + 3),
     ]
-    for row in told["years"]:
+    for row in document["years"]:
         cells = [_cell(name, row[name]) for name in names]
         lines.append(f"| {row['world']} | {row['policy']} | {row['seeds']} | {' | '.join(cells)} |")
-    if failed := [row for row in told["years"] if row["errors"]]:
+    if failed := [row for row in document["years"] if row["errors"]]:
         lines += ["", "Steps that failed in a window, as they would have in a deployment:", ""]
         lines += [f"- {row['world']}, {row['policy']}: {row['errors'][0]}" for row in failed]
     lines += ["", READ_THIS, ""]

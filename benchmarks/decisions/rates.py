@@ -50,33 +50,33 @@ SHIFTS = (
 )
 
 
-def seen(one: World, rows: Rows, refused: int = 0) -> Evidence:
-    found = profile_of(one.model, one.reference, rows.frame, refused)
-    return evidence(one.model, one.reference, found, contract=one.model.contract)
+def seen(split: World, rows: Rows, refused: int = 0) -> Evidence:
+    window = profile_of(split.model, split.reference, rows.frame, refused)
+    return evidence(split.model, split.reference, window, contract=split.model.contract)
 
 
-def flagged(found: Evidence) -> bool:
+def flagged(window: Evidence) -> bool:
     """Whether one window makes guarded see anything: drift, a fault, or a violated contract."""
-    drift = found.drift
-    return found.violation_rate > Guarded().violation_rate or (
+    drift = window.drift
+    return window.violation_rate > Guarded().violation_rate or (
         drift is not None and bool(drift.drifted or drift.faults)
     )
 
 
-def naive(found: Evidence) -> bool:
+def naive(window: Evidence) -> bool:
     """The plain rule: any feature's p below .05."""
-    assert found.drift is not None
-    return any(check.p < 0.05 for check in found.drift.checks if check.test in DISTRIBUTION_TESTS)
+    assert window.drift is not None
+    return any(check.p < 0.05 for check in window.drift.checks if check.test in DISTRIBUTION_TESTS)
 
 
-def shifted(name: str, one: World, random: Randomness, n: int) -> tuple[Rows, int]:
+def shifted(name: str, split: World, random: Randomness, n: int) -> tuple[Rows, int]:
     """A window of ``n`` rows after a shift: those that pass the contract, and how many it refuses."""
-    columns = one.unseen.frame.columns
+    columns = split.unseen.frame.columns
     if name in SHIFTS[:2]:
         inside = columns["tenure"] < 12 if name == SHIFTS[0] else columns["contract"] == 0
         share = float(inside.mean())
-        return one.draw(random, n, np.where(inside, (share + 0.1) / share, (0.9 - share) / (1 - share))), 0
-    rows = one.draw(random, n)
+        return split.draw(random, n, np.where(inside, (share + 0.1) / share, (0.9 - share) / (1 - share))), 0
+    rows = split.draw(random, n)
     if name in ("20% missing, refused", "unseen level in 20%"):
         return _refuse(rows, random.random(n) < 0.2)
     if name == "price in cents":
@@ -105,15 +105,15 @@ def _refuse(rows: Rows, bad: np.ndarray) -> tuple[Rows, int]:
 def windows(table: Table, repeats: int) -> None:
     for n in (500, 1000, 2000):
         random = np.random.default_rng(n)
-        found = [seen(one, one.draw(random, n)) for one in (world(i % SPLITS) for i in range(repeats))]
-        table.share(f"false alarm, null window of {n}", sum(map(flagged, found)), repeats, "<= 0.02")
-        table.share("  the same, simple", sum(map(naive, found)), repeats)
+        evidences = [seen(split, split.draw(random, n)) for split in (world(i % SPLITS) for i in range(repeats))]
+        table.share(f"false alarm, null window of {n}", sum(map(flagged, evidences)), repeats, "<= 0.02")
+        table.share("  the same, simple", sum(map(naive, evidences)), repeats)
     for name in SHIFTS:
         random, hits = np.random.default_rng(7), 0
         for i in range(repeats):
-            one = world(i % SPLITS)
-            rows, refused = shifted(name, one, random, 2000)
-            hits += flagged(seen(one, rows, refused))
+            split = world(i % SPLITS)
+            rows, refused = shifted(name, split, random, 2000)
+            hits += flagged(seen(split, rows, refused))
         table.share(f"power, {name}, window of 2,000", hits, repeats, ">= 0.95")
 
 
@@ -121,13 +121,13 @@ def concept(table: Table, repeats: int) -> None:
     for flip in (0.2, 0.0):
         random, hits, naively = np.random.default_rng(11), 0, 0
         for i in range(repeats):
-            one = world(i % SPLITS)
-            rows = one.draw(random, 2000)
+            split = world(i % SPLITS)
+            rows = split.draw(random, 2000)
             rows = replace(rows, y=np.where(random.random(rows.n) < flip, 1 - rows.y, rows.y))
-            told = replace(seen(one, rows), realised=realised(one.model, rows, one.promised))
-            hits += PERFORMANCE in findings(Guarded(), told)
-            assert told.realised is not None
-            naively += told.realised.drop > 0.02
+            labelled = replace(seen(split, rows), realised=realised(split.model, rows, split.promised))
+            hits += PERFORMANCE in findings(Guarded(), labelled)
+            assert labelled.realised is not None
+            naively += labelled.realised.drop > 0.02
         if flip:
             table.share("concept flip of 20% found with 2,000 labels", hits, repeats, ">= 0.85")
         else:
@@ -138,13 +138,13 @@ def concept(table: Table, repeats: int) -> None:
 def estimates(table: Table, repeats: int) -> None:
     random, errors = np.random.default_rng(13), []
     for i in range(repeats):
-        one = world(i % SPLITS)
-        columns = one.unseen.frame.columns
+        split = world(i % SPLITS)
+        columns = split.unseen.frame.columns
         inside = columns["contract"] == 0 if i % 2 else columns["tenure"] < 12
-        rows = one.draw(random, 5000, np.where(inside, 1.3, 0.8))
-        told = estimate_performance(profile_of(one.model, one.reference, rows.frame).scores)
-        assert told.roc_auc is not None
-        errors.append(abs(told.roc_auc - roc_auc(logits(one.model, rows.frame), rows.y)))
+        rows = split.draw(random, 5000, np.where(inside, 1.3, 0.8))
+        estimate = estimate_performance(profile_of(split.model, split.reference, rows.frame).scores)
+        assert estimate.roc_auc is not None
+        errors.append(abs(estimate.roc_auc - roc_auc(logits(split.model, rows.frame), rows.y)))
     table.mean("CBPE: distance of estimated from realised ROC-AUC, covariate shift", errors, "<= 0.02")
 
 
@@ -185,8 +185,8 @@ def gates(table: Table, repeats: int) -> None:
         (BETTER, ">= 0.9"),
         (SLIGHTLY_BETTER, ">= 0.7"),
     ):
-        told = f"{name} (mean {np.mean(gains[name]):+.3f} ROC-AUC)" if name in gains else name
-        table.share(f"promoted: {told}, {HOLDOUT:,} rows", counts["guarded", name], repeats, target)
+        label = f"{name} (mean {np.mean(gains[name]):+.3f} ROC-AUC)" if name in gains else name
+        table.share(f"promoted: {label}, {HOLDOUT:,} rows", counts["guarded", name], repeats, target)
         table.share("  the same, simple", counts["simple", name], repeats)
 
 

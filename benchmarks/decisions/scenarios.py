@@ -79,8 +79,8 @@ def _shifted_odds(frame: Frame, p: Floats) -> Floats:
 
 FLIP = Scenario("concept flip of 20%", odds=flipped, begins=BEGINS, rows=400)
 TELCO = {
-    one.name: one
-    for one in (
+    scenario.name: scenario
+    for scenario in (
         Scenario("no drift", drift=False, begins=BEGINS, rows=400),
         Scenario("no drift, 4 rows a customer", drift=False, begins=BEGINS, rows=400, returning=4000),
         Scenario("price x1.05", change=_dearer(1.05), begins=BEGINS, rows=400),
@@ -146,16 +146,16 @@ def _later() -> Any:
 
 def names(*, few: bool) -> dict[str, tuple[Callable[[int], World], int]]:
     """Every dated world of the side-by-side comparison with how many seeds it has; what happened once has one."""
-    found: dict[str, tuple[Callable[[int], World], int]] = {"flights by week": (lambda _: flights(7), 1)}
+    worlds: dict[str, tuple[Callable[[int], World], int]] = {"flights by week": (lambda _: flights(7), 1)}
     if not few:
-        found["flights by day"] = (lambda _: flights(1), 1)
+        worlds["flights by day"] = (lambda _: flights(1), 1)
     for name in ("elec", "noaa"):
         if (DATA / f"{name}.csv.gz").is_file():
-            found[name] = (lambda _, name=name: dated(name), 1)  # type: ignore[misc]
+            worlds[name] = (lambda _, name=name: dated(name), 1)  # type: ignore[misc]
     many = 2 if few else 20
-    found["buyers, cohort"] = (lambda seed: buyers(seed, "cohort"), many)
-    found["buyers, steady"] = (lambda seed: buyers(seed, "steady"), many)
+    worlds["buyers, cohort"] = (lambda seed: buyers(seed, "cohort"), many)
+    worlds["buyers, steady"] = (lambda seed: buyers(seed, "steady"), many)
     for generator in GENERATORS:
         for drift in DRIFTS if not few else ("abrupt",):
-            found[f"{generator}, {drift}"] = (lambda seed, g=generator, d=drift: stream(g, d, seed), 1)  # type: ignore[misc]
-    return found
+            worlds[f"{generator}, {drift}"] = (lambda seed, g=generator, d=drift: stream(g, d, seed), 1)  # type: ignore[misc]
+    return worlds

@@ -16,8 +16,8 @@ class Table:
         """``hits`` of ``trials`` with the Wilson interval; ``target`` such as "<= 0.02", which the share itself must
         meet.
         """
-        one = wilson(hits, trials)
-        self._add(name, one.value, one.low, one.high, target, trials)
+        interval = wilson(hits, trials)
+        self._add(name, interval.value, interval.low, interval.high, target, trials)
 
     def mean(self, name: str, values: list[float], target: str = "") -> None:
         """The mean with mean +- 1.96 standard errors. A count that never varied gets the rule of three as its upper

@@ -112,7 +112,7 @@ def evidence(
     """As steps/monitor/gather.py puts it together."""
     enough = seen.rows >= contract.monitoring.min_rows
     thresholds = Guarded().thresholds
-    found = Evidence(
+    gathered = Evidence(
         window=window,
         at=at,
         version=model.version,
@@ -124,9 +124,9 @@ def evidence(
         recall_floor=contract.floors.recall if contract.costs is None else 0.0,
         **more,
     )
-    if not enough or found.violation_rate > Guarded().violation_rate:
-        return found
-    return replace(found, estimated=estimate_performance(seen.scores))
+    if not enough or gathered.violation_rate > Guarded().violation_rate:
+        return gathered
+    return replace(gathered, estimated=estimate_performance(seen.scores))
 
 
 def realised(model: Model, rows: Rows, promised: Metrics, **more: Any) -> RealisedPerformance:

@@ -107,22 +107,25 @@ def _year(task: Task, driver: Driver) -> Year:
     except StillgoodError as failed:  # the world ends early, and its row says so
         errors.append(f"{type(failed).__name__}: {failed.detail}")
     aucs, recalls = zip(*map(_figures, results), strict=True) if results else ((), ())
-    truths = [one for one in aucs if one is not None]
-    at = {what: tuple(one.at for one in results if one.did(what)) for what in ("trained", "promoted", "rolled back")}
+    truths = [auc for auc in aucs if auc is not None]
+    at = {
+        what: tuple(result.at for result in results if result.did(what))
+        for what in ("trained", "promoted", "rolled back")
+    }
     return Year(
         task,
         tuple(truths),
-        tuple(one for one in recalls if one is not None),
-        tuple(float(one.flagged[~one.refused].mean()) for one in results if (~one.refused).any()),
+        tuple(recall for recall in recalls if recall is not None),
+        tuple(float(result.flagged[~result.refused].mean()) for result in results if (~result.refused).any()),
         at["trained"],
         at["promoted"],
         at["rolled back"],
-        tuple(one.at for one in results if one.action == "alert"),
-        tuple(one.at for one in results if _drifted(one)),
+        tuple(result.at for result in results if result.action == "alert"),
+        tuple(result.at for result in results if _drifted(result)),
         sum(
             event.step == "promote" and event.result in ("promoted", "refused")
-            for one in results
-            for event in one.events
+            for result in results
+            for event in result.events
         ),
         _gains(results),
         tuple(errors[:5]),
@@ -151,9 +154,9 @@ def _gains(results: list[WindowResult]) -> tuple[float, ...]:
     between them.
     """
     return tuple(
-        after.truth_roc_auc - one.truth_roc_auc
-        for one, after in pairwise(results)
-        if one.did("promoted") and one.truth_roc_auc is not None and after.truth_roc_auc is not None
+        after.truth_roc_auc - before.truth_roc_auc
+        for before, after in pairwise(results)
+        if before.did("promoted") and before.truth_roc_auc is not None and after.truth_roc_auc is not None
     )
 
 
@@ -190,14 +193,16 @@ def _kept() -> dict[Task, Year]:
     """Years played before by this very code; KEPT is named after it."""
     if not KEPT.is_file():
         return {}
-    found = {}
+    years = {}
     for line in KEPT.read_text(encoding="utf-8").splitlines():
         raw = json.loads(line)
-        told = raw.pop("task")
-        task = Task(**{**told, "options": tuple((name, value) for name, value in told["options"])})
-        parts: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in raw.items()}
-        found[task] = Year(task, **parts)
-    return found
+        named = raw.pop("task")
+        task = Task(**{**named, "options": tuple((name, value) for name, value in named["options"])})
+        parts: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()
+        }
+        years[task] = Year(task, **parts)
+    return years
 
 
 def _code() -> str:

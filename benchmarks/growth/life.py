@@ -134,11 +134,11 @@ class Life:
         invoker = FakeInvoker()
         deps = TrainDeps(self.store, invoker, lambda: self.now, Tracking(None))
         trained = self._measured("train", lambda: train(event, deps))
-        asked = invoker.events[-1][1]
-        self._measured("promote", lambda: promote(asked, PromoteDeps(self.store, lambda: self.now)))
+        request = invoker.events[-1][1]
+        self._measured("promote", lambda: promote(request, PromoteDeps(self.store, lambda: self.now)))
         return trained
 
-    def ask(self, request_id: str) -> dict[str, Any]:
+    def judge_itself(self, request_id: str) -> dict[str, Any]:
         """Have promote judge the champion against itself, which it refuses: one more decision."""
         version = promote_candidate(self.inner)
         event = {"action": "promote", "candidate": version, "request_id": request_id}
@@ -168,7 +168,7 @@ class Life:
         self.steps.append((step, self.day, self.store.restart()))
 
     def _row(self) -> tuple[dict[str, Any], bool]:
-        first, second = (round(float(one), 4) for one in self.rng.normal(size=2))
+        first, second = (round(float(value), 4) for value in self.rng.normal(size=2))
         left = self.rng.random() < 1 / (1 + np.exp(1.0 - 1.5 * first - 1.5 * second))
         return {"customer": self._id(), "first": first, "second": second}, bool(left)
 
@@ -184,13 +184,13 @@ def promote_candidate(store: MemoryObjectStore) -> str:
 def together(counts: list[Counts]) -> Counts:
     """All of ``counts``, added up."""
     total = Counts()
-    for one in counts:
+    for part in counts:
         total = replace(
             total,
-            calls=total.calls + one.calls,
-            read_bytes=total.read_bytes + one.read_bytes,
-            written_bytes=total.written_bytes + one.written_bytes,
-            reads=total.reads + one.reads,
-            lists=total.lists + one.lists,
+            calls=total.calls + part.calls,
+            read_bytes=total.read_bytes + part.read_bytes,
+            written_bytes=total.written_bytes + part.written_bytes,
+            reads=total.reads + part.reads,
+            lists=total.lists + part.lists,
         )
     return total

@@ -64,9 +64,9 @@ def shops(table: Table) -> None:
     cohort = [worlds.shop(seed) for seed in range(SEEDS)]
     steady = [worlds.shop(seed, steady=True) for seed in range(SEEDS)]
 
-    def lives(name: str, found: list[Lived], target: str, least: str = "") -> None:
-        table.mean(f"{name}: abs error of recall .60", [error(one.recalls(), 0.6) for one in found], target)
-        table.mean(f"{name}: mean realised recall", [float(one.recalls().mean()) for one in found], least)
+    def lives(name: str, lived: list[Lived], target: str, lowest: str = "") -> None:
+        table.mean(f"{name}: abs error of recall .60", [error(life.recalls(), 0.6) for life in lived], target)
+        table.mean(f"{name}: mean realised recall", [float(life.recalls().mean()) for life in lived], lowest)
 
     online = [follow(world) for world in cohort]
     lives("cohort ages, online, monitored daily", online, "<= 0.07", ">= 0.55")
@@ -79,7 +79,7 @@ def shops(table: Table) -> None:
     lives("steady, online, monitored daily", still, "<= 0.02")
     lives("steady, batch by the file itself", [follow(world, batch=True) for world in steady], "<= 0.02")
     lives("steady, fixed threshold", [fixed(world) for world in steady], "")
-    table.mean("steady: moves a year", [one.moves / len(one.recalls()) * YEAR for one in still], "<= 2")
+    table.mean("steady: moves a year", [life.moves / len(life.recalls()) * YEAR for life in still], "<= 2")
     same = [float(roc_auc(w.logit, w.y) - roc_auc(sigmoid(0.3 * w.logit - 1), w.y)) for w in cohort[:3]]
     table.mean("ROC-AUC before minus after a move", same, "<= 1e-9")
     faults(table, steady)
@@ -96,12 +96,12 @@ def faults(table: Table, steady: list[World]) -> None:
             broken[rows[len(rows) // 2 :]] = True
             hurt = breaks(world, broken)
             lived = follow(hurt, broken=broken)
-            standing = [one.action == "move" for row, one in lived.decisions if row and broken[row - 1]]
+            standing = [decision.action == "move" for row, decision in lived.decisions if row and broken[row - 1]]
             while_it_stands.append(float(sum(standing)))
             after.append(float(np.abs(lived.recalls()[5:] - 0.6).mean()))
         table.mean(f"{name}: moves while the fault stands", while_it_stands, "<= 0")
         table.mean(f"{name}: abs error of recall .60 afterwards", after, "<= 0.03")
-    told, errors = [], []
+    alerted, errors = [], []
     for seed, world in enumerate(steady):
         turned = (np.random.default_rng(seed).uniform(size=world.n) < FLIPPED) & (world.window >= 4)
         flipped = replace(world, y=world.y ^ turned)
@@ -109,9 +109,9 @@ def faults(table: Table, steady: list[World]) -> None:
         first = int(np.searchsorted(world.known, np.flatnonzero(world.window == 4)[0], side="right"))
         matured = int(world.known[np.flatnonzero(world.window == 4)[0]])
         within = matured + int((world.window == world.window[min(matured, world.n - 1)]).sum())
-        told.append(float(any(one.alert for row, one in lived.decisions if first < row <= within)))
+        alerted.append(float(any(decision.alert for row, decision in lived.decisions if first < row <= within)))
         errors.append(float(np.abs(lived.recalls()[6:] - 0.6).mean()))
-    table.mean("a fifth of outcomes turned: a person told within a window of the first matured labels", told, ">= 1")
+    table.mean("a fifth of outcomes turned: a person told within a window of the first matured labels", alerted, ">= 1")
     table.mean("a fifth of outcomes turned: abs error of recall .60 from then on", errors, "<= 0.03")
 
 
@@ -134,20 +134,21 @@ BREAKS: dict[str, Callable[[World, Any], World]] = {
 
 def objectives(table: Table, cohort: list[World], steady: list[World]) -> None:
     share = Objective("capacity", SHARE)
-    for name, found, batch, target in (
+    for name, chosen, batch, target in (
         ("cohort ages, batch", cohort, True, "<= 0.01"),
         ("cohort ages, online", cohort, False, ""),
         ("steady, online", steady, False, "<= 0.01"),
     ):
-        lived = [follow(world, objective=share, batch=batch) for world in found]
-        table.mean(f"{name}: abs error of share flagged .20", [error(one.shares(), SHARE) for one in lived], target)
-    for name, found, wanted in (("cohort ages", cohort, 0.85), ("steady", steady, 0.9)):
+        lived = [follow(world, objective=share, batch=batch) for world in chosen]
+        table.mean(f"{name}: abs error of share flagged .20", [error(life.shares(), SHARE) for life in lived], target)
+    for name, chosen, wanted in (("cohort ages", cohort, 0.85), ("steady", steady, 0.9)):
         precise = Objective("precision", wanted)
         for how, batch, target in (("online", False, "<= 0.07"), ("batch", True, "<= 0.05")):
-            errors = [error(follow(world, objective=precise, batch=batch).precisions(), wanted) for world in found]
+            errors = [error(follow(world, objective=precise, batch=batch).precisions(), wanted) for world in chosen]
             table.mean(f"{name}, {how}: abs error of precision {wanted}", errors, target)
         table.mean(
-            f"{name}, fixed: abs error of precision {wanted}", [error(fixed(one).precisions(), wanted) for one in found]
+            f"{name}, fixed: abs error of precision {wanted}",
+            [error(fixed(world).precisions(), wanted) for world in chosen],
         )
     for name in DATED:
         world = worlds.dated(name)
@@ -163,7 +164,7 @@ def objectives(table: Table, cohort: list[World], steady: list[World]) -> None:
 
 def _regret(lived: Lived) -> float:
     """Cost per window over that of the best threshold of the window, as a share of the cost of flagging nobody."""
-    found = []
+    regrets = []
     for window in range(int(lived.world.window[-1]) + 1):
         rows = lived.world.window == window
         y = lived.world.y[rows]
@@ -172,8 +173,8 @@ def _regret(lived: Lived) -> float:
         order = np.argsort(-lived.world.logit[rows], kind="stable")
         costs = BREAK_EVEN * np.arange(len(y) + 1) + y.sum() - np.append(0, np.cumsum(y[order]))
         paid = BREAK_EVEN * lived.flagged[rows].sum() + (y & ~lived.flagged[rows]).sum()
-        found.append((paid - costs.min()) / y.sum())
-    return float(np.mean(found))
+        regrets.append((paid - costs.min()) / y.sum())
+    return float(np.mean(regrets))
 
 
 def main() -> None:

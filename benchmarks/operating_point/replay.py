@@ -38,7 +38,7 @@ class Lived:
 
     @property
     def moves(self) -> int:
-        return sum(one.action == "move" for _, one in self.decisions)
+        return sum(decision.action == "move" for _, decision in self.decisions)
 
     def recalls(self) -> NDArray[np.float64]:
         """float64[windows]; windows without a positive are left out."""
@@ -148,5 +148,5 @@ def _cuts(world: World, every: int | None, batch: bool) -> list[int]:
         return list(range(0, world.n, every))
     starts = np.searchsorted(world.window, np.arange(world.window[-1] + 2))
     if batch:
-        return [int(one) for one in starts[:-1]]
-    return sorted({int(one) for a, b in pairwise(starts) for one in np.linspace(a, b, 31)[:-1]})
+        return [int(cut) for cut in starts[:-1]]
+    return sorted({int(cut) for a, b in pairwise(starts) for cut in np.linspace(a, b, 31)[:-1]})

@@ -144,8 +144,8 @@ def shop(seed: int, *, steady: bool = False, recall: float = 0.6) -> World:
     tables = [
         _snapshot(customer, day, value, units, when) for when in range(90, WATCHED_DAYS - LEFT_DAYS + 1, EVERY_DAYS)
     ]
-    at = np.concatenate([np.full(len(one[0]), 90 + EVERY_DAYS * i) for i, one in enumerate(tables)])
-    entity, columns, y = (np.concatenate([one[part] for one in tables]) for part in range(3))
+    at = np.concatenate([np.full(len(snapshot[0]), 90 + EVERY_DAYS * i) for i, snapshot in enumerate(tables)])
+    entity, columns, y = (np.concatenate([snapshot[part] for snapshot in tables]) for part in range(3))
     contract = _shop_contract(recall)
     frame = Frame(contract, len(y), {name: columns[:, i] for i, name in enumerate(FEATURES)})
     # The first model is learnt on the day on which the outcomes of three snapshots are known: day 210.

@@ -10,12 +10,12 @@ import time
 from benchmarks.speed.report import ORDER, publish, stored, summary
 
 
-def main(asked: list[str]) -> int:
+def main(names: list[str]) -> int:
     """1 when a table could not be measured; the others are written all the same. A missed target is a result, not an
     error.
     """
     started, failed = time.monotonic(), []
-    for name in asked or [one for one in ORDER if one != "demo" or os.environ.get("DEMO", "") not in ("", "0")]:
+    for name in names or [group for group in ORDER if group != "demo" or os.environ.get("DEMO", "") not in ("", "0")]:
         print(f"{name} ... ({time.monotonic() - started:.0f} s)", flush=True)
         try:
             publish(name, *importlib.import_module(f"benchmarks.speed.{name}").measure())

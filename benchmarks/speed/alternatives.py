@@ -16,9 +16,9 @@ PLACE = ROOT / ".local" / "bench" / "alternatives"
 
 def interpreter() -> str | None:
     """The Python of that environment, made on first use; None, with the reason printed, where it cannot be made."""
-    python, told = PLACE / "bin" / "python", PLACE / "stamp"
+    python, mark = PLACE / "bin" / "python", PLACE / "stamp"
     stamp = hashlib.sha256(sys.version.encode() + REQUIREMENTS.read_bytes()).hexdigest()
-    if told.exists() and told.read_text() == stamp:
+    if mark.exists() and mark.read_text() == stamp:
         return str(python)
     if (uv := shutil.which("uv")) is None:
         print("  no uv: evidently and NannyML are left out; `make bench` brings one")
@@ -34,5 +34,5 @@ def interpreter() -> str | None:
         if done.returncode:
             print(f"  evidently and NannyML are left out, they cannot be installed here: {done.stderr.strip()[-300:]}")
             return None
-    told.write_text(stamp)
+    mark.write_text(stamp)
     return str(python)

@@ -33,7 +33,7 @@ def measure() -> tuple[Table, list[Row]]:
         for name, suffix in FORMATS.items():
             contestants[f"this project, {name}"] = ours(place, f"batch/few{suffix}", size)
             contestants[f"pandas + scikit-learn, {name}"] = theirs(place, f"batch/few{suffix}", size)
-        found = in_turns(contestants, 1 if quick() else 5)
+        usages = in_turns(contestants, 1 if quick() else 5)
         # Fewer repeats: ten times the rows take ten times as long, and a peak hardly varies.
         large = in_turns(
             {
@@ -46,8 +46,8 @@ def measure() -> tuple[Table, list[Row]]:
         )
     rows = []
     for name in FORMATS:
-        mine, other = found[f"this project, {name}"], found[f"pandas + scikit-learn, {name}"]
-        most, some = (large[f"this project, {name}, {times} times the rows"] for times in reversed(GROWN))
+        mine, other = usages[f"this project, {name}"], usages[f"pandas + scikit-learn, {name}"]
+        larger, some = (large[f"this project, {name}, {times} times the rows"] for times in reversed(GROWN))
         who = f"batch {size:,} rows of {name}"
         for what, unit in (("cpu", "CPU"), ("wall", "wall")):
             target = ">= 5" if what == "cpu" else None
@@ -68,12 +68,14 @@ def measure() -> tuple[Table, list[Row]]:
             )
         )
         peak = f"batch {name}, peak memory: {GROWN[-1] * size:,} rows"
-        rows.append(compare(f"{peak} / {size:,}", column(most, "peak"), column(mine, "peak")[: len(most)], "<= 1.1"))
-        rows.append(compare(f"{peak} / {GROWN[0] * size:,}", column(most, "peak"), column(some, "peak"), None))
+        rows.append(
+            compare(f"{peak} / {size:,}", column(larger, "peak"), column(mine, "peak")[: len(larger)], "<= 1.1")
+        )
+        rows.append(compare(f"{peak} / {GROWN[0] * size:,}", column(larger, "peak"), column(some, "peak"), None))
     return table(
         "Batch",
         __doc__ or "",
-        found | large,
+        usages | large,
         f"{size:,} rows, more in the last lines; buffers are full from some 200,000 rows on.",
     ), rows
 
@@ -92,17 +94,17 @@ def ours(place: Bucket, key: str, size: int) -> Callable[[], Usage]:
     def once() -> Usage:
         copy = key.replace("batch/", f"batch/{next(number)}-")
         place.copy(key, copy)
-        return _asked(place.deployed, "app", copy, built("batch"), size)()
+        return _scoring(place.deployed, "app", copy, built("batch"), size)()
 
     return once
 
 
 def theirs(place: Bucket, key: str, size: int) -> Callable[[], Usage]:
     """The same object by pandas and scikit-learn."""
-    return _asked(place.environment, "frames", key, rivals.tutorial(compiled=True).path, size)
+    return _scoring(place.environment, "frames", key, rivals.tutorial(compiled=True).path, size)
 
 
-def _asked(environment: Mapping[str, str], module: str, key: str, path: list[str], size: int) -> Callable[[], Usage]:
+def _scoring(environment: Mapping[str, str], module: str, key: str, path: list[str], size: int) -> Callable[[], Usage]:
     command = [sys.executable, "-I", "-S", "-B", str(WHOLE), module, json.dumps({"input": key}), *path]
 
     def once() -> Usage:

@@ -32,8 +32,8 @@ def lines(number: int) -> bytes:
     out = []
     for place, row in enumerate(rows):
         checked = RowChecker(model.contract).check({str(name): value for name, value in row.items()}, text=True)
-        given = model.score(checked.values)
-        out.append(orjson.dumps(record(model, checked, given, f"{number}-{place}", "2026-11-21T00:00:00Z")))
+        scored = model.score(checked.values)
+        out.append(orjson.dumps(record(model, checked, scored, f"{number}-{place}", "2026-11-21T00:00:00Z")))
     return b"\n".join(out) + b"\n"
 
 
@@ -53,5 +53,5 @@ def _moments(objects: int, hours: int, end: datetime) -> Iterator[datetime]:
 
 @cache
 def _model() -> Model:
-    found = pointer()
-    return read_model(champion()[found.model_key], found.model_key, found.version)
+    serving = pointer()
+    return read_model(champion()[serving.model_key], serving.model_key, serving.version)

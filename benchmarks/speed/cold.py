@@ -28,8 +28,8 @@ def measure() -> tuple[Table, list[Row]]:
             "HOME": folder,
         }
 
-        def rival(one: rivals.Rival) -> Callable[[], Usage]:
-            return first(one, EVENT, environment)
+        def rival(contestant: rivals.Rival) -> Callable[[], Usage]:
+            return first(contestant, EVENT, environment)
 
         app = rivals.Rival("app", built("predict"))
         light = environment | {"CLIENT": "obstore"}
@@ -59,16 +59,16 @@ def measure() -> tuple[Table, list[Row]]:
     ), rows
 
 
-def first(one: rivals.Rival, event: Path, environment: Mapping[str, str]) -> Callable[[], Usage]:
-    """A new process that has ``one`` answer its first event."""
+def first(contestant: rivals.Rival, event: Path, environment: Mapping[str, str]) -> Callable[[], Usage]:
+    """A new process that has ``contestant`` answer its first event."""
     # -I -S: the package is all there is. -B: /var/task cannot be written to, so no byte code is kept.
-    command = [sys.executable, "-I", "-S", "-B", str(FIRST), one.module, str(event), *one.path]
+    command = [sys.executable, "-I", "-S", "-B", str(FIRST), contestant.module, str(event), *contestant.path]
     return lambda: run(command, environment)
 
 
-def _row(above: str, below: str, found: dict[str, list[Usage]], target: str | None) -> Row:
+def _row(above: str, below: str, usages: dict[str, list[Usage]], target: str | None) -> Row:
     name = f"predict cold start, CPU: {above} / {below}"
-    return compare(name, column(found[above], "cpu"), column(found[below], "cpu"), target)
+    return compare(name, column(usages[above], "cpu"), column(usages[below], "cpu"), target)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ MILLION = 1_000_000
 
 
 def measure() -> tuple[Table, list[Row]]:
-    found = stored()
-    lines = [*_predictions(found["warm"]["figures"]), *_monitored(found["scale"]["figures"])]
+    tables = stored()
+    lines = [*_predictions(tables["warm"]["figures"]), *_monitored(tables["scale"]["figures"])]
     return Table("Cost", " ".join((__doc__ or "").split()), ("what", "arithmetic", "dollars"), tuple(lines), {}), []
 
 

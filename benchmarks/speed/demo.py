@@ -45,9 +45,9 @@ def _lines(command: list[str], folder: str) -> Iterator[tuple[float, str]]:
         for name, value in os.environ.items()
         if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VIRTUAL_ENV", "QUICK", "DEMO")
     }
-    told = kept | {"PYTHONUNBUFFERED": "1"}
+    environment = kept | {"PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
-        command, cwd=folder, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert process.stdout is not None
     last = ""
@@ -69,8 +69,8 @@ def _chapters(said: list[tuple[float, str]]) -> Iterator[tuple[str, float]]:
 def _durations(said: list[tuple[float, str]]) -> Iterator[tuple[str, float]]:
     """pytest's own list of its slowest tests."""
     for _, line in said:
-        if found := re.match(r"([\d.]+)s (call|setup|teardown) +(\S+)", line):
-            yield f"{found[3]} ({found[2]})", float(found[1])
+        if match := re.match(r"([\d.]+)s (call|setup|teardown) +(\S+)", line):
+            yield f"{match[3]} ({match[2]})", float(match[1])
 
 
 if __name__ == "__main__":

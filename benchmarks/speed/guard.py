@@ -44,11 +44,11 @@ def measured() -> Iterator[Row]:
     with bucket() as place:
         mine, hello, light = "this project", HELLO_OBSTORE, place.environment | {"CLIENT": "obstore"}
         app = rivals.Rival("app", built("predict"))
-        found = in_turns({mine: first(app, EVENT, place.environment), hello: first(rivals.hello(), EVENT, light)}, 5)
+        usages = in_turns({mine: first(app, EVENT, place.environment), hello: first(rivals.hello(), EVENT, light)}, 5)
         yield compare(
             f"predict cold start, CPU: {mine} / {hello}",
-            column(found[mine], "cpu"),
-            column(found[hello], "cpu"),
+            column(usages[mine], "cpu"),
+            column(usages[hello], "cpu"),
             "<= 1.0",
         )
         warm = {
@@ -58,13 +58,13 @@ def measured() -> Iterator[Row]:
         yield against_hello("p50", in_turns(warm, 3))
         place.put("tutorial/model.joblib", rivals.pickled())
         place.put("batch/few.csv", inputs(ROWS, "batch/few")["batch/few.csv"])
-        found = in_turns(
+        usages = in_turns(
             {"ours": ours(place, "batch/few.csv", ROWS), "theirs": theirs(place, "batch/few.csv", ROWS)}, 2
         )
         yield compare(
             f"batch {ROWS:,} rows of CSV, CPU: pandas + scikit-learn / this project",
-            column(found["theirs"], "cpu"),
-            column(found["ours"], "cpu"),
+            column(usages["theirs"], "cpu"),
+            column(usages["ours"], "cpu"),
             ">= 5",
         )
     _, rows = ks.measure(1_000_000, 3)

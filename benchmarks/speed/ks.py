@@ -33,7 +33,7 @@ def measure(rows: int | None = None, repeats: int | None = None) -> tuple[Table,
     ).said
     took, what = said["found"], f"KS of {size:,} x {COLUMNS}, CPU"
     apart = said["difference"] / 1e-12
-    found = [
+    compared = [
         compare(f"{what}: scipy.stats.ks_2samp / this project", took["scipy"], took["project"], ">= 8"),
         compare(f"{what}: this project / np.sort", took["project"], took["sort"], "<= 1.1"),
         Row("KS, greatest difference of D or p from scipy's / 1e-12", apart, apart, apart, "<= 1"),
@@ -42,7 +42,7 @@ def measure(rows: int | None = None, repeats: int | None = None) -> tuple[Table,
     lines = tuple((name, f"{median(took[key]):.3g}", str(turns)) for name, key in shown.items())
     figures = {name: median(took[key]) for name, key in shown.items()}
     text = " ".join((__doc__ or "").split())
-    return Table("Kolmogorov-Smirnov", text, ("contestant", "CPU, s", "turns"), lines, figures), found
+    return Table("Kolmogorov-Smirnov", text, ("contestant", "CPU, s", "turns"), lines, figures), compared
 
 
 if __name__ == "__main__":

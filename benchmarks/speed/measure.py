@@ -65,13 +65,13 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
             done = subprocess.run(
                 launched, env=dict(environment), cwd=folder, stdout=out, stderr=err, timeout=TIMEOUT_SECONDS
             )
-        found = json.loads(used.read_text()) if used.exists() else {"code": done.returncode}
+        usage = json.loads(used.read_text()) if used.exists() else {"code": done.returncode}
         lines = printed.read_text(errors="replace").splitlines()
-        told = complained.read_text(errors="replace")
-    if found["code"] != 0:
-        raise MeasurementFailed(f"{' '.join(command)[:300]}: {(told or '\n'.join(lines))[-1500:]}")
+        errors = complained.read_text(errors="replace")
+    if usage["code"] != 0:
+        raise MeasurementFailed(f"{' '.join(command)[:300]}: {(errors or '\n'.join(lines))[-1500:]}")
     said = json.loads(lines[-1]) if lines and lines[-1].startswith(("{", "[")) else None
-    return Usage(found["wall"], found["cpu"], found["peak"], said)
+    return Usage(usage["wall"], usage["cpu"], usage["peak"], said)
 
 
 def in_turns[T](contestants: Mapping[str, Callable[[], T]], repeats: int, *, warm: bool = True) -> dict[str, list[T]]:
@@ -79,14 +79,14 @@ def in_turns[T](contestants: Mapping[str, Callable[[], T]], repeats: int, *, war
 
     ``warm``: a first round, which fills the caches of files, is thrown away; unless there is one round only.
     """
-    found: dict[str, list[T]] = {name: [] for name in contestants}
+    results: dict[str, list[T]] = {name: [] for name in contestants}
     unseen = int(warm and repeats > 1)
     for turn in range(repeats + unseen):
         for name, measure in contestants.items():
-            one = measure()
+            result = measure()
             if turn >= unseen:
-                found[name].append(one)
-    return found
+                results[name].append(result)
+    return results
 
 
 def compare(name: str, above: Sequence[float], below: Sequence[float], target: str | None) -> Row:
@@ -99,11 +99,11 @@ def compare(name: str, above: Sequence[float], below: Sequence[float], target: s
 
 def medians(usages: Sequence[Usage]) -> dict[str, float]:
     """Medians of wall and CPU seconds and of the peak in MiB."""
-    return {name: statistics.median(getattr(one, name) for one in usages) for name in ("wall", "cpu", "peak")}
+    return {name: statistics.median(getattr(usage, name) for usage in usages) for name in ("wall", "cpu", "peak")}
 
 
 def column(usages: Sequence[Usage], name: str) -> list[float]:
-    return [getattr(one, name) for one in usages]
+    return [getattr(usage, name) for usage in usages]
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -36,27 +36,27 @@ def measure() -> tuple[Table, list[Row]]:
         path = [str(CONTESTANTS), *rivals.tutorial(compiled=True).path]
         contestants = {
             OURS: ours(place, size),
-            SCIPY: asked([*python("scipy_drift", {}), *path], place.environment | files, size),
+            SCIPY: judging([*python("scipy_drift", {}), *path], place.environment | files, size),
         }
         if (interpreter := alternatives.interpreter()) is not None:
             quiet = {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "HOME": folder, "MPLCONFIGDIR": folder}
             for name in ("evidently", "nannyml"):
                 command = [interpreter, "-W", "ignore", str(CONTESTANTS / f"{name}_drift.py")]
-                contestants[name] = asked(command, place.environment | files | quiet, size)
-        found = in_turns(contestants, 1 if quick() else 5)
-        report = json.loads(place.get(found[OURS][0].said["answer"]["report"]))
+                contestants[name] = judging(command, place.environment | files | quiet, size)
+        usages = in_turns(contestants, 1 if quick() else 5)
+        report = json.loads(place.get(usages[OURS][0].said["answer"]["report"]))
     what = f"monitor {size:,} captured rows"
-    rows = [_against(what, SCIPY, found, ">= 5"), _difference(report, found[SCIPY][0].said["answer"]["found"])]
+    rows = [_against(what, SCIPY, usages, ">= 5"), _difference(report, usages[SCIPY][0].said["answer"]["found"])]
     for name, target in (("evidently", ">= 20"), ("nannyml", ">= 5")):
-        rows += [_against(what, name, found, target)] if name in found else []
-    peaks = column(found[SCIPY], "peak"), column(found[OURS], "peak")
+        rows += [_against(what, name, usages, target)] if name in usages else []
+    peaks = column(usages[SCIPY], "peak"), column(usages[OURS], "peak")
     rows.append(compare(f"{what}, peak memory: {SCIPY} / {OURS}", *peaks, ">= 8"))
-    return table("Monitor", __doc__ or "", found, f"{size:,} rows."), rows
+    return table("Monitor", __doc__ or "", usages, f"{size:,} rows."), rows
 
 
 def ours(place: Bucket, size: int, event: dict[str, str] = EVENT, **settings: str) -> Callable[[], Usage]:
     """The monitor Lambda on a window that nobody judged before."""
-    judged = asked([*python("app", event), *built("monitor")], place.deployed | settings, size)
+    judged = judging([*python("app", event), *built("monitor")], place.deployed | settings, size)
 
     def once() -> Usage:
         place.clear("monitoring/")
@@ -88,7 +88,7 @@ def python(module: str, event: dict[str, str]) -> list[str]:
     return [sys.executable, "-I", "-S", "-B", str(WHOLE), module, json.dumps(event)]
 
 
-def asked(command: list[str], environment: dict[str, str], size: int) -> Callable[[], Usage]:
+def judging(command: list[str], environment: dict[str, str], size: int) -> Callable[[], Usage]:
     def once() -> Usage:
         used = run(command, environment)
         assert used.said["answer"]["rows"] == size, used.said
@@ -97,13 +97,15 @@ def asked(command: list[str], environment: dict[str, str], size: int) -> Callabl
     return once
 
 
-def _against(what: str, name: str, found: dict[str, list[Usage]], target: str) -> Row:
-    return compare(f"{what}, CPU: {name} / {OURS}", column(found[name], "cpu"), column(found[OURS], "cpu"), target)
+def _against(what: str, name: str, usages: dict[str, list[Usage]], target: str) -> Row:
+    return compare(f"{what}, CPU: {name} / {OURS}", column(usages[name], "cpu"), column(usages[OURS], "cpu"), target)
 
 
 def _difference(report: dict[str, Any], scipy: dict[str, list[float]]) -> Row:
     """The greatest difference of any statistic or p value from scipy's, in units of 1e-12."""
-    tests = {one["subject"]: one for one in report["drift"]["checks"] if one["test"] in ("ks", "chi_square", "score")}
+    tests = {
+        check["subject"]: check for check in report["drift"]["checks"] if check["test"] in ("ks", "chi_square", "score")
+    }
     assert tests.keys() == scipy.keys(), tests.keys() ^ scipy.keys()
     pairs = [
         (tests[name][key], value)

@@ -22,7 +22,7 @@ from stillgood.storage.windows import iso
 from benchmarks.speed import captured
 from benchmarks.speed.captured import END, lines
 from benchmarks.speed.measure import Row, Usage, column, compare
-from benchmarks.speed.monitor import asked, python
+from benchmarks.speed.monitor import judging, python
 from benchmarks.speed.packages import built
 from benchmarks.speed.report import Table, publish, quick, table
 from benchmarks.speed.world import Bucket, bucket, champion
@@ -39,10 +39,10 @@ def measure() -> tuple[Table, list[Row]]:
         for day in range(days):
             start = END - (days - day) * DAY
             predict(place, start, daily)
-            tell(place, start, daily)
+            post_labels(place, start, daily)
             end = start + DAY
             runs.append(
-                asked([*python("app", {"scheduled_time": iso(end)}), *built("monitor")], place.deployed, daily)()
+                judging([*python("app", {"scheduled_time": iso(end)}), *built("monitor")], place.deployed, daily)()
             )
     what = f"monitor with labels, {daily:,} single predictions a day and a label for each, S3 after {LATENCY_MS} ms"
     half = max(1, days // 3)
@@ -67,15 +67,15 @@ def maturing() -> Iterator[None]:
     settings = {"S3_LATENCY_MS": LATENCY_MS, "MATURITY_DAYS": "3"}
     caches = (champion, captured.lines, captured._model)
     os.environ.update(settings)
-    for one in caches:
-        one.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
     try:
         yield
     finally:
         for name in settings:
             del os.environ[name]
-        for one in caches:
-            one.cache_clear()
+        for cached in caches:
+            cached.cache_clear()
 
 
 def predict(place: Bucket, start: datetime, daily: int) -> None:
@@ -86,7 +86,7 @@ def predict(place: Bucket, start: datetime, daily: int) -> None:
         place.put(capture_key(at, str(number)), orjson.dumps(record) + b"\n")
 
 
-def tell(place: Bucket, start: datetime, daily: int) -> None:
+def post_labels(place: Bucket, start: datetime, daily: int) -> None:
     """Yesterday's outcomes, one batch each, as they arrive during the day."""
     draw, before = random.Random(start.toordinal()), start - DAY
     kept = MemoryObjectStore()

@@ -42,11 +42,13 @@ def vendored(name: str, distributions: Iterable[str], *, compiled: bool) -> Path
     if ``compiled``.
     """
     closure = sorted(_closure(distributions))
-    stamp = hashlib.sha256(repr([(one, distribution(one).version) for one in closure]).encode()).hexdigest()
+    stamp = hashlib.sha256(
+        repr([(required, distribution(required).version) for required in closure]).encode()
+    ).hexdigest()
 
     def make(target: Path) -> None:
-        for one in closure:
-            for file in distribution(one).files or ():
+        for required in closure:
+            for file in distribution(required).files or ():
                 if ".." in file.parts or "__pycache__" in file.parts:
                     continue
                 copy = target / file
@@ -60,18 +62,18 @@ def vendored(name: str, distributions: Iterable[str], *, compiled: bool) -> Path
 
 
 def _closure(names: Iterable[str]) -> set[str]:
-    found: set[str] = set()
+    closure: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop().lower().replace("_", "-")
-        if name in found:
+        if name in closure:
             continue
-        found.add(name)
+        closure.add(name)
         for text in distribution(name).requires or ():
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 waiting.append(requirement.name)
-    return found
+    return closure
 
 
 def _build(name: str, target: Path) -> None:
@@ -80,14 +82,14 @@ def _build(name: str, target: Path) -> None:
 
 def _made(name: str, stamp: str, make: Callable[[Path], object]) -> Path:
     """The folder ``name``, made anew unless it stands as ``stamp`` says."""
-    target, told = PLACE / name, PLACE / f"{name}.stamp"
-    if not told.exists() or told.read_text() != stamp:
+    target, mark = PLACE / name, PLACE / f"{name}.stamp"
+    if not mark.exists() or mark.read_text() != stamp:
         print(f"  building {name} ...", flush=True)
-        told.unlink(missing_ok=True)
+        mark.unlink(missing_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         make(target)
-        told.write_text(stamp)
+        mark.write_text(stamp)
     return target
 
 

@@ -34,11 +34,12 @@ def measure() -> tuple[Table, list[Row]]:
         with bucket() as place:
             for key, data in candidate(size).items():
                 place.put(key, data)
-            found = in_turns(
-                {"whole": _asked(place, "whole"), "reading": _asked(place, "reading")}, 2 if quick() else 7
+            turns = in_turns(
+                {"whole": _promoting(place, "whole"), "reading": _promoting(place, "reading")}, 2 if quick() else 7
             )
         seconds = {
-            name: {key: [one.said[key] for one in usages] for key in ("cpu", "wall")} for name, usages in found.items()
+            name: {key: [usage.said[key] for usage in usages] for key in ("cpu", "wall")}
+            for name, usages in turns.items()
         }
         what = f"promote, {size:,} holdout rows"
         rows.append(
@@ -51,12 +52,12 @@ def measure() -> tuple[Table, list[Row]]:
                 f"{what}, wall: whole / reading and scoring", seconds["whole"]["wall"], seconds["reading"]["wall"], None
             )
         )
-        for name, one in seconds.items():
+        for name, times in seconds.items():
             lines.append(
                 (
                     f"{name}, {size:,} rows",
-                    *(f"{median(one[key]) * 1e3:.1f}" for key in ("wall", "cpu")),
-                    str(len(one["cpu"])),
+                    *(f"{median(times[key]) * 1e3:.1f}" for key in ("wall", "cpu")),
+                    str(len(times["cpu"])),
                 )
             )
     header = ("what", "wall, ms", "CPU, ms", "runs")
@@ -65,8 +66,8 @@ def measure() -> tuple[Table, list[Row]]:
 
 def candidate(size: int) -> dict[str, bytes]:
     """The champion with other weights, as a version that waits for the gate's word on ``size`` customers."""
-    found = pointer()
-    serving = read_model(champion()[found.model_key], found.model_key, found.version)
+    champion_pointer = pointer()
+    serving = read_model(champion()[champion_pointer.model_key], champion_pointer.model_key, champion_pointer.version)
     chance = np.random.default_rng(1)
     terms = tuple(
         replace(term, weight=term.weight * float(chance.uniform(0.8, 1.2))) if isinstance(term, NumericTerm) else term
@@ -86,7 +87,7 @@ def candidate(size: int) -> dict[str, bytes]:
     return {artifact_key(CANDIDATE, name): data for name, data in files.items()}
 
 
-def _asked(place: Bucket, what: str) -> Callable[[], Usage]:
+def _promoting(place: Bucket, what: str) -> Callable[[], Usage]:
     event = json.dumps({"action": "promote", "candidate": CANDIDATE, "request_id": "bench candidate"})
     command = [sys.executable, "-I", "-S", "-B", str(SCRIPT), what, event, *built("promote")]
     log = {key: data for key, data in champion().items() if key.startswith("registry/")}

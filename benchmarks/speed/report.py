@@ -38,12 +38,12 @@ def quick() -> bool:
     return os.environ.get("QUICK", "") not in ("", "0")
 
 
-def table(title: str, text: str, found: Mapping[str, Sequence[Usage]], note: str = "") -> Table:
+def table(title: str, text: str, measured: Mapping[str, Sequence[Usage]], note: str = "") -> Table:
     """A table of medians, one line a contestant."""
-    figures = {name: medians(usages) for name, usages in found.items()}
+    figures = {name: medians(usages) for name, usages in measured.items()}
     lines = tuple(
-        (name, f"{one['wall']:.3g}", f"{one['cpu']:.3g}", f"{one['peak']:.0f}", str(len(found[name])))
-        for name, one in figures.items()
+        (name, f"{middle['wall']:.3g}", f"{middle['cpu']:.3g}", f"{middle['peak']:.0f}", str(len(measured[name])))
+        for name, middle in figures.items()
     )
     text = " ".join(f"{text} {note}".split())
     return Table(title, text, ("contestant", "wall, s", "CPU, s", "peak, MiB", "runs"), lines, figures)
@@ -61,10 +61,10 @@ def publish(group: str, made: Table, rows: Sequence[Row]) -> None:
         "quick": quick(),
     }
     print("\n".join(_section(entry)), flush=True)
-    found = stored() | {group: entry}
-    kept = {name: found[name] for name in ORDER if name in found}
+    tables = stored() | {group: entry}
+    kept = {name: tables[name] for name in ORDER if name in tables}
     TABLES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    results = [row for one in kept.values() for row in one["rows"]]
+    results = [row for group_entry in kept.values() for row in group_entry["rows"]]
     SPEED.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     DOCUMENT.write_text("\n".join(_document(kept)) + "\n", encoding="utf-8")
 
@@ -133,7 +133,7 @@ def _section(group: Mapping[str, Any]) -> list[str]:
 
 
 def _markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(one)} |" for one in (header, ["---"] * len(header), *lines)]
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *lines)]
 
 
 def _processor() -> str:

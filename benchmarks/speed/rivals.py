@@ -47,8 +47,8 @@ def pyfunc(*, compiled: bool) -> Rival:
 def pipeline() -> Pipeline:
     """One-hot levels, standardised numbers, a balanced logistic regression: what the tutorials teach."""
     features = contract("telco").features
-    categories = [one.name for one in features if one.kind == "categorical"]
-    numbers = [one.name for one in features if one.kind != "categorical"]
+    categories = [feature.name for feature in features if feature.kind == "categorical"]
+    numbers = [feature.name for feature in features if feature.kind != "categorical"]
     columns = ColumnTransformer(
         [("levels", OneHotEncoder(handle_unknown="ignore"), categories), ("numbers", StandardScaler(), numbers)]
     )
@@ -82,4 +82,4 @@ def model_folder(place: Path) -> Path:
 
 
 def _features(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[[one.name for one in contract("telco").features]]
+    return rows[[feature.name for feature in contract("telco").features]]

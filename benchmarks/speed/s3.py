@@ -32,13 +32,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # http.server's name
         time.sleep(LATENCY_SECONDS)
-        key, query = self._asked()
+        key, query = self._target()
         if not key:
             return self._list(query)
-        found = OBJECTS.get(key)
-        if found is None:
+        stored = OBJECTS.get(key)
+        if stored is None:
             return self._answer(404, _error("NoSuchKey"))
-        data, etag = found
+        data, etag = stored
         if self.headers.get("If-None-Match") == etag:
             return self._answer(304, etag=etag)
         if self.headers.get("If-Match") not in (None, etag):
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def do_PUT(self) -> None:
-        key, query = self._asked()
+        key, query = self._target()
         body = self._body()
         if "uploadId" in query:
             UPLOADS[query["uploadId"]][int(query["partNumber"])] = body
@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, etag=OBJECTS[key][1])
 
     def do_POST(self) -> None:
-        key, query = self._asked()
+        key, query = self._target()
         self._body()
         if "uploads" in query:
             upload = f"upload-{len(UPLOADS)}"
@@ -86,15 +86,15 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, _xml("CompleteMultipartUploadResult", Bucket="b", Key=key, ETag=_etag(data)))
 
     def do_DELETE(self) -> None:
-        key, query = self._asked()
+        key, query = self._target()
         with LOCK:
             if "uploadId" in query:
                 UPLOADS.pop(query["uploadId"], None)
             # A key that ends with a star is all that begins so: for whoever prepares a measurement.
-            gone = [one for one in KEYS if one == key or (key.endswith("*") and one.startswith(key[:-1]))]
-            for one in [] if "uploadId" in query else gone:
-                KEYS.remove(one)
-                del OBJECTS[one]
+            gone = [listed for listed in KEYS if listed == key or (key.endswith("*") and listed.startswith(key[:-1]))]
+            for listed in [] if "uploadId" in query else gone:
+                KEYS.remove(listed)
+                del OBJECTS[listed]
         self._answer(204)
 
     def handle_expect_100(self) -> bool:
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()  # boto3 waits a second for it
         return done
 
-    def _asked(self) -> tuple[str, dict[str, str]]:
+    def _target(self) -> tuple[str, dict[str, str]]:
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         return unquote(parts.path).lstrip("/").partition("/")[2], query

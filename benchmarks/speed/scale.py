@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from benchmarks.speed.captured import END, capture
 from benchmarks.speed.measure import Row, Usage, column, compare, in_turns
-from benchmarks.speed.monitor import asked, ours, python
+from benchmarks.speed.monitor import judging, ours, python
 from benchmarks.speed.packages import built
 from benchmarks.speed.report import Table, publish, quick, table
 from benchmarks.speed.world import Bucket, bucket
@@ -25,7 +25,7 @@ def measure() -> tuple[Table, list[Row]]:
         capture(large, size * MORE)
         # Three repeats: the large one takes half a minute, and each is compared with the small one next to it.
         grown = in_turns({few: ours(small, size), many: ours(large, size * MORE)}, 1 if quick() else 3, warm=False)
-    per_row = [one / MORE for one in column(grown[many], "cpu")]
+    per_row = [seconds / MORE for seconds in column(grown[many], "cpu")]
     rows = [
         compare(f"monitor, CPU per row: {many} / {few}", per_row, column(grown[few], "cpu"), "<= 1.1"),
         compare(
@@ -61,7 +61,7 @@ def _judge(place: Bucket, days_ago: int, hours: int, size: int) -> Callable[[], 
     end = END - timedelta(days=days_ago)
     event = {"scheduled_time": end.isoformat().replace("+00:00", "Z")}
     command = [*python("app", event), *built("monitor")]
-    run = asked(command, place.deployed | {"STILLGOOD_WINDOW_HOURS": str(hours)}, size)
+    run = judging(command, place.deployed | {"STILLGOOD_WINDOW_HOURS": str(hours)}, size)
 
     def once() -> Usage:
         place.clear("monitoring/reports/")

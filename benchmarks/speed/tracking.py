@@ -45,10 +45,12 @@ def tracking_server() -> Iterator[str]:
             *options,
         ]
         # Job execution starts more processes than this needs. The server finds its helpers beside its interpreter.
-        told = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true", HOME=folder)
-        told["PATH"] = f"{Path(sys.executable).parent}:{told['PATH']}"
+        variables = environment(
+            MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true", HOME=folder
+        )
+        variables["PATH"] = f"{Path(sys.executable).parent}:{variables['PATH']}"
         server = subprocess.Popen(
-            command, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
             _wait(f"http://127.0.0.1:{port}/health")

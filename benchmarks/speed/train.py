@@ -30,17 +30,17 @@ def measure() -> tuple[Table, list[Row]]:
     for size, repeats in sizes.items():
         with bucket() as place:
             place.put("data/2026-10-01/customers.csv", customers(size).to_csv(index=False).encode())
-            found = in_turns({OURS: _ours(place), RIVAL: _rival(place)}, repeats, warm=repeats > 2)
-        said = {name: [one.said["parts"] for one in usages] for name, usages in found.items()}
+            turns = in_turns({OURS: _ours(place), RIVAL: _rival(place)}, repeats, warm=repeats > 2)
+        said = {name: [usage.said["parts"] for usage in usages] for name, usages in turns.items()}
         for part, target in (("fit", ">= 1"), ("threshold", ">= 10"), ("whole", None)):
-            above, below = ([one[part] for one in said[name]] for name in (RIVAL, OURS))
+            above, below = ([parts[part] for parts in said[name]] for name in (RIVAL, OURS))
             rows.append(compare(f"train {size:,} rows, CPU of {part}: {RIVAL} / {OURS}", above, below, target))
-        for name, usages in found.items():
-            middle = {part: median(one[part] for one in said[name]) for part in ("fit", "threshold", "whole")}
+        for name, usages in turns.items():
+            middle = {part: median(parts[part] for parts in said[name]) for part in ("fit", "threshold", "whole")}
             lines.append(
                 (
                     f"{name}, {size:,} rows",
-                    *(f"{one:.3g}" for one in middle.values()),
+                    *(f"{value:.3g}" for value in middle.values()),
                     f"{medians(usages)['peak']:.0f}",
                     str(len(usages)),
                 )
@@ -54,9 +54,9 @@ def _tracked() -> Iterator[Row]:
     """Seconds that logging one run to an MLflow server takes, as a share of the 0.3 s it may take."""
     with bucket() as place, tracking_server() as uri:
         place.put("data/2026-10-01/customers.csv", customers(7_043).to_csv(index=False).encode())
-        found = in_turns({OURS: _ours(place, MLFLOW_TRACKING_URI=uri)}, 2 if quick() else 5)
+        turns = in_turns({OURS: _ours(place, MLFLOW_TRACKING_URI=uri)}, 2 if quick() else 5)
     for what, key in (("CPU", "track"), ("wall", "track_wall")):
-        seconds = [one.said["parts"][key] for one in found[OURS]]
+        seconds = [usage.said["parts"][key] for usage in turns[OURS]]
         yield compare(f"train, MLflow after import, {what} seconds / 0.3 s", seconds, [0.3] * len(seconds), "<= 1")
 
 

@@ -34,7 +34,7 @@ def measure() -> tuple[Table, list[Row]]:
         app = rivals.Rival("app", built("predict"))
         light = {"CLIENT": "obstore"}
         fast, slow = (1000, 100) if quick() else (5000, 400)
-        found = in_turns(
+        turns = in_turns(
             {
                 OURS: serve(app, environment, fast, "no"),
                 HELLO: serve(rivals.hello(), environment | light, fast, "no"),
@@ -45,28 +45,32 @@ def measure() -> tuple[Table, list[Row]]:
             },
             2 if quick() else 7,
         )
-    said = {name: {key: [one.said[key] for one in usages] for key in usages[0].said} for name, usages in found.items()}
+    said = {
+        name: {key: [usage.said[key] for usage in usages] for key in usages[0].said} for name, usages in turns.items()
+    }
     rows = []
     for share in ("p50", "p99"):
         ours, name = said[OURS][share], f"predict warm, {share}"
-        rows.append(against_hello(share, found))
+        rows.append(against_hello(share, turns))
         rows += [compare(f"{name}: {way} / {OURS}", said[way][share], ours, ">= 40") for way in ("tutorial", "pyfunc")]
         rows.append(compare(f"{name}: {PUT} / {HELLO_PUT}", said[PUT][share], said[HELLO_PUT][share], "<= 1.7"))
-    figures = {name: {key: median(values) for key, values in one.items()} for name, one in said.items()}
+    figures = {name: {key: median(values) for key, values in series.items()} for name, series in said.items()}
     lines = tuple((name, *(f"{figures[name][key] * 1e6:.0f}" for key in ("p50", "p99", "cpu"))) for name in figures)
     header = ("contestant", "p50, us", "p99, us", "CPU a request, us")
     return Table("Warm predict", " ".join((__doc__ or "").split()), header, lines, figures), rows
 
 
-def serve(one: rivals.Rival, environment: Mapping[str, str], requests: int, put: str = "yes") -> Callable[[], Usage]:
-    """A new process in which ``one`` answers the event so often; it says the latencies."""
-    command = [sys.executable, "-I", "-S", "-B", str(MANY), one.module, str(EVENT), str(requests), put]
-    return lambda: run([*command, *one.path], environment)
+def serve(
+    contestant: rivals.Rival, environment: Mapping[str, str], requests: int, put: str = "yes"
+) -> Callable[[], Usage]:
+    """A new process in which ``contestant`` answers the event so often; it says the latencies."""
+    command = [sys.executable, "-I", "-S", "-B", str(MANY), contestant.module, str(EVENT), str(requests), put]
+    return lambda: run([*command, *contestant.path], environment)
 
 
-def against_hello(share: str, found: Mapping[str, Sequence[Usage]]) -> Row:
+def against_hello(share: str, usages: Mapping[str, Sequence[Usage]]) -> Row:
     """``share``: "p50" or "p99"."""
-    ours, hello = ([one.said[share] for one in found[name]] for name in (OURS, HELLO))
+    ours, hello = ([usage.said[share] for usage in usages[name]] for name in (OURS, HELLO))
     return compare(f"predict warm, {share}: {OURS} / {HELLO}", ours, hello, "<= 1.7")
 
 

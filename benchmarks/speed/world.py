@@ -59,20 +59,22 @@ class Bucket:
         return self.environment | constants()
 
     def put(self, key: str, data: bytes) -> None:
-        self._ask("PUT", key, data)
+        self._request("PUT", key, data)
 
     def copy(self, source: str, key: str) -> None:
         """``key`` becomes ``source``'s content; the server keeps it once."""
-        self._ask("PUT", key, headers={"x-amz-copy-source": f"/{BUCKET}/{source}"})
+        self._request("PUT", key, headers={"x-amz-copy-source": f"/{BUCKET}/{source}"})
 
     def get(self, key: str) -> bytes:
-        return self._ask("GET", key)
+        return self._request("GET", key)
 
     def clear(self, prefix: str) -> None:
         """Delete whatever lies under ``prefix``, by a word that only this S3 knows."""
-        self._ask("DELETE", f"{prefix}*")
+        self._request("DELETE", f"{prefix}*")
 
-    def _ask(self, method: str, key: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+    def _request(
+        self, method: str, key: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> bytes:
         connection = http.client.HTTPConnection("127.0.0.1", self._port)
         try:
             connection.request(method, f"/{BUCKET}/{quote(key)}", body=body, headers=headers or {})
@@ -157,4 +159,4 @@ def typed(rows: pd.DataFrame) -> pd.DataFrame:
 def fill(place: Bucket, objects: Iterable[tuple[str, bytes]]) -> None:
     """Upload many objects, several at once."""
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda one: place.put(*one), objects))
+        list(pool.map(lambda upload: place.put(*upload), objects))

@@ -10,7 +10,7 @@ from stillgood.aws.events import json_object
 from stillgood.pages.writer import write_pages
 from stillgood.steps.monitor.compact import COMPACT, compact
 from stillgood.steps.monitor.monitor import monitor, request_id
-from stillgood.wiring.announce import tell
+from stillgood.wiring.announce import announce_answer
 from stillgood.wiring.monitor import anchor, monitoring
 
 STARTED = {
@@ -54,7 +54,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
             metrics.count("AnchorFailures")
             logs.log(logging.WARNING, "the logs were not anchored", error=error)
         logs.attempt("the pages were not written", write_pages, deps.store, result)
-        logs.attempt("nobody was told", tell, deps.store, result)
+        logs.attempt("nobody was told", announce_answer, deps.store, result)
         level = logging.WARNING if result["result"] in ("alert", "recalibrate") else logging.INFO
         logs.log(level, f"window judged: {result['result']}", **result)
     return result

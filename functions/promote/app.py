@@ -10,7 +10,7 @@ from stillgood.aws.events import json_object
 from stillgood.domain.errors import InvalidEvent
 from stillgood.pages.writer import write_pages
 from stillgood.steps.promote.actions import ACTIONS
-from stillgood.wiring.announce import tell
+from stillgood.wiring.announce import announce_answer
 from stillgood.wiring.promote import deciding
 
 COUNTS = {
@@ -35,15 +35,15 @@ def handler(event: object, context: object) -> dict[str, Any]:
             logs.bind(correlation_id=event.get("request_id"))
             action = ACTIONS.get(str(event.get("action")))
             if action is None:
-                asked = event.get("action")
-                raise InvalidEvent(f"The event's 'action' is {asked!r}; it is one of {', '.join(ACTIONS)}.")
+                name = event.get("action")
+                raise InvalidEvent(f"The event's 'action' is {name!r}; it is one of {', '.join(ACTIONS)}.")
             result = action(event, deps)
         except Exception as error:
             logs.log(logging.ERROR, "nothing was decided", error=error)
             raise
         metrics.count(COUNTS[result["result"]])
         logs.attempt("the pages were not written", write_pages, deps.store, result)
-        logs.attempt("nobody was told", tell, deps.store, result)
-        told = {**result, "model_version": result["new_version"]}
-        logs.log(logging.INFO, f"decision {result['decision']}: {result['result']}", **told)
+        logs.attempt("nobody was told", announce_answer, deps.store, result)
+        fields = {**result, "model_version": result["new_version"]}
+        logs.log(logging.INFO, f"decision {result['decision']}: {result['result']}", **fields)
     return result

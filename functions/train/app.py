@@ -28,6 +28,6 @@ def handler(event: object, context: object) -> dict[str, Any]:
         if result["result"] == "trained":
             metrics.count("ModelsTrained")
         logs.attempt("the pages were not written", write_pages, deps.store, result)
-        told = {**result, "model_version": result["version"]}
-        logs.log(logging.INFO, f"{result['result']}: {result['version']}", **told)
+        fields = {**result, "model_version": result["version"]}
+        logs.log(logging.INFO, f"{result['result']}: {result['version']}", **fields)
     return result

@@ -1,4 +1,4 @@
-"""Chapters of the demo: ``make demo CHAPTER=<name>`` runs ``tell`` of the module of that name here."""
+"""Chapters of the demo: ``make demo CHAPTER=<name>`` runs ``play`` of the module of that name here."""
 
 from importlib import import_module
 from pathlib import Path
@@ -11,8 +11,8 @@ def names() -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
 
 
-def tell(name: str) -> None:
+def play(name: str) -> None:
     """Raises CloudError when there is no such chapter, or when it does not come out as told."""
     if name not in names():
         raise CloudError(f"there is no chapter {name!r}; there are {', '.join(names())}")
-    import_module(f"local.chapters.{name}").tell()
+    import_module(f"local.chapters.{name}").play()

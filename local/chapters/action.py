@@ -37,7 +37,7 @@ class Campaign:
     worth: dict[str, Any]
 
 
-def tell() -> None:
+def play() -> None:
     """Raises CloudError when it does not come out as told."""
     screen = Screen()
     screen.raw(f"{CUSTOMERS:,} customers; whoever is flagged is called, and {SAVED:.0%} of those who would leave stay.")
@@ -50,11 +50,11 @@ def tell() -> None:
     screen.step("What the campaign is worth, as `stillgood value` says it")
     screen.say(declared.worth["sentence"])
     effect = declared.worth["all"]
-    told = [one for one in silent.stands if one.startswith("people act")]
+    announced = [state for state in silent.stands if state.startswith("people act")]
     true = (
         effect is not None and effect["prevented"]["low"] < SAVED * effect["control_rate"] < effect["prevented"]["high"]
     )
-    if not (told and true and not declared.rollbacks and declared.truth[-1] > 0.65):
+    if not (announced and true and not declared.rollbacks and declared.truth[-1] > 0.65):
         raise CloudError("the campaign was not seen through")
     screen.say("The champion stays as good as it was, and the page says how well the campaign works.")
     screen.end()
@@ -77,7 +77,9 @@ def live(actions: Actions | None) -> Campaign:
         report = window.report or {}
         figure = report.get("realised_performance")
         realised.append(None if figure is None else float(figure["metrics"]["roc_auc"]["value"]))
-        stands.append(next((one["message"] for one in report.get("standing") or [] if one["name"] == "actions"), ""))
+        stands.append(
+            next((state["message"] for state in report.get("standing") or [] if state["name"] == "actions"), "")
+        )
     return Campaign(
         tuple(truth),
         tuple(realised),
@@ -93,6 +95,6 @@ def shown(screen: Screen, campaign: Campaign) -> None:
     for number, (truth, realised) in enumerate(rows, 1):
         said = "not given" if realised is None else f"{realised:.3f}"
         screen.say(f"month {number:2}: true ROC-AUC {truth:.3f}, realised {said}")
-    if (first := next((one for one in campaign.stands if one), "")) != "":
+    if (first := next((state for state in campaign.stands if state), "")) != "":
         screen.say(f"told once, and standing since: {first}.")
     screen.say(f"Promotions {campaign.promotions}, rollbacks {campaign.rollbacks}.")

@@ -23,7 +23,7 @@ RECALL = {"mlc_churn": 0.85}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Outcome:
     """What came of one table: the family that serves in the end, what the comparison said, and the gate's decision."""
 
     family: str
@@ -31,7 +31,7 @@ class Told:
     decision: Decision
 
 
-def tell() -> None:
+def play() -> None:
     """Raises CloudError when it does not come out as told."""
     screen = Screen()
     screen.raw("Two model families, and who chooses: a contract that says `auto` leaves it to evidence.")
@@ -44,7 +44,7 @@ def tell() -> None:
     screen.end()
 
 
-def one_table(screen: Screen, name: str) -> Told:
+def one_table(screen: Screen, name: str) -> Outcome:
     """A logistic champion first; then a contract that leaves the family to evidence."""
     steps = InProcess(MemoryObjectStore(), lambda: datetime.now(UTC), {})
     store, registry = steps.store, Registry(steps.store)
@@ -55,35 +55,35 @@ def one_table(screen: Screen, name: str) -> Told:
     if name in RECALL:
         raw["floors"]["recall"] = RECALL[name]
         screen.say(f"The contract asks for a recall of {RECALL[name]:.2f}, of both families.")
-    told(screen, steps, raw, "logistic")
+    trained(screen, steps, raw, "logistic")
     first = list(registry.decisions())[-1]
     if first.action != "promote":
         raise CloudError(f"the first model was refused: {first.reasons[0]}")
 
     screen.step(f'{name}: the contract says "family": "auto", and train compares both on the same folds')
-    answer = told(screen, steps, raw, "auto")
+    answer = trained(screen, steps, raw, "auto")
     decision = list(registry.decisions())[-1]
     family = answer["family"]
     screen.say(f"The candidate is {family['name']}: {family['why']}.")
     metrics = json.loads(store.get(f"models/{answer['version']}/metrics.json").data)
     screen.because(
-        f"{one}: reasons move by {steady['movement']:.0%} between two refits; the first reason stays for"
+        f"{family}: reasons move by {steady['movement']:.0%} between two refits; the first reason stays for"
         f" {steady['first_reason_stays']:.0%} of the customers"
-        for one, steady in metrics["stability"].items()
+        for family, steady in metrics["stability"].items()
     )
     screen.say(f"The gate: {decision.action.upper()} {decision.candidate}")
     screen.because(decision.reasons)
     screen.say("What the candidate's card says weighs most:")
     card = store.get(f"models/{answer['version']}/card.md").data.decode().splitlines()
     start = card.index("## What weighs most (logits)") + 1
-    screen.because((line.removeprefix("- ") for line in card[start : start + 5]), most=5)
+    screen.because((line.removeprefix("- ") for line in card[start : start + 5]), limit=5)
     pointer = registry.pointer()
     serving = json.loads(store.get(f"models/{pointer.version}/metrics.json").data)["family"] if pointer else ""
     screen.say(f"Serving now: {serving}.")
-    return Told(str(serving), str(family["why"]), decision)
+    return Outcome(str(serving), str(family["why"]), decision)
 
 
-def told(screen: Screen, steps: InProcess, raw: dict[str, Any], family: str) -> dict[str, Any]:
+def trained(screen: Screen, steps: InProcess, raw: dict[str, Any], family: str) -> dict[str, Any]:
     """Put the contract with ``family`` in force, train, and let the gate judge; returns what train answered."""
     contract = raw | {"training": raw.get("training", {}) | {"family": family}}
     steps.store.put("contract.json", json.dumps(contract).encode())

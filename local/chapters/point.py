@@ -32,7 +32,7 @@ class Life:
     replayed: bool
 
 
-def tell() -> None:
+def play() -> None:
     """Raises CloudError when it does not come out as told."""
     screen = Screen()
     screen.raw("An operating point that follows: the promise is a recall of 0.60, and nobody retrains.")
@@ -67,9 +67,13 @@ def live(mode: str) -> Life:
         recalls.append(float(window.flagged[left].mean()))
         point = (window.report or {}).get("operating_point") or {}
         sentences.append(f"{point.get('action', 'none')}: {point.get('sentence', 'no report')}")
-    decisions = [one for one in Registry(driver.store).decisions() if one.action == "move"]
-    again = all(one.same for one in replay(driver.store, [one.n for one in decisions])) if decisions else True
-    return Life(tuple(recalls), tuple(sentences), tuple(" ".join(one.reasons) for one in decisions), again)
+    decisions = [decision for decision in Registry(driver.store).decisions() if decision.action == "move"]
+    again = (
+        all(replayed.same for replayed in replay(driver.store, [decision.n for decision in decisions]))
+        if decisions
+        else True
+    )
+    return Life(tuple(recalls), tuple(sentences), tuple(" ".join(decision.reasons) for decision in decisions), again)
 
 
 def shown(screen: Screen, life: Life) -> None:

@@ -137,12 +137,12 @@ def test_a_row_is_predicted(call: Call, model: Model, telco: Contract) -> None:
 
 def test_a_list_of_rows_is_predicted(call: Call, model: Model, telco: Contract) -> None:
     response = call("POST", "/predict", json=[telco.example()] * 3)
-    assert len({one["prediction_id"] for one in response.json()["predictions"]}) == 3
+    assert len({prediction["prediction_id"] for prediction in response.json()["predictions"]}) == 3
 
 
 def test_reasons_may_be_asked_for_by_feature_and_nothing_else(call: Call, model: Model, telco: Contract) -> None:
     response = call("POST", "/predict?reasons=features", json=telco.example())
-    assert {one["feature"] for one in response.json()["reasons"]} == {one.name for one in telco.features}
+    assert {reason["feature"] for reason in response.json()["reasons"]} == {feature.name for feature in telco.features}
     response = call("POST", "/predict?reasons=some", json=telco.example())
     assert (response.status_code, problem(response)["violations"][0]["field"]) == (422, "query.reasons")
 
@@ -243,12 +243,12 @@ def test_so_is_one_outside_of_the_endpoints(
 
 
 @pytest.mark.parametrize(
-    ("given", "comes_back"),
+    ("sent", "comes_back"),
     [("order-17:b/3", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("", False)],
 )
-def test_a_plain_correlation_id_comes_back(call: Call, given: str, comes_back: bool) -> None:
-    headers = call("GET", "/status", headers={"x-correlation-id": given}).headers
-    assert (headers["x-correlation-id"] == given) is comes_back
+def test_a_plain_correlation_id_comes_back(call: Call, sent: str, comes_back: bool) -> None:
+    headers = call("GET", "/status", headers={"x-correlation-id": sent}).headers
+    assert (headers["x-correlation-id"] == sent) is comes_back
     assert headers["x-correlation-id"]
 
 
@@ -271,9 +271,13 @@ def test_a_refusal_is_logged_by_rule_and_correlation_id_without_a_value(
 
 
 def test_the_model_is_told_with_its_contract_and_metrics(call: Call, model: Model, telco: Contract) -> None:
-    told = call("GET", "/model").json()
-    assert (told["version"], told["metrics"], told["generation"]) == ("20261123-first", {"roc_auc": 0.84}, 1)
-    assert told["contract"] == telco.to_dict()
+    described = call("GET", "/model").json()
+    assert (described["version"], described["metrics"], described["generation"]) == (
+        "20261123-first",
+        {"roc_auc": 0.84},
+        1,
+    )
+    assert described["contract"] == telco.to_dict()
 
 
 def test_the_last_good_champion_serves_through_an_outage_and_the_status_says_so(
@@ -282,10 +286,10 @@ def test_the_last_good_champion_serves_through_an_outage_and_the_status_says_so(
     assert call("POST", "/predict", json=telco.example()).status_code == 200
     store.fair = False
     assert call("POST", "/predict", json=telco.example()).status_code == 200
-    told = call("GET", "/status").json()
-    assert told["serving"] is True
-    assert (told["champion"]["stale"], told["champion"]["last_error"]) == (True, "S3 does not answer.")
-    assert (told["capture"]["written"], told["capture"]["pending"], told["capture"]["failures"]) == (1, 1, 1)
+    status = call("GET", "/status").json()
+    assert status["serving"] is True
+    assert (status["champion"]["stale"], status["champion"]["last_error"]) == (True, "S3 does not answer.")
+    assert (status["capture"]["written"], status["capture"]["pending"], status["capture"]["failures"]) == (1, 1, 1)
     store.fair = True
     assert call("GET", "/status").json()["champion"]["stale"] is False
 

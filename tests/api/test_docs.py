@@ -32,7 +32,11 @@ def test_all_that_the_page_names_is_served_by_us_under_the_same_prefix(prefix: s
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "http" not in page.text
     linked = re.findall(r"(?:href|src)=\"([^\"]+)\"|url: '([^']+)'", page.text)
-    names = {str(page.url.join(one or other).path) for one, other in linked if not one.startswith("data:")}
+    names = {
+        str(page.url.join(attribute or quoted).path)
+        for attribute, quoted in linked
+        if not attribute.startswith("data:")
+    }
     assert names == {
         f"{prefix}/{name}" for name in ("docs/swagger-ui-bundle.js", "docs/swagger-ui.css", "openapi.json")
     }

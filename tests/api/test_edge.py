@@ -92,7 +92,7 @@ def wide(features: int, **more: Any) -> tuple[Contract, Model]:
             **more,
         }
     )
-    terms = tuple(NumericTerm(one.name, 0.0, 1.0, 0.001) for one in contract.features)
+    terms = tuple(NumericTerm(feature.name, 0.0, 1.0, 0.001) for feature in contract.features)
     return contract, Model("v1", contract, terms, -1.0, -1.0, Calibration(1.0, 0.0))
 
 
@@ -102,7 +102,7 @@ def test_an_answer_that_lambda_would_not_let_through_is_refused_before_it_is_cap
 ) -> None:
     contract, model = wide(features)
     edge = Edge(contract, model, make_champion)
-    row = {one.name: 0.123456789 for one in contract.features}
+    row = {feature.name: 0.123456789 for feature in contract.features}
     rows = 800 if features == 80 else 150
     refused = edge.post("/predict", [row] * rows)
     assert (refused.status_code, edge.captured()) == (413, [])
@@ -138,21 +138,21 @@ def test_json_is_taken_however_it_is_spelt(edge: Edge, kind: str) -> None:
     assert edge.post("/predict", None, content=sent, headers={"content-type": kind}).status_code == 200
 
 
-@pytest.mark.parametrize("given", ["x" * 257, "a\x00b", "a\nb", True, 1.5, [1], 2**63])
-def test_an_id_that_no_label_could_name_is_refused_for_a_row_too(edge: Edge, given: Any) -> None:
-    answer = edge.post("/predict", edge.contract.example() | {str(edge.contract.id_column): given})
+@pytest.mark.parametrize("identifier", ["x" * 257, "a\x00b", "a\nb", True, 1.5, [1], 2**63])
+def test_an_id_that_no_label_could_name_is_refused_for_a_row_too(edge: Edge, identifier: Any) -> None:
+    answer = edge.post("/predict", edge.contract.example() | {str(edge.contract.id_column): identifier})
     assert answer.status_code == 422
     (broken,) = answer.json()["violations"]
     assert (broken["field"], broken["rule"]) == (edge.contract.id_column, "id")
-    label = {"entity_id": given, "label": "Yes", "event_time": "2026-11-24T10:00:00Z"}
+    label = {"entity_id": identifier, "label": "Yes", "event_time": "2026-11-24T10:00:00Z"}
     assert edge.post("/labels", label).status_code == 422
 
 
 @pytest.mark.parametrize(
-    ("given", "read"), [("x" * 256, "x" * 256), (7, "7"), (" C-1 ", "C-1"), (None, None), ("", None)]
+    ("identifier", "read"), [("x" * 256, "x" * 256), (7, "7"), (" C-1 ", "C-1"), (None, None), ("", None)]
 )
-def test_an_id_that_a_label_could_name_is_taken(edge: Edge, given: Any, read: str | None) -> None:
-    answer = edge.post("/predict", edge.contract.example() | {str(edge.contract.id_column): given})
+def test_an_id_that_a_label_could_name_is_taken(edge: Edge, identifier: Any, read: str | None) -> None:
+    answer = edge.post("/predict", edge.contract.example() | {str(edge.contract.id_column): identifier})
     assert (answer.status_code, answer.json()["entity_id"]) == (200, read)
 
 
@@ -198,7 +198,7 @@ def test_where_the_contract_wants_it_nothing_is_answered_that_was_not_captured(
     for rule, status in (("best_effort", 200), ("required", 503)):
         contract, model = wide(3, capture=rule)
         edge = Edge(contract, model, make_champion)
-        row = {one.name: 1.0 for one in contract.features}
+        row = {feature.name: 1.0 for feature in contract.features}
         assert edge.post("/predict", row).status_code == 200
         edge.store.full = True
         answer = edge.post("/predict", row)

@@ -80,8 +80,8 @@ def test_every_route_names_its_answer_and_its_problems() -> None:
             answers = route["responses"]
             assert "$ref" in json.dumps(answers["200"]["content"]["application/json"]["schema"])
             assert all(
-                set(one["content"]) == {"application/problem+json"}
-                for status, one in answers.items()
+                set(answer["content"]) == {"application/problem+json"}
+                for status, answer in answers.items()
                 if status != "200"
             )
     body = made["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]

@@ -39,8 +39,8 @@ def store() -> MemoryObjectStore:
 
 
 def test_a_load_balancer_hears_whether_a_champion_serves(store: MemoryObjectStore) -> None:
-    told = get(store, "/health")
-    assert (told.status_code, told.json()["status"]) == (200, "ok")
+    health = get(store, "/health")
+    assert (health.status_code, health.json()["status"]) == (200, "ok")
     assert get(MemoryObjectStore(), "/health").status_code == 503
 
 
@@ -48,9 +48,9 @@ def test_prometheus_reads_what_serves_the_newest_window_and_what_waits(store: Me
     write_pages(store, story.WORK["monitor"](store, FakeInvoker()))
     event = {"action": "mode", "mode": "ask", "request_id": "r-ask", "reason": "Audit."}
     write_pages(store, set_mode(event, PromoteDeps(store, lambda: NOW)))
-    told = get(store, "/metrics")
-    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
-    lines = told.text.splitlines()
+    metrics = get(store, "/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = metrics.text.splitlines()
     assert "stillgood_serving 1" in lines
     assert 'stillgood_mode{mode="ask"} 1' in lines
     assert "stillgood_waiting_for_a_person 0" in lines

@@ -35,7 +35,7 @@ def test_a_pair_is_a_reason_of_its_own_or_split_between_its_features(
     )
     body = json.dumps(telco.example())
 
-    async def asked(*queries: str) -> list[httpx.Response]:
+    async def answers_to(*queries: str) -> list[httpx.Response]:
         transport = httpx.ASGITransport(create_app(serving))
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             return [
@@ -44,13 +44,13 @@ def test_a_pair_is_a_reason_of_its_own_or_split_between_its_features(
             ]
 
     loop = asyncio.new_event_loop()  # asyncio.run would leave later tests without a loop
-    given, by_feature, wrong = loop.run_until_complete(asked("", "?reasons=features", "?reasons=some"))
+    by_part, by_feature, wrong = loop.run_until_complete(answers_to("", "?reasons=features", "?reasons=some"))
     loop.close()
     assert wrong.status_code == 422
-    parts, features = given.json(), by_feature.json()
+    parts, features = by_part.json(), by_feature.json()
     assert len(parts["reasons"]) == len(telco.features) + 1
-    shares = {one["feature"]: one["contribution"] for one in parts["reasons"]}
-    split = {one["feature"]: one["contribution"] for one in features["reasons"]}
+    shares = {reason["feature"]: reason["contribution"] for reason in parts["reasons"]}
+    split = {reason["feature"]: reason["contribution"] for reason in features["reasons"]}
     half = shares.pop("tenure x contract") / 2
     for name, share in shares.items():
         assert split[name] == share + (half if name in ("tenure", "contract") else 0)

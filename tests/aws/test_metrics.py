@@ -23,10 +23,10 @@ def emit(capsys: pytest.CaptureFixture[str], service: str, **counts: int) -> dic
 def test_every_line_keeps_the_rules_of_the_format(capsys: pytest.CaptureFixture[str], service: str) -> None:
     before = int(time.time() * 1000)
     line = emit(capsys, service)
-    told = line.pop("_aws")
-    assert set(told) == {"Timestamp", "CloudWatchMetrics"}
-    assert before <= told["Timestamp"] <= int(time.time() * 1000)
-    (block,) = told["CloudWatchMetrics"]
+    envelope = line.pop("_aws")
+    assert set(envelope) == {"Timestamp", "CloudWatchMetrics"}
+    assert before <= envelope["Timestamp"] <= int(time.time() * 1000)
+    (block,) = envelope["CloudWatchMetrics"]
     assert set(block) == {"Namespace", "Dimensions", "Metrics"}
     assert re.fullmatch(r"[^:][A-Za-z0-9._/#:-]{0,255}", block["Namespace"])
     assert (block["Namespace"], block["Dimensions"]) == ("Stillgood", [["service", "function_name"]])
@@ -41,8 +41,8 @@ def test_every_line_keeps_the_rules_of_the_format(capsys: pytest.CaptureFixture[
 
 def test_what_is_counted_stands_on_the_line(capsys: pytest.CaptureFixture[str]) -> None:
     line = emit(capsys, "predict", Predictions=3, RejectedRows=2, ChampionStale=1)
-    told = {name: line[name] for name in metrics.METRICS["predict"]}
-    assert told == {
+    counts = {name: line[name] for name in metrics.METRICS["predict"]}
+    assert counts == {
         "Predictions": 3, "RejectedRows": 2, "CaptureFailures": 0, "CaptureLost": 0, "ChampionStale": 1, "Failed": 0,
     }  # fmt: skip
 

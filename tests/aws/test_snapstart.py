@@ -265,7 +265,7 @@ def test_lambdas_own_module_takes_the_hooks(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(real, "_after_restore_registry", [])
     assert wiring.register_hooks()
     hooks = [
-        [getattr(one, "func", one[0] if isinstance(one, tuple) else one) for one in registry]
+        [getattr(hook, "func", hook[0] if isinstance(hook, tuple) else hook) for hook in registry]
         for registry in (real.get_before_snapshot(), real.get_after_restore())
     ]
     assert hooks == [[wiring.before_snapshot], [wiring.after_restore]]

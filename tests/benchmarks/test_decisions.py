@@ -13,7 +13,7 @@ from benchmarks.decisions.years import Task, Year
 
 
 def year(name, policy, **more):
-    given = {
+    fields = {
         "aucs": (0.8, 0.9),
         "recalls": (0.7, 0.8),
         "flagged": (0.3,),
@@ -28,7 +28,7 @@ def year(name, policy, **more):
         "windows": 2,
         "recall_floor": 0.8,
     }
-    return Year(Task("dated", name, policy, 0), **(given | more))
+    return Year(Task("dated", name, policy, 0), **(fields | more))
 
 
 def test_a_target_is_met_by_the_figure_itself():
@@ -55,10 +55,10 @@ def test_a_mean_over_seeds_comes_with_spread_and_worst():
 
 
 def test_windows_are_seeded():
-    one, again, other = (scenarios.telco("no drift", seed).requests(3)[0].body for seed in (1, 1, 2))
+    first, again, other = (scenarios.telco("no drift", seed).requests(3)[0].body for seed in (1, 1, 2))
 
-    assert one == again
-    assert one != other
+    assert first == again
+    assert first != other
 
 
 @pytest.mark.parametrize("name", TELCO)
@@ -66,11 +66,13 @@ def test_a_scenario_changes_nothing_before_its_window(name):
     plain = replace(
         TELCO["no drift"], **{key: getattr(TELCO[name], key) for key in ("rows", "returning", "rarer", "saved")}
     )
-    given, without = (scenarios.Resampled(scenarios.pool(), one, 0, windows=2) for one in (TELCO[name], plain))
+    with_change, without = (
+        scenarios.Resampled(scenarios.pool(), scenario, 0, windows=2) for scenario in (TELCO[name], plain)
+    )
 
-    assert given.requests(1)[0].body == without.requests(1)[0].body
+    assert with_change.requests(1)[0].body == without.requests(1)[0].body
     nobody = np.zeros(TELCO[name].rows, dtype=bool)
-    assert np.array_equal(given.outcomes(1, nobody), without.outcomes(1, nobody))
+    assert np.array_equal(with_change.outcomes(1, nobody), without.outcomes(1, nobody))
 
 
 def test_a_year_says_what_the_steps_did(monkeypatch):
@@ -84,9 +86,9 @@ def test_a_year_says_what_the_steps_did(monkeypatch):
 
 
 def test_recall_under_the_floor_counts_where_always_keeps_it():
-    found = [year("w", "guarded", recalls=(0.7, 0.8, 0.7)), year("w", "always", recalls=(0.9, 0.9, 0.6))]
+    played = [year("w", "guarded", recalls=(0.7, 0.8, 0.7)), year("w", "always", recalls=(0.9, 0.9, 0.6))]
 
-    assert compare._under(found) == 0.5
+    assert compare._under(played) == 0.5
 
 
 def test_rows_are_means_over_seeds():
@@ -101,9 +103,9 @@ def test_rows_are_means_over_seeds():
 
 
 def test_a_shifted_window_is_flagged_and_a_harmless_one_is_not():
-    one, random = world(0), np.random.default_rng(0)
+    split, random = world(0), np.random.default_rng(0)
 
-    assert not rates.flagged(rates.seen(one, one.draw(random, 500)))
+    assert not rates.flagged(rates.seen(split, split.draw(random, 500)))
     for name in rates.SHIFTS:
-        rows, refused = rates.shifted(name, one, random, 2000)
-        assert rates.flagged(rates.seen(one, rows, refused)), name
+        rows, refused = rates.shifted(name, split, random, 2000)
+        assert rates.flagged(rates.seen(split, rows, refused)), name

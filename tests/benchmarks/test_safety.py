@@ -5,12 +5,17 @@ import pytest
 from benchmarks.safety import met, rows
 
 
-def told(name, value, target=""):
+def counted(name, value, target=""):
     return {"name": name, "value": value, "target": target, "test": "t"}
 
 
 def test_counts_of_one_name_add_up_against_their_target():
-    lines = [told("rounds", 150, ">= 200"), told("cases", 7), told("rounds", 50, ">= 200"), told("lost", 1, "== 0")]
+    lines = [
+        counted("rounds", 150, ">= 200"),
+        counted("cases", 7),
+        counted("rounds", 50, ">= 200"),
+        counted("lost", 1, "== 0"),
+    ]
     assert rows(lines) == [
         {"name": "cases", "value": 7, "target": "", "met": None},
         {"name": "lost", "value": 1, "target": "== 0", "met": False},

@@ -23,9 +23,9 @@ def test_a_target_is_an_upper_or_a_lower_bound_or_none(ratio, target, met):
 
 def test_contestants_take_turns_and_the_first_round_is_thrown_away():
     order = []
-    found = in_turns({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 2)
+    results = in_turns({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 2)
     assert order == ["a", "b"] * 3
-    assert found == {"a": [3, 5], "b": [4, 6]}
+    assert results == {"a": [3, 5], "b": [4, 6]}
 
 
 def test_a_process_is_measured_alone():

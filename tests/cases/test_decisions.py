@@ -66,7 +66,7 @@ def test_every_case_has_a_test_of_its_kind(case: str) -> None:
     files = sorted((TESTS / path).rglob("test_*.py")) if (TESTS / path).is_dir() else [TESTS / path]
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     made = {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
-    assert [one for one in made if name in one], f"{case} lost its test"
+    assert [test for test in made if name in test], f"{case} lost its test"
 
 
 def windows(state: MonitorState, repaired: list[int]) -> list[str]:
@@ -75,7 +75,7 @@ def windows(state: MonitorState, repaired: list[int]) -> list[str]:
     actions = []
     for day, count in enumerate(repaired):
         window = f"202609{day + 1:02d}T000000Z_202609{day + 2:02d}T000000Z"
-        found = Evidence(
+        evidence = Evidence(
             window,
             START.replace(day=day + 2),
             "v1",
@@ -84,9 +84,9 @@ def windows(state: MonitorState, repaired: list[int]) -> list[str]:
             drift=quiet,
             repairs={"charges": count} if count else {},
         )
-        decision = Guarded().decide(found, state)
+        decision = Guarded().decide(evidence, state)
         actions.append(decision.action)
-        state = MonitorState.from_dict(advance(Guarded(), found, decision, state).to_dict())
+        state = MonitorState.from_dict(advance(Guarded(), evidence, decision, state).to_dict())
     return actions
 
 

@@ -173,15 +173,15 @@ def readers(contract: Contract, draw_model: Any, make_champion: Any, tmp_path: P
     return Readers(contract, draw_model(contract, "20261123-first"), tmp_path, make_champion)
 
 
-def given(found: str | bytes) -> tuple[bytes, str]:
-    data = found.encode() if isinstance(found, str) else found
+def file_of(content: str | bytes) -> tuple[bytes, str]:
+    data = content.encode() if isinstance(content, str) else content
     return data, "csv.gz" if data[:2] == b"\x1f\x8b" else "csv"
 
 
 @pytest.mark.parametrize("kind", WHOLE)
 def test_check_train_and_batch_say_the_same_of_every_row(kind: str, readers: Readers) -> None:
-    found, refused = WHOLE[kind]
-    data, suffix = given(found)
+    content, refused = WHOLE[kind]
+    data, suffix = file_of(content)
     report = readers.check(data, suffix)
     assert report.problem is None
     assert report.refused == refused
@@ -195,8 +195,8 @@ def test_check_train_and_batch_say_the_same_of_every_row(kind: str, readers: Rea
 
 @pytest.mark.parametrize("kind", OUTCOMES)
 def test_an_outcome_is_read_where_it_has_one_meaning(kind: str, readers: Readers) -> None:
-    found, refused = OUTCOMES[kind]
-    data, suffix = given(found)
+    content, refused = OUTCOMES[kind]
+    data, suffix = file_of(content)
     assert readers.check(data, suffix).refused == refused
     assert len(readers.train(data, suffix).refused) == refused
     assert readers.batch(data, suffix)["predicted"] == N
@@ -204,8 +204,8 @@ def test_an_outcome_is_read_where_it_has_one_meaning(kind: str, readers: Readers
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_file_that_cannot_be_read_is_refused_by_name_by_all(kind: str, readers: Readers) -> None:
-    found, named = REFUSED[kind]
-    data, suffix = given(found)
+    content, named = REFUSED[kind]
+    data, suffix = file_of(content)
     report = readers.check(data, suffix)
     assert report.problem is not None
     assert named in report.problem
@@ -215,7 +215,7 @@ def test_a_file_that_cannot_be_read_is_refused_by_name_by_all(kind: str, readers
 
 
 def test_a_nullable_column_that_was_renamed_is_never_blank_in_silence(readers: Readers) -> None:
-    data, suffix = given(text(header=HEADER.replace("charges", "fees")))
+    data, suffix = file_of(text(header=HEADER.replace("charges", "fees")))
     assert "charges is absent" in " ".join(readers.check(data, suffix).notes)
     assert readers.train(data, suffix).repaired["charges: column absent"] == N
     with pytest.raises(InvalidEvent, match="it lacks the column charges"):
@@ -224,7 +224,7 @@ def test_a_nullable_column_that_was_renamed_is_never_blank_in_silence(readers: R
 
 def test_rows_that_contradict_each_other_are_refused_by_check_as_by_train(readers: Readers) -> None:
     """A spreadsheet writes long ids as 1.00E+09: all rows become one customer's."""
-    data, suffix = given(every("customer", lambda _: "1.00E+09"))
+    data, suffix = file_of(every("customer", lambda _: "1.00E+09"))
     report, learnt = readers.check(data, suffix), readers.train(data, suffix)
     assert (report.accepted, report.refused, report.positives) == (learnt.frame.n, len(learnt.refused), 0)
     (finding,) = report.findings
@@ -233,7 +233,7 @@ def test_rows_that_contradict_each_other_are_refused_by_check_as_by_train(reader
 
 
 def test_rows_that_return_unchanged_are_counted_by_check_as_by_train(readers: Readers) -> None:
-    data, suffix = given(text([*cells(), *cells()[:7]]))
+    data, suffix = file_of(text([*cells(), *cells()[:7]]))
     repaired = readers.check(data, suffix).repaired
     assert repaired == readers.train(data, suffix).repaired == {"(row): duplicate dropped": 7}
 

@@ -21,7 +21,7 @@ def live(shop: Shop, days: int, send: Any, *, predict: bool = True) -> list[dict
 
 
 def names(report: dict[str, Any]) -> list[str]:
-    return [one["name"] for one in report["standing"]]
+    return [state["name"] for state in report["standing"]]
 
 
 def rows_of(shop: Shop, day: int) -> list[dict[str, Any]]:
@@ -99,10 +99,10 @@ def test_selected_labels_are_told_within_three_windows_of_their_first() -> None:
 
     shop = Shop(maturity=5)
     reports = live(shop, 15, leavers)
-    told = [day for day, report in enumerate(reports) if "selected" in names(report)]
-    assert told[0] <= 5 + 3
-    assert told == list(range(told[0], 15))
-    assert alerts(reports) == [told[0]]
+    days = [day for day, report in enumerate(reports) if "selected" in names(report)]
+    assert days[0] <= 5 + 3
+    assert days == list(range(days[0], 15))
+    assert alerts(reports) == [days[0]]
     assert shop.learnt() == []
 
 

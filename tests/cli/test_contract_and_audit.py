@@ -31,8 +31,8 @@ def test_a_draft_accepts_every_row_it_was_drafted_from(name: str) -> None:
     contract = read_contract(made)
     checker = RowChecker(contract)
     assert [row for row in rows if checker.check(row, text=True, extra="ignore").violations] == []
-    varied = {one.name for one in shipped.features if len(set(columns[one.name])) > 1}
-    assert {one.name for one in contract.features} == varied
+    varied = {feature.name for feature in shipped.features if len(set(columns[feature.name])) > 1}
+    assert {feature.name for feature in contract.features} == varied
 
 
 def test_a_draft_says_what_stands_in_its_way() -> None:

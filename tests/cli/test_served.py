@@ -30,10 +30,10 @@ class Health(BaseHTTPRequestHandler):
         pointer = Registry(FolderObjectStore(self.root)).pointer()
         assert pointer is not None
         late = kind.calls < 3 or not kind.ever
-        told = {"status": "ok", "version": pointer.version, "generation": pointer.generation - late}
+        health = {"status": "ok", "version": pointer.version, "generation": pointer.generation - late}
         self.send_response(200 if self.path == "/v1/health" else 404)
         self.end_headers()
-        self.wfile.write(json.dumps(told).encode())
+        self.wfile.write(json.dumps(health).encode())
 
     def log_message(self, format: str, *args: object) -> None:
         pass

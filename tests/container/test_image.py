@@ -19,7 +19,7 @@ from stillgood.steps.promote.promote import PromoteDeps, promote
 
 import local.fake_lambda
 from local import customers, datasets
-from local.fake_lambda import Asked
+from local.fake_lambda import RecordingServer
 from local.sam import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,8 +27,8 @@ BUCKET = "stillgood-container"
 BASES = ("python:3.13-slim", "public.ecr.aws/lambda/python:3.13")  # any Python 3.13 will do
 
 
-def docker(*words: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *words], input=given, capture_output=True, text=True, check=False)
+def docker(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *words], input=stdin, capture_output=True, text=True, check=False)
 
 
 def missing() -> str:
@@ -55,8 +55,8 @@ def image() -> str:
 @pytest.fixture(scope="module")
 def bridge() -> str:
     """The host's address as a container sees it."""
-    found = docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
-    return found.stdout.strip()
+    network = docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
+    return network.stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +87,18 @@ def store(s3: str) -> Boto3ObjectStore:
 
 
 @pytest.fixture(scope="module")
-def asked(bridge: str) -> Iterator[Asked]:
-    with local.fake_lambda.asked(bridge) as server:
+def recorder(bridge: str) -> Iterator[RecordingServer]:
+    with local.fake_lambda.recording_server(bridge) as server:
         yield server
 
 
 @pytest.fixture
-def run(image: str, s3: str, asked: Asked) -> Any:
+def run(image: str, s3: str, recorder: RecordingServer) -> Any:
     variables = {
         "STILLGOOD_BUCKET": BUCKET,
         "STILLGOOD_PROMOTE_FUNCTION": "promote",
         "AWS_ENDPOINT_URL": s3,
-        "AWS_ENDPOINT_URL_LAMBDA": asked.url,
+        "AWS_ENDPOINT_URL_LAMBDA": recorder.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -106,10 +106,10 @@ def run(image: str, s3: str, asked: Asked) -> Any:
     words = ["run", "--rm", "-i", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
     for name, value in variables.items():
         words += ["-e", f"{name}={value}"]
-    return lambda *arguments, given=None: docker(*words, image, *arguments, given=given)
+    return lambda *arguments, stdin=None: docker(*words, image, *arguments, stdin=stdin)
 
 
-def test_it_trains_and_scores_what_lies_in_s3(run: Any, store: Boto3ObjectStore, asked: Asked) -> None:
+def test_it_trains_and_scores_what_lies_in_s3(run: Any, store: Boto3ObjectStore, recorder: RecordingServer) -> None:
     first, others = customers.split(datasets.telco())
     store.put("contract.json", datasets.contract_text("telco").encode())
     store.put("data/2026-08-25/customers.csv", first.to_csv(index=False).encode())
@@ -119,12 +119,12 @@ def test_it_trains_and_scores_what_lies_in_s3(run: Any, store: Boto3ObjectStore,
     assert done.returncode == 0, done.stderr
     version = json.loads(done.stdout.splitlines()[-1])["version"]
     assert version in {info.key.split("/")[1] for info in store.list("models/")}
-    path, event = asked.events[-1]
+    path, event = recorder.events[-1]
     assert path == "/2015-03-31/functions/promote/invocations"
     assert promote(event, PromoteDeps(store, lambda: datetime.now(UTC)))["new_version"] == version
 
     store.put("batch/input/others.csv", others.head(500).to_csv(index=False).encode())
-    scored = run("batch", given='{"input": "batch/input/others.csv"}')
+    scored = run("batch", stdin='{"input": "batch/input/others.csv"}')
 
     assert scored.returncode == 0, scored.stderr
     result = json.loads(scored.stdout.splitlines()[-1])

@@ -126,7 +126,7 @@ def write(store: ObjectStore) -> ObjectStore:
     capture(store, TODAY - timedelta(hours=5), 300, 7, 1.0, "new")
     capture(store, TODAY - timedelta(hours=5, minutes=-10), 4, 12, 1.0, "few")
     capture(store, TODAY - timedelta(days=34), 60, 8, 0.0, "old")
-    labels = "\n".join(json.dumps(one) for one in [*LABELS, LABELS[0] | {"label": "perhaps"}])
+    labels = "\n".join(json.dumps(label) for label in [*LABELS, LABELS[0] | {"label": "perhaps"}])
     store.put("labels/incoming/a.jsonl", labels.encode())
     store.put("batch/input/a.csv", table(40, 9))
     return store

@@ -49,13 +49,13 @@ def everything(store):
     """
     objects = {info.key: store.get(info.key).data for info in store.list("")}
     for key in [key for key in objects if key.startswith("training/")]:
-        told = json.loads(objects[key])
-        objects[key] = {name: told[name] for name in ("request_id", "reason", "version", "rows", "quarantine", "at")}
+        record = json.loads(objects[key])
+        objects[key] = {name: record[name] for name in ("request_id", "reason", "version", "rows", "quarantine", "at")}
     return objects
 
 
 def distinct(invocations):
-    return {json.dumps(one, sort_keys=True) for one in invocations.events}
+    return {json.dumps(event, sort_keys=True) for event in invocations.events}
 
 
 class Queue(FakeInvoker):
@@ -78,8 +78,8 @@ def before():
 def test_after_a_fault_at_any_write_the_champion_is_whole_and_a_retry_finishes_once(step, before, count):
     work = story.WORK[step]
     calm = FaultyObjectStore(copy(before))
-    asked = Queue(calm)
-    work(calm, asked)
+    events = Queue(calm)
+    work(calm, events)
     wanted = everything(calm.inner)
     assert len(calm.writes) >= LEAST[step], calm.writes
 
@@ -101,7 +101,7 @@ def test_after_a_fault_at_any_write_the_champion_is_whole_and_a_retry_finishes_o
 
             assert everything(store) == wanted, f"{how} {when} {calm.writes[at - 1]}"
             # An event may be sent twice; it is the very same one, so that who gets it works once.
-            assert distinct(retry) == distinct(asked)
+            assert distinct(retry) == distinct(events)
             assert verify(store) == ()
             work(store, retry)
             assert everything(store) == wanted

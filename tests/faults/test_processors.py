@@ -56,13 +56,13 @@ def written(folder, processor):
 
 
 @pytest.mark.parametrize(
-    "processor", PROCESSORS, ids=lambda one: " ".join(f"{k}={v}" for k, v in one.items()) or "as it is"
+    "processor", PROCESSORS, ids=lambda variables: " ".join(f"{k}={v}" for k, v in variables.items()) or "as it is"
 )
 def test_a_log_of_any_processor_replays_here(tmp_path, processor):
     written(tmp_path, processor)
     store = FolderObjectStore(tmp_path)
     assert verify(store) == ()
-    assert [(one.n, one.same) for one in replay(store)] == [(n, True) for n in range(1, 6)]
+    assert [(replayed.n, replayed.same) for replayed in replay(store)] == [(n, True) for n in range(1, 6)]
 
 
 @pytest.fixture
@@ -94,8 +94,8 @@ def test_a_forgery_does_not_replay(store, forge):
     record = json.loads(store.get(decision_key(3)).data)
     forge(record)
     store.put(decision_key(3), encode(record))
-    (one,) = replay(store, [3])
-    assert not one.same
+    (replayed,) = replay(store, [3])
+    assert not replayed.same
 
 
 @given(st.floats(0.001, 1), st.floats(-1e-3, 1e-3))

@@ -32,7 +32,7 @@ def at_once(acts):
         return act()
 
     with ThreadPoolExecutor(len(acts)) as pool:
-        return [one.result() for one in [pool.submit(run, act) for act in acts]]
+        return [future.result() for future in [pool.submit(run, act) for act in acts]]
 
 
 def copy(store):
@@ -48,9 +48,9 @@ def one_line(store):
     assert verify(store) == ()
     decisions = list(Registry(store).decisions())
     generation = 0
-    for one in decisions:
-        assert (one.pointer_before.generation if one.pointer_before else 0) == generation
-        generation = one.pointer_after.generation if one.pointer_after else generation
+    for decision in decisions:
+        assert (decision.pointer_before.generation if decision.pointer_before else 0) == generation
+        generation = decision.pointer_after.generation if decision.pointer_after else generation
     assert (Registry(store).pointer().generation if generation else 0) == generation
     return decisions
 
@@ -63,7 +63,7 @@ def before():
 def test_of_fifty_promoters_and_rollbacks_one_wins_each_round(before, count):
     """All have seen the same champion. The winners go A -> B -> A many times."""
     store, order = copy(before), random.Random(1)
-    releases = [one.pointer_after.release for one in Registry(store).decisions()]
+    releases = [decision.pointer_after.release for decision in Registry(store).decisions()]
     winners: list[str] = []
     wrong = 0
     for number in range(ROUNDS):
@@ -82,9 +82,9 @@ def test_of_fifty_promoters_and_rollbacks_one_wins_each_round(before, count):
 
         acts = [lambda writer=writer: compete(writer) for writer in range(WRITERS)]
         order.shuffle(acts)
-        told = at_once(acts)
-        wrong += told.count(None) != 1
-        assert all("was taken by another writer; decide again" in said for said in told if said)
+        errors = at_once(acts)
+        wrong += errors.count(None) != 1
+        assert all("was taken by another writer; decide again" in said for said in errors if said)
         winners.append(Registry(store).pointer().version)
     count("races: rounds of 50 promoters and rollbacks", ROUNDS, ">= 200")
     count("races: rounds with other than one winner", wrong, "== 0")
@@ -115,15 +115,17 @@ def test_doubled_and_reordered_events_are_each_decided_once(seed, before, count)
     acts = [
         lambda event=event: (roll_back if event["action"] == "rollback" else promote)(event, deps) for event in events
     ]
-    told = at_once(acts)
-    assert Counter(one["duplicate"] for one in told) == {False: 5, True: 5}
+    answers = at_once(acts)
+    assert Counter(answer["duplicate"] for answer in answers) == {False: 5, True: 5}
     decisions = one_line(store)
-    assert sorted(one.request_id for one in decisions[2:]) == sorted({event["request_id"] for event in events})
-    for one in told:
-        decision = decisions[one["decision"] - 1]
-        assert tuple(one["reasons"]) == decision.reasons  # a duplicate and a loser tell what was decided in the end
+    assert sorted(decision.request_id for decision in decisions[2:]) == sorted(
+        {event["request_id"] for event in events}
+    )
+    for answer in answers:
+        decision = decisions[answer["decision"] - 1]
+        assert tuple(answer["reasons"]) == decision.reasons  # a duplicate and a loser tell what was decided in the end
         assert decision.reasons
-    assert len({one["decision"] for one in told}) == 5
+    assert len({answer["decision"] for answer in answers}) == 5
     count("races: doubled, reordered events decided once", len(events), ">= 200")
 
 
@@ -135,14 +137,14 @@ def test_of_two_monitors_on_one_window_one_judges_it(seed, before, count):
         scheduled = story.TODAY - timedelta(hours=9 - number + 10 * seed)
         invoker = FakeInvoker()
         event = {"scheduled_time": iso(scheduled)}
-        told = at_once([lambda event=event, invoker=invoker: monitor(event, story.watching(store, invoker))] * 2)
-        assert sorted(one["duplicate"] for one in told) == [False, True]
-        assert len({one["report"] for one in told}) == 1
-        assert len(list(store.list(told[0]["report"]))) == 1
-        assert len({one["result"] for one in told}) == 1
+        answers = at_once([lambda event=event, invoker=invoker: monitor(event, story.watching(store, invoker))] * 2)
+        assert sorted(answer["duplicate"] for answer in answers) == [False, True]
+        assert len({answer["report"] for answer in answers}) == 1
+        assert len(list(store.list(answers[0]["report"]))) == 1
+        assert len({answer["result"] for answer in answers}) == 1
         for effect in ("monitor:", "point:"):
-            asked = {event["request_id"] for _, event in invoker.events if event["request_id"].startswith(effect)}
-            assert len(asked) <= 1
+            requests = {event["request_id"] for _, event in invoker.events if event["request_id"].startswith(effect)}
+            assert len(requests) <= 1
     rows = [store.get(info.key).data for info in store.list("data/2026-10-21/labels-")]
     joined = [line.split(b",")[0] for data in rows for line in data.splitlines()[1:]]
     assert sorted(joined) == sorted(set(joined))

@@ -30,7 +30,7 @@ def store():
     roll_back(story.ROLLBACK | {"request_id": "far", "to": "v0"}, deps)
     store.put("models/v4/model.json", b"{}")
     promote(story.PROMOTE | {"request_id": "broken", "candidate": "v4"}, deps)
-    actions = [one.action for one in Registry(store).decisions()]
+    actions = [decision.action for decision in Registry(store).decisions()]
     assert actions == ["promote", "promote", "refuse", "promote", "rollback", "promote", "refuse", "rollback", "refuse"]
     return store
 
@@ -41,12 +41,12 @@ def everything(store):
 
 def test_every_decision_replays_to_the_same_bytes_and_nothing_is_written(store, count):
     before = everything(store)
-    told = list(replay(store))
-    assert [(one.n, one.same) for one in told] == [(n, True) for n in range(1, 10)]
+    results = list(replay(store))
+    assert [(replayed.n, replayed.same) for replayed in results] == [(n, True) for n in range(1, 10)]
     for n in range(1, 10):
-        assert [(one.n, one.same) for one in replay(store, [n])] == [(n, True)]
+        assert [(replayed.n, replayed.same) for replayed in replay(store, [n])] == [(n, True)]
     assert everything(store) == before
-    count("audit: decisions replayed to the same bytes", sum(one.same for one in told), ">= 9")
+    count("audit: decisions replayed to the same bytes", sum(replayed.same for replayed in results), ">= 9")
 
 
 @pytest.mark.parametrize(
@@ -61,23 +61,23 @@ def test_every_decision_replays_to_the_same_bytes_and_nothing_is_written(store, 
 def test_an_edited_record_does_not_replay(store, changes):
     record = json.loads(store.get(decision_key(4)).data)
     store.put(decision_key(4), encode(record | changes))
-    (one,) = replay(store, [4])
-    assert not one.same
+    (replayed,) = replay(store, [4])
+    assert not replayed.same
 
 
 def test_a_changed_input_is_named_and_later_decisions_still_replay(store):
     key = "models/v3/holdout.json"
     store.put(key, story.draw("v3", story.POOR, rows=800)["holdout.json"])
-    told = {one.n: one for one in replay(store)}
-    assert [n for n, one in told.items() if not one.same] == [3]
-    assert "figures" in told[3].detail
-    assert "holdout of registry/decisions/00000003.json has changed since." in told[3].detail
+    by_number = {replayed.n: replayed for replayed in replay(store)}
+    assert [n for n, replayed in by_number.items() if not replayed.same] == [3]
+    assert "figures" in by_number[3].detail
+    assert "holdout of registry/decisions/00000003.json has changed since." in by_number[3].detail
 
 
 def test_an_input_that_is_gone_cannot_be_replayed(store):
     store.delete("models/v3/model.json")
-    (one,) = replay(store, [3])
-    assert (one.same, one.detail[:22]) == (False, "cannot be replayed: Th")
+    (replayed,) = replay(store, [3])
+    assert (replayed.same, replayed.detail[:22]) == (False, "cannot be replayed: Th")
 
 
 def test_a_record_that_is_not_there_is_an_error(store):

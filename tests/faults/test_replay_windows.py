@@ -46,7 +46,7 @@ def name(key: str) -> str:
 
 
 def wrong(store: ObjectStore) -> list[ReplayedWindow]:
-    return [one for one in replay_windows(store) if not one.same]
+    return [replayed for replayed in replay_windows(store) if not replayed.same]
 
 
 def change(store: ObjectStore, key: str, *path: Any, to: Any) -> None:
@@ -69,10 +69,10 @@ def hash_anew(store: ObjectStore) -> None:
 
 def test_every_window_replays_and_nothing_is_written(store: MemoryObjectStore) -> None:
     before = [(info.key, info.etag) for info in store.list("")]
-    told = list(replay_windows(store))
+    results = list(replay_windows(store))
     actions = {json.loads(store.get(key).data)["decision"]["action"] for key in keys(store)}
     assert actions == {"nothing", "retrain"}
-    assert [(one.window, one.same) for one in told] == [(name(key), True) for key in keys(store)]
+    assert [(replayed.window, replayed.same) for replayed in results] == [(name(key), True) for key in keys(store)]
     assert [(info.key, info.etag) for info in store.list("")] == before
 
 
@@ -91,7 +91,7 @@ def test_one_forged_digit_is_named_by_the_report_after_it_or_the_state(
 ) -> None:
     key = keys(store)[which]
     change(store, key, *path, to=to)
-    assert any(one.window == name(key) and "was changed" in one.detail for one in wrong(store))
+    assert any(replayed.window == name(key) and "was changed" in replayed.detail for replayed in wrong(store))
 
 
 @pytest.mark.parametrize(
@@ -113,22 +113,22 @@ def test_a_forgery_that_hashes_all_later_reports_anew_is_named_by_its_decision(
     key = keys(store)[6]
     change(store, key, *path, to=to)
     hash_anew(store)
-    assert any(one.window == name(key) and says in one.detail for one in wrong(store))
+    assert any(replayed.window == name(key) and says in replayed.detail for replayed in wrong(store))
 
 
 def test_a_removed_report_is_named(store: MemoryObjectStore) -> None:
     key = keys(store)[4]
     store.delete(key)
-    assert [(one.window, one.detail[:11]) for one in wrong(store)] == [(name(key), "was removed")]
+    assert [(replayed.window, replayed.detail[:11]) for replayed in wrong(store)] == [(name(key), "was removed")]
 
 
 def test_two_reports_in_each_other_s_place_are_named(store: MemoryObjectStore) -> None:
-    one, other = keys(store)[3], keys(store)[6]
-    first, second = store.get(one).data, store.get(other).data
-    store.put(one, second)
-    store.put(other, first)
-    moved = [found.window for found in wrong(store) if "is the report of window" in found.detail]
-    assert moved == [name(one), name(other)]
+    early, late = keys(store)[3], keys(store)[6]
+    first, second = store.get(early).data, store.get(late).data
+    store.put(early, second)
+    store.put(late, first)
+    moved = [replayed.window for replayed in wrong(store) if "is the report of window" in replayed.detail]
+    assert moved == [name(early), name(late)]
 
 
 def test_a_report_that_was_put_in_is_named(store: MemoryObjectStore) -> None:
@@ -136,13 +136,13 @@ def test_a_report_that_was_put_in_is_named(store: MemoryObjectStore) -> None:
     window = "20260905T120000Z_20260906T120000Z"
     report["window"]["id"] = report["evidence"]["window"] = window
     store.put(report_key(window), encode(report))
-    assert any("was inserted" in one.detail for one in wrong(store))
+    assert any("was inserted" in replayed.detail for replayed in wrong(store))
 
 
 def test_a_rewritten_model_is_named(store: MemoryObjectStore) -> None:
     key = f"models/{VERSION}/model.json"
     store.put(key, store.get(key).data.replace(b"1.5", b"1.6"))
-    assert all(f"{key} was rewritten" in one.detail for one in wrong(store))
+    assert all(f"{key} was rewritten" in replayed.detail for replayed in wrong(store))
     assert len(wrong(store)) == DAYS
 
 
@@ -165,7 +165,7 @@ def test_drift_alone_replays_under_every_policy_and_so_does_a_late_window(policy
     world = drifting()
     for day in (-1, 0, -2):  # the last one comes late
         monitor(at(day), world.deps(policy=policy))
-    assert [one.same for one in replay_windows(world.store)] == [True, True, True]
+    assert [replayed.same for replayed in replay_windows(world.store)] == [True, True, True]
 
 
 def test_a_state_that_was_deleted_goes_on_with_the_newest_report() -> None:
@@ -173,7 +173,7 @@ def test_a_state_that_was_deleted_goes_on_with_the_newest_report() -> None:
     monitor(at(-1), world.deps())
     world.store.delete(STATE_KEY)
     monitor(EVENT, world.deps())
-    assert [one.same for one in replay_windows(world.store)] == [True, True]
+    assert [replayed.same for replayed in replay_windows(world.store)] == [True, True]
 
 
 def test_reports_of_before_there_was_evidence_are_said_to_be_old(store: MemoryObjectStore) -> None:
@@ -181,4 +181,4 @@ def test_reports_of_before_there_was_evidence_are_said_to_be_old(store: MemoryOb
         report = json.loads(store.get(key).data)
         store.put(key, encode({part: value for part, value in report.items() if part not in ("evidence", "before")}))
     store.delete(STATE_KEY)
-    assert [(one.same, one.old) for one in replay_windows(store)] == [(False, True)] * DAYS
+    assert [(replayed.same, replayed.old) for replayed in replay_windows(store)] == [(False, True)] * DAYS

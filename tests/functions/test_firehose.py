@@ -7,8 +7,13 @@ from stillgood.domain.errors import StoreUnavailable
 
 
 def test_moto_takes_the_call_and_writes_the_object(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {"endpoint_url": s3_url, "region_name": "eu-west-1", "aws_access_key_id": "t", "aws_secret_access_key": "t"}
-    s3, firehose = boto3.client("s3", **given), boto3.client("firehose", **given)  # type: ignore[call-overload]
+    settings = {
+        "endpoint_url": s3_url,
+        "region_name": "eu-west-1",
+        "aws_access_key_id": "t",
+        "aws_secret_access_key": "t",
+    }
+    s3, firehose = boto3.client("s3", **settings), boto3.client("firehose", **settings)  # type: ignore[call-overload]
     s3.create_bucket(Bucket="delivered", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     destination = {"RoleARN": "arn:aws:iam::123456789012:role/r", "BucketARN": "arn:aws:s3:::delivered", "Prefix": "p/"}
     firehose.create_delivery_stream(DeliveryStreamName="captures", ExtendedS3DestinationConfiguration=destination)

@@ -135,8 +135,8 @@ def test_a_quiet_day_is_reported_and_logged(handler, s3, capsys):
     assert (result["result"], result["rows"], result["policy"]) == ("nothing", 500, "simple")
     report = json.loads(s3.get_object(Bucket=os.environ["STILLGOOD_BUCKET"], Key=result["report"])["Body"].read())
     assert report["decision"]["reasons"] == ["no feature drifted and the model is as confident as it was"]
-    told = logged(capsys, "window judged: nothing")
-    assert (told["service"], told["message"], told["model_version"]) == ("monitor", "window judged: nothing", "v1")
+    line = logged(capsys, "window judged: nothing")
+    assert (line["service"], line["message"], line["model_version"]) == ("monitor", "window judged: nothing", "v1")
 
 
 def test_what_is_over_is_compacted_between_windows(handler, s3, capsys):
@@ -207,11 +207,11 @@ def test_the_hashes_of_a_day_are_kept_in_another_bucket_and_name_what_was_rewrit
     try:
         handler(EVENT)
         handler(EVENT)  # the day has its anchor
-        told = logged(capsys, "heads of the logs")["sha256"]
+        hashes = logged(capsys, "heads of the logs")["sha256"]
         (anchor,) = s3.list_objects_v2(Bucket="anchors")["Contents"]
         stored = json.loads(s3.get_object(Bucket="anchors", Key=anchor["Key"])["Body"].read())
-        assert stored["sha256"] == told
-        assert set(told) == {decision_key(1), report_key("20241231T000000Z_20250101T000000Z")}
+        assert stored["sha256"] == hashes
+        assert set(hashes) == {decision_key(1), report_key("20241231T000000Z_20250101T000000Z")}
         assert main(["audit", "--bucket", s3_bucket, "--anchors", "anchors"]) == 0
         assert "1 anchors: all fit" in capsys.readouterr().out
         put(s3, report_key("20241231T000000Z_20250101T000000Z"), b"{}")

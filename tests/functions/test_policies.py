@@ -179,7 +179,7 @@ class Announcing:
 def handlers(store: MemoryObjectStore, noted: Noted) -> Iterator[dict[str, Callable[[Any], Any]]]:
     """Each role's real handler, wired as in Lambda but for its store and its way to invoke."""
     root, ours = logging.getLogger(), logging.getLogger("stillgood")
-    before, wired, found = (root.handlers, root.level, ours.level), [], {}
+    before, wired, by_role = (root.handlers, root.level, ours.level), [], {}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
             "STILLGOOD_BUCKET": "stillgood",
@@ -203,14 +203,16 @@ def handlers(store: MemoryObjectStore, noted: Noted) -> Iterator[dict[str, Calla
             assert spec.loader is not None
             app = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(app)
-            if hasattr(app, "tell"):
+            if hasattr(app, "announce_answer"):
                 patch.setattr(
-                    app, "tell", lambda store, answer, role=role: announce(store, answer, Announcing(noted, role))
+                    app,
+                    "announce_answer",
+                    lambda store, answer, role=role: announce(store, answer, Announcing(noted, role)),
                 )
-            found[role] = lambda event, app=app: app.handler(event, None)
-        yield found
-    for one in wired:
-        one.cache_clear()
+            by_role[role] = lambda event, app=app: app.handler(event, None)
+        yield by_role
+    for cached in wired:
+        cached.cache_clear()
     root.handlers, root.level = before[:2]
     ours.setLevel(before[2])
 
@@ -232,8 +234,8 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
     broken = rows.head(2).assign(tenure="never")
     store.put("data/2026-08-01/customers.csv", rows.head(1500).to_csv(index=False).encode())
     store.put("data/2026-08-02/broken.csv", broken.to_csv(index=False).encode())
-    asked = json.loads((ROOT / "events/predict.json").read_text())["body"]
-    customer = json.loads(asked)
+    body = json.loads((ROOT / "events/predict.json").read_text())["body"]
+    customer = json.loads(body)
     with handlers(store, noted) as call:
         assert call["PredictFunction"](http("predict"))["statusCode"] == 503
         call["TrainFunction"](http("train"))
@@ -249,12 +251,12 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
         assert [call["PredictFunction"](keyed)["statusCode"] for _ in range(2)] == [200, 200]
         for name in ("predict_invalid", "model", "status", "labels", "report"):
             call["PredictFunction"](http(name))
-        told = [
-            {"prediction_id": one["prediction_id"], "label": "Yes" if place % 3 else "No", "event_time": now(1)}
-            for place, one in enumerate(answers["predictions"])
+        labels = [
+            {"prediction_id": prediction["prediction_id"], "label": "Yes" if place % 3 else "No", "event_time": now(1)}
+            for place, prediction in enumerate(answers["predictions"])
         ]
-        told.append({"prediction_id": "x", "label": "Perhaps", "event_time": now(1)})
-        call["PredictFunction"](http("labels", told))
+        labels.append({"prediction_id": "x", "label": "Perhaps", "event_time": now(1)})
+        call["PredictFunction"](http("labels", labels))
         lines = "prediction_id,label,event_time\nunknown,Yes,2026-01-01T00:00:00Z\nx,Perhaps,never\n"
         store.put("labels/incoming/file.csv", lines.encode())
         store.put(
@@ -264,8 +266,8 @@ def a_life(store: MemoryObjectStore, noted: Noted) -> None:
         call["BatchFunction"](job)
         call["BatchFunction"](job)
         planned = call["BatchFunction"]({"step": "plan", "prefix": "batch/input/"})
-        told = call["BatchFunction"]({"step": "report", "folder": planned["folder"], "shards": [{"shard": 0}]})
-        assert (told["shards"], told["done"]) == (1, 1)
+        labels = call["BatchFunction"]({"step": "report", "folder": planned["folder"], "shards": [{"shard": 0}]})
+        assert (labels["shards"], labels["done"]) == (1, 1)
         store.put("data/2026-08-03/more.csv", rows.tail(1500).to_csv(index=False).encode())
         window = {"scheduled_time": now(1)}
         time.sleep(1.1)  # windows are of whole seconds, and a prediction of this one has not matured
@@ -285,24 +287,24 @@ def now(seconds: int) -> str:
 
 @pytest.fixture(scope="module")
 def noted() -> Noted:
-    found = Noted()
-    a_life(MemoryObjectStore(), found)
-    return found
+    calls = Noted()
+    a_life(MemoryObjectStore(), calls)
+    return calls
 
 
 def granted() -> dict[str, set[tuple[str, str]]]:
     """(action, resource pattern) of each role's own statements."""
     template = packaged(ROOT, lambda key, body: None)
-    found: dict[str, set[tuple[str, str]]] = {}
+    by_role: dict[str, set[tuple[str, str]]] = {}
     for role in ROLES:
         pairs = set()
         for document in template["Resources"][role]["Properties"]["Policies"]:
             for statement in document["Statement"]:
                 assert statement["Effect"] == "Allow"
                 for action in listed(statement["Action"]):
-                    pairs |= {(action, named(one)) for one in listed(statement["Resource"])}
-        found[role] = pairs
-    return found
+                    pairs |= {(action, named(resource)) for resource in listed(statement["Resource"])}
+        by_role[role] = pairs
+    return by_role
 
 
 def listed(value: Any) -> list[Any]:
@@ -323,7 +325,7 @@ def named(resource: Any) -> str:
 
 def allows(grants: set[tuple[str, str]], action: str, resource: str) -> bool:
     """IAM's ``*`` crosses slashes, as fnmatch's does."""
-    return any(action == one and fnmatch.fnmatchcase(resource, pattern) for one, pattern in grants)
+    return any(action == allowed and fnmatch.fnmatchcase(resource, pattern) for allowed, pattern in grants)
 
 
 @pytest.mark.parametrize("role", ROLES)

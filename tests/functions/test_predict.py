@@ -59,18 +59,20 @@ def test_the_event_is_predicted_and_captured_in_s3(
     handler: Any, store: ObjectStore, model: Model, telco: Contract
 ) -> None:
     answer = handler("predict")
-    given = json.loads(answer["body"])
+    prediction = json.loads(answer["body"])
     assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
     assert answer["headers"]["x-correlation-id"] == "VNd2tjfDliAEPjw="
-    assert given["logit"] == model.score(RowChecker(telco).check(json.loads(event("predict")["body"])).values).logit
+    assert (
+        prediction["logit"] == model.score(RowChecker(telco).check(json.loads(event("predict")["body"])).values).logit
+    )
     (record,) = captured(store)
-    assert (record["prediction_id"], record["entity_id"]) == (given["prediction_id"], "7590-VHVEG")
+    assert (record["prediction_id"], record["entity_id"]) == (prediction["prediction_id"], "7590-VHVEG")
 
 
 def test_the_event_of_many_rows_is_predicted(handler: Any, store: ObjectStore, model: Model) -> None:
     predictions = json.loads(handler("predict_batch")["body"])["predictions"]
-    assert [one["entity_id"] for one in predictions] == ["7590-VHVEG", "5575-GNVDE"]
-    assert len({one["prediction_id"] for one in predictions}) == 2
+    assert [prediction["entity_id"] for prediction in predictions] == ["7590-VHVEG", "5575-GNVDE"]
+    assert len({prediction["prediction_id"] for prediction in predictions}) == 2
     assert len(captured(store)) == 2
 
 
@@ -92,8 +94,12 @@ def test_the_invalid_event_is_refused_in_every_field_and_counted_for_monitoring(
 
 def test_model_and_status_events_are_answered(handler: Any, store: ObjectStore, model: Model) -> None:
     assert json.loads(handler("model")["body"])["version"] == "20261123-first"
-    told = json.loads(handler("status")["body"])
-    assert (told["serving"], told["champion"]["version"], told["limits"]["max_rows"]) == (True, "20261123-first", 1000)
+    status = json.loads(handler("status")["body"])
+    assert (status["serving"], status["champion"]["version"], status["limits"]["max_rows"]) == (
+        True,
+        "20261123-first",
+        1000,
+    )
 
 
 def test_before_the_first_champion_events_are_503_and_the_status_is_not(handler: Any, store: ObjectStore) -> None:

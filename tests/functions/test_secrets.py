@@ -83,13 +83,13 @@ def test_a_failing_s3_that_quotes_credentials_is_not_quoted(
     store = ObstoreObjectStore("stillgood", endpoint_url=telltale_s3)
     monkeypatch.setattr("stillgood.wiring.predict.ObstoreObjectStore", lambda *_, **__: store)
     event = {**PREDICT, "headers": {**PREDICT["headers"], "authorization": "Bearer eyJ.never.told"}}
-    told = [predict_function(event, None)]
-    assert told[0]["statusCode"] == 503
-    told.append(predict_function({**event, "routeKey": "GET /status", "rawPath": "/status"}, None))
+    answers = [predict_function(event, None)]
+    assert answers[0]["statusCode"] == 503
+    answers.append(predict_function({**event, "routeKey": "GET /status", "rawPath": "/status"}, None))
     with pytest.raises(StillgoodError) as refused:
         store.put("capture/k", b"1")
     output = capsys.readouterr()
-    everything = json.dumps(told) + output.out + output.err + str(refused.value)
+    everything = json.dumps(answers) + output.out + output.err + str(refused.value)
     assert '"failed"' in everything  # something was logged at all
     for secret in (*secrets, "eyJ.never.told", "AWS4-HMAC-SHA256"):
         assert secret not in everything
@@ -108,19 +108,20 @@ def test_a_private_value_is_in_no_capture_log_or_error(
 ) -> None:
     monkeypatch.setenv("STILLGOOD_LOG_LEVEL", "DEBUG")
     features = tuple(
-        replace(one, pii=True) if one.name in ("monthly_charges", "contract") else one for one in telco.features
+        replace(feature, pii=True) if feature.name in ("monthly_charges", "contract") else feature
+        for feature in telco.features
     )
     make_champion(bucket, draw_model(replace(telco, features=features), "20261123-private"))
     row = json.loads(PREDICT["body"])
     row["monthly_charges"] = 61.8125  # keeps the contract, and is private all the same
     broken = [
-        {**row, name: given} for name in ("monthly_charges", "contract") for given in (value, [value], {"is": value})
+        {**row, name: wrong} for name in ("monthly_charges", "contract") for wrong in (value, [value], {"is": value})
     ]
-    told = []
+    bodies = []
     for body in broken:
         answer = predict_function({**PREDICT, "body": json.dumps(body)}, None)
         assert answer["statusCode"] == 422
-        told.append(answer["body"])
+        bodies.append(answer["body"])
     assert predict_function({**PREDICT, "body": json.dumps(row)}, None)["statusCode"] == 200
     captures = b"".join(bucket.get(info.key).data for info in bucket.list("capture/")).decode()
     assert captures.count('"rejection"') == len(broken)
@@ -129,4 +130,4 @@ def test_a_private_value_is_in_no_capture_log_or_error(
     assert '"contract":' not in captures
     kept = captures + "".join(capsys.readouterr())
     assert "61.8125" not in kept
-    assert value not in kept + "".join(told)
+    assert value not in kept + "".join(bodies)

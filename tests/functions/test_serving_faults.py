@@ -107,9 +107,9 @@ def test_the_last_good_champion_serves_says_so_and_recovers_by_itself(
     answer = predict_function(PREDICT, None)
     after = json.loads(answer["body"])
     assert (answer["statusCode"], after["model_version"], after["logit"]) == (200, good.version, before["logit"])
-    told = json.loads(predict_function(STATUS, None)["body"])["champion"]
-    assert (told["stale"], told["version"]) == (True, good.version)
-    assert told["last_error"]
+    champion = json.loads(predict_function(STATUS, None)["body"])["champion"]
+    assert (champion["stale"], champion["version"]) == (True, good.version)
+    assert champion["last_error"]
     metrics = counted(capsys)
     assert (metrics["ChampionStale"], metrics["Predictions"], metrics["Failed"]) == (2, 1, 0)
 
@@ -183,9 +183,9 @@ def test_over_a_thousand_promotions_no_request_fails_and_none_mixes_two_models(
         caller.join()
 
     failed = [answer for answer in answers if answer["statusCode"] != 200]
-    told = [json.loads(answer["body"]) for answer in answers if answer["statusCode"] == 200]
-    mixed = [one for one in told if one["logit"] != logits[one["model_version"]]]
-    served = Counter(one["model_version"] for one in told)
+    predictions = [json.loads(answer["body"]) for answer in answers if answer["statusCode"] == 200]
+    mixed = [prediction for prediction in predictions if prediction["logit"] != logits[prediction["model_version"]]]
+    served = Counter(prediction["model_version"] for prediction in predictions)
     captured = Counter(
         json.loads(line)["model"] for info in bucket.list("capture/") for line in bucket.get(info.key).data.splitlines()
     )

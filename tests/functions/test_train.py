@@ -49,9 +49,9 @@ def upload(s3, key, data):
 
 def logged(capsys):
     """The last line that tells something: the one after it counts."""
-    told, counted = capsys.readouterr().out.splitlines()[-2:]
+    line, counted = capsys.readouterr().out.splitlines()[-2:]
     counts = json.loads(counted)
-    return json.loads(told) | {name: counts[name] for name in ("TrainFailures", "ModelsTrained")}
+    return json.loads(line) | {name: counts[name] for name in ("TrainFailures", "ModelsTrained")}
 
 
 def test_the_event_file_trains_a_version_of_real_customers_and_invokes_promote(handler, s3, invoked, capsys):
@@ -70,10 +70,10 @@ def test_the_event_file_trains_a_version_of_real_customers_and_invokes_promote(h
     assert invoked.events == [
         ("promote", {"action": "promote", "candidate": result["version"], "request_id": EVENT["request_id"]})
     ]
-    told = logged(capsys)
-    assert (told["service"], told["message"]) == ("train", f"trained: {result['version']}")
-    assert (told["correlation_id"], told["model_version"]) == (EVENT["request_id"], result["version"])
-    assert (told["ModelsTrained"], told["TrainFailures"]) == (1, 0)
+    line = logged(capsys)
+    assert (line["service"], line["message"]) == ("train", f"trained: {result['version']}")
+    assert (line["correlation_id"], line["model_version"]) == (EVENT["request_id"], result["version"])
+    assert (line["ModelsTrained"], line["TrainFailures"]) == (1, 0)
     assert json.loads(json.dumps(result)) == result
 
 
@@ -88,17 +88,17 @@ def test_the_same_rows_again_are_logged_as_skipped(handler, s3, invoked, capsys)
     upload(s3, "data/2025-01-01/customers.csv", telco().to_csv(index=False).encode())
     handler(EVENT)
     assert handler(EVENT | {"request_id": "another"})["result"] == "skipped"
-    told = logged(capsys)
-    assert (told["message"].partition(":")[0], told["ModelsTrained"]) == ("skipped", 0)
+    line = logged(capsys)
+    assert (line["message"].partition(":")[0], line["ModelsTrained"]) == ("skipped", 0)
 
 
 def test_without_rows_it_raises_for_the_failure_queue_and_logs_what_to_do(handler, s3, invoked, capsys):
     with pytest.raises(TooFewRows):
         handler(EVENT)
-    told = logged(capsys)
-    assert (told["level"], told["message"], told["exception_name"]) == ("ERROR", "nothing was trained", "TooFewRows")
-    assert (told["TrainFailures"], told["ModelsTrained"]) == (1, 0)
-    assert "Upload CSV objects to data/<date>/" in told["detail"]
+    line = logged(capsys)
+    assert (line["level"], line["message"], line["exception_name"]) == ("ERROR", "nothing was trained", "TooFewRows")
+    assert (line["TrainFailures"], line["ModelsTrained"]) == (1, 0)
+    assert "Upload CSV objects to data/<date>/" in line["detail"]
     assert invoked.events == []
 
 

@@ -113,9 +113,9 @@ NASTY: list[Any] = [
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The path of every part of a JSON value."""
-    for key, one in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         yield (*path, key)
-        yield from _places(one, (*path, key))
+        yield from _places(part, (*path, key))
 
 
 def _changed(value: Any, path: tuple[Any, ...], put: Any) -> Any:

@@ -90,12 +90,12 @@ def handlers(store: MemoryObjectStore, handler: LambdaHandler) -> dict[str, Call
         "train/app.py": ("training", lambda: TrainDeps(store, Sent(), clock, tracking=None)),  # type: ignore[arg-type]
         "promote/app.py": ("deciding", lambda: PromoteDeps(store, clock)),
     }
-    found = {}
+    by_path = {}
     for path, (name, make) in wired.items():
         module = load(f"functions/{path}")
         setattr(module, name, make)
-        found[path] = module.handler
-    return found
+        by_path[path] = module.handler
+    return by_path
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_a_forged_event_is_done_or_refused_by_a_typed_error(
         + nasty[1:]
     )
     ends: Counter[str] = Counter()
-    for one in forged:
+    for forgery in forged:
         try:
-            answer = handlers[path](one, Context())
+            answer = handlers[path](forgery, Context())
         except StillgoodError as error:
             ends[error.slug] += 1
         else:
@@ -174,4 +174,4 @@ def test_batch_reads_and_writes_below_its_own_prefix_whatever_key_it_is_given(
         except StillgoodError as error:
             assert error.slug in ("invalid-event", "table-unreadable", "object-not-found")  # noqa: PT017
     written = {info.key for info in store.list("")} - before
-    assert all(one.startswith(OUTPUT_PREFIX) and ".." not in one.split("/") for one in written)
+    assert all(path.startswith(OUTPUT_PREFIX) and ".." not in path.split("/") for path in written)

@@ -164,14 +164,14 @@ def test_every_row_of_a_damaged_training_file_is_accepted_or_refused_with_a_reas
     dice, ends = random.Random(1), Counter[str]()
     for number in range(FILES):
         data = damaged(dice, as_csv(dice, rows(dice, telco), telco))
-        found = ingest(telco, [(f"data/2026-01-01/{number}.csv", data)], latest=clock())
+        ingested = ingest(telco, [(f"data/2026-01-01/{number}.csv", data)], latest=clock())
         ends |= {"files": number + 1}
-        ends["accepted"] += found.frame.n
-        ends["duplicates"] += found.repaired[DUPLICATE]
-        for refused in found.refused:
+        ends["accepted"] += ingested.frame.n
+        ends["duplicates"] += ingested.repaired[DUPLICATE]
+        for refused in ingested.refused:
             ends["refused rows" if refused.row else "refused files"] += 1
             assert refused.violations
-            assert all(one.message for one in refused.violations)
+            assert all(violation.message for violation in refused.violations)
             encode(refused.to_dict())
     assert min(ends["accepted"], ends["refused rows"], ends["refused files"]) > 20
     print(dict(ends))
@@ -190,17 +190,17 @@ def test_every_row_of_a_damaged_batch_file_is_predicted_or_rejected_with_a_reaso
         ):
             scoring.store.put(key, damaged(dice, data))
             try:
-                told = batch({"input": key, "reasons": dice.random() < 0.3}, scoring)
+                summary = batch({"input": key, "reasons": dice.random() < 0.3}, scoring)
             except InvalidEvent:
                 ends["refused files"] += 1
                 continue
             predicted, rejected = (
-                [strict(line) for line in scoring.store.get(told["output"][part]).data.split(b"\n")[:-1]]
+                [strict(line) for line in scoring.store.get(summary["output"][part]).data.split(b"\n")[:-1]]
                 for part in ("predictions", "rejected")
             )
-            assert (len(predicted), len(rejected)) == (told["predicted"], told["rejected"])
-            assert sorted(one["row"] for one in predicted + rejected) == list(range(1, told["rows"] + 1))
-            assert all(one["violations"] and one["violations"][0]["message"] for one in rejected)
+            assert (len(predicted), len(rejected)) == (summary["predicted"], summary["rejected"])
+            assert sorted(line["row"] for line in predicted + rejected) == list(range(1, summary["rows"] + 1))
+            assert all(rejection["violations"] and rejection["violations"][0]["message"] for rejection in rejected)
             ends += Counter(predicted=len(predicted), rejected=len(rejected))
     assert min(ends["predicted"], ends["rejected"], ends["refused files"]) > 20
     print(dict(ends))
@@ -234,10 +234,10 @@ def test_a_parquet_value_that_python_cannot_hold_costs_its_row_only(
     rows = {name: [value, value] for name, value in telco.example().items()}
     table = pa.table(rows).append_column("customer_id", column)
     scoring.store.put("batch/odd.parquet", parquet(table))
-    told = batch({"input": "batch/odd.parquet"}, scoring)
-    assert (told["rows"], told["predicted"], told["rules"]) == (2, 1 - len(other), {"parquet": 1, **other})
-    first, *others = [strict(line) for line in scoring.store.get(told["output"]["rejected"]).data.splitlines()]
-    assert (first["row"], [one["row"] for one in others]) == (1, [2] * len(other))
+    summary = batch({"input": "batch/odd.parquet"}, scoring)
+    assert (summary["rows"], summary["predicted"], summary["rules"]) == (2, 1 - len(other), {"parquet": 1, **other})
+    first, *others = [strict(line) for line in scoring.store.get(summary["output"]["rejected"]).data.splitlines()]
+    assert (first["row"], [rejection["row"] for rejection in others]) == (1, [2] * len(other))
     assert first["violations"][0]["message"].startswith("customer_id holds a value that cannot be read")
 
 
@@ -245,8 +245,8 @@ def test_nanoseconds_are_read_to_the_microsecond_with_or_without_pandas(telco: C
     example = {name: [value] for name, value in telco.example().items()}
     table = pa.table(example).append_column("customer_id", pa.array([1_500], pa.timestamp("ns")))
     scoring.store.put("batch/ns.parquet", parquet(table))
-    told = batch({"input": "batch/ns.parquet"}, scoring)
-    assert strict(scoring.store.get(told["output"]["predictions"]).data)["entity_id"] == "1970-01-01T00:00:00.000001"
+    summary = batch({"input": "batch/ns.parquet"}, scoring)
+    assert strict(scoring.store.get(summary["output"]["predictions"]).data)["entity_id"] == "1970-01-01T00:00:00.000001"
 
 
 def test_a_damaged_parquet_file_is_refused_as_such_or_its_rows_are_counted(
@@ -261,12 +261,12 @@ def test_a_damaged_parquet_file_is_refused_as_such_or_its_rows_are_counted(
             data[at] = dice.choice([0, 255, data[at] ^ (1 << dice.randrange(8))])
         scoring.store.put(f"batch/{number}.parquet", bytes(data))
         try:
-            told = batch({"input": f"batch/{number}.parquet"}, scoring)
+            summary = batch({"input": f"batch/{number}.parquet"}, scoring)
         except InvalidEvent:
             ends["refused"] += 1
         else:
             ends["read"] += 1
-            assert told["rows"] == told["predicted"] + told["rejected"]
+            assert summary["rows"] == summary["predicted"] + summary["rejected"]
     assert min(ends.values()) > 20
     count("fuzz: damaged Parquet files", ends.total())
 
@@ -299,7 +299,7 @@ def test_every_label_of_a_damaged_file_is_kept_or_quarantined_once(telco: Contra
         assert len(kept) <= counts["accepted"]
         assert len(aside) <= counts["refused"]
         assert (counts["refused"] == 0) == (aside == [])
-        assert all(one["message"] for one in aside)
+        assert all(label["message"] for label in aside)
         assert ingest_label_files(store, telco.target, clock) == {"files": 0, "accepted": 0, "refused": 0}
         ends += Counter(accepted=counts["accepted"], refused=counts["refused"])
     assert min(ends.values()) > 50
@@ -350,12 +350,16 @@ def test_ids_that_a_spreadsheet_would_run_come_back_as_they_were_and_only_as_jso
     table = csv.writer(text)
     table.writerows([[*telco.example(), "customer_id"], *([*example, formula] for formula in FORMULAS)])
     scoring.store.put("batch/formulas.csv", text.getvalue().encode())
-    told = batch({"input": "batch/formulas.csv"}, scoring)
-    lines = scoring.store.get(told["output"]["predictions"]).data.splitlines()
+    summary = batch({"input": "batch/formulas.csv"}, scoring)
+    lines = scoring.store.get(summary["output"]["predictions"]).data.splitlines()
     assert [strict(line)["entity_id"] for line in lines] == ids
-    assert told["rules"] == {"customer_id: id": len(FORMULAS) - len(ids)} == {"customer_id: id": 2}
+    assert summary["rules"] == {"customer_id: id": len(FORMULAS) - len(ids)} == {"customer_id: id": 2}
     assert all(line.startswith(b'{"row":') for line in lines)
-    columns = told["output"].pop("columns")  # for monitor: features by column, without ids
+    columns = summary["output"].pop("columns")  # for monitor: features by column, without ids
     assert columns.endswith(".bin")
-    assert not [one for one in ids if len(one) > 2 and one.encode() in scoring.store.get(columns).data]
-    assert {key.rpartition(".")[2] for key in told["output"].values()} == {"jsonl"}
+    assert not [
+        identifier
+        for identifier in ids
+        if len(identifier) > 2 and identifier.encode() in scoring.store.get(columns).data
+    ]
+    assert {key.rpartition(".")[2] for key in summary["output"].values()} == {"jsonl"}

@@ -18,7 +18,9 @@ _OWN = ("--query", "--output", "--cli-binary-format")
 def main(words: list[str]) -> int:
     service, operation, *rest = words
     client = boto3.client(service)
-    name = {xform_name(one, "-"): one for one in client.meta.service_model.operation_names}[operation]
+    name = {
+        xform_name(operation_name, "-"): operation_name for operation_name in client.meta.service_model.operation_names
+    }[operation]
     members = client.meta.service_model.operation_model(name).input_shape.members
     flags = {f"--{xform_name(member, '-')}": member for member in members}
     fields: dict[str, Any] = {}

@@ -55,10 +55,10 @@ class Issuer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                told = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"} if "openid" in self.path else keys
+                document = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"} if "openid" in self.path else keys
                 self.send_response_only(200)
                 self.end_headers()
-                self.wfile.write(json.dumps(told).encode())
+                self.wfile.write(json.dumps(document).encode())
 
             def log_message(self, format: str, *arguments: Any) -> None:
                 pass

@@ -62,20 +62,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory, fault: Once) -> Iterator[Sta
     cloud.stop(home)
 
 
-def run(stack: Stack, asked: dict[str, Any]) -> dict[str, Any]:
+def run(stack: Stack, job: dict[str, Any]) -> dict[str, Any]:
     """Start an execution, and wait for its end."""
     client = stack.cloud.client("stepfunctions")
-    started = client.start_execution(stateMachineArn=stack.machine, input=json.dumps(asked))
-    while (found := client.describe_execution(executionArn=started["executionArn"]))["status"] == "RUNNING":
+    started = client.start_execution(stateMachineArn=stack.machine, input=json.dumps(job))
+    while (execution := client.describe_execution(executionArn=started["executionArn"]))["status"] == "RUNNING":
         time.sleep(0.1)
-    return dict(found)
+    return dict(execution)
 
 
 def report(stack: Stack) -> dict[str, Any]:
     """The report of the only job there is."""
     (key,) = (info.key for info in stack.store.list("batch/output/jobs/") if info.key.endswith("/report.json"))
-    found: dict[str, Any] = json.loads(stack.store.get(key).data)
-    return found
+    document: dict[str, Any] = json.loads(stack.store.get(key).data)
+    return document
 
 
 def test_a_shard_that_fails_once_is_scored_and_one_that_is_broken_is_told(stack: Stack, fault: Once) -> None:
@@ -83,10 +83,12 @@ def test_a_shard_that_fails_once_is_scored_and_one_that_is_broken_is_told(stack:
 
     assert fault.refused == 1
     assert (ended["status"], ended.get("error")) == ("FAILED", "ShardsFailed")
-    told = report(stack)
-    assert (told["shards"], told["done"], told["failed"]) == (SHARDS, SHARDS - 1, 1), told["failures"]
-    assert told["rows"] == told["predicted"] == (SHARDS - 1) * ROWS
-    (failure,) = told["failures"]
+    ended_report = report(stack)
+    assert (ended_report["shards"], ended_report["done"], ended_report["failed"]) == (SHARDS, SHARDS - 1, 1), (
+        ended_report["failures"]
+    )
+    assert ended_report["rows"] == ended_report["predicted"] == (SHARDS - 1) * ROWS
+    (failure,) = ended_report["failures"]
     assert failure["input"] == BROKEN
     assert failure["error"]  # its type on AWS; the emulator knows one type for all that a handler raises
     assert "Parquet" in failure["detail"]
@@ -102,8 +104,8 @@ def test_started_again_it_does_what_is_left(stack: Stack) -> None:
     ended = run(stack, {"prefix": PREFIX, "reasons": False})
 
     assert ended["status"] == "SUCCEEDED"
-    told = report(stack)
-    assert (told["shards"], told["done"], told["failed"]) == (SHARDS, SHARDS, 0)
+    ended_report = report(stack)
+    assert (ended_report["shards"], ended_report["done"], ended_report["failed"]) == (SHARDS, SHARDS, 0)
     after = {info.key: info.etag for info in stack.store.list("batch/output/") if "/jobs/" not in info.key}
     made = [key for key in set(after) - set(before) if not key.startswith(SCORED_PREFIX)]
     assert len({key.rpartition("/")[0] for key in made}) == 1  # of the new shard alone

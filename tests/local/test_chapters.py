@@ -10,13 +10,13 @@ from local.cloud import CloudError
 def test_chapters_are_run_by_name_and_an_unknown_name_lists_them() -> None:
     assert "family" in chapters.names()
     with pytest.raises(CloudError, match=r"there is no chapter 'nothing'; there are .*family"):
-        chapters.tell("nothing")
+        chapters.play("nothing")
 
 
 def test_evidence_replaces_logistic_regression_on_mlc_churn_and_not_on_telco(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    chapters.tell("family")
+    chapters.play("family")
     printed = " ".join(capsys.readouterr().out.split())
     assert family.__doc__
     assert "The candidate is boosted: boosted pairs lose less out of fold" in printed
@@ -28,7 +28,7 @@ def test_evidence_replaces_logistic_regression_on_mlc_churn_and_not_on_telco(
 def test_an_operating_point_that_follows_keeps_recall_where_a_fixed_one_ends_at_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    chapters.tell("point")
+    chapters.play("point")
     printed = " ".join(capsys.readouterr().out.split())
     assert point.__doc__
     assert "wanted 0.600: moved, so that" in printed
@@ -39,7 +39,7 @@ def test_a_campaign_that_works_leaves_the_champion_in_place_and_is_worth_what_it
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(action, "CUSTOMERS", 2000)
-    chapters.tell("action")
+    chapters.play("action")
     printed = " ".join(capsys.readouterr().out.split())
     assert "told once, and standing since: people act on these predictions" in printed
     assert "realised not given" in printed

@@ -96,7 +96,7 @@ def test_predictions_explain_themselves_and_are_captured(stack: Stack, api: Api,
 def test_a_row_that_breaks_the_contract_is_refused_field_by_field(api: Api, usual: list[dict[str, Any]]) -> None:
     answer = api.predict(usual[0] | {"tenure": -3, "contract": "Weekly", "monthly_charges": "cheap"})
     assert answer.status == 422
-    assert {one["field"] for one in answer.body["violations"]} == {"tenure", "contract", "monthly_charges"}
+    assert {violation["field"] for violation in answer.body["violations"]} == {"tenure", "contract", "monthly_charges"}
 
 
 def test_batch_gives_the_answers_of_the_api(stack: Stack, api: Api) -> None:
@@ -107,7 +107,7 @@ def test_batch_gives_the_answers_of_the_api(stack: Stack, api: Api) -> None:
     result = stack.invoke("batch", {"input": "batch/input/fifty.csv"})
 
     rows = customers.as_requests(others.iloc[:50], datasets.contract("telco"))
-    online = {one["entity_id"]: one for one in api.predict(rows).body["predictions"]}
+    online = {prediction["entity_id"]: prediction for prediction in api.predict(rows).body["predictions"]}
     offline = batch_answers(stack, result)
     assert offline.keys() == online.keys()
     for customer, answer in offline.items():

@@ -13,7 +13,7 @@ from local import tracking
 from local.cloud import CloudError
 
 
-def asked(url: str, body: Any = None) -> bytes:
+def fetched(url: str, body: Any = None) -> bytes:
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode())
     request.add_header("content-type", "application/json")
     with urllib.request.urlopen(request, timeout=30) as answer:
@@ -22,19 +22,21 @@ def asked(url: str, body: Any = None) -> bytes:
 
 
 def test_a_browser_is_given_the_page_and_the_runs(mlflow_url: str) -> None:
-    assert b'id="root"' in asked(f"{mlflow_url}/")
+    assert b'id="root"' in fetched(f"{mlflow_url}/")
 
-    told = track(
+    tracked = track(
         Tracking(mlflow_url, "by-http"), name="20261123-a", parameters={"C": 1.0}, metrics={"roc_auc": 0.84},
         artifacts={"card.md": b"# card\n"}, tags={"version": "20261123-a"},
     )  # fmt: skip
 
-    assert told["error"] is None
-    found = json.loads(asked(f"{mlflow_url}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=by-http"))
-    searched = {"experiment_ids": [found["experiment"]["experiment_id"]]}
-    (run,) = json.loads(asked(f"{mlflow_url}/ajax-api/2.0/mlflow/runs/search", searched))["runs"]
+    assert tracked["error"] is None
+    experiment = json.loads(
+        fetched(f"{mlflow_url}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=by-http")
+    )
+    searched = {"experiment_ids": [experiment["experiment"]["experiment_id"]]}
+    (run,) = json.loads(fetched(f"{mlflow_url}/ajax-api/2.0/mlflow/runs/search", searched))["runs"]
     assert run["info"]["run_name"] == "20261123-a"
-    assert [(one["key"], one["value"]) for one in run["data"]["metrics"]] == [("roc_auc", 0.84)]
+    assert [(metric["key"], metric["value"]) for metric in run["data"]["metrics"]] == [("roc_auc", 0.84)]
 
 
 def test_without_a_run_it_says_how_to_make_one(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def outputs(stack: Stack) -> dict[str, str]:
     (described,) = stack.cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    return {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
+    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def letters(stack: Stack, queue: str, seconds: int) -> list[dict[str, Any]]:
     [("train", "request_id"), ("promote", "action"), ("monitor", "scheduled_time"), ("batch", "input")],
 )
 def test_what_a_step_fails_on_for_good_is_kept_can_be_mended_and_sent_again(
-    stack: Stack, outputs: dict[str, str], told: str, step: str, needs: str
+    stack: Stack, outputs: dict[str, str], record: str, step: str, needs: str
 ) -> None:
     client, queue = stack.cloud.client("lambda"), outputs["DeadLettersUrl"]
     client.invoke(FunctionName=stack.functions[step], InvocationType="Event", Payload=b'{"by": "mistake"}')
@@ -93,12 +93,12 @@ def test_what_a_step_fails_on_for_good_is_kept_can_be_mended_and_sent_again(
     (letter,) = keep.wait_for(lambda: letters(stack, queue, 1) or None, "a dead letter")
 
     kept = json.loads(letter["Body"])
-    (message,) = keep.wait_for(lambda: letters(stack, told, 1) or None, "the event of a dead letter")
+    (message,) = keep.wait_for(lambda: letters(stack, record, 1) or None, "the event of a dead letter")
     event = json.loads(message["Body"])["detail"]
     assert event["type"] == "stillgood.dead-letter.kept"
     assert event["data"]["function"] == stack.functions[step]
     assert needs in event["data"]["reasons"][0]
-    stack.cloud.client("sqs").delete_message(QueueUrl=told, ReceiptHandle=message["ReceiptHandle"])
+    stack.cloud.client("sqs").delete_message(QueueUrl=record, ReceiptHandle=message["ReceiptHandle"])
 
     assert kept["requestContext"]["functionArn"].split(":")[6] == stack.functions[step]
     assert kept["requestPayload"]["by"] == "mistake"
@@ -123,8 +123,8 @@ def test_a_deleted_model_is_brought_back_by_taking_its_marker_away(stack: Stack)
     s3.delete_object(Bucket=stack.bucket, Key=key)
     assert list(stack.store.list(key)) == []
 
-    found = s3.list_object_versions(Bucket=stack.bucket, Prefix=key)
-    (marker,) = [one["VersionId"] for one in found["DeleteMarkers"] if one["IsLatest"]]
+    versions = s3.list_object_versions(Bucket=stack.bucket, Prefix=key)
+    (marker,) = [entry["VersionId"] for entry in versions["DeleteMarkers"] if entry["IsLatest"]]
     s3.delete_object(Bucket=stack.bucket, Key=key, VersionId=marker)
 
     assert [info.key for info in stack.store.list(key)] == [key]
@@ -183,10 +183,10 @@ def test_every_command_of_the_runbook_is_run_here() -> None:
 
 
 def type_in(capsys: pytest.CaptureFixture[str], words: str, status: int, says: str) -> str:
-    found = main(shlex.split(words)[1:])
-    told = capsys.readouterr()
-    assert (found, says in told.out) == (status, True), f"{words}: {found}\n{told.out}\n{told.err}"
-    return told.out
+    code = main(shlex.split(words)[1:])
+    printed = capsys.readouterr()
+    assert (code, says in printed.out) == (status, True), f"{words}: {code}\n{printed.out}\n{printed.err}"
+    return printed.out
 
 
 def enter(stack: Stack, monkeypatch: pytest.MonkeyPatch, folder: Path, bucket: str) -> None:
@@ -273,7 +273,7 @@ def test_the_runbooks_aws_commands(stack: Stack, outputs: dict[str, str], tmp_pa
     sent = [f"invoke --function-name $PromoteFunction --payload file://{INVOKED[1]} /dev/stdout"]
     lines = [SHELL[0], wait, SHELL[2], mend, *SHELL[3:], *sent]
     script = "\n".join(
-        ["shopt -s expand_aliases", "set -e", *[one for one in TYPED if one.startswith("alias ")], *lines]
+        ["shopt -s expand_aliases", "set -e", *[line for line in TYPED if line.startswith("alias ")], *lines]
     )
     done = subprocess.run(["bash", "-c", script], env=made, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr + done.stdout

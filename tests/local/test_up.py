@@ -29,9 +29,11 @@ def disable(home: Path) -> None:
     running = cloud.running(home)
     assert running is not None
     client = running.client("scheduler")
-    (name,) = [one["Name"] for one in client.list_schedules()["Schedules"] if up.MONITOR_SCHEDULE in one["Name"]]
-    found = client.get_schedule(Name=name)
-    kept = {key: found[key] for key in ("ScheduleExpression", "Target", "FlexibleTimeWindow")}
+    (name,) = [
+        listed["Name"] for listed in client.list_schedules()["Schedules"] if up.MONITOR_SCHEDULE in listed["Name"]
+    ]
+    schedule = client.get_schedule(Name=name)
+    kept = {key: schedule[key] for key in ("ScheduleExpression", "Target", "FlexibleTimeWindow")}
     client.update_schedule(Name=name, State="DISABLED", **kept)
 
 

@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant("the objective may be lost", CROSS, "at.low > -margin", "True", "domain/promotion/test_cross_fitted.py"),
     Mutant("recall bought with precision", CROSS, "lost <= PRECISION_MARGIN or", "True or", "domain/promotion/test_cross_fitted.py"),
     Mutant("probabilities may be spoilt", CROSS, "brier.high < BRIER_MARGIN", "True", "domain/promotion/test_cross_fitted.py"),
-    Mutant("a slice may be lost", CROSS, "found.low <= -SLICE_LIMIT or found.p_below(-SEGMENT_MARGIN) < 0.05 / len(judged)", "False", "domain/promotion/test_cross_fitted.py"),
+    Mutant("a slice may be lost", CROSS, "change.low <= -SLICE_LIMIT or change.p_below(-SEGMENT_MARGIN) < 0.05 / len(judged)", "False", "domain/promotion/test_cross_fitted.py"),
     Mutant("floors not held up", CROSS, "checks.append(reaches(\"Recall\", candidate.recall, case.floors.recall))", "pass", "domain/promotion/test_cross_fitted.py"),
     Mutant("any champion has failed", CROSS, "if drop > FAILED_DROP and spread > 0 and normal_sf(drop / spread) < FAILED_P:", "if True:", "domain/promotion/test_cross_fitted.py"),
     Mutant("a failed champion is held like a good one", CROSS, "max(FAILED if failed else 0.0, alpha_of(case.attempts, case.gate_version))", "alpha_of(case.attempts, case.gate_version)", "domain/promotion/test_cross_fitted.py"),
@@ -117,13 +117,13 @@ MUTANTS = (
     Mutant("silent when it is deaf", "domain/policy/standing.py", "if outcomes.deaf_since is not None:", "if False:", "cases/test_never_silent.py", "stops"),
     # Once, however often it is delivered.
     Mutant("a duplicate window is decided again", "steps/monitor/monitor.py", "except (PreconditionFailed, ObjectExists):\n            continue", "except (PreconditionFailed, ObjectExists):\n            pass", "steps/monitor/test_monitor.py"),
-    Mutant("the state forgets retrains", "domain/policy/policies.py", "retrains=(*state.retrains, asked)[-_RETRAINS_KEPT:]", "retrains=state.retrains", "domain/policy/test_policies.py"),
+    Mutant("the state forgets retrains", "domain/policy/policies.py", "retrains=(*state.retrains, retrain)[-_RETRAINS_KEPT:]", "retrains=state.retrains", "domain/policy/test_policies.py"),
 )  # fmt: skip
 
 
 def run(tests: str, k: str, library: Path) -> subprocess.CompletedProcess[str]:
     """The tests on the copy of the library that lies in ``library``."""
-    files = [str(ROOT / "tests" / one) for one in tests.split()]
+    files = [str(ROOT / "tests" / name) for name in tests.split()]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", *(["-k", k] if k else []), *files],
         cwd=ROOT,
@@ -143,17 +143,17 @@ def copied(tmp_path):
 def test_the_copy_is_what_is_tested(copied):
     (copied / "stillgood" / "domain" / "promotion" / "gate.py").write_text("raise SystemExit('the copy')")
 
-    assert "the copy" in (found := run("domain/promotion/test_gate.py", "", copied)).stdout + found.stderr
+    assert "the copy" in (ended := run("domain/promotion/test_gate.py", "", copied)).stdout + ended.stderr
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.guard)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.guard)
 def test_a_broken_guard_fails_a_test(mutant, copied):
     file = copied / "stillgood" / mutant.file
     text = file.read_text(encoding="utf-8")
     assert text.count(mutant.old) >= 1, f"{mutant.file} no longer holds {mutant.old!r}"
     file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
 
-    found = run(mutant.tests, mutant.k, copied)
+    ended = run(mutant.tests, mutant.k, copied)
 
-    assert found.returncode == TEST_FAILED, f"survived {mutant.tests}:\n{found.stdout[-1500:]}\n{found.stderr[-500:]}"
-    assert " failed" in found.stdout
+    assert ended.returncode == TEST_FAILED, f"survived {mutant.tests}:\n{ended.stdout[-1500:]}\n{ended.stderr[-500:]}"
+    assert " failed" in ended.stdout

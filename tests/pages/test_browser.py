@@ -64,8 +64,8 @@ def test_no_console_error_and_no_request_leaves_a_page(browser, folder):
         opened(browser, page)
         assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
         messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-        asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-        assert [url for url in asked if url.startswith(("http", "ws"))] == []  # not those of the new tab page
+        addresses = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        assert [url for url in addresses if url.startswith(("http", "ws"))] == []  # not those of the new tab page
 
 
 def test_axe_finds_no_serious_fault_in_light_and_dark(browser, folder):

@@ -41,12 +41,12 @@ class Tags(HTMLParser):
 
     def __init__(self, data: bytes) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text: list[str] = []
         self.feed(data.decode())
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
 
     def handle_data(self, data):
         self.text.append(data)
@@ -60,7 +60,7 @@ def test_every_document_has_its_page_and_every_link_leads_to_one(bucket):
     written = pages(bucket)
     assert len(written) == 1 + 5 + 4 + 1  # overview, decisions, versions, window
     for key, data in written.items():
-        for _, attributes in Tags(data).found:
+        for _, attributes in Tags(data).tags:
             if (address := attributes.get("href")) is not None:
                 folder = key.rsplit("/", 1)[0]
                 target = (
@@ -71,7 +71,7 @@ def test_every_document_has_its_page_and_every_link_leads_to_one(bucket):
 
 def test_a_page_asks_for_nothing_from_anywhere(bucket):
     for key, data in pages(bucket).items():
-        tags = Tags(data).found
+        tags = Tags(data).tags
         assert not [tag for tag, attributes in tags if attributes.get("src")], key
         assert {tag for tag, _ in tags} & {"link", "iframe", "object", "embed", "form", "img"} == set(), key
         (policy,) = [a["content"] for t, a in tags if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"]
@@ -125,11 +125,11 @@ def test_the_curves_of_a_decision_pass_through_its_operating_point(bucket):
     from stillgood.pages.writer import curves
 
     decision = Registry(bucket).decision(3)
-    found = curves(bucket, decision)
+    by_role = curves(bucket, decision)
     for role in ("candidate", "champion"):
         flagged = decision.figures[role]["flagged"] / decision.figures[role]["rows"]
         recall = decision.figures[role]["recall"]["value"]
-        rows = found[role]["thresholds"]
+        rows = by_role[role]["thresholds"]
         assert np.interp(flagged, [r["flagged"] for r in rows], [r["recall"] for r in rows]) == pytest.approx(
             recall, abs=0.03
         )
@@ -137,7 +137,7 @@ def test_the_curves_of_a_decision_pass_through_its_operating_point(bucket):
 
 def test_the_overview_keeps_each_window_and_decision_once(bucket):
     history = decode_any(bucket.get(OVERVIEW_KEY).data)
-    assert [one["n"] for one in history["decisions"]] == [1, 2, 3, 4, 5]
+    assert [row["n"] for row in history["decisions"]] == [1, 2, 3, 4, 5]
     write_decision(bucket, 5)
     assert decode_any(bucket.get(OVERVIEW_KEY).data) == history
 
@@ -180,13 +180,13 @@ def test_no_name_and_no_reason_becomes_markup(name, level, reason):
         "figures": {"gate": level, "checks": [{"passed": False, "message": reason}]}, "inputs": {},
     }  # fmt: skip
     history = overview.with_decision(overview.with_window(overview.empty(), report, {}), record)
-    known = {tag for tag, _ in Tags(window_page(report | {"distributions": {}})).found} | {
+    known = {tag for tag, _ in Tags(window_page(report | {"distributions": {}})).tags} | {
         "figure", "figcaption", "svg", "title", "text", "rect", "details", "summary", "table", "thead", "tbody", "tr", "th",  # noqa: E501
         "td", "div", "strong", "a", "code", "button", "line", "polyline", "path", "circle", "polygon", "nav", "h3", "li", "ul",  # noqa: E501
         "time", "caption",
     }  # fmt: skip
     for data in (window_page(report), decision_page(record), overview.overview_page(history)):
-        tags = Tags(data).found
+        tags = Tags(data).tags
         assert {tag for tag, _ in tags} <= known
         assert not [a for _, a in tags if any(key.startswith("on") for key in a)]
         assert data.count(b"<script") == 1
@@ -229,9 +229,9 @@ def test_every_row_of_a_window_is_in_one_bin(values, shift):
 
     reference = Distribution.of(values)
     window = [value + shift for value in values]
-    found = numeric_summary(reference, Histogram.of(reference, window))
-    assert sum(found["reference"]) == reference.n
-    assert sum(found["window"]) + found["below"] + found["above"] + found["window_missing"] == len(window)
+    summary = numeric_summary(reference, Histogram.of(reference, window))
+    assert sum(summary["reference"]) == reference.n
+    assert sum(summary["window"]) + summary["below"] + summary["above"] + summary["window_missing"] == len(window)
 
 
 def test_distributions_of_a_real_reference_are_counted_once(telco, draw_model):
@@ -241,11 +241,11 @@ def test_distributions_of_a_real_reference_are_counted_once(telco, draw_model):
     frame = Frame.from_values(telco, rows)
     model = draw_model(telco, "v1")
     reference = build_reference(model, frame, np.linspace(0, 1, 300))
-    found = distributions(reference, profile(reference, frame))
-    for part in found.values():
+    summaries = distributions(reference, profile(reference, frame))
+    for part in summaries.values():
         assert part["psi"] == 0.0
         assert sum(part["window"]) + part["window_missing"] == 300
-    json.dumps(found)
+    json.dumps(summaries)
 
 
 def test_a_value_that_many_rows_share_leaves_the_other_bars_their_height():
@@ -296,8 +296,8 @@ def test_nothing_is_no_good_news_beside_a_state_to_act_on():
         "contract": {"refused": 0, "violations": []}, "decision": {"action": "nothing", "reasons": ["as promised"]},
     }  # fmt: skip
     bad = report | {"standing": [{"message": "champion under its recall floor since 12 May"}]}
-    for one, levels in ((report, ["well"]), (bad, ["act", "plain"])):
-        tags = Tags(window_page(one)).found
+    for shown, levels in ((report, ["well"]), (bad, ["act", "plain"])):
+        tags = Tags(window_page(shown)).tags
         assert [a["class"].split()[1] for _, a in tags if (a.get("class") or "").startswith("state ")] == levels
 
 

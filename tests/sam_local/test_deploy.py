@@ -55,10 +55,10 @@ class Deployed:
     def decisions(self, at_least: int) -> list[Any]:
         """The decision log, once it holds so many."""
         deadline = time.monotonic() + 3 * WAIT_SECONDS
-        while len(found := list(Registry(self.store).decisions())) < at_least:
-            assert time.monotonic() < deadline, f"{len(found)} decisions"
+        while len(log := list(Registry(self.store).decisions())) < at_least:
+            assert time.monotonic() < deadline, f"{len(log)} decisions"
             time.sleep(0.2)
-        return found
+        return log
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             assert done.returncode == 0, done.stderr[-3000:]
         stack = here.client("cloudformation").describe_stacks(StackName="stillgood")["Stacks"][0]
         assert stack["StackStatus"] == "CREATE_COMPLETE"
-        yield Deployed(here, {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]})
+        yield Deployed(here, {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
     finally:
         cloud.stop(home)
 
@@ -122,9 +122,12 @@ def test_a_life_on_what_sam_deployed(deployed: Deployed) -> None:
     # again.
     store.put("data/2026-08-26/more.csv", others.to_csv(index=False).encode())
     usual = customers.as_requests(others, datasets.contract("telco"))[:400]
-    asked = [row | {"contract": "Month-to-month", "tenure": min(row["tenure"], 5)} for row in usual]
-    answer = api.predict(asked)
-    assert (answer.status, {one["model_version"] for one in answer.body["predictions"]}) == (200, {trained["version"]})
+    changed = [row | {"contract": "Month-to-month", "tenure": min(row["tenure"], 5)} for row in usual]
+    answer = api.predict(changed)
+    assert (answer.status, {prediction["model_version"] for prediction in answer.body["predictions"]}) == (
+        200,
+        {trained["version"]},
+    )
     captured = [line for info in store.list("capture/") for line in store.get(info.key).data.splitlines()]
     assert len(captured) == 400
 
@@ -138,8 +141,8 @@ def test_a_life_on_what_sam_deployed(deployed: Deployed) -> None:
     assert pointer is not None
     assert (pointer.version != trained["version"]) == (second.action == "promote")
 
-    told = deployed.invoke("promote", json.loads((ROOT / "events" / "rollback.json").read_text()))
-    assert told["result"] == ("rolled back" if second.action == "promote" else "refused")
-    assert [one.n for one in deployed.decisions(3)] == [1, 2, 3]
+    result = deployed.invoke("promote", json.loads((ROOT / "events" / "rollback.json").read_text()))
+    assert result["result"] == ("rolled back" if second.action == "promote" else "refused")
+    assert [decision.n for decision in deployed.decisions(3)] == [1, 2, 3]
     assert api.get("/status").body["champion"]["version"] == trained["version"]
     assert api.predict(usual[:1]).body["predictions"][0]["model_version"] == trained["version"]

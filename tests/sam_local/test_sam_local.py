@@ -86,14 +86,14 @@ def test_train_publishes_a_version_and_has_promote_judge_it(
     sam: SamLocal, requests: Sequence[dict[str, Any]], steps: str
 ) -> None:
     before = state(sam)
-    told = sam.invoke("TrainFunction", event("train"))
-    assert told["result"] == "trained", told
+    answer = sam.invoke("TrainFunction", event("train"))
+    assert answer["result"] == "trained", answer
     assert decisions(sam, 1) == ["promote"]
     pointer = Registry(sam.store).pointer()
     assert pointer is not None
-    assert pointer.version == told["version"]
+    assert pointer.version == answer["version"]
     new = written(sam, before)
-    assert {f"models/{told['version']}/{file}" for file in ("model.json", "metrics.json", "card.md")} <= new
+    assert {f"models/{answer['version']}/{file}" for file in ("model.json", "metrics.json", "card.md")} <= new
     assert {key.split("/")[0] for key in new} == {"models", "pages", "training", "registry"}
 
 
@@ -102,17 +102,17 @@ def test_promote_answers_a_duplicate_with_the_first_decision(sam: SamLocal) -> N
     assert pointer is not None
     before = state(sam)
     again = event("promote") | {"candidate": pointer.version, "request_id": event("train")["request_id"]}
-    told = sam.invoke("PromoteFunction", again)
-    assert (told["decision"], told["duplicate"]) == (1, True)
+    answer = sam.invoke("PromoteFunction", again)
+    assert (answer["decision"], answer["duplicate"]) == (1, True)
     assert written(sam, before) == set()
 
 
 def test_a_version_that_is_not_there_is_not_promoted(sam: SamLocal) -> None:
     """The event as it ships: its candidate is to be replaced by one's own."""
     before = state(sam)
-    told = sam.invoke("PromoteFunction", event("promote"))
-    assert told["errorType"] == "UnknownVersion"
-    assert event("promote")["candidate"] in told["errorMessage"]
+    answer = sam.invoke("PromoteFunction", event("promote"))
+    assert answer["errorType"] == "UnknownVersion"
+    assert event("promote")["candidate"] in answer["errorMessage"]
     assert written(sam, before) == set()
 
 
@@ -126,11 +126,11 @@ def test_predict_answers_each_event_and_captures_it(sam: SamLocal, name: str, st
     records = [json.loads(line) for line in sam.store.get(capture).data.splitlines()]
     if status == 200:
         answered = body(answer).get("predictions", [body(answer)])
-        assert [(one["kind"], one["prediction_id"], one["probability"]) for one in records] == [
-            ("prediction", one["prediction_id"], one["probability"]) for one in answered
+        assert [(record["kind"], record["prediction_id"], record["probability"]) for record in records] == [
+            ("prediction", prediction["prediction_id"], prediction["probability"]) for prediction in answered
         ]
     else:
-        assert {one["kind"] for one in records} == {"rejection"}
+        assert {record["kind"] for record in records} == {"rejection"}
         assert "Weekly" not in sam.store.get(capture).data.decode()  # no value of a refused row is kept
 
 
@@ -159,15 +159,15 @@ def test_labels_are_kept(sam: SamLocal) -> None:
 
 def test_batch_scores_every_row_of_an_object(sam: SamLocal) -> None:
     before = state(sam)
-    told = sam.invoke("BatchFunction", event("batch"))
-    assert "errorType" not in told, told
+    answer = sam.invoke("BatchFunction", event("batch"))
+    assert "errorType" not in answer, answer
     (predictions,) = [key for key in keys(sam, "batch/") if key.endswith("predictions.jsonl")]
     assert len(sam.store.get(predictions).data.splitlines()) == 200
     made = written(sam, before)
     # Its rows are predictions of their day by one reference among the captures, and the input is marked as scored.
     (reference,) = [key for key in made if key.startswith("capture/") and key.endswith(".batch.json")]
     (mark,) = [key for key in made if key.startswith("batch/output/scored/")]
-    assert made - {reference, mark} == set(told["output"].values()) | {
+    assert made - {reference, mark} == set(answer["output"].values()) | {
         predictions.replace("predictions.jsonl", "summary.json")
     }
 
@@ -181,8 +181,8 @@ def test_a_batch_job_is_scored_and_a_wrong_one_fails_under_the_name_that_the_sta
     new = written(sam, before)
     assert sum(key.endswith("/predictions.jsonl") for key in new) == 2
     assert {key.rpartition("/")[2] for key in new if "/jobs/" in key} == {"plan.json", "report.json"}
-    told = sam.invoke("BatchFunction", {"step": "plan", "prefix": "data/"})
-    assert told["errorType"] == "InvalidEvent"
+    answer = sam.invoke("BatchFunction", {"step": "plan", "prefix": "data/"})
+    assert answer["errorType"] == "InvalidEvent"
 
 
 def test_the_api_answers_over_http(sam: SamLocal, requests: Sequence[dict[str, Any]]) -> None:
@@ -194,19 +194,19 @@ def test_the_api_answers_over_http(sam: SamLocal, requests: Sequence[dict[str, A
         assert request(f"{url}/predict", requests[0] | {"tenure": -1})[0] == 422
         assert request(f"{url}/status")[0] == 200
     captured = [json.loads(line) for key in written(sam, before) for line in sam.store.get(key).data.splitlines()]
-    assert sorted(one["kind"] for one in captured) == ["prediction", "rejection"]
-    assert answer["prediction_id"] in {one.get("prediction_id") for one in captured}
+    assert sorted(record["kind"] for record in captured) == ["prediction", "rejection"]
+    assert answer["prediction_id"] in {record.get("prediction_id") for record in captured}
 
 
 def test_a_window_of_before_the_first_prediction_is_judged_once(sam: SamLocal) -> None:
     before = state(sam)
     assert sam.invoke("MonitorFunction", event("compact"))["result"] == "compacted"
-    told = sam.invoke("MonitorFunction", event("monitor"))
-    assert (told["result"], told["rows"], told["duplicate"]) == ("nothing", 0, False)
-    assert told["report"] in written(sam, before)
+    answer = sam.invoke("MonitorFunction", event("monitor"))
+    assert (answer["result"], answer["rows"], answer["duplicate"]) == ("nothing", 0, False)
+    assert answer["report"] in written(sam, before)
     before = state(sam)
     again = sam.invoke("MonitorFunction", event("monitor"))
-    assert (again["result"], again["duplicate"], again["report"]) == ("nothing", True, told["report"])
+    assert (again["result"], again["duplicate"], again["report"]) == ("nothing", True, answer["report"])
     assert written(sam, before) == set()
 
 
@@ -229,24 +229,24 @@ def test_monitor_invokes_train_which_invokes_promote(
 
 def test_a_rollback_without_a_previous_champion_is_refused_and_recorded(sam: SamLocal) -> None:
     before = [decision.action for decision in Registry(sam.store).decisions()]
-    told = sam.invoke("PromoteFunction", event("rollback"))
-    assert told["result"] == ("rolled back" if before.count("promote") > 1 else "refused"), told
+    answer = sam.invoke("PromoteFunction", event("rollback"))
+    assert answer["result"] == ("rolled back" if before.count("promote") > 1 else "refused"), answer
     assert len(list(Registry(sam.store).decisions())) == len(before) + 1
     pointer = Registry(sam.store).pointer()
     assert pointer is not None
-    assert pointer.version == told["new_version"]
+    assert pointer.version == answer["new_version"]
 
 
 def test_a_release_ends_the_hold_of_a_rollback(sam: SamLocal) -> None:
     last = list(Registry(sam.store).decisions())[-1]
-    told = sam.invoke("PromoteFunction", event("release"))
-    assert told["result"] == ("released" if last.action == "rollback" else "refused"), told
+    answer = sam.invoke("PromoteFunction", event("release"))
+    assert answer["result"] == ("released" if last.action == "rollback" else "refused"), answer
 
 
 def test_a_move_without_its_evidence_is_refused_and_recorded(sam: SamLocal) -> None:
     before, pointer = len(list(Registry(sam.store).decisions())), Registry(sam.store).pointer()
-    told = sam.invoke("PromoteFunction", event("move"))
-    assert told["result"] == "refused", told
+    answer = sam.invoke("PromoteFunction", event("move"))
+    assert answer["result"] == "refused", answer
     assert len(list(Registry(sam.store).decisions())) == before + 1
     assert Registry(sam.store).pointer() == pointer
 
@@ -259,9 +259,9 @@ def test_a_person_says_a_mode_and_answers_what_is_asked(sam: SamLocal) -> None:
 
 def test_a_bad_event_is_an_error_that_says_what_to_send(sam: SamLocal) -> None:
     before = state(sam)
-    told = sam.invoke("MonitorFunction", {})
-    assert told["errorType"] == "InvalidEvent"
-    assert "scheduled_time" in told["errorMessage"]
+    answer = sam.invoke("MonitorFunction", {})
+    assert answer["errorType"] == "InvalidEvent"
+    assert "scheduled_time" in answer["errorMessage"]
     assert written(sam, before) == set()
 
 
@@ -269,11 +269,11 @@ def test_a_recalibration_keeps_the_champions_weights(sam: SamLocal, steps: str) 
     champion = Registry(sam.store).pointer()
     assert champion is not None
     before = len(list(Registry(sam.store).decisions()))
-    told = sam.invoke("TrainFunction", event("recalibrate"))
-    assert told["result"] == "trained", told
+    answer = sam.invoke("TrainFunction", event("recalibrate"))
+    assert answer["result"] == "trained", answer
     assert len(decisions(sam, before + 1)) == before + 1
     kept, made = (
         json.loads(sam.store.get(f"models/{version}/model.json").data)["terms"]
-        for version in (champion.version, told["version"])
+        for version in (champion.version, answer["version"])
     )
     assert made == kept

@@ -46,7 +46,7 @@ def findings(source: str, name: str) -> Iterator[str]:
             top = imported.partition(".")[0]
             if (name, imported) == APART:
                 continue
-            if top in MODULES and not any(imported.startswith(one) for one in ALLOWED):
+            if top in MODULES and not any(imported.startswith(allowed) for allowed in ALLOWED):
                 yield f"{name}:{getattr(node, 'lineno', 0)} imports {imported}, which {MODULES[top]}"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES:
             yield f"{name}:{node.lineno} calls {node.func.id}"
@@ -64,9 +64,9 @@ def findings(source: str, name: str) -> Iterator[str]:
 
 def modules(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
-        return [one.name for one in node.names]
+        return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module:
-        return [node.module, *(f"{node.module}.{one.name}" for one in node.names)][-1:]
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)][-1:]
     return []
 
 

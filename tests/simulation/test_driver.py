@@ -67,10 +67,10 @@ def test_two_runs_store_the_same_bytes(pool: Pool, contract: Contract) -> None:
         driver, _ = played(pool, contract, QUIET, "guarded", 4)
         return {info.key: driver.store.get(info.key).data for info in driver.store.list("")}
 
-    one, again = stored(), stored()
+    first, again = stored(), stored()
 
-    assert one.keys() == again.keys()
-    assert [key for key in one if one[key] != again[key]] == []
+    assert first.keys() == again.keys()
+    assert [key for key in first if first[key] != again[key]] == []
 
 
 def test_every_row_is_captured_at_its_time_and_answered(pool: Pool, contract: Contract) -> None:
@@ -118,19 +118,21 @@ def test_never_keeps_the_first_model_and_always_puts_every_new_one_in_force(pool
     _, never = played(pool, contract, QUIET, "never", 5)
     driver, always = played(pool, contract, QUIET, "always", 5)
 
-    assert len({one.champion for one in never}) == 1
-    assert [one.did("promoted") for one in always] == [True] * 5
-    assert len({one.champion for one in always}) >= 3  # from the first labels on, every window brings another model
-    assert [one.action for one in Registry(driver.store).decisions()] == ["promote"] * 6
+    assert len({result.champion for result in never}) == 1
+    assert [result.did("promoted") for result in always] == [True] * 5
+    assert (
+        len({result.champion for result in always}) >= 3
+    )  # from the first labels on, every window brings another model
+    assert [decision.action for decision in Registry(driver.store).decisions()] == ["promote"] * 6
 
 
 def test_guarded_learns_a_flipped_concept_once_labels_show_it(pool: Pool, contract: Contract) -> None:
     flip = replace(QUIET, rows=500, odds=flipped, begins=4, drift=True)
     short = replace(contract, training=replace(contract.training, window_days=10.0))
     _, results = played(pool, short, flip, "guarded", 22)
-    promoted = [one.at for one in results if one.did("promoted")]
+    promoted = [result.at for result in results if result.did("promoted")]
 
-    assert all(one.truth_roc_auc is not None for one in results)
+    assert all(result.truth_roc_auc is not None for result in results)
     assert promoted
     assert min(promoted) >= 6  # no label from after the flip is known before
     before, after = _truths(results, [promoted[0], -1])
@@ -141,17 +143,17 @@ def test_labels_may_be_of_flagged_rows_only_or_wrong_at_first(pool: Pool, contra
     selected = Resampled(pool, replace(QUIET, feed="flagged"), 0, windows=1, contract=contract)
     selected.requests(0)
     flagged = np.arange(300) % 3 == 0
-    told = selected.feedback(0, flagged, np.ones(300, dtype=np.int8))
-    assert set(told.row.tolist()) == set(np.flatnonzero(flagged).tolist())
+    feedback = selected.feedback(0, flagged, np.ones(300, dtype=np.int8))
+    assert set(feedback.row.tolist()) == set(np.flatnonzero(flagged).tolist())
 
     corrected = Resampled(pool, replace(QUIET, corrected=0.2), 0, windows=1, contract=contract)
     corrected.requests(0)
-    told = corrected.feedback(0, flagged, np.ones(300, dtype=np.int8))
-    wrong = told.row[:300][~told.positive[:300]]
+    feedback = corrected.feedback(0, flagged, np.ones(300, dtype=np.int8))
+    wrong = feedback.row[:300][~feedback.positive[:300]]
     assert 30 < len(wrong) < 90
-    assert set(told.row[300:].tolist()) == set(wrong.tolist())
-    assert told.positive[300:].all()
-    assert (told.known[300:] - told.known[:1] == np.timedelta64(5, "D")).all()
+    assert set(feedback.row[300:].tolist()) == set(wrong.tolist())
+    assert feedback.positive[300:].all()
+    assert (feedback.known[300:] - feedback.known[:1] == np.timedelta64(5, "D")).all()
 
 
 def test_flagged_customers_who_are_called_stay(pool: Pool, contract: Contract) -> None:
@@ -163,8 +165,8 @@ def test_flagged_customers_who_are_called_stay(pool: Pool, contract: Contract) -
 
 
 def _truths(results: Sequence[WindowResult], places: Sequence[int]) -> list[float]:
-    found = [results[place].truth_roc_auc for place in places]
-    return [one for one in found if one is not None]
+    truths = [results[place].truth_roc_auc for place in places]
+    return [truth for truth in truths if truth is not None]
 
 
 def test_returning_customers_come_again_unchanged(pool: Pool, contract: Contract) -> None:

@@ -80,7 +80,7 @@ def test_two_workers_find_what_one_does(
     table: pd.DataFrame, raw_contract: dict[str, Any], rehearsal: Rehearsal
 ) -> None:
     heard: list[tuple[str, int, int]] = []
-    other = rehearse(table, raw_contract, PLAN, now=NOW, workers=2, told=lambda *told: heard.append(told))
+    other = rehearse(table, raw_contract, PLAN, now=NOW, workers=2, progress=lambda *call: heard.append(call))
 
     assert other.document == rehearsal.document
     assert {(name, of) for name, _, of in heard} <= {("never", 11), ("always", 11)}
@@ -94,7 +94,7 @@ def test_what_is_finished_is_not_played_again(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rehearse(table, raw_contract, PLAN, now=NOW, folder=tmp_path, told=interrupted, workers=1)
+        rehearse(table, raw_contract, PLAN, now=NOW, folder=tmp_path, progress=interrupted, workers=1)
     journal = next(tmp_path.glob("*/always.journal"))
     with journal.open("ab") as file:
         file.write(b"\x00" * 9)  # a record that was cut off
@@ -105,7 +105,7 @@ def test_what_is_finished_is_not_played_again(
         PLAN,
         now=NOW,
         folder=tmp_path,
-        told=lambda name, at, _: played.append((name, at)),
+        progress=lambda name, at, _: played.append((name, at)),
         workers=1,
     )
 
@@ -119,7 +119,7 @@ def test_what_is_finished_is_not_played_again(
         Plan(**{**PLAN.to_dict(), "policies": ("never",)}),
         now=NOW,
         folder=tmp_path,
-        told=lambda name, *_: heard.append(name),
+        progress=lambda name, *_: heard.append(name),
         workers=1,
     )
     assert heard[-1] == "never"  # another history is another rehearsal
@@ -129,11 +129,11 @@ def test_pages_are_those_of_a_deployment_and_every_link_leads_to_one(
     table: pd.DataFrame, raw_contract: dict[str, Any], tmp_path: Path
 ) -> None:
     plan = Plan(window_days=7, label_delay_days=1, first=8, policies=("never", "guarded"))
-    found = rehearse(table, raw_contract, plan, now=NOW, pages=tmp_path, workers=1)
+    played = rehearse(table, raw_contract, plan, now=NOW, pages=tmp_path, workers=1)
 
     front = (tmp_path / "index.html").read_text(encoding="utf-8")
     for name in plan.policies:
-        assert f"{found.policies.loc[name, 'roc_auc']:.3f}" in front
+        assert f"{played.policies.loc[name, 'roc_auc']:.3f}" in front
         assert len(list((tmp_path / name / "windows").glob("*.html"))) == 6
     for html in tmp_path.rglob("*.html"):
         for address in re.findall(r'href="([^"]+)"', html.read_text(encoding="utf-8")):
@@ -144,10 +144,10 @@ def test_labels_of_flagged_rows_only_reach_the_loop_and_not_the_figures(
     table: pd.DataFrame, raw_contract: dict[str, Any]
 ) -> None:
     plan = Plan(window_days=7, label_delay_days=1, first=3, policies=("guarded",), label_flagged_only=True)
-    found = rehearse(table, raw_contract, plan, now=NOW, workers=1)
+    played = rehearse(table, raw_contract, plan, now=NOW, workers=1)
 
-    assert (found.windows["labelled"] == 300).all()
-    jsonschema.validate(json.loads(json.dumps(found.document)), SCHEMA)
+    assert (played.windows["labelled"] == 300).all()
+    jsonschema.validate(json.loads(json.dumps(played.document)), SCHEMA)
 
 
 def test_rows_that_a_first_draft_would_have_refused_are_counted(table: pd.DataFrame) -> None:
@@ -155,9 +155,9 @@ def test_rows_that_a_first_draft_would_have_refused_are_counted(table: pd.DataFr
     changed.loc[1800:1829, "kind"] = "c"  # a level that nobody knew in the first weeks
     wanted = FirstDraft("left", "yes", "row", "at")
     plan = Plan(window_days=7, label_delay_days=1, policies=("never",))
-    found = rehearse(changed, wanted, plan, now=NOW, workers=1)
+    played = rehearse(changed, wanted, plan, now=NOW, workers=1)
 
-    assert found.windows["refused"].tolist() == [0, 0, 0, 30, *[0] * 7]
+    assert played.windows["refused"].tolist() == [0, 0, 0, 30, *[0] * 7]
 
 
 def test_windows_may_be_named_by_a_column_and_rows_need_no_time(
@@ -165,9 +165,9 @@ def test_windows_may_be_named_by_a_column_and_rows_need_no_time(
 ) -> None:
     named = table.assign(month=[f"m{place // 300}" for place in range(len(table))]).drop(columns="at")
     raw = {**raw_contract, "time": None}
-    found = chronicle(named, _read(raw), Plan(window_column="month", window_days=7), now=NOW)
+    past = chronicle(named, _read(raw), Plan(window_column="month", window_days=7), now=NOW)
 
-    assert [len(found.world.rows(at)) for at in range(11)] == [300] * 11
+    assert [len(past.world.rows(at)) for at in range(11)] == [300] * 11
 
 
 def test_the_text_says_what_the_windows_show(rehearsal: Rehearsal) -> None:
@@ -187,11 +187,11 @@ def test_alarms_are_counted_against_losses() -> None:
         {"signals": ["y"], "lost": None},
         {"signals": ["y"], "lost": False},
     ]
-    found = {row["signal"]: row for row in worth(windows)}
+    by_signal = {row["signal"]: row for row in worth(windows)}
 
-    assert (found["x"]["precision"], found["x"]["recall"], found["x"]["windows_before"]) == (1.0, 1.0, 2.0)
-    assert (found["y"]["paid"], found["y"]["never_paid"]) == (0, True)
-    assert found["any"]["base_rate"] == 0.5
+    assert (by_signal["x"]["precision"], by_signal["x"]["recall"], by_signal["x"]["windows_before"]) == (1.0, 1.0, 2.0)
+    assert (by_signal["y"]["paid"], by_signal["y"]["never_paid"]) == (0, True)
+    assert by_signal["any"]["base_rate"] == 0.5
 
 
 def test_equal_policies_are_not_told_apart_and_the_interval_covers() -> None:
@@ -239,11 +239,13 @@ def test_an_outcome_comes_after_its_row_was_predicted(table: pd.DataFrame, raw_c
     """Rows are predicted together, at the time of the last of them: in a long window days after some outcomes."""
     plan = Plan(window_days=35, label_delay_days=1, first=1, slices=2)
     world = chronicle(table, _read(raw_contract), plan, now=NOW).world
-    asked = {int(row): utc64(call.time) for call in world.requests(0) for row in call.rows}
-    told = world.feedback(0, np.zeros(len(asked), dtype=bool), world.outcomes(0, np.zeros(len(asked), dtype=bool)))
+    predicted_at = {int(row): utc64(call.time) for call in world.requests(0) for row in call.rows}
+    feedback = world.feedback(
+        0, np.zeros(len(predicted_at), dtype=bool), world.outcomes(0, np.zeros(len(predicted_at), dtype=bool))
+    )
 
-    assert len(told.row) == len(asked)
-    assert all(event > asked[row] for row, event in zip(told.row.tolist(), told.event, strict=True))
+    assert len(feedback.row) == len(predicted_at)
+    assert all(event > predicted_at[row] for row, event in zip(feedback.row.tolist(), feedback.event, strict=True))
 
 
 def test_outcomes_under_an_action_neither_teach_nor_judge(table: pd.DataFrame, raw_contract: dict[str, Any]) -> None:
@@ -252,12 +254,12 @@ def test_outcomes_under_an_action_neither_teach_nor_judge(table: pd.DataFrame, r
     left = table.assign(offer=np.where(acted, "call", ""), left=np.where(acted, "no", table["left"]))
     plan = Plan(window_days=7, label_delay_days=1, policies=("never",), action_column="offer")
 
-    found = chronicle(left, _read(raw_contract), plan, now=NOW)
+    past = chronicle(left, _read(raw_contract), plan, now=NOW)
     played = rehearse(left, raw_contract, plan, now=NOW, workers=1)
     alone = rehearse(table[~acted], raw_contract, replace(plan, action_column=None), now=NOW, workers=1)
 
-    assert found.first_rows == (~acted[:900]).sum()
-    assert any(f"{acted.sum():,} rows ({acted.mean():.0%}) were acted on by 'offer'" in note for note in found.notes)
+    assert past.first_rows == (~acted[:900]).sum()
+    assert any(f"{acted.sum():,} rows ({acted.mean():.0%}) were acted on by 'offer'" in note for note in past.notes)
     assert played.windows["rows"].sum() == len(table) - 900
     assert played.windows["roc_auc"].tolist() == pytest.approx(alone.windows["roc_auc"].tolist(), abs=1e-12)
 
@@ -322,11 +324,11 @@ def _read(raw: dict[str, Any]) -> Any:
 def test_what_was_rehearsed_is_adopted_by_an_empty_folder_and_audited(
     table: pd.DataFrame, raw_contract: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = chronicle(table.iloc[:2100], _read(raw_contract), PLAN, now=NOW)
+    past = chronicle(table.iloc[:2100], _read(raw_contract), PLAN, now=NOW)
     store = FolderObjectStore(tmp_path / "store")
 
-    adopted = adopt(found, store, "history.csv, sha256 12")
-    again = adopt(found, store, "history.csv, sha256 12")
+    adopted = adopt(past, store, "history.csv, sha256 12")
+    again = adopt(past, store, "history.csv, sha256 12")
 
     assert adopted == again
     last = list(Registry(store).decisions())[-1]
@@ -336,16 +338,16 @@ def test_what_was_rehearsed_is_adopted_by_an_empty_folder_and_audited(
     assert "is whole" in capsys.readouterr().out
     store.put("contract.json", b"{}")
     with pytest.raises(HistoryInvalid, match="not of this rehearsal"):
-        adopt(found, store, "history.csv, sha256 12")
+        adopt(past, store, "history.csv, sha256 12")
 
 
 def test_tuning_recommends_nothing_on_a_short_history_and_shows_the_last_third_on_a_longer_one(
     table: pd.DataFrame, raw_contract: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = chronicle(table.iloc[:2100], _read(raw_contract), PLAN, now=NOW)
-    told = tune.tune(short.world, PLAN, workers=1)
-    assert (told["choice"], told["grid"]) == (None, [])
-    assert "too few" in told["why"]
+    tuning = tune.tune(short.world, PLAN, workers=1)
+    assert (tuning["choice"], tuning["grid"]) == (None, [])
+    assert "too few" in tuning["why"]
 
     # A grid of two that differ for sure: the second never forgets, and the rule changes.
     longer = chronicle(table, _read(raw_contract), PLAN, now=NOW)
@@ -355,18 +357,18 @@ def test_tuning_recommends_nothing_on_a_short_history_and_shows_the_last_third_o
     monkeypatch.setattr(
         tune, "play_all", lambda *_, **__: {"guarded": {"windows": [{"roc_auc": auc} for auc in next(played)]}}
     )
-    told = tune.tune(longer.world, PLAN, workers=1)
+    tuning = tune.tune(longer.world, PLAN, workers=1)
 
-    assert (told["chosen_on"], told["choice"]) == (8, "other")
-    assert [round(row["looking"], 3) for row in told["grid"]] == [0.6, 0.5]
-    assert told["changes"][0]["place"] == "version"
+    assert (tuning["chosen_on"], tuning["choice"]) == (8, "other")
+    assert [round(row["looking"], 3) for row in tuning["grid"]] == [0.6, 0.5]
+    assert tuning["changes"][0]["place"] == "version"
 
 
 def test_the_grid_changes_one_setting_at_a_time(raw_contract: dict[str, Any]) -> None:
-    found = tune.grid(_read(raw_contract), PLAN)
+    settings = tune.grid(_read(raw_contract), PLAN)
 
-    assert found[0].contract == _read(raw_contract)
-    assert len({setting.contract.sha256 for setting in found}) == len(found)
+    assert settings[0].contract == _read(raw_contract)
+    assert len({setting.contract.sha256 for setting in settings}) == len(settings)
     assert {"learn from all rows", "learn from the last 42 days", "labels are mature after 1 days"} <= {
-        one.name for one in found
+        setting.name for setting in settings
     }

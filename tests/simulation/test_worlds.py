@@ -38,11 +38,11 @@ def test_outcomes_of_buyers_are_known_when_their_horizon_is_over() -> None:
     world = buyers(0, "steady", customers=800)
     world.requests(2)
     n = len(world.rows(2))
-    told = world.feedback(2, np.zeros(n, dtype=bool), world.outcomes(2, np.zeros(n, dtype=bool)))
+    feedback = world.feedback(2, np.zeros(n, dtype=bool), world.outcomes(2, np.zeros(n, dtype=bool)))
     start = np.datetime64(world.spans[2].start.replace(tzinfo=None), "us")
 
-    assert len(told.row) == n
-    assert (told.known - start == np.timedelta64(HORIZON_DAYS, "D")).all()
+    assert len(feedback.row) == n
+    assert (feedback.known - start == np.timedelta64(HORIZON_DAYS, "D")).all()
 
 
 def test_a_called_buyer_may_stay() -> None:
@@ -69,11 +69,11 @@ def test_a_stream_keeps_its_contract_and_changes_when_it_says(generator: str) ->
 
 
 def test_every_drift_has_its_stream() -> None:
-    found = {
+    rates = {
         drift: stream("agrawal", drift, 1, windows=CHANGES_AT + 1, rows=60)
         .outcomes(10, np.zeros(60, dtype=bool))
         .mean()
         for drift in DRIFTS
     }
 
-    assert len(found) == 5
+    assert len(rates) == 5

@@ -23,7 +23,7 @@ WINDOW = {"id": "20261123T000000Z_20261124T000000Z", "start": "2026-11-23T00:00:
 
 
 @pytest.fixture
-def told():
+def announced():
     """The events of a life: a window that retrains, a promotion, a refusal, a rollback, and the promotion asked for
     again.
     """
@@ -46,8 +46,8 @@ def report(action="nothing", standing=()):
     }
 
 
-def test_every_decision_is_told_once_with_its_reasons_and_its_page(told):
-    store, events = told
+def test_every_decision_is_told_once_with_its_reasons_and_its_page(announced):
+    store, events = announced
     assert [event["type"] for event in events] == [
         "stillgood.window.retrain",
         "stillgood.decision.promoted",
@@ -59,16 +59,16 @@ def test_every_decision_is_told_once_with_its_reasons_and_its_page(told):
         assert store.get(event["data"]["page"]).data.startswith(b"<!doctype html>")
 
 
-def test_events_have_the_published_shape_and_their_own_ids(told):
-    _, events = told
+def test_events_have_the_published_shape_and_their_own_ids(announced):
+    _, events = announced
     for event in events:
         assert list(SCHEMA.iter_errors(event)) == []
     assert len({event["id"] for event in events}) == len(events)
     assert list(SCHEMA.iter_errors({**events[0], "type": "stillgood.lunch"}))
 
 
-def test_a_person_is_asked_to_look_at_what_changed_and_not_at_a_refusal(told):
-    _, events = told
+def test_a_person_is_asked_to_look_at_what_changed_and_not_at_a_refusal(announced):
+    _, events = announced
     assert [event["data"]["notify"] for event in events] == [False, True, False, True]
 
 
@@ -77,13 +77,13 @@ def deaf(since):
 
 
 def test_a_state_is_told_when_it_begins_changes_and_ends_and_not_in_between():
-    told = []
+    messages = []
     before = None
     for standing in ([deaf("12 May")], [deaf("12 May")], [deaf("14 May")], [], []):
         now = report(standing=standing)
-        told.append([(one.type, one.message, one.notify) for one in of_window(now, before, "p")])
+        messages.append([(event.type, event.message, event.notify) for event in of_window(now, before, "p")])
         before = now
-    assert told == [
+    assert messages == [
         [("stillgood.state.began", "This began: deaf since 12 May.", True)],
         [],
         [("stillgood.state.changed", "This changed: deaf since 14 May. Before: deaf since 12 May.", True)],
@@ -101,14 +101,14 @@ def test_an_alert_is_one_message_while_its_reasons_stay_and_a_state_is_not_told_
         return report("alert", standing) | {"decision": {"action": "alert", "reasons": list(reasons)}}
 
     first = alert("price drifted by 0.31")
-    told = [of_window(now, before, "p")[0] for now, before in (
+    events = [of_window(now, before, "p")[0] for now, before in (
         (first, None),
         (alert("price drifted by 0.35"), first),
         (alert("tenure drifted by 0.35"), first),
         (alert("deaf since 12 May", standing=[deaf("12 May")]), None),
     )]  # fmt: skip
-    assert [one.notify for one in told] == [True, False, True, False]
-    assert told[0].message == (
+    assert [event.notify for event in events] == [True, False, True, False]
+    assert events[0].message == (
         "Please look at the window up to 24 November 2026, 00:00 UTC. Why: price drifted by 0.31."
     )
 

@@ -139,17 +139,17 @@ class Shop:
         assert pointer is not None
         return pointer.version
 
-    def ask(self, **values: Any) -> Any:
+    def send(self, **values: Any) -> Any:
         row = {"customer": "c9", "at": self.now.isoformat(), "a": 0.1, **values}
         return predict(
             json.dumps({name: value for name, value in row.items() if value is not None}).encode(), self.steps.serving()
         ).body
 
     def ask_old(self) -> Any:
-        return self.ask(b=0.2, code=1, plan="basic")
+        return self.send(b=0.2, code=1, plan="basic")
 
     def ask_new(self) -> Any:
-        return self.ask(**{"b": 0.2, "code": 1, "plan": "basic"} | dict(CASES[self.case].shape))
+        return self.send(**{"b": 0.2, "code": 1, "plan": "basic"} | dict(CASES[self.case].shape))
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -179,12 +179,12 @@ def test_kept_rows_hold_every_column_of_the_data(changed: tuple[Shop, dict[str, 
 def test_clients_of_both_shapes_are_answered_or_told(changed: tuple[Shop, dict[str, Any]]) -> None:
     shop, _ = changed
     assert shop.ask_new()["model_version"] == shop.serving
-    if (told := CASES[shop.case].old_client) is None:
+    if (refusal := CASES[shop.case].old_client) is None:
         assert shop.ask_old()["model_version"] == shop.serving
     else:
         with pytest.raises(InvalidRows) as refused:
             shop.ask_old()
-        assert told in str(refused.value.violations)
+        assert refusal in str(refused.value.violations)
 
 
 def test_a_window_across_the_change_is_judged(changed: tuple[Shop, dict[str, Any]]) -> None:
@@ -201,9 +201,9 @@ def test_a_window_across_the_change_is_judged(changed: tuple[Shop, dict[str, Any
     # nothing else:
     # as blanks they would look like a fault upstream.
     lacking = shop.case in ("add one", "add one that may be blank", "retype one")
-    asked_before = 60 + (CASES[shop.case].old_client is None and not lacking)
+    old_rows = 60 + (CASES[shop.case].old_client is None and not lacking)
     assert report["unreadable_records"] == (60 if lacking else 0)
-    assert report["rows"] >= 60 + (0 if lacking else asked_before)
+    assert report["rows"] >= 60 + (0 if lacking else old_rows)
 
 
 def test_back_over_the_change_and_forth(changed: tuple[Shop, dict[str, Any]]) -> None:
@@ -228,8 +228,8 @@ def test_back_over_the_change_and_forth(changed: tuple[Shop, dict[str, Any]]) ->
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_difference_says_what_it_means(case: str) -> None:
-    found = changes(read_contract(contract(OLD)), read_contract(contract(CASES[case].features)))
-    (change,) = found
+    differences = changes(read_contract(contract(OLD)), read_contract(contract(CASES[case].features)))
+    (change,) = differences
     assert set(change.means) == {"champion", "clients", "captured", "labels", "reference"}
     assert change.place == f"features.{ {'drop one': 'b', 'retype one': 'code', 'add a level': 'plan'}.get(case, 'c') }"
 
@@ -238,7 +238,7 @@ def test_no_difference_is_none_and_settings_are_told_by_path() -> None:
     old = read_contract(contract(OLD))
     assert changes(old, old) == []
     new = read_contract(contract(OLD, floors={"roc_auc": 0.6, "recall": 0.8}, monitoring={"min_rows": 80}))
-    assert [(one.place, one.what) for one in changes(old, new)] == [
+    assert [(change.place, change.what) for change in changes(old, new)] == [
         ("floors", "recall 0.7 becomes 0.8"),
         ("monitoring", "min_rows 50 becomes 80"),
     ]

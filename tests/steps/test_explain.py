@@ -63,10 +63,10 @@ def test_base_reasons_and_calibration_add_up_to_the_shown_probability(serve, tel
     answer = serve(telco)
     for seed in range(50):
         body = answer({**telco.example(), "tenure": seed, "monthly_charges": 20.0 + seed})
-        order = [one.name for one in telco.features]
+        order = [feature.name for feature in telco.features]
         logit = body["baseline"]
-        for one in sorted(body["reasons"], key=lambda one: order.index(one["feature"])):
-            logit += one["contribution"]
+        for reason in sorted(body["reasons"], key=lambda reason: order.index(reason["feature"])):
+            logit += reason["contribution"]
         assert logit == body["logit"]
         assert 1 / (1 + math.exp(-(logit + body["calibration"]))) == pytest.approx(body["probability"], rel=1e-14)
 
@@ -74,8 +74,8 @@ def test_base_reasons_and_calibration_add_up_to_the_shown_probability(serve, tel
 def test_values_come_back_as_they_were_sent(serve, telco: Contract) -> None:
     row = {**telco.example(), "tenure": 3, "senior_citizen": True}
     body = serve(telco)(row)
-    assert {one["feature"]: json.dumps(one["value"]) for one in body["reasons"]} == {
-        one.name: json.dumps(row[one.name]) for one in telco.features
+    assert {reason["feature"]: json.dumps(reason["value"]) for reason in body["reasons"]} == {
+        feature.name: json.dumps(row[feature.name]) for feature in telco.features
     }
 
 
@@ -89,27 +89,27 @@ def test_an_answer_is_explained_again_under_the_operating_point_of_then(
     moved = answer(row)
     move(store, Calibration(0.4, 0.1))
     assert own["probability"] != moved["probability"]
-    for told in (own, moved):
-        again = explain(store, told["prediction_id"])
+    for prediction in (own, moved):
+        again = explain(store, prediction["prediction_id"])
         assert again is not None
         assert again.same
-        assert json.loads(json.dumps(again.body)) == told
+        assert json.loads(json.dumps(again.body)) == prediction
     assert explain(store, "nobody") is None
 
 
 def test_a_capture_that_was_changed_is_not_passed_off_as_the_answer(
     serve, store: MemoryObjectStore, telco: Contract
 ) -> None:
-    told = serve(telco)({**telco.example(), "tenure": 3})
+    prediction = serve(telco)({**telco.example(), "tenure": 3})
     (key,) = [info.key for info in store.list("capture/")]
     store.put(key, store.get(key).data.replace(b'"tenure":3.0', b'"tenure":4.0'))
-    again = explain(store, told["prediction_id"])
+    again = explain(store, prediction["prediction_id"])
     assert again is not None
     assert not again.same
 
 
 def test_personal_data_is_not_captured_and_so_not_explained(serve, store: MemoryObjectStore, telco: Contract) -> None:
-    features = tuple(replace(one, pii=one.name == "tenure") for one in telco.features)
-    told = serve(replace(telco, features=features))(telco.example())
+    features = tuple(replace(feature, pii=feature.name == "tenure") for feature in telco.features)
+    prediction = serve(replace(telco, features=features))(telco.example())
     with pytest.raises(InvalidRows, match="tenure is personal data"):
-        explain(store, told["prediction_id"])
+        explain(store, prediction["prediction_id"])

@@ -35,7 +35,7 @@ def clock() -> datetime:
 
 def everywhere(store: FolderObjectStore | MemoryObjectStore, who: str) -> list[str]:
     """The keys of objects in which ``who`` stands, packed ones opened."""
-    found = []
+    keys = []
     for info in store.list(""):
         data = store.get(info.key).data
         if data.startswith(b"\x1f\x8b"):
@@ -44,8 +44,8 @@ def everywhere(store: FolderObjectStore | MemoryObjectStore, who: str) -> list[s
             data = json.dumps(pq.read_table(pa.BufferReader(data)).to_pylist()).encode()
         texts = [data, data.decode("utf-16-le", errors="ignore").encode()]
         if any(who.encode() in text for text in texts):
-            found.append(info.key)
-    return found
+            keys.append(info.key)
+    return keys
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,10 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(["predict", str(today), "--store", str(store), "--out", str(root / "out.jsonl")]) == 0
     predictions = [json.loads(line) for line in (root / "out.jsonl").read_text().splitlines()]
     lines = ["prediction_id,label,event_time"]
-    lines += [f"{one['prediction_id']},{'Yes' if one['row'] % 3 else 'No'},2026-11-28T12:00:00Z" for one in predictions]
+    lines += [
+        f"{prediction['prediction_id']},{'Yes' if prediction['row'] % 3 else 'No'},2026-11-28T12:00:00Z"
+        for prediction in predictions
+    ]
     labels.write_text("\n".join(lines) + "\n")
     assert main(["labels", "add", str(labels), "--store", str(store)]) == 0
     bad = root / "bad.csv"
@@ -110,31 +113,31 @@ def test_the_entity_is_gone_from_everywhere_and_nobody_else_is(store: MemoryObje
 
     dry = forget(store, WHO, clock, dry=True)
     assert {info.key: store.get(info.key).data for info in store.list("")} == before
-    found = forget(store, WHO, clock)
+    forgotten = forget(store, WHO, clock)
 
-    assert (found.rows, found.objects) == (dry.rows, dry.objects)
-    assert set(stood) <= set(found.objects)
+    assert (forgotten.rows, forgotten.objects) == (dry.rows, dry.objects)
+    assert set(stood) <= set(forgotten.objects)
     assert everywhere(store, WHO) == []
     assert everywhere(store, OTHER) == others
-    assert found.unread == ()
+    assert forgotten.unread == ()
     assert verify(store) == ()
     # Every other line of a text stays as it stood.
     kept = store.get("batch/input/today.csv").data.splitlines()
     assert kept == [line for line in before["batch/input/today.csv"].splitlines() if WHO.encode() not in line]
     # The labels by the id of its prediction, which name it by no letter of its own.
-    assert sum(key.startswith("labels/") for key in found.objects) == 3
+    assert sum(key.startswith("labels/") for key in forgotten.objects) == 3
     again = forget(store, WHO, clock)
     assert (again.rows, again.record) == (0, None)
 
 
 def test_the_record_says_that_something_was_forgotten_and_not_what(store: MemoryObjectStore) -> None:
-    found = forget(store, WHO, clock)
-    assert found.record is not None
-    data = store.get(found.record).data
+    forgotten = forget(store, WHO, clock)
+    assert forgotten.record is not None
+    data = store.get(forgotten.record).data
     record = json.loads(data)
     assert WHO.encode() not in data
     assert record["at"] == "2026-11-28T12:00:00Z"
-    assert sum(record["rows"].values()) == found.rows
+    assert sum(record["rows"].values()) == forgotten.rows
     (version,) = {info.key.split("/")[1] for info in store.list(MODELS_PREFIX)}
     assert record["models"] == [version]
 
@@ -146,7 +149,9 @@ def held_out(store: MemoryObjectStore) -> str:
     (key,) = [info.key for info in store.list(MODELS_PREFIX) if info.key.endswith("holdout.json")]
     digests = set(json.loads(store.get(key).data)["entities"])
     return next(
-        one for one in (f"C{n:05d}" for n in range(1, 1200)) if hashlib.sha256(one.encode()).hexdigest()[:16] in digests
+        customer
+        for customer in (f"C{n:05d}" for n in range(1, 1200))
+        if hashlib.sha256(customer.encode()).hexdigest()[:16] in digests
     )
 
 
@@ -172,7 +177,7 @@ def test_a_row_that_the_gate_keeps_goes_too_and_the_audit_knows_it_from_a_forger
         store.get(key).data.replace(b'"target":[0', b'"target":[1', 1).replace(b'"target":[1', b'"target":[0', 1)
         + b" ",
     )
-    assert [one.kind for one in check_inputs(store, decision)] == ["input"]
+    assert [problem.kind for problem in check_inputs(store, decision)] == ["input"]
 
 
 def test_what_was_forgotten_is_not_learnt_from_again(store: MemoryObjectStore) -> None:
@@ -184,7 +189,7 @@ def test_what_was_forgotten_is_not_learnt_from_again(store: MemoryObjectStore) -
 
 def test_what_cannot_be_read_is_named(store: MemoryObjectStore) -> None:
     store.put("data/2026-11-06/half.csv.gz", gzip.compress(b"customer_id\nC00007\n")[:-9])
-    assert [one.split(":")[0] for one in forget(store, WHO, clock).unread] == ["data/2026-11-06/half.csv.gz"]
+    assert [message.split(":")[0] for message in forget(store, WHO, clock).unread] == ["data/2026-11-06/half.csv.gz"]
 
 
 def test_after_a_crash_at_any_write_the_next_run_removes_what_is_left() -> None:
@@ -229,7 +234,7 @@ def test_old_versions_of_a_versioned_bucket_go_too(monkeypatch: pytest.MonkeyPat
         store.put("capture/dt=2026-11-28/hour=12/2.jsonl", f'{{"entity_id":"{WHO}"}}\n'.encode())
         assert forget(store, WHO, clock).rows == 2
         left = client.list_object_versions(Bucket="state", Prefix="capture/")
-        assert [one["Key"] for one in left["Versions"]] == ["capture/dt=2026-11-28/hour=12/1.jsonl"]
+        assert [version["Key"] for version in left["Versions"]] == ["capture/dt=2026-11-28/hour=12/1.jsonl"]
         assert "DeleteMarkers" not in left
         assert store.get("capture/dt=2026-11-28/hour=12/1.jsonl").data == b'{"entity_id":"b"}\n'
 

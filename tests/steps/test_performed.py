@@ -81,7 +81,7 @@ def test_each_action_finds_its_prediction_and_late_and_unknown_ones_are_counted(
         f"{ACTIONS_PREFIX}2026-06-01/x.jsonl",
         b'{"prediction_id":"p2","time":"2026-09-01T00:00:00Z","action":"call"}\n[]\n{\n',
     )
-    found = reported(store, telco, records)
-    assert found.codes.tolist() == [1, 0, 2]
-    assert found.names == ("call", "letter")
-    assert (found.late, found.not_matched, found.cost) == (1, 2, 6.0)
+    matched = reported(store, telco, records)
+    assert matched.codes.tolist() == [1, 0, 2]
+    assert matched.names == ("call", "letter")
+    assert (matched.late, matched.not_matched, matched.cost) == (1, 2, 6.0)

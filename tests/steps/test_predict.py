@@ -58,14 +58,14 @@ def test_one_object_is_answered_by_one_decision_with_its_reasons(
     row = {**telco.example(), "customer_id": "7590-VHVEG", "tenure": 3}
     answered = predict(body(row), serving)
     expected = model.score(RowChecker(telco).check(row).values)
-    given = dict(answered.body)
-    assert given.pop("reasons") == [
+    prediction = dict(answered.body)
+    assert prediction.pop("reasons") == [
         {"feature": name, "value": RowChecker(telco).check(row).values[name], "contribution": added}
         for added, name in sorted(
             zip(expected.contributions, [f.name for f in telco.features], strict=True), key=lambda pair: -abs(pair[0])
         )
     ]
-    assert given == {
+    assert prediction == {
         "prediction_id": "id-1",
         "entity_id": "7590-VHVEG",
         "probability": expected.probability,
@@ -84,21 +84,21 @@ def test_one_object_is_answered_by_one_decision_with_its_reasons(
 
 
 def test_the_reasons_add_up_to_the_logit_to_the_last_bit(serving: PredictDeps, model: Model, telco: Contract) -> None:
-    given: Any = predict(body(telco.example()), serving).body
-    contribution = {reason["feature"]: reason["contribution"] for reason in given["reasons"]}
-    logit = given["baseline"]
+    prediction: Any = predict(body(telco.example()), serving).body
+    contribution = {reason["feature"]: reason["contribution"] for reason in prediction["reasons"]}
+    logit = prediction["baseline"]
     for feature in telco.features:
         logit += contribution[feature.name]
-    assert logit == given["logit"]
+    assert logit == prediction["logit"]
 
 
 def test_a_list_is_answered_in_its_order_by_one_model(serving: PredictDeps, model: Model, telco: Contract) -> None:
     rows = [{**telco.example(), "customer_id": f"c{n}", "tenure": n} for n in range(50)]
-    given: Any = predict(body(rows), serving).body
-    assert list(given) == ["predictions"]
-    assert [one["entity_id"] for one in given["predictions"]] == [f"c{n}" for n in range(50)]
+    answer: Any = predict(body(rows), serving).body
+    assert list(answer) == ["predictions"]
+    assert [prediction["entity_id"] for prediction in answer["predictions"]] == [f"c{n}" for n in range(50)]
     alone: Any = predict(body(rows[7]), serving).body
-    assert {**given["predictions"][7], "prediction_id": None} == {**alone, "prediction_id": None}
+    assert {**answer["predictions"][7], "prediction_id": None} == {**alone, "prediction_id": None}
 
 
 def test_an_empty_list_has_an_empty_answer_and_no_record(
@@ -112,18 +112,20 @@ def test_every_prediction_is_recorded_as_it_was_answered(
     serving: PredictDeps, model: Model, telco: Contract, captured: FakeCapture
 ) -> None:
     rows = [{**telco.example(), "customer_id": f"c{n}"} for n in range(3)]
-    given: Any = predict(body(rows), serving).body
+    answer: Any = predict(body(rows), serving).body
     (records,) = captured.written
-    assert [record["prediction_id"] for record in records] == [one["prediction_id"] for one in given["predictions"]]
+    assert [record["prediction_id"] for record in records] == [
+        prediction["prediction_id"] for prediction in answer["predictions"]
+    ]
     assert records[1] == {
         "kind": "prediction",
         "prediction_id": "id-2",
         "time": "2026-11-23T18:05:07.000250Z",
         "entity_id": "c1",
         "features": RowChecker(telco).check(rows[1]).values,
-        "score": given["predictions"][1]["score"],
-        "probability": given["predictions"][1]["probability"],
-        "decision": given["predictions"][1]["decision"],
+        "score": answer["predictions"][1]["score"],
+        "probability": answer["predictions"][1]["probability"],
+        "decision": answer["predictions"][1]["decision"],
         "model": "20261123-first",
     }
 
@@ -136,7 +138,7 @@ def test_a_feature_marked_pii_is_answered_about_but_never_recorded(
     draw_model: Draw,
     make_champion: Enthrone,
 ) -> None:
-    features = tuple(replace(one, pii=True) if one.name == "tenure" else one for one in telco.features)
+    features = tuple(replace(feature, pii=True) if feature.name == "tenure" else feature for feature in telco.features)
     private = replace(telco, features=features)
     make_champion(store, draw_model(private, "v1"))
     predict(body(telco.example()), serving)
@@ -204,7 +206,7 @@ def test_a_number_that_overflows_the_model_is_refused_not_answered_with_infinity
     draw_model: Draw,
     make_champion: Enthrone,
 ) -> None:
-    free = replace(telco, features=tuple(replace(one, minimum=None, maximum=None) for one in telco.features))
+    free = replace(telco, features=tuple(replace(feature, minimum=None, maximum=None) for feature in telco.features))
     model = draw_model(free, "v1")
     terms = tuple(
         replace(term, center=0.0, scale=1e-6) if term.name == "total_charges" else term for term in model.terms
@@ -229,10 +231,12 @@ def test_values_json_can_say_and_a_model_cannot_use_are_refused(
 def test_a_repaired_value_is_told(
     serving: PredictDeps, store: MemoryObjectStore, telco: Contract, draw_model: Draw, make_champion: Enthrone
 ) -> None:
-    mended = tuple(replace(one, if_missing=12.0) if one.name == "tenure" else one for one in telco.features)
+    mended = tuple(
+        replace(feature, if_missing=12.0) if feature.name == "tenure" else feature for feature in telco.features
+    )
     make_champion(store, draw_model(replace(telco, features=mended), "v1"))
-    given: Any = predict(body({**telco.example(), "tenure": None}), serving).body
-    assert given["repairs"] == [{"field": "tenure", "rule": "if_missing", "before": None, "after": 12.0}]
+    prediction: Any = predict(body({**telco.example(), "tenure": None}), serving).body
+    assert prediction["repairs"] == [{"field": "tenure", "rule": "if_missing", "before": None, "after": 12.0}]
 
 
 def test_limits_and_shape_are_checked_before_a_champion_is_needed(serving: PredictDeps) -> None:
@@ -250,9 +254,9 @@ def test_without_a_champion_it_says_how_to_get_one(serving: PredictDeps, capture
     with pytest.raises(NoChampion):
         describe(serving)
     assert contract(serving) is None
-    told = status(serving)
-    assert told["serving"] is False
-    assert "train a model" in told["champion"]["last_error"]
+    state = status(serving)
+    assert state["serving"] is False
+    assert "train a model" in state["champion"]["last_error"]
 
 
 def test_the_status_tells_what_lasts(serving: PredictDeps, store: MemoryObjectStore) -> None:
@@ -275,6 +279,10 @@ def test_a_promotion_is_picked_up_without_a_restart(
     assert predict(body(telco.example()), serving).model_version == "20261123-first"
     make_champion(store, draw_model(telco, "20261124-second", 1))
     assert predict(body(telco.example()), serving).model_version == "20261124-second"
-    told = describe(serving)
-    assert (told["version"], told["generation"], told["contract"]) == ("20261124-second", 2, telco.to_dict())
+    described = describe(serving)
+    assert (described["version"], described["generation"], described["contract"]) == (
+        "20261124-second",
+        2,
+        telco.to_dict(),
+    )
     assert json.loads(json.dumps(status(serving)))["champion"]["version"] == "20261124-second"

@@ -35,21 +35,21 @@ def edit(store: ObjectStore, n: int, changes: dict[str, Any]) -> None:
     store.put(decision_key(n), encode(raw | changes))
 
 
-def found(store: ObjectStore) -> list[tuple[str, str]]:
+def problems_in(store: ObjectStore) -> list[tuple[str, str]]:
     return [(problem.kind, problem.key) for problem in verify(store)]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 def test_a_deleted_record_is_found(log: MemoryObjectStore, n: int) -> None:
     log.delete(decision_key(n))
-    assert found(log) == [("deleted", decision_key(n))]
+    assert problems_in(log) == [("deleted", decision_key(n))]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 def test_a_record_deleted_with_its_index_is_found(log: MemoryObjectStore, n: int) -> None:
     log.delete(decision_key(n))
     log.delete(request_key(f"r{n}"))
-    problems = found(log)
+    problems = problems_in(log)
     # The last one leaves no gap, but its pointer is in force.
     assert problems[0] == (("deleted", decision_key(n)) if n < 5 else ("pointer", POINTER_KEY))
 
@@ -70,7 +70,7 @@ def test_a_record_deleted_with_its_index_is_found(log: MemoryObjectStore, n: int
 def test_an_edited_record_is_found(log: MemoryObjectStore, n: int, changes: dict[str, Any]) -> None:
     before = log.get(decision_key(n)).data
     edit(log, n, changes)
-    assert found(log) == ([("edited", decision_key(n))] if log.get(decision_key(n)).data != before else [])
+    assert problems_in(log) == ([("edited", decision_key(n))] if log.get(decision_key(n)).data != before else [])
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
@@ -78,12 +78,12 @@ def test_a_record_edited_with_its_index_is_found_by_its_successor(log: MemoryObj
     edit(log, n, {"reasons": ["because"]})
     entry = json.loads(log.get(request_key(f"r{n}")).data)
     log.put(request_key(f"r{n}"), encode(entry | {"sha256": sha256(log.get(decision_key(n)).data)}))
-    assert found(log) == [("edited", decision_key(n + 1))]
+    assert problems_in(log) == [("edited", decision_key(n + 1))]
 
 
 def test_a_garbled_record_is_found(log: MemoryObjectStore) -> None:
     log.put(decision_key(3), b"\xff")
-    assert found(log) == [("edited", decision_key(3))]
+    assert problems_in(log) == [("edited", decision_key(3))]
 
 
 def test_an_inserted_record_is_found(log: MemoryObjectStore, promotion: Make) -> None:
@@ -92,43 +92,43 @@ def test_an_inserted_record_is_found(log: MemoryObjectStore, promotion: Make) ->
     for number in range(1, 7):
         Registry(other).decide(f"x{number}", lambda head, number=number: promotion("X", f"x{number}"))
     log.put(decision_key(6), other.get(decision_key(6)).data)
-    assert found(log) == [("inserted", decision_key(6))]
+    assert problems_in(log) == [("inserted", decision_key(6))]
     log.put(decision_key(6), log.get(decision_key(5)).data)
     log.put(decision_key(5), log.get(decision_key(4)).data)
     log.put(decision_key(4), other.get(decision_key(4)).data)
-    assert ("edited", decision_key(4)) in found(log)
-    assert ("inserted", decision_key(6)) in found(log)
+    assert ("edited", decision_key(4)) in problems_in(log)
+    assert ("inserted", decision_key(6)) in problems_in(log)
 
 
 def test_a_record_that_no_request_asked_for_is_found(log: MemoryObjectStore) -> None:
     log.delete(request_key("r2"))
-    assert found(log) == [("inserted", decision_key(2))]
+    assert problems_in(log) == [("inserted", decision_key(2))]
 
 
 def test_a_second_decision_for_one_request_is_found(log: MemoryObjectStore) -> None:
     head = Registry(log).recover()
     again = Proposal("t", "refuse", "r2", "B", ("again",))
     Registry(log).record(head, again)
-    assert found(log) == [("inserted", decision_key(6))]
+    assert problems_in(log) == [("inserted", decision_key(6))]
 
 
 def test_an_index_that_names_another_decision_is_found(log: MemoryObjectStore) -> None:
     log.put(request_key("r2"), log.get(request_key("r3")).data)
-    assert ("index", request_key("r2")) in found(log)
+    assert ("index", request_key("r2")) in problems_in(log)
     log.put(request_key("r2"), b"{}")
-    assert ("index", request_key("r2")) in found(log)
+    assert ("index", request_key("r2")) in problems_in(log)
 
 
 def test_a_pointer_that_no_decision_explains_is_found(log: MemoryObjectStore) -> None:
     whole = log.get(POINTER_KEY).data
     log.put(POINTER_KEY, encode(json.loads(whole) | {"version": "X"}))
-    assert found(log) == [("pointer", POINTER_KEY)]
+    assert problems_in(log) == [("pointer", POINTER_KEY)]
     log.put(POINTER_KEY, b"")
-    assert found(log) == [("pointer", POINTER_KEY)]
+    assert problems_in(log) == [("pointer", POINTER_KEY)]
     log.delete(POINTER_KEY)
-    assert found(log) == [("pointer", POINTER_KEY)]
+    assert problems_in(log) == [("pointer", POINTER_KEY)]
     log.put(POINTER_KEY, whole)
-    assert found(log) == []
+    assert problems_in(log) == []
 
 
 def test_a_writer_between_its_writes_is_no_problem(log: MemoryObjectStore, promotion: Make) -> None:
@@ -139,7 +139,7 @@ def test_a_writer_between_its_writes_is_no_problem(log: MemoryObjectStore, promo
                 copy.put(info.key, log.get(info.key).data)
             with pytest.raises(Crashed):
                 Registry(FaultyObjectStore(copy, at, when)).decide("r6", lambda head: promotion("F", "r6"))  # type: ignore[arg-type]  # literals
-            assert found(copy) == []
+            assert problems_in(copy) == []
 
 
 def test_a_log_that_grows_during_the_audit_is_read_again(log: MemoryObjectStore, promotion: Make) -> None:

@@ -50,8 +50,8 @@ def test_another_process_sees_and_changes_the_same_objects(tmp_path: Path) -> No
 def test_no_swap_of_competing_processes_is_lost(tmp_path: Path) -> None:
     store = FolderObjectStore(tmp_path)
     store.put("count", b"0")
-    processes = [subprocess.Popen([sys.executable, "-c", COMPETE, str(tmp_path), str(one)]) for one in range(3)]
-    assert [one.wait(timeout=120) for one in processes] == [0, 0, 0]
+    processes = [subprocess.Popen([sys.executable, "-c", COMPETE, str(tmp_path), str(number)]) for number in range(3)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0, 0]
     won = [info.key for info in store.list("won/")]
     # Each number was won once, and none is missing: a lost swap would repeat one, and create would fail.
     assert won == [f"won/{number:04d}" for number in range(1, int(store.get("count").data) + 1)]

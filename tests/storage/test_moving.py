@@ -38,7 +38,7 @@ def test_a_moved_bucket_is_the_same_and_its_log_replays(source: MemoryObjectStor
     assert (moved.problems, moved.kept) == ((), 0)
     assert everything(target) == everything(source)
     assert verify(target) == ()
-    assert all(one.same for one in replay(target))
+    assert all(replayed.same for replayed in replay(target))
     assert copy_bucket(source, target).copied == 0
 
 
@@ -94,5 +94,5 @@ def test_monitor_says_the_same_of_a_moved_bucket() -> None:
     shop.predict(0)
     moved.store = MemoryObjectStore(clock=lambda: LONG_AGO)
     assert copy_bucket(shop.store, moved.store).problems == ()
-    one, two = shop.monitor(1), moved.monitor(1)
-    assert {**two, "made_at": one["made_at"]} == one
+    before, after = shop.monitor(1), moved.monitor(1)
+    assert {**after, "made_at": before["made_at"]} == before

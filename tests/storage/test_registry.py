@@ -212,9 +212,9 @@ def test_another_request_finishes_the_job_of_a_crashed_one(store: ObjectStore, p
 
     registry.decide("r3", decide)
     assert seen == ["B"]
-    found = registry.find("r2")
-    assert found is not None
-    assert found.n == 2
+    decision = registry.find("r2")
+    assert decision is not None
+    assert decision.n == 2
     assert version_in_force(store) == "C"
 
 

@@ -59,8 +59,8 @@ def test_the_hours_of_a_window_cover_it_and_nothing_else(start: datetime, second
 
 
 @given(moments, moments)
-def test_ids_sort_like_time(one: datetime, other: datetime) -> None:
-    first, second = Window.ending(one, 1), Window.ending(other, 1)
+def test_ids_sort_like_time(moment: datetime, another: datetime) -> None:
+    first, second = Window.ending(moment, 1), Window.ending(another, 1)
     assert (first.id < second.id) == (first.start < second.start)
 
 

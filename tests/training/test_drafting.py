@@ -420,10 +420,10 @@ def test_a_check_names_each_rule_once_with_an_example_the_lines_and_what_mends_i
     rows[8]["charges"] = "1e9"
     path.write_text(text_of(rows))
     report = check_file(path, contract)
-    found = {(one.column, one.rule): one for one in report.findings}
-    assert set(found) == {("plan", "level"), ("left", "level"), ("tenure", "required"), ("charges", "range")}
-    assert (found["plan", "level"].rows, found["plan", "level"].lines) == (3, (5, 6, 11))
-    assert "'weekly'" in found["plan", "level"].mend
+    findings = {(finding.column, finding.rule): finding for finding in report.findings}
+    assert set(findings) == {("plan", "level"), ("left", "level"), ("tenure", "required"), ("charges", "range")}
+    assert (findings["plan", "level"].rows, findings["plan", "level"].lines) == (3, (5, 6, 11))
+    assert "'weekly'" in findings["plan", "level"].mend
     assert (report.rows, report.accepted) == (N, N - 6)
     done = ingest(contract, [("data/2026-11-01/a.csv", path.read_bytes())])
     assert (done.frame.n, len(done.refused)) == (report.accepted, report.refused)
@@ -465,7 +465,7 @@ def test_numbers_of_a_file_are_what_python_reads(tmp_path: Path) -> None:
     path.write_text(PLAIN)
     numbers = as_numbers(path, PLAIN.encode(), drafted(path)[0])
     by_id = {row["customer"]: row for row in customers()}
-    np.testing.assert_array_equal(numbers["charges"], [float(by_id[one]["charges"]) for one in numbers["id"]])
+    np.testing.assert_array_equal(numbers["charges"], [float(by_id[name]["charges"]) for name in numbers["id"]])
 
 
 def test_the_first_sheet_of_a_workbook_is_read_as_its_csv_would_be(tmp_path: Path) -> None:

@@ -44,9 +44,9 @@ def test_the_same_rows_and_seed_give_the_same_bytes():
 
 
 def test_another_seed_gives_the_same_folds_and_weights():
-    one, other = fitted(*drawn()).model, fitted(*drawn(), seed=1).model
-    assert one.terms == other.terms
-    assert one.threshold_logit == other.threshold_logit
+    first, second = fitted(*drawn()).model, fitted(*drawn(), seed=1).model
+    assert first.terms == second.terms
+    assert first.threshold_logit == second.threshold_logit
 
 
 def test_it_finds_the_optimum_of_the_balanced_penalised_likelihood():
@@ -72,16 +72,16 @@ def test_it_finds_the_optimum_of_the_balanced_penalised_likelihood():
 
 def test_the_threshold_has_the_highest_precision_of_all_that_reach_the_recall_floor_out_of_fold():
     frame, target, entities = drawn()
-    one = fitted(frame, target, entities)
+    learnt = fitted(frame, target, entities)
     best = max(
         (hits / flagged, cut)
-        for cut in one.oof_logits
-        if (hits := target[one.oof_logits >= cut].sum()) / target.sum() >= 0.8
-        for flagged in [(one.oof_logits >= cut).sum()]
+        for cut in learnt.oof_logits
+        if (hits := target[learnt.oof_logits >= cut].sum()) / target.sum() >= 0.8
+        for flagged in [(learnt.oof_logits >= cut).sum()]
     )
-    assert one.model.threshold_logit == best[1]
-    assert one.oof_metrics.precision.value == best[0]
-    assert one.oof_metrics.recall.value >= 0.8
+    assert learnt.model.threshold_logit == best[1]
+    assert learnt.oof_metrics.precision.value == best[0]
+    assert learnt.oof_metrics.recall.value >= 0.8
 
 
 def test_figures_are_of_rows_that_the_scoring_model_had_not_seen():
@@ -93,16 +93,16 @@ def test_figures_are_of_rows_that_the_scoring_model_had_not_seen():
     rng = np.random.default_rng(5)
     frame = Frame(read_contract(CONTRACT.to_dict() | raw), 200, {f"x{i}": rng.normal(size=200) for i in range(60)})
     target, entities = (rng.random(200) < 0.5).astype(np.int8), np.arange(200, dtype=np.uint64)
-    one = fitted(frame, target, entities)
-    assert roc_auc(logits(one.model, frame), target) > 0.8
-    assert 0.4 < one.oof_metrics.roc_auc.value < 0.6
+    learnt = fitted(frame, target, entities)
+    assert roc_auc(logits(learnt.model, frame), target) > 0.8
+    assert 0.4 < learnt.oof_metrics.roc_auc.value < 0.6
 
 
 def test_the_calibrated_probabilities_are_the_shares_that_come_true():
     frame, target, entities = drawn(n=20_000)
-    one = fitted(frame, target, entities)
-    balanced = evaluate(one.oof_logits, one.oof_scores, target, 0.0)
-    assert one.oof_metrics.calibration_error < 0.01
+    learnt = fitted(frame, target, entities)
+    balanced = evaluate(learnt.oof_logits, learnt.oof_scores, target, 0.0)
+    assert learnt.oof_metrics.calibration_error < 0.01
     assert balanced.calibration_error > 0.1
 
 
@@ -124,10 +124,10 @@ def test_platt_scaling_is_the_optimum_of_the_smoothed_likelihood():
 def test_outcomes_that_the_features_separate_have_a_finite_answer():
     x = np.concatenate([np.linspace(-2, -1, 100), np.linspace(1, 2, 100)])
     frame = Frame(CONTRACT, 200, {"x": x, "kind": np.zeros(200, dtype=np.int32)})
-    one = fitted(frame, (x > 0).astype(np.int8), np.arange(200, dtype=np.uint64))
-    assert one.oof_metrics.roc_auc.value == 1.0
-    assert 0 < one.model.score({"x": -2.0, "kind": "a"}).probability < 0.5
-    assert 0.5 < one.model.score({"x": 2.0, "kind": "a"}).probability < 1
+    learnt = fitted(frame, (x > 0).astype(np.int8), np.arange(200, dtype=np.uint64))
+    assert learnt.oof_metrics.roc_auc.value == 1.0
+    assert 0 < learnt.model.score({"x": -2.0, "kind": "a"}).probability < 0.5
+    assert 0.5 < learnt.model.score({"x": 2.0, "kind": "a"}).probability < 1
 
 
 @pytest.mark.parametrize("x", [np.zeros(200), np.tile([0.0, 1.0, 1.0, 0.0], 50)], ids=["constant", "unrelated"])

@@ -21,7 +21,10 @@ UNDATED = read_contract({**SHOP, "time": None})
 
 
 def refusals(ingested):
-    return [(one.source, one.row, [violation.rule for violation in one.violations]) for one in ingested.refused]
+    return [
+        (refused.source, refused.row, [violation.rule for violation in refused.violations])
+        for refused in ingested.refused
+    ]
 
 
 def test_rows_are_counted_by_what_became_of_them(shop, rows_as_csv):
@@ -64,9 +67,9 @@ def test_rows_stand_in_order_of_time_then_of_the_ids_hash(shop, rows_as_csv):
     [{"age": "31"}, {"spend": ""}, {"plan": "plus"}, {"left": "yes"}, {"customer": "c9"}, {"seen_at": "2026-10-31"}],
 )
 def test_any_other_value_is_another_hash(shop, rows_as_csv, change):
-    one = ingest(shop, [(FIRST, rows_as_csv([{}, {}]))])
-    other = ingest(shop, [(FIRST, rows_as_csv([{}, change]))])
-    assert one.sha256 != other.sha256
+    first = ingest(shop, [(FIRST, rows_as_csv([{}, {}]))])
+    second = ingest(shop, [(FIRST, rows_as_csv([{}, change]))])
+    assert first.sha256 != second.sha256
 
 
 def test_the_same_row_again_is_dropped_and_counted_in_one_object_or_in_two(shop, rows_as_csv):
@@ -135,7 +138,7 @@ def test_every_row_is_accepted_dropped_as_a_duplicate_or_refused_and_none_is_los
     ingested = ingest(read_contract(SHOP), objects)
     dropped = ingested.repaired["(row): duplicate dropped"]
     assert ingested.frame.n + dropped + len(ingested.refused) == len(placed)
-    assert len({(one.source, one.row) for one in ingested.refused}) == len(ingested.refused)
+    assert len({(refused.source, refused.row) for refused in ingested.refused}) == len(ingested.refused)
     # Rows without an id may look alike; the others are one a customer and time.
     places = zip(ingested.ids.tolist(), ingested.times.tolist(), strict=True)
     named = [place for place in places if not place[0].startswith("row:")]
@@ -144,10 +147,10 @@ def test_every_row_is_accepted_dropped_as_a_duplicate_or_refused_and_none_is_los
 
 def test_too_few_rows_says_how_many_there_are_and_what_was_refused_most(shop, rows_as_csv):
     csv = rows_as_csv([{}] * 3 + [{"age": "old"}] * 5 + [{"plan": "gold"}])
-    with pytest.raises(TooFewRows) as told:
+    with pytest.raises(TooFewRows) as raised:
         require_enough(ingest(shop, [(FIRST, csv)]), "quarantine/x.jsonl")
     assert (
-        told.value.detail
+        raised.value.detail
         == "3 usable labelled rows in 1 objects under data/; the contract asks for 20. Upload CSV objects to"
         " data/<date>/. Refused: 5 by age: type, 1 by plan: level; see quarantine/x.jsonl."
     )
@@ -242,7 +245,7 @@ def test_an_object_that_breaks_off_is_refused_whole_and_the_others_are_learnt_fr
     objects = [("data/2026-11-01/a.csv", good), ("data/2026-11-02/b.csv.gz", gzip.compress(good)[:-30])]
     ingested = ingest(shop, objects)
     assert ingested.frame.n == 500
-    assert [(one.source, one.row, one.violations[0].rule) for one in ingested.refused] == [
+    assert [(refused.source, refused.row, refused.violations[0].rule) for refused in ingested.refused] == [
         (objects[1][0], None, "gzip")
     ]
 
@@ -252,7 +255,7 @@ def test_every_object_is_read_or_refused_by_name(shop, rows_as_csv):
     keys = ["data//odd key (1).CSV", "data/2026/11/01/a.csv", "data/x.xls", "data/2026-11-01/a.txt"]
     ingested = ingest(shop, [(key, rows) for key in keys])
     assert ingested.frame.n + ingested.repaired["(row): duplicate dropped"] == 2
-    assert [(one.source, one.violations[0].rule) for one in ingested.refused] == [
+    assert [(refused.source, refused.violations[0].rule) for refused in ingested.refused] == [
         (key, "format") for key in sorted(keys[2:])
     ]
 

@@ -73,6 +73,6 @@ def test_a_row_is_known_again_by_entity_and_time_in_whatever_order():
 
 def test_memories_get_shorter_and_hold_the_rows_that_judge():
     rows = np.arange(40_000)
-    assert [len(one) for one in memories(rows, rows[-3000:], 2000)] == [40_000, 23_080, 8_655]
-    assert [len(one) for one in memories(rows, rows[-9000:], 2000)] == [40_000, 23_080]
-    assert [len(one) for one in memories(rows[:7000], rows[4000:7000], 2000)] == [7_000]
+    assert [len(memory) for memory in memories(rows, rows[-3000:], 2000)] == [40_000, 23_080, 8_655]
+    assert [len(memory) for memory in memories(rows, rows[-9000:], 2000)] == [40_000, 23_080]
+    assert [len(memory) for memory in memories(rows[:7000], rows[4000:7000], 2000)] == [7_000]

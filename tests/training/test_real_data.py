@@ -55,11 +55,13 @@ def test_every_row_is_accepted(learnt):
 
 def test_on_every_row_the_probability_is_that_of_a_plain_scikit_learn_pipeline_to_1e_12(learnt):
     frame, features = learnt.ingested.frame, learnt.contract.features
-    texts = {one.name: np.array([*one.levels, UNSEEN, NULL], dtype=object) for one in features if one.levels}
+    texts = {
+        feature.name: np.array([*feature.levels, UNSEEN, NULL], dtype=object) for feature in features if feature.levels
+    }
     table = pd.DataFrame(
         {name: texts[name][column] if name in texts else column for name, column in frame.columns.items()}
     )
-    numbers = [one.name for one in features if not one.levels]
+    numbers = [feature.name for feature in features if not feature.levels]
     chosen = learnt.fitted.model.training["settings"]["inverse_regularisation"]
     pipeline = make_pipeline(
         make_column_transformer((StandardScaler(), numbers), (OneHotEncoder(), list(texts))),

@@ -37,16 +37,16 @@ def elsewhere(tmp_path, monkeypatch):
 def test_a_run_holds_parameters_metrics_and_artifacts_and_nothing_is_written_to_the_current_directory(store, elsewhere):
     from mlflow import MlflowClient
 
-    told = track(Tracking(f"sqlite:///{store}"), **RUN)
+    logged = track(Tracking(f"sqlite:///{store}"), **RUN)
 
-    assert told["error"] is None
+    assert logged["error"] is None
     client = MlflowClient(tracking_uri=f"sqlite:///{store}")
-    run = client.get_run(told["run_id"])
+    run = client.get_run(logged["run_id"])
     assert (run.info.run_name, run.info.status) == ("20261101-abc", "FINISHED")
     assert run.data.metrics == {"roc_auc": 0.845}
     assert run.data.params == {"C": "1.0", "contract": "x" * 500}
     assert run.data.tags["version"] == "20261101-abc"
-    assert sorted(one.path for one in client.list_artifacts(told["run_id"])) == ["card.md", "model.json"]
+    assert sorted(artifact.path for artifact in client.list_artifacts(logged["run_id"])) == ["card.md", "model.json"]
     assert client.get_experiment(run.info.experiment_id).name == "stillgood"
     assert list(elsewhere.iterdir()) == []
 
@@ -54,9 +54,9 @@ def test_a_run_holds_parameters_metrics_and_artifacts_and_nothing_is_written_to_
 def test_a_second_run_joins_the_same_experiment(store):
     from mlflow import MlflowClient
 
-    told = [track(Tracking(f"sqlite:///{store}", "another"), **RUN) for _ in range(2)]
+    runs = [track(Tracking(f"sqlite:///{store}", "another"), **RUN) for _ in range(2)]
     client = MlflowClient(tracking_uri=f"sqlite:///{store}")
-    experiments = {client.get_run(one["run_id"]).info.experiment_id for one in told}
+    experiments = {client.get_run(logged["run_id"]).info.experiment_id for logged in runs}
     assert len(experiments) == 1
 
 
@@ -76,37 +76,37 @@ def test_train_does_not_import_mlflow_before_it_is_asked_to_track():
 )
 def test_a_tracking_server_that_fails_is_a_note_without_its_password(uri, error, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    told = track(Tracking(uri), **RUN)
-    assert told["run_id"] is None
-    assert error in told["error"]
-    assert "secret" not in json.dumps(told)
+    logged = track(Tracking(uri), **RUN)
+    assert logged["run_id"] is None
+    assert error in logged["error"]
+    assert "secret" not in json.dumps(logged)
 
 
 def test_a_tracking_server_that_never_answers_is_a_note(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        told = track(Tracking(f"http://127.0.0.1:{deaf.getsockname()[1]}"), **RUN)
-    assert told["run_id"] is None
-    assert "ReadTimeout" in told["error"]
+        logged = track(Tracking(f"http://127.0.0.1:{deaf.getsockname()[1]}"), **RUN)
+    assert logged["run_id"] is None
+    assert "ReadTimeout" in logged["error"]
 
 
 def test_a_run_whose_files_cannot_be_kept_is_finished_and_says_so(store, monkeypatch):
     from mlflow import MlflowClient
 
     monkeypatch.setattr(MlflowClient, "log_artifacts", lambda *_: (_ for _ in ()).throw(PermissionError("no")))
-    told = track(Tracking(f"sqlite:///{store}"), **RUN)
-    assert told["error"] == "no files: PermissionError: no"
-    assert MlflowClient(tracking_uri=f"sqlite:///{store}").get_run(told["run_id"]).info.status == "FINISHED"
+    logged = track(Tracking(f"sqlite:///{store}"), **RUN)
+    assert logged["error"] == "no files: PermissionError: no"
+    assert MlflowClient(tracking_uri=f"sqlite:///{store}").get_run(logged["run_id"]).info.status == "FINISHED"
 
 
 def test_a_run_that_fails_half_way_is_marked_as_failed_and_named(store):
     from mlflow import MlflowClient
 
-    told = track(Tracking(f"sqlite:///{store}"), **{**RUN, "metrics": {"bad name: \0?": 1.0}})
-    assert told["error"]
+    logged = track(Tracking(f"sqlite:///{store}"), **{**RUN, "metrics": {"bad name: \0?": 1.0}})
+    assert logged["error"]
     client = MlflowClient(tracking_uri=f"sqlite:///{store}")
-    assert client.get_run(told["run_id"]).info.status == "FAILED"
+    assert client.get_run(logged["run_id"]).info.status == "FAILED"
 
 
 def test_what_mlflow_is_told_by_the_environment_ends_with_the_run(store, monkeypatch):

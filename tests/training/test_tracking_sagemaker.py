@@ -117,8 +117,8 @@ def track(package: str, server: SageMaker, uri: str) -> dict[str, Any]:
     }
     done = subprocess.run([sys.executable, "-S", "-c", TRACK, uri], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    logged: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return logged
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def track(package: str, server: SageMaker, uri: str) -> dict[str, Any]:
 def test_the_package_logs_a_run_with_signed_requests(
     package: str, server: SageMaker, uri: str, service: str, header: str
 ) -> None:
-    told = track(package, server, uri)
+    logged = track(package, server, uri)
 
     calls = [path.removeprefix("/api/2.0/mlflow/") for path, _, _ in server.seen if "/mlflow/" in path]
     assert calls[:4] == ["experiments/get-by-name", "experiments/create", "runs/create", "runs/log-batch"]
@@ -148,19 +148,19 @@ def test_the_package_logs_a_run_with_signed_requests(
             assert headers[header] == uri
     ended = next(body for path, _, body in server.seen if path.endswith("runs/update"))
     assert json.loads(ended)["status"] == "FINISHED"
-    assert told["run_id"] == "r1"
-    assert told["error"].startswith("no files:")  # the bucket is not ours; everything else is logged
+    assert logged["run_id"] == "r1"
+    assert logged["error"].startswith("no files:")  # the bucket is not ours; everything else is logged
 
 
 def test_a_server_that_refuses_is_a_note(package: str, server: SageMaker) -> None:
     server.refuses = True
-    told = track(package, server, SERVER)
-    assert (told["uri"], told["run_id"]) == (SERVER, None)
-    assert "not you" in told["error"]
+    logged = track(package, server, SERVER)
+    assert (logged["uri"], logged["run_id"]) == (SERVER, None)
+    assert "not you" in logged["error"]
 
 
 def test_an_arn_of_something_else_is_a_note(package: str, server: SageMaker) -> None:
-    told = track(package, server, "arn:aws:s3:::bucket")
-    assert told["run_id"] is None
-    assert told["error"]
+    logged = track(package, server, "arn:aws:s3:::bucket")
+    assert logged["run_id"] is None
+    assert logged["error"]
     assert server.seen == []

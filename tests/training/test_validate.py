@@ -27,8 +27,8 @@ def judged(rows, contract=CONTRACT, key=KEY, latest=None):
     return part, check.refused, check.repaired
 
 
-def row(**given):
-    return {**ROW, **given}
+def row(**texts):
+    return {**ROW, **texts}
 
 
 cells = st.one_of(
@@ -55,21 +55,23 @@ rows = st.builds(
 
 
 @given(st.lists(rows, min_size=1, max_size=12))
-def test_every_row_is_accepted_repaired_or_refused_exactly_as_a_single_row_would_be(given_rows):
-    part, refused, repaired = judged(given_rows)
+def test_every_row_is_accepted_repaired_or_refused_exactly_as_a_single_row_would_be(raw_rows):
+    part, refused, repaired = judged(raw_rows)
 
-    checked = [RowChecker(CONTRACT).check(one, text=True, extra="ignore") for one in given_rows]
-    good = [number for number, one in enumerate(checked) if not one.violations]
+    checked = [RowChecker(CONTRACT).check(raw, text=True, extra="ignore") for raw in raw_rows]
+    good = [number for number, checked_row in enumerate(checked) if not checked_row.violations]
     assert part.numbers.tolist() == [number + 1 for number in good]
     expected = Frame.from_values(CONTRACT, [checked[number].values for number in good])
     for name, column in expected.columns.items():
         np.testing.assert_array_equal(part.columns[name], column)
         assert part.columns[name].dtype == column.dtype
     assert part.ids == [checked[number].entity_id for number in good]
-    assert [(one.row, one.violations) for one in refused] == [
-        (number + 1, one.violations) for number, one in enumerate(checked) if one.violations
+    assert [(refusal.row, refusal.violations) for refusal in refused] == [
+        (number + 1, checked_row.violations) for number, checked_row in enumerate(checked) if checked_row.violations
     ]
-    assert repaired == Counter(f"{one.field}: {one.rule}" for number in good for one in checked[number].repairs)
+    assert repaired == Counter(
+        f"{repair.field}: {repair.rule}" for number in good for repair in checked[number].repairs
+    )
 
 
 def test_a_blank_is_repaired_by_the_stated_rule_and_counted_however_it_is_blank():
@@ -87,8 +89,8 @@ def test_a_repair_in_a_refused_row_is_not_counted():
 
 
 def test_a_column_that_is_absent_reads_as_blank_where_blanks_may_be():
-    given_rows = [{name: text for name, text in ROW.items() if name not in ("spend", "newsletter", "city")}]
-    part, refused, repaired = judged(given_rows)
+    raw_rows = [{name: text for name, text in ROW.items() if name not in ("spend", "newsletter", "city")}]
+    part, refused, repaired = judged(raw_rows)
     assert np.isnan(part.columns["spend"]).all()
     assert part.columns["city"].tolist() == [-1]
     assert (repaired, refused) == ({"newsletter: if_missing": 1}, [])
@@ -96,7 +98,7 @@ def test_a_column_that_is_absent_reads_as_blank_where_blanks_may_be():
 
 def test_a_refused_row_names_all_its_fields_at_once_and_is_kept_without_personal_data():
     _, refused, _ = judged([row(), row(age="-3", plan="gold", iban="DE7", left="maybe")])
-    assert [one.to_dict() for one in refused] == [
+    assert [refusal.to_dict() for refusal in refused] == [
         {
             "source": KEY,
             "row": 2,
@@ -121,7 +123,9 @@ def test_a_refused_row_names_all_its_fields_at_once_and_is_kept_without_personal
 def test_a_row_without_an_outcome_is_refused(blank):
     part, refused, _ = judged([row(left=blank), row(left=" yes "), row(left="no")])
     assert part.target.tolist() == [1, 0]
-    assert [(one.row, one.violations[0].field, one.violations[0].rule) for one in refused] == [(1, "left", "required")]
+    assert [(refusal.row, refusal.violations[0].field, refusal.violations[0].rule) for refusal in refused] == [
+        (1, "left", "required")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_a_time_is_read_in_utc_and_a_blank_one_is_the_date_in_the_key(text, mean
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1700000000", "0001-01-01T00:00:00+14:00"])
 def test_a_time_that_is_none_is_refused(text):
     _, refused, _ = judged([row(seen_at=text)])
-    assert [(one.violations[0].field, one.violations[0].rule) for one in refused] == [("seen_at", "time")]
+    assert [(refusal.violations[0].field, refusal.violations[0].rule) for refusal in refused] == [("seen_at", "time")]
 
 
 def test_a_row_from_the_future_is_refused_since_it_would_be_the_newest_for_good():
@@ -173,7 +177,7 @@ def test_the_date_in_the_key_is_that_of_its_folder(key, date):
 
 def test_a_folder_of_the_future_refuses_its_rows_by_the_date():
     _, refused, _ = judged([row(seen_at="")], key="data/2206-01-01/a.csv", latest=datetime(2026, 11, 2, tzinfo=UTC))
-    assert [(one.violations[0].field, one.violations[0].rule) for one in refused] == [("(date)", "future")]
+    assert [(refusal.violations[0].field, refusal.violations[0].rule) for refusal in refused] == [("(date)", "future")]
 
 
 def test_a_row_without_an_id_is_named_by_its_content():
@@ -191,7 +195,11 @@ def test_an_id_is_taken_or_refused_as_a_prediction_does_so_that_both_name_the_cu
     assert part.ids == [RowChecker(CONTRACT).check({"customer": longest}).entity_id] == [longest]
     for odd in (longest + "é", "c\t9", "c\x859"):
         part, (refused,), _ = judged([row(customer=odd), row(customer="c9")])
-        (predicted,) = [one for one in RowChecker(CONTRACT).check({"customer": odd}).violations if one.rule == "id"]
+        (predicted,) = [
+            violation
+            for violation in RowChecker(CONTRACT).check({"customer": odd}).violations
+            if violation.rule == "id"
+        ]
         assert part.ids == ["c9"]
         assert refused.violations == (predicted,)
 
@@ -237,13 +245,17 @@ dates = st.sampled_from(
         max_size=12,
     )
 )
-def test_dates_and_aliases_are_read_in_columns_as_in_single_rows(given_rows):
-    part, refused, repaired = judged(given_rows, DATED)
+def test_dates_and_aliases_are_read_in_columns_as_in_single_rows(raw_rows):
+    part, refused, repaired = judged(raw_rows, DATED)
 
-    checked = [RowChecker(DATED).check(one, text=True, extra="ignore") for one in given_rows]
-    good = [number for number, one in enumerate(checked) if not one.violations]
+    checked = [RowChecker(DATED).check(raw, text=True, extra="ignore") for raw in raw_rows]
+    good = [number for number, checked_row in enumerate(checked) if not checked_row.violations]
     expected = Frame.from_values(DATED, [checked[number].values for number in good])
     for name, column in expected.columns.items():
         np.testing.assert_array_equal(part.columns[name], column)
-    assert [one.violations for one in refused] == [one.violations for one in checked if one.violations]
-    assert repaired == Counter(f"{one.field}: {one.rule}" for number in good for one in checked[number].repairs)
+    assert [refusal.violations for refusal in refused] == [
+        checked_row.violations for checked_row in checked if checked_row.violations
+    ]
+    assert repaired == Counter(
+        f"{repair.field}: {repair.rule}" for number in good for repair in checked[number].repairs
+    )

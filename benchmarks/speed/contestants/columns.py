@@ -21,11 +21,14 @@ references = [Distribution.of(column) for column in trained]
 
 
 def project():
-    return [kolmogorov_smirnov(one, Histogram.of(one, column)) for one, column in zip(references, data, strict=True)]
+    return [
+        kolmogorov_smirnov(reference, Histogram.of(reference, column))
+        for reference, column in zip(references, data, strict=True)
+    ]
 
 
 def scipy():
-    return [ks_2samp(one, column, method="asymp") for one, column in zip(trained, data, strict=True)]
+    return [ks_2samp(reference, column, method="asymp") for reference, column in zip(trained, data, strict=True)]
 
 
 def sort():
@@ -34,7 +37,7 @@ def sort():
 
 
 contestants = {"sort": sort, "project": project, "scipy": scipy}
-found = {name: [] for name in contestants}
+seconds = {name: [] for name in contestants}
 for turn in range(repeats + 1):
     for name, once in contestants.items():
         if name == "scipy" and turn == 0:
@@ -42,14 +45,14 @@ for turn in range(repeats + 1):
         start = time.process_time()
         answer = once()
         if turn:
-            found[name].append(time.process_time() - start)
+            seconds[name].append(time.process_time() - start)
         if name == "scipy":
             other = answer
         elif name == "project":
             mine = answer
 differences = [
     abs(a - b)
-    for one, two in zip(mine, other, strict=True)
-    for a, b in ((one.value, two.statistic), (one.p, two.pvalue))
+    for ours, theirs in zip(mine, other, strict=True)
+    for a, b in ((ours.value, theirs.statistic), (ours.p, theirs.pvalue))
 ]
-print(json.dumps({"found": found, "difference": float(max(differences))}))
+print(json.dumps({"found": seconds, "difference": float(max(differences))}))

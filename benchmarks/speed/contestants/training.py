@@ -81,7 +81,7 @@ def rival():
         s3, bucket = boto3.client("s3"), os.environ["STILLGOOD_BUCKET"]
         listed = s3.list_objects_v2(Bucket=bucket, Prefix="data/")["Contents"]
         rows = pd.concat(
-            [pd.read_csv(io.BytesIO(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read())) for one in listed]
+            [pd.read_csv(io.BytesIO(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())) for entry in listed]
         )
         outcome = (rows.pop("churn") == "Yes").to_numpy(int)
         rows = rows.drop(columns="customer_id").fillna({"total_charges": 0.0})
@@ -98,7 +98,7 @@ def rival():
         # Metrics of the rows it was fitted on: cheaper than honest ones, which would take folds of their own.
         scores = model.predict_proba(rows)[:, 1]
         decided = scores >= model.best_threshold_
-        told = {
+        figures = {
             "roc_auc": roc_auc_score(outcome, scores),
             "brier": brier_score_loss(outcome, scores),
             "recall": recall_score(outcome, decided),
@@ -115,7 +115,7 @@ def rival():
         buffer = io.BytesIO()
         joblib.dump(model, buffer)
         s3.put_object(Bucket=bucket, Key="tutorial/trained.joblib", Body=buffer.getvalue())
-        return {"result": "trained", "figures": told}
+        return {"result": "trained", "figures": figures}
 
     return handler
 

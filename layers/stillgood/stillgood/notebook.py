@@ -110,8 +110,8 @@ def train(
     figures = trained["figures"] or {}
     table = pd.DataFrame(
         {
-            "out_of_fold": [figures.get(one) for one in FIGURES],
-            "holdout": [figures.get(f"holdout_{one}") for one in FIGURES],
+            "out_of_fold": [figures.get(metric) for metric in FIGURES],
+            "holdout": [figures.get(f"holdout_{metric}") for metric in FIGURES],
         },
         index=pd.Index(FIGURES, name="metric"),
         dtype=float,
@@ -164,10 +164,10 @@ def predict(store: Where, rows: pd.DataFrame, *, capture: bool = True) -> pd.Dat
     serving = InProcess(_store(store)).serving(capture=capture)
     names = ("probability", "decision", "threshold", "logit", "prediction_id", "entity_id", "model_version")
     table: list[dict[str, Any]] = []
-    for one in score_rows(_texts(rows), serving, text=True):
-        given = one.answer or {}
-        refused = "; ".join(str(violation["message"]) for violation in one.violations)
-        table.append({name: given.get(name) for name in names} | {"refused": refused or None})
+    for scored in score_rows(_texts(rows), serving, text=True):
+        answer = scored.answer or {}
+        refused = "; ".join(str(violation["message"]) for violation in scored.violations)
+        table.append({name: answer.get(name) for name in names} | {"refused": refused or None})
     made = pd.DataFrame(table, index=rows.index, columns=[*names, "refused"])
     return made.astype({"probability": float, "threshold": float, "logit": float, "decision": "boolean"})
 
@@ -183,15 +183,15 @@ def explain(store: Where, rows: pd.DataFrame) -> pd.DataFrame:
     serving = InProcess(_store(store)).serving(capture=False)
     names = [feature.name for feature in serving.champions.current().model.contract.features]
     table: list[dict[str, Any]] = []
-    for one in score_rows(_texts(rows), serving, text=True):
-        if one.answer is None:
+    for scored in score_rows(_texts(rows), serving, text=True):
+        if scored.answer is None:
             raise InvalidRows(
-                f"Row {one.number} breaks the contract: {one.violations[0]['message']}", one.violations, 1
+                f"Row {scored.number} breaks the contract: {scored.violations[0]['message']}", scored.violations, 1
             )
         added: dict[str, float] = {}
-        for reason in one.answer["reasons"]:
+        for reason in scored.answer["reasons"]:
             added[str(reason["feature"])] = float(reason["contribution"])
-        table.append({"baseline": one.answer["baseline"], **added, "logit": one.answer["logit"]})
+        table.append({"baseline": scored.answer["baseline"], **added, "logit": scored.answer["logit"]})
     others = sorted({name for row in table for name in row} - {"baseline", "logit", *names})
     return pd.DataFrame(table, index=rows.index, columns=["baseline", *names, *others, "logit"], dtype=float)
 
@@ -220,11 +220,15 @@ def drift(reference: pd.DataFrame, rows: pd.DataFrame, contract: ContractData) -
     known = Reference(
         version="reference",
         rows=before.n,
-        numeric={one.name: Distribution.of(before.columns[one.name]) for one in features if not is_category(one)},
+        numeric={
+            feature.name: Distribution.of(before.columns[feature.name])
+            for feature in features
+            if not is_category(feature)
+        },
         categorical={
-            one.name: Levels.of(levels_of(one), codes_of(one, before.columns[one.name]))
-            for one in features
-            if is_category(one)
+            feature.name: Levels.of(levels_of(feature), codes_of(feature, before.columns[feature.name]))
+            for feature in features
+            if is_category(feature)
         },
         score=Distribution.of(
             [0.5] * before.n
@@ -232,10 +236,13 @@ def drift(reference: pd.DataFrame, rows: pd.DataFrame, contract: ContractData) -
     )
     flat = [0.5] * after.n
     report = detect_drift(known, profile(known, after, flat, flat, [False] * after.n))
-    checks = [one for one in report.checks if one.test not in ("score", "confidence")]
-    checks.sort(key=lambda one: (not one.drifted, -one.effect, one.name))
+    checks = [check for check in report.checks if check.test not in ("score", "confidence")]
+    checks.sort(key=lambda check: (not check.drifted, -check.effect, check.name))
     return pd.DataFrame(
-        [(one.subject, one.test, one.effect, one.p, one.p_adjusted, one.drifted, one.reason) for one in checks],
+        [
+            (check.subject, check.test, check.effect, check.p, check.p_adjusted, check.drifted, check.reason)
+            for check in checks
+        ],
         columns=["feature", "test", "effect", "p", "p_adjusted", "drifted", "reason"],
     )
 
@@ -273,8 +280,8 @@ def decisions(store: Where) -> pd.DataFrame:
     """The decision log, oldest first: number, time, action, candidate and reasons."""
     return pd.DataFrame(
         [
-            (one.n, one.at, one.action, one.candidate, " ".join(one.reasons))
-            for one in Registry(_store(store)).decisions()
+            (decision.n, decision.at, decision.action, decision.candidate, " ".join(decision.reasons))
+            for decision in Registry(_store(store)).decisions()
         ],
         columns=["n", "at", "action", "candidate", "reasons"],
     )

@@ -23,7 +23,9 @@ def test_the_share_of_the_contract_is_left_alone() -> None:
 def test_a_group_is_kept_within_its_period_and_drawn_anew_after_it() -> None:
     period = timedelta(days=90)
     begin = datetime.fromtimestamp((START.timestamp() // period.total_seconds()) * period.total_seconds(), UTC)
-    first, last, after = (drawn(RULES, begin + one) for one in (timedelta(0), period - timedelta(seconds=1), period))
+    first, last, after = (
+        drawn(RULES, begin + elapsed) for elapsed in (timedelta(0), period - timedelta(seconds=1), period)
+    )
     assert (first == last).all()
     # Independent: of those who were left alone one in twenty is left alone again, as of the others.
     again = after[first].mean()
@@ -50,6 +52,6 @@ def test_a_larger_share_keeps_who_was_drawn_already() -> None:
     ],
 )
 def test_groups(flagged: bool, exempt: bool, share: float, group: str, act: bool) -> None:
-    found = {assign(Actions(share), f"C-{n}", flagged, exempt, START) for n in range(50)}
-    assert found == {group}
+    groups = {assign(Actions(share), f"C-{n}", flagged, exempt, START) for n in range(50)}
+    assert groups == {group}
     assert acts(group, flagged) is act

@@ -24,8 +24,8 @@ def test_figures_are_those_of_the_world_in_which_nobody_acts() -> None:
         rows = stand_in(groups, p).index
         truth = clustered_auc(p, y, np.arange(len(p)))[0]
         recall = (flagged & y).sum() / y.sum()
-        told = clustered_auc(p[rows], happened[rows], rows)[0]
-        gaps.append((told - truth, (flagged & happened)[rows].sum() / happened[rows].sum() - recall))
+        estimate = clustered_auc(p[rows], happened[rows], rows)[0]
+        gaps.append((estimate - truth, (flagged & happened)[rows].sum() / happened[rows].sum() - recall))
         naive.append(clustered_auc(p, happened, np.arange(len(p)))[0] - truth)
     assert np.mean(naive) < -0.1
     assert np.abs(np.mean(gaps, axis=0)).max() < 0.01

@@ -22,16 +22,16 @@ def seen(seed: int, saved: float, months: int = 1, returning: bool = False) -> J
 
 
 def test_a_campaign_is_found_within_three_windows_and_mostly_within_two() -> None:
-    found = [jump for seed in range(20) if (jump := seen(seed, 0.6, months=2)) is not None]
-    assert sum(jump.found for jump in found) >= 13
-    assert 0.3 < np.median([jump.prevented for jump in found]) < 0.8
+    jumps = [jump for seed in range(20) if (jump := seen(seed, 0.6, months=2)) is not None]
+    assert sum(jump.detected for jump in jumps) >= 13
+    assert 0.3 < np.median([jump.prevented for jump in jumps]) < 0.8
     later = [jump for seed in range(20) if (jump := seen(seed, 0.6, months=3)) is not None]
-    assert sum(jump.found for jump in later) >= 17
+    assert sum(jump.detected for jump in later) >= 17
 
 
 def test_a_curve_with_steps_where_nobody_acts_is_no_jump() -> None:
     """As a market has them: the rate falls and rises again by .2 every half logit, at the threshold, too."""
-    found = 0
+    detections = 0
     for seed in range(20):
         random = np.random.default_rng(seed)
         distance = random.uniform(-3.0, 3.0, 6000)
@@ -46,12 +46,12 @@ def test_a_curve_with_steps_where_nobody_acts_is_no_jump() -> None:
             np.arange(6000) // 100,
         )
         assert jump is not None
-        found += jump.found
-    assert found <= 1
+        detections += jump.detected
+    assert detections <= 1
 
 
 def test_where_nobody_acts_nothing_is_found() -> None:
-    assert not any(jump.found for seed in range(20) if (jump := seen(seed, 0.0, months=3)) is not None)
+    assert not any(jump.detected for seed in range(20) if (jump := seen(seed, 0.0, months=3)) is not None)
 
 
 def test_the_same_customers_again_are_no_more_evidence() -> None:
@@ -63,7 +63,7 @@ def test_the_same_customers_again_are_no_more_evidence() -> None:
 
 def test_outcomes_of_a_day_that_move_together_are_no_jump() -> None:
     """As prices do: what happens to one side of the threshold on a day happens to all its rows of that day."""
-    found = 0
+    detections = 0
     for seed in range(20):
         random = np.random.default_rng(seed)
         days = np.arange(3000) // 50
@@ -73,20 +73,20 @@ def test_outcomes_of_a_day_that_move_together_are_no_jump() -> None:
         p = np.clip(0.5 + 0.1 * distance, 0, 1)
         jump = jump_at(distance, leaves - p, p, np.arange(3000), np.zeros(3000, np.int64), days)
         assert jump is not None
-        found += jump.found
-    assert found <= 1
+        detections += jump.detected
+    assert detections <= 1
 
 
 def test_a_bend_of_a_model_that_lost_its_calibration_is_no_jump() -> None:
-    found = 0
+    detections = 0
     for seed in range(20):
         random = np.random.default_rng(seed)
         distance = random.uniform(-1.5, 1.5, 9000)
         leaves = random.random(9000) < 0.2 + 0.25 * np.maximum(-distance, 0.0) ** 2
         jump = jump_at(distance, leaves - 0.3, np.full(9000, 0.3), np.arange(9000), *np.zeros((2, 9000), np.int64))
         assert jump is not None
-        found += jump.found
-    assert found <= 1
+        detections += jump.detected
+    assert detections <= 1
 
 
 def test_too_few_rows_near_the_threshold_say_nothing() -> None:
@@ -101,5 +101,5 @@ def test_a_moved_threshold_is_found_between_days() -> None:
 
 
 def test_two_thresholds_in_one_day_are_no_threshold() -> None:
-    found = thresholds(np.array([0.0, 1.0, 1.5, 2.0]), np.array([False, True, False, True]), np.zeros(4, np.int64))
-    assert np.isnan(found).all()
+    by_row = thresholds(np.array([0.0, 1.0, 1.5, 2.0]), np.array([False, True, False, True]), np.zeros(4, np.int64))
+    assert np.isnan(by_row).all()

@@ -15,9 +15,9 @@ def campaign(seed: int, control: float, treated: float, n: int = 4000, share: fl
 
 
 def test_the_effect_is_unbiased_and_its_interval_holds_the_truth() -> None:
-    found = [effect(*campaign(seed, 0.5, 0.2, n=1000)) for seed in range(200)]
-    gaps = [one.prevented - 0.3 for one in found if one is not None]
-    held = [one.low < 0.3 < one.high for one in found if one is not None]
+    effects = [effect(*campaign(seed, 0.5, 0.2, n=1000)) for seed in range(200)]
+    gaps = [measured.prevented - 0.3 for measured in effects if measured is not None]
+    held = [measured.low < 0.3 < measured.high for measured in effects if measured is not None]
     assert abs(float(np.mean(gaps))) < 0.01
     assert 0.92 <= np.mean(held) <= 0.98
 
@@ -32,14 +32,14 @@ def test_the_effect_is_unbiased_and_its_interval_holds_the_truth() -> None:
     ],
 )
 def test_verdicts(control: float, treated: float, n: int, verdict: str) -> None:
-    found = effect(*campaign(4, control, treated, n))
-    assert found is not None
-    assert found.verdict == verdict
+    measured = effect(*campaign(4, control, treated, n))
+    assert measured is not None
+    assert measured.verdict == verdict
 
 
 def test_a_customers_rows_are_one_piece_of_evidence() -> None:
     y, alone, who = campaign(2, 0.5, 0.2)
-    once, often = effect(y, alone, who), effect(*(np.tile(one, 9) for one in (y, alone, who)))
+    once, often = effect(y, alone, who), effect(*(np.tile(column, 9) for column in (y, alone, who)))
     assert once is not None
     assert often is not None
     assert often.standard_error == pytest.approx(once.standard_error, rel=0.02)
@@ -50,24 +50,24 @@ def test_an_action_that_harms_in_one_band_is_said_there() -> None:
     scores, alone = random.random(20_000), random.random(20_000) < 0.2
     rate = np.where(alone, 0.4, np.where(scores < 0.25, 0.6, 0.2))
     names, part = score_bands(scores)
-    found = effects_by(names, part, random.random(20_000) < rate, alone, np.arange(20_000))
-    assert [one.verdict for one in found] == ["harms", "works", "works", "works"]
+    effects = effects_by(names, part, random.random(20_000) < rate, alone, np.arange(20_000))
+    assert [measured.verdict for measured in effects] == ["harms", "works", "works", "works"]
 
 
 def test_few_rows_say_nothing_and_a_plan_says_how_long_it_takes() -> None:
     assert effect(*campaign(1, 0.5, 0.2, n=30)) is None
-    found = effect(*campaign(1, 0.5, 0.2))
-    assert found is not None
-    assert plan(found, 2.0)["0.1"] < plan(found, 2.0)["0.02"]
+    measured = effect(*campaign(1, 0.5, 0.2))
+    assert measured is not None
+    assert plan(measured, 2.0)["0.1"] < plan(measured, 2.0)["0.02"]
     assert months_until(0.5, 0.2, 0, 0.1) == math.inf
 
 
 def test_money_a_month() -> None:
-    found = effect(*campaign(1, 0.5, 0.2))
-    assert found is not None
-    told = money(found, Costs(miss=100.0, offer=5.0), 2.0)
-    assert told is not None
-    kept = found.treated * found.prevented
-    assert told["kept"] == pytest.approx(kept / 2)
-    assert told["brings"] == pytest.approx((100 * kept - 5 * found.treated) / 2)
-    assert money(found, None, 2.0) is None
+    measured = effect(*campaign(1, 0.5, 0.2))
+    assert measured is not None
+    monthly = money(measured, Costs(miss=100.0, offer=5.0), 2.0)
+    assert monthly is not None
+    kept = measured.treated * measured.prevented
+    assert monthly["kept"] == pytest.approx(kept / 2)
+    assert monthly["brings"] == pytest.approx((100 * kept - 5 * measured.treated) / 2)
+    assert money(measured, None, 2.0) is None

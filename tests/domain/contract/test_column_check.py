@@ -187,14 +187,14 @@ def test_columns_of_json_are_read_as_the_contract_reads_rows(
 
 @pytest.mark.parametrize("value", [math.nan, 10**400])
 def test_typed_columns_may_hold_what_json_cannot(value: object) -> None:
-    columns: dict[str, list[object]] = {name: [one, one] for name, one in TYPED.items()} | {"free": [value, None]}
+    columns: dict[str, list[object]] = {name: [fine, fine] for name, fine in TYPED.items()} | {"free": [value, None]}
     check = ColumnCheck(CONTRACT, text=False, extra="ignore")
     assert_same_as_row_by_row(check, Chunk([1, 2], columns=columns))
     assert check(Chunk([1, 2], columns=columns)).accepted == [1]
 
 
 def test_a_column_the_input_lacks_is_missing_in_every_row() -> None:
-    columns = {name: [one, one] for name, one in FINE.items() if name not in ("free", "level")}
+    columns = {name: [fine, fine] for name, fine in FINE.items() if name not in ("free", "level")}
     check = ColumnCheck(CONTRACT, text=True, extra="ignore")
     assert check(Chunk([1, 2], columns=columns)).accepted == []
     columns["level"] = ["Yes", "No"]
@@ -206,7 +206,7 @@ def test_a_column_the_input_lacks_is_missing_in_every_row() -> None:
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_check, "MAX_REMEMBERED", 10)
     check = ColumnCheck(CONTRACT, text=True, extra="ignore")
-    columns = {name: [one] * 100 for name, one in FINE.items()} | {"open": [f"level {n}" for n in range(100)]}
+    columns = {name: [fine] * 100 for name, fine in FINE.items()} | {"open": [f"level {n}" for n in range(100)]}
     assert_same_as_row_by_row(check, Chunk(list(range(100)), columns=columns))
     assert max(len(memo) for by_type in check._memos.values() for memo in by_type.values()) <= 10
 
@@ -223,7 +223,7 @@ def test_ids_are_read_as_the_contract_reads_them(values: list[Any]) -> None:
 
 @pytest.mark.parametrize("name", ["colour", "left", "id"])
 def test_a_column_the_contract_does_not_know_breaks_every_row_of_json(name: str) -> None:
-    columns: dict[str, list[object]] = {one: [value, value] for one, value in TYPED.items()} | {name: [1, 2]}
+    columns: dict[str, list[object]] = {column: [value, value] for column, value in TYPED.items()} | {name: [1, 2]}
     assert_same_as_row_by_row(ColumnCheck(CONTRACT, text=False, extra="refuse"), Chunk([1, 2], columns=columns))
 
 
@@ -243,7 +243,7 @@ def test_dates_and_aliases_are_read_in_columns_as_in_single_rows() -> None:
     ]
     checked = ColumnCheck(contract, text=True, extra="refuse")(Chunk(numbers=list(range(1, len(rows) + 1)), rows=rows))
     singly = [RowChecker(contract).check(row, text=True) for row in rows]
-    assert checked.accepted == [index for index, one in enumerate(singly) if not one.violations]
+    assert checked.accepted == [index for index, row in enumerate(singly) if not row.violations]
     assert len(checked.accepted) > 20
     expected = Frame.from_values(contract, [singly[index].values for index in checked.accepted])
     for name, column in expected.columns.items():

@@ -38,7 +38,7 @@ CHECKER = RowChecker(TOY)
 
 
 def rules(raw: dict[str, Any], **how: Any) -> dict[str, str]:
-    return {one.field: one.rule for one in CHECKER.check(raw, **how).violations}
+    return {violation.field: violation.rule for violation in CHECKER.check(raw, **how).violations}
 
 
 def test_a_contract_survives_its_json_with_the_same_hash() -> None:
@@ -112,7 +112,7 @@ def test_text_is_parsed_trimmed_and_repaired_by_the_stated_rule() -> None:
         extra="ignore",
     )
     assert checked.values == {"age": 40.0, "spend": 0.0, "member": 1.0, "plan": "pro", "city": "Oslo"}
-    assert [(one.field, one.rule, one.after) for one in checked.repairs] == [("spend", "if_missing", 0.0)]
+    assert [(repair.field, repair.rule, repair.after) for repair in checked.repairs] == [("spend", "if_missing", 0.0)]
     assert checked.violations == ()
     assert checked.entity_id == "c7"
 
@@ -135,10 +135,10 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from([*ROW, "who", "at", "left", "x"]) | st.text(max_size=4), JSON), st.booleans())
 def test_a_check_never_raises_and_its_findings_are_json(raw: dict[str, Any], text: bool) -> None:
     checked = CHECKER.check(raw, text=text)
-    told = [[one.field, one.rule, one.value, one.message] for one in checked.violations]
-    json.dumps(told, allow_nan=False).encode()
+    listed = [[violation.field, violation.rule, violation.value, violation.message] for violation in checked.violations]
+    json.dumps(listed, allow_nan=False).encode()
     if not checked.violations:
-        assert list(checked.values) == [one.name for one in TOY.features]
+        assert list(checked.values) == [feature.name for feature in TOY.features]
 
 
 @given(
@@ -150,9 +150,9 @@ def test_a_check_never_raises_and_its_findings_are_json(raw: dict[str, Any], tex
 def test_json_and_text_agree_on_equal_rows(age: int, spend: float, member: bool, plan: str) -> None:
     row = {"age": age, "spend": spend, "member": member, "plan": plan, "city": "Rome"}
     text = {"age": str(age), "spend": repr(spend), "member": str(member).lower(), "plan": plan, "city": "Rome"}
-    one, other = CHECKER.check(row), CHECKER.check(text, text=True)
-    assert one.values == other.values
-    assert [(v.field, v.rule) for v in one.violations] == [(v.field, v.rule) for v in other.violations]
+    typed, read = CHECKER.check(row), CHECKER.check(text, text=True)
+    assert typed.values == read.values
+    assert [(v.field, v.rule) for v in typed.violations] == [(v.field, v.rule) for v in read.violations]
 
 
 SECTIONS: dict[str, Any] = {
@@ -335,12 +335,12 @@ def test_a_row_without_a_time_is_of_now_and_without_either_its_days_cannot_be_co
     row = {"joined": "2026-11-18", "plan": "No"}
     now = datetime(2026, 11, 28, 12, tzinfo=UTC)
     assert DATED.check(row, now=now).values == {"joined": 10.5, "called": None, "paid": "12", "plan": "No"}
-    assert [(one.field, one.rule) for one in DATED.check(row).violations] == [("joined", "time")]
-    assert [one.rule for one in DATED.check(row | {"at": "yesterday"}, now=now).violations] == ["time"]
+    assert [(violation.field, violation.rule) for violation in DATED.check(row).violations] == [("joined", "time")]
+    assert [violation.rule for violation in DATED.check(row | {"at": "yesterday"}, now=now).violations] == ["time"]
 
 
 @pytest.mark.parametrize(
-    ("given", "rule"),
+    ("value", "rule"),
     [
         ("2026-11-31", "type"),
         ("31.12.2025", "type"),
@@ -350,20 +350,22 @@ def test_a_row_without_a_time_is_of_now_and_without_either_its_days_cannot_be_co
         (-3, "range"),
     ],
 )
-def test_what_is_no_date_is_refused(given: Any, rule: str) -> None:
-    row = {"at": "2026-11-28T12:00:00Z", "joined": given, "plan": "No"}
-    assert [(one.field, one.rule) for one in DATED.check(row).violations] == [("joined", rule)]
+def test_what_is_no_date_is_refused(value: Any, rule: str) -> None:
+    row = {"at": "2026-11-28T12:00:00Z", "joined": value, "plan": "No"}
+    assert [(violation.field, violation.rule) for violation in DATED.check(row).violations] == [("joined", rule)]
 
 
 @pytest.mark.parametrize("text", [False, True])
 def test_an_alias_becomes_its_level_and_is_counted_as_a_repair(text: bool) -> None:
     checked = DATED.check({"joined": 1 if not text else "1", "plan": "Y"}, text=text)
     assert checked.values["plan"] == "Yes"
-    assert ("plan", "alias", "Y", "Yes") in [(one.field, one.rule, one.before, one.after) for one in checked.repairs]
-    assert [one.rule for one in DATED.check({"joined": 1, "plan": "y"}).violations] == ["level"]
+    assert ("plan", "alias", "Y", "Yes") in [
+        (repair.field, repair.rule, repair.before, repair.after) for repair in checked.repairs
+    ]
+    assert [violation.rule for violation in DATED.check({"joined": 1, "plan": "y"}).violations] == ["level"]
 
 
 def test_the_contract_says_what_an_unknown_field_is() -> None:
     lenient = RowChecker(read_contract(RAW | {"extra": "ignore"}))
     assert lenient.check(ROW | {"x": 1}).violations == ()
-    assert [one.rule for one in lenient.check(ROW | {"x": 1}, extra="refuse").violations] == ["unknown"]
+    assert [violation.rule for violation in lenient.check(ROW | {"x": 1}, extra="refuse").violations] == ["unknown"]

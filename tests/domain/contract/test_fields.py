@@ -115,7 +115,7 @@ def test_the_default_said_is_the_default_meant(field: Field) -> None:
 
 def test_shipped_and_written_contracts_keep_the_schema() -> None:
     shipped = [json.loads(path.read_text()) for path in sorted((ROOT / "contracts").glob("*.json"))]
-    for raw in (*(one for one in shipped if "format" in one), RAW, RAW | SECTION_VALUES, TOY.to_dict()):
+    for raw in (*(contract for contract in shipped if "format" in contract), RAW, RAW | SECTION_VALUES, TOY.to_dict()):
         assert list(SCHEMA.iter_errors(raw)) == []
 
 

@@ -39,7 +39,7 @@ def test_a_label_is_normalised_to_utc() -> None:
 def test_a_label_that_cannot_be_used_is_refused_by_field(change: dict[str, object], field: str) -> None:
     accepted, refused = read_labels([GOOD, GOOD | change], TARGET)
     assert len(accepted) == 1
-    assert [(one.row, one.field) for one in refused] == [(1, field)]
+    assert [(label.row, label.field) for label in refused] == [(1, field)]
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=12), st.none() | st.integers() | st.text() | st.lists(st.none()))))
@@ -63,6 +63,6 @@ def test_rows_that_hold_a_watermark_only_are_no_labels() -> None:
 def test_a_label_of_tomorrow_is_refused_today() -> None:
     now = datetime(2026, 11, 20, 8, 54, tzinfo=UTC)
     _, refused = read_labels([GOOD], TARGET, now=now)
-    assert [one.field for one in refused] == ["event_time"]
+    assert [label.field for label in refused] == ["event_time"]
     accepted, _ = read_labels([GOOD], TARGET, now=now + timedelta(minutes=2))  # clocks differ by some minutes
     assert len(accepted) == 1

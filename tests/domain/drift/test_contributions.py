@@ -66,24 +66,24 @@ def reference(seed: int = 0) -> Reference:
 def test_the_parts_add_up_to_the_change_of_the_mean_logit(seed: int, shift: float, n: int) -> None:
     """To the last bits that floating point allows: a few units in the last place of sums of some logits."""
     rows = frame(seed, n, a=shift)
-    found = contribution_drift(MODEL, reference(), rows, np.arange(n))
-    assert found is not None
+    moved = contribution_drift(MODEL, reference(), rows, np.arange(n))
+    assert moved is not None
     change = math.fsum(logits(MODEL, rows)) / n - math.fsum(logits(MODEL, frame(0))) / 500
-    assert math.fsum(part.change for part in found.parts) == pytest.approx(found.total.change, abs=1e-14)
-    assert found.total.change == pytest.approx(change, abs=1e-13)
+    assert math.fsum(part.change for part in moved.parts) == pytest.approx(moved.total.change, abs=1e-14)
+    assert moved.total.change == pytest.approx(change, abs=1e-13)
 
 
 def test_a_feature_that_moves_no_score_is_last_however_far_it_moved() -> None:
-    found = contribution_drift(MODEL, reference(), frame(1, 4000, a=1.0, b=100.0), np.arange(4000))
-    assert found is not None
-    assert found.parts[0].name == "a"
-    assert found.parts[0].change == pytest.approx(0.9 * 0.7 / 3, abs=0.06)
-    assert (found.parts[-1].name, found.parts[-1].change, found.parts[-1].p) == ("b", 0.0, 1.0)
+    moved = contribution_drift(MODEL, reference(), frame(1, 4000, a=1.0, b=100.0), np.arange(4000))
+    assert moved is not None
+    assert moved.parts[0].name == "a"
+    assert moved.parts[0].change == pytest.approx(0.9 * 0.7 / 3, abs=0.06)
+    assert (moved.parts[-1].name, moved.parts[-1].change, moved.parts[-1].p) == ("b", 0.0, 1.0)
 
 
 def test_the_same_population_is_seldom_said_to_have_changed() -> None:
     changes = [contribution_drift(MODEL, reference(2 * s), frame(2 * s + 1), np.arange(500)) for s in range(200)]
-    assert sum(one.total.p < 0.05 for one in changes if one is not None) <= 20
+    assert sum(change.total.p < 0.05 for change in changes if change is not None) <= 20
 
 
 def test_ten_rows_of_a_customer_are_not_ten_customers() -> None:
@@ -91,10 +91,10 @@ def test_ten_rows_of_a_customer_are_not_ten_customers() -> None:
     alarms = 0
     for seed in range(1, 101):
         copies = frame(seed, 60).take(np.repeat(np.arange(60), 10))
-        found = contribution_drift(MODEL, reference(0), copies, np.repeat(np.arange(60), 10))
-        assert found is not None
-        assert found.entities == 60
-        alarms += found.total.p < 0.05
+        moved = contribution_drift(MODEL, reference(0), copies, np.repeat(np.arange(60), 10))
+        assert moved is not None
+        assert moved.entities == 60
+        alarms += moved.total.p < 0.05
     assert alarms <= 15
 
 
@@ -102,9 +102,9 @@ def test_no_rows_say_nothing_and_personal_data_is_left_out() -> None:
     assert contribution_drift(MODEL, reference(), frame(1, 0), np.arange(0)) is None
     known = reference()
     without = replace(known, numeric={"b": known.numeric["b"]})
-    found = contribution_drift(MODEL, without, frame(1), np.arange(500))
-    assert found is not None
-    assert {part.name for part in found.parts} == {"b", "flag", "kind"}
+    moved = contribution_drift(MODEL, without, frame(1), np.arange(500))
+    assert moved is not None
+    assert {part.name for part in moved.parts} == {"b", "flag", "kind"}
 
 
 def test_a_reference_comes_back_with_what_its_pairs_added() -> None:

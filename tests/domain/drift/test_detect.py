@@ -213,13 +213,13 @@ def test_an_empty_window_compares_nothing():
 
 
 def test_the_report_is_json_with_every_threshold_and_reason():
-    told = json.loads(
+    document = json.loads(
         json.dumps(detect_drift(REFERENCE, window(shift=6.0), season=window(seed=9)).to_dict(), allow_nan=False)
     )
 
-    assert told["drifted"] == ["price:ks"]
-    assert told["thresholds"]["alpha"] == 0.01
-    assert all(check["reason"] and check["least_effect"] > 0 and check["alpha"] == 0.01 for check in told["checks"])
+    assert document["drifted"] == ["price:ks"]
+    assert document["thresholds"]["alpha"] == 0.01
+    assert all(check["reason"] and check["least_effect"] > 0 and check["alpha"] == 0.01 for check in document["checks"])
 
 
 @pytest.mark.parametrize(("customers", "each"), [(500, 1), (250, 2), (150, 4), (125, 8)])

@@ -141,8 +141,8 @@ def test_outcomes_of_the_same_few_customers_are_fewer_outcomes():
     naive = realise_performance(*copies, promised=promised())
     clustered = realise_performance(*copies, promised=promised(), entities=np.tile(who, 12))
 
-    def width(found):
-        return found.metrics.roc_auc.high - found.metrics.roc_auc.low
+    def width(performance):
+        return performance.metrics.roc_auc.high - performance.metrics.roc_auc.low
 
     assert width(clustered) == pytest.approx(width(once), rel=0.05)
     assert width(naive) < width(once) / 3
@@ -171,8 +171,11 @@ def test_a_promise_from_few_rows_is_no_yardstick_for_a_small_drop():
     rng = np.random.default_rng(6)
     probability = rng.beta(2, 4, 20_000)
     outcome = rng.random(20_000) < probability * 0.6 + 0.1
-    found = realise_performance(probability, probability, probability > 0.3, outcome, promised=promised())
-    few = replace(found.promised, roc_auc=Estimate(*(found.promised.roc_auc.value + reach for reach in (0, -0.2, 0.2))))
+    performance = realise_performance(probability, probability, probability > 0.3, outcome, promised=promised())
+    few = replace(
+        performance.promised,
+        roc_auc=Estimate(*(performance.promised.roc_auc.value + reach for reach in (0, -0.2, 0.2))),
+    )
 
-    assert found.drop_always_p < 0.01
-    assert replace(found, promised=few).drop_always_p > 0.3
+    assert performance.drop_always_p < 0.01
+    assert replace(performance, promised=few).drop_always_p > 0.3

@@ -67,9 +67,9 @@ def window(values, seed=0):
     )
 
 
-def same(one: Profile, other: Profile) -> bool:
+def same(first: Profile, second: Profile) -> bool:
     """Counts to the last one, sums to 1e-9: adding floats in another order may round otherwise."""
-    mine, theirs = one.to_dict(), other.to_dict()
+    mine, theirs = first.to_dict(), second.to_dict()
     sums = [part["scores"].pop("confidence") for part in (mine, theirs)]
     bins = [
         dict(zip(part["scores"]["bins"]["i"], part["scores"]["bins"].pop("n"), strict=True)) for part in (mine, theirs)
@@ -87,10 +87,10 @@ def test_profiles_of_two_parts_add_up_to_that_of_the_whole(first, second):
 
 def test_refusals_and_models_add_up_by_name():
     nobody = Frame.from_values(CONTRACT, [])
-    one = profile(reference(), nobody, models={"v1": 2}, refused=2, violations={("price", "range"): 2}, unreadable=1)
-    other = profile(reference(), nobody, models={"v0": 1, "v1": 1}, refused=1, violations={("plan", "level"): 1})
+    first = profile(reference(), nobody, models={"v1": 2}, refused=2, violations={("price", "range"): 2}, unreadable=1)
+    second = profile(reference(), nobody, models={"v0": 1, "v1": 1}, refused=1, violations={("plan", "level"): 1})
 
-    both = one + other
+    both = first + second
 
     assert both.models == {"v0": 1, "v1": 3}
     assert (both.refused, both.unreadable) == (3, 1)

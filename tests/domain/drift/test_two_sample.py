@@ -42,11 +42,11 @@ def test_the_kolmogorov_smirnov_test_equals_scipys_on_any_two_samples(before, no
     assume(effective_rows(len(before), len(now)) > 0)
     expected = stats.ks_2samp(before, now, method="asymp")
 
-    found = ks(before, now)
+    statistic = ks(before, now)
 
-    assert found.value == pytest.approx(expected.statistic, abs=EXACT)
-    assert found.p == pytest.approx(expected.pvalue, abs=EXACT)
-    assert found.effect == found.value
+    assert statistic.value == pytest.approx(expected.statistic, abs=EXACT)
+    assert statistic.p == pytest.approx(expected.pvalue, abs=EXACT)
+    assert statistic.effect == statistic.value
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_the_kolmogorov_smirnov_test_equals_scipys_on_any_two_samples(before, no
 def test_hard_cases_equal_scipy(before, now):
     expected = stats.ks_2samp(list(before), list(now), method="asymp")
 
-    found = ks(list(before), list(now))
+    statistic = ks(list(before), list(now))
 
-    assert (found.value, found.p) == pytest.approx((expected.statistic, expected.pvalue), abs=EXACT)
+    assert (statistic.value, statistic.p) == pytest.approx((expected.statistic, expected.pvalue), abs=EXACT)
 
 
 @pytest.mark.parametrize("rows", [200, 2_000, 50_000])
@@ -76,15 +76,15 @@ def test_windows_of_real_size_equal_scipy(rows, shift):
     before, now = rng.normal(size=7043).round(2), (rng.normal(size=rows) + shift).round(2)
     expected = stats.ks_2samp(before, now, method="asymp")
 
-    found = ks(before, now)
+    statistic = ks(before, now)
 
-    assert (found.value, found.p) == pytest.approx((expected.statistic, expected.pvalue), abs=EXACT)
+    assert (statistic.value, statistic.p) == pytest.approx((expected.statistic, expected.pvalue), abs=EXACT)
 
 
 def test_one_row_against_one_row_is_no_evidence_where_scipy_has_none():
-    found = ks([1.0], [2.0])
+    statistic = ks([1.0], [2.0])
 
-    assert (found.value, found.p) == (1.0, 1.0)
+    assert (statistic.value, statistic.p) == (1.0, 1.0)
 
 
 def test_nulls_are_not_values():
@@ -134,10 +134,10 @@ def test_chi_square_equals_scipys_once_empty_columns_are_dropped(table):
     assume(kept.shape[1] >= 1 and kept.sum(axis=1).all())
     expected = stats.chi2_contingency(kept, correction=False)
 
-    found = chi_square(table[0], table[1])
+    statistic = chi_square(table[0], table[1])
 
-    assert found.value == pytest.approx(expected.statistic, rel=EXACT, abs=EXACT)
-    assert found.p == pytest.approx(expected.pvalue, abs=EXACT)
+    assert statistic.value == pytest.approx(expected.statistic, rel=EXACT, abs=EXACT)
+    assert statistic.p == pytest.approx(expected.pvalue, abs=EXACT)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_chi_square_equals_scipys_once_empty_columns_are_dropped(table):
     ids=["nothing", "no window", "no reference", "one level"],
 )
 def test_chi_square_of_a_table_that_cannot_differ_is_no_evidence(table):
-    found = chi_square(np.array(table[0]), np.array(table[1]))
+    statistic = chi_square(np.array(table[0]), np.array(table[1]))
 
-    assert (found.value, found.p, found.effect) == (0.0, 1.0, 0.0)
+    assert (statistic.value, statistic.p, statistic.effect) == (0.0, 1.0, 0.0)
 
 
 @given(table=tables)
@@ -171,25 +171,25 @@ def test_holm_rejects_what_its_step_down_definition_rejects(p):
 
 
 @settings(deadline=None)
-@given(one=st.lists(tied, min_size=1, max_size=40), other=st.lists(tied, min_size=1, max_size=40))
-def test_two_windows_on_the_grid_of_a_reference_compare_as_their_rows_would(one, other):
-    assume(effective_rows(len(one), len(other)) > 0)
+@given(first=st.lists(tied, min_size=1, max_size=40), second=st.lists(tied, min_size=1, max_size=40))
+def test_two_windows_on_the_grid_of_a_reference_compare_as_their_rows_would(first, second):
+    assume(effective_rows(len(first), len(second)) > 0)
     reference = Distribution.of([-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0])
-    expected = stats.ks_2samp(one, other, method="asymp")
+    expected = stats.ks_2samp(first, second, method="asymp")
 
-    found = kolmogorov_smirnov_between(Histogram.of(reference, one), Histogram.of(reference, other))
+    statistic = kolmogorov_smirnov_between(Histogram.of(reference, first), Histogram.of(reference, second))
 
-    assert (found.value, found.p) == pytest.approx((expected.statistic, expected.pvalue), abs=EXACT)
+    assert (statistic.value, statistic.p) == pytest.approx((expected.statistic, expected.pvalue), abs=EXACT)
 
 
-@given(one=samples, other=samples, grid=samples)
-def test_off_the_grid_two_windows_never_look_further_apart_than_they_are(one, other, grid):
+@given(first=samples, second=samples, grid=samples)
+def test_off_the_grid_two_windows_never_look_further_apart_than_they_are(first, second, grid):
     reference = Distribution.of(grid)
 
-    found = kolmogorov_smirnov_between(Histogram.of(reference, one), Histogram.of(reference, other))
+    statistic = kolmogorov_smirnov_between(Histogram.of(reference, first), Histogram.of(reference, second))
 
     assert (
-        found.value <= stats.ks_2samp(one, other, method="asymp").statistic + EXACT
-        if len(one) * len(other) > 1
+        statistic.value <= stats.ks_2samp(first, second, method="asymp").statistic + EXACT
+        if len(first) * len(second) > 1
         else True
     )

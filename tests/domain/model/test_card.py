@@ -84,5 +84,5 @@ def test_the_card_has_the_fields_of_the_hubs_model_cards():
     (index,) = front["model-index"]
     (result,) = index["results"]  # no holdout: no figures of it
     assert result["task"]["type"] == "tabular-classification"
-    assert {one["type"]: one["value"] for one in result["metrics"]}["roc_auc"] == FIGURES.roc_auc.value
-    assert set(front["metrics"]) == {one["type"] for one in result["metrics"]}
+    assert {metric["type"]: metric["value"] for metric in result["metrics"]}["roc_auc"] == FIGURES.roc_auc.value
+    assert set(front["metrics"]) == {metric["type"] for metric in result["metrics"]}

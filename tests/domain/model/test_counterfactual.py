@@ -32,8 +32,8 @@ CONTRACT = read_contract(
 MAY = CONTRACT.may_change
 
 
-def unit(dice: random.Random, most: float = 2.0) -> float:
-    return round(dice.uniform(-most, most) / UNIT) * UNIT
+def unit(dice: random.Random, limit: float = 2.0) -> float:
+    return round(dice.uniform(-limit, limit) / UNIT) * UNIT
 
 
 def steps(dice: random.Random, name: str) -> StepTerm:
@@ -74,7 +74,7 @@ def values_of(name: str, now: Any) -> list[Any]:
     if name == "bill":
         return [1.0 - now]
     low = int(now) if MAY[name] == "increasing" else 0
-    return [float(one) for one in range(low, WHOLE + 1) if one != now]
+    return [float(whole) for whole in range(low, WHOLE + 1) if whole != now]
 
 
 def size(name: str, now: Any, to: Any) -> float:
@@ -90,13 +90,13 @@ def brute(made: Model, values: dict[str, Any]) -> tuple[dict[str, float], float]
         sizes = [size(name, values[name], to) for to in values_of(name, values[name]) if turned(**{name: to})]
         if sizes:
             ones[name] = min(sizes)
-    least = math.inf
+    smallest = math.inf
     for a, b in combinations(MAY, 2):
         for x, y in product(values_of(a, values[a]), values_of(b, values[b])):
             both = size(a, values[a], x) + size(b, values[b], y)
-            if both < least and turned(**{a: x, b: y}) and not turned(**{a: x}) and not turned(**{b: y}):
-                least = both
-    return ones, least
+            if both < smallest and turned(**{a: x, b: y}) and not turned(**{a: x}) and not turned(**{b: y}):
+                smallest = both
+    return ones, smallest
 
 
 @pytest.mark.parametrize("family", ["logistic", "boosted"])
@@ -104,16 +104,16 @@ def brute(made: Model, values: dict[str, Any]) -> tuple[dict[str, float], float]
 def test_no_smaller_change_of_one_or_of_two_features_turns_the_decision(family: str, seed: int) -> None:
     made, values = model(seed, family), row(seed)
     ones, two = flips(made, values, MAY)
-    expected, least = brute(made, values)
-    assert {one.changes[0].feature: one.size for one in ones} == pytest.approx(expected)
-    assert [one.size for one in ones] == sorted(one.size for one in ones)
-    assert (math.inf if two is None else two.size) == pytest.approx(least)
+    expected, smallest = brute(made, values)
+    assert {single.changes[0].feature: single.size for single in ones} == pytest.approx(expected)
+    assert [single.size for single in ones] == sorted(single.size for single in ones)
+    assert (math.inf if two is None else two.size) == pytest.approx(smallest)
     for flip in [*ones, *([two] if two else [])]:
         assert turns(made, values, flip)
 
 
 def turns(made: Model, values: dict[str, Any], flip: Flip) -> bool:
-    changed = {**values, **{one.feature: one.after for one in flip.changes}}
+    changed = {**values, **{change.feature: change.after for change in flip.changes}}
     return made.score(changed).decision == flip.decision != made.score(values).decision
 
 
@@ -133,4 +133,4 @@ def test_nothing_is_proposed_that_the_contract_does_not_allow() -> None:
         values = row(seed)
         ones, two = flips(model(seed, "logistic"), values, {"calls": "increasing"})
         assert two is None
-        assert all(float(str(one.changes[0].after)) > values["calls"] for one in ones)
+        assert all(float(str(single.changes[0].after)) > values["calls"] for single in ones)

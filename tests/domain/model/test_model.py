@@ -57,23 +57,23 @@ def test_pure_and_columnar_scores_agree_to_the_last_bit_of_the_decision(rows: li
     frame = Frame.from_values(CONTRACT, rows)
     values = logits(MODEL, frame)
     alone = [MODEL.score(row) for row in rows]
-    assert values.tolist() == [one.logit for one in alone]
-    assert decisions(MODEL, values).tolist() == [one.decision for one in alone]
-    assert contributions(MODEL, frame).tolist() == [list(one.contributions) for one in alone]
-    assert np.allclose(scores(values), [one.score for one in alone], rtol=1e-14, atol=0)
-    assert np.allclose(probabilities(MODEL, values), [one.probability for one in alone], rtol=1e-14, atol=0)
+    assert values.tolist() == [score.logit for score in alone]
+    assert decisions(MODEL, values).tolist() == [score.decision for score in alone]
+    assert contributions(MODEL, frame).tolist() == [list(score.contributions) for score in alone]
+    assert np.allclose(scores(values), [score.score for score in alone], rtol=1e-14, atol=0)
+    assert np.allclose(probabilities(MODEL, values), [score.probability for score in alone], rtol=1e-14, atol=0)
 
 
 @given(ROWS)
 def test_baseline_and_contributions_added_left_to_right_are_the_logit(row: dict[str, Any]) -> None:
-    given = MODEL.score(row)
+    score = MODEL.score(row)
     total = MODEL.baseline
-    for contribution in given.contributions:
+    for contribution in score.contributions:
         total += contribution
-    assert total == given.logit
-    assert given.decision == (given.logit >= MODEL.threshold_logit)
-    assert given.confidence == abs(given.score - 0.5)
-    assert given.threshold == MODEL.calibration.probability(MODEL.threshold_logit)
+    assert total == score.logit
+    assert score.decision == (score.logit >= MODEL.threshold_logit)
+    assert score.confidence == abs(score.score - 0.5)
+    assert score.threshold == MODEL.calibration.probability(MODEL.threshold_logit)
 
 
 def test_the_threshold_itself_is_flagged() -> None:

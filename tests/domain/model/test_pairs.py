@@ -80,11 +80,11 @@ def test_reasons_add_up_to_the_logit_to_the_last_bit_in_any_order_and_split_or_n
 def test_numpy_gives_the_same_bits_as_pure_python(rows: list[dict[str, Any]]) -> None:
     frame = Frame.from_values(CONTRACT, rows)
     scored = [MODEL.score(row) for row in rows]
-    assert logits(MODEL, frame).tolist() == [one.logit for one in scored]
-    assert contributions(MODEL, frame).tolist() == [list(one.contributions) for one in scored]
+    assert logits(MODEL, frame).tolist() == [score.logit for score in scored]
+    assert contributions(MODEL, frame).tolist() == [list(score.contributions) for score in scored]
     names = [term.name for term in MODEL.terms]
     assert feature_contributions(MODEL, frame).tolist() == [
-        list(split_evenly(names, MODEL.pairs, one.contributions)) for one in scored
+        list(split_evenly(names, MODEL.pairs, score.contributions)) for score in scored
     ]
 
 

@@ -17,9 +17,9 @@ def drawn(seed: int, n: int, slope: float = 1.0, intercept: float = 0.0, rows_ea
 
 
 def test_many_labels_find_the_line_they_were_drawn_from():
-    found = calibrate(drawn(1, 40_000, slope=0.5, intercept=-1.0), Calibration(1.0, 0.0))
-    assert found.line.slope == pytest.approx(0.5, abs=0.03)
-    assert found.line.intercept == pytest.approx(-1.0, abs=0.05)
+    fitted = calibrate(drawn(1, 40_000, slope=0.5, intercept=-1.0), Calibration(1.0, 0.0))
+    assert fitted.line.slope == pytest.approx(0.5, abs=0.03)
+    assert fitted.line.intercept == pytest.approx(-1.0, abs=0.05)
 
 
 def test_no_label_leaves_the_old_line():
@@ -53,8 +53,8 @@ def test_a_customers_copies_are_not_so_many_customers():
 
 def test_the_stated_error_is_the_one_that_repeats_show():
     fitted = [calibrate(drawn(seed, 1500, 0.8, -0.5), Calibration(0.8, -0.5), prior_rows=1e-6) for seed in range(300)]
-    spread = np.std([one.line.intercept for one in fitted])
-    stated = np.mean([one.covariance[2] ** 0.5 for one in fitted])
+    spread = np.std([fit.line.intercept for fit in fitted])
+    stated = np.mean([fit.covariance[2] ** 0.5 for fit in fitted])
     assert stated == pytest.approx(spread, rel=0.12)
 
 
@@ -65,11 +65,11 @@ def test_any_rows_give_a_finite_line(seed: int, scale: float, n: int):
     rows = Labelled(
         random.normal(0.0, scale, n), random.uniform(size=n) < 0.5, np.arange(n) // 2, np.zeros(n, dtype=bool)
     )
-    found = calibrate(rows, Calibration(1.0, 0.0))
-    assert np.isfinite([found.line.slope, found.line.intercept, *found.covariance]).all()
-    assert np.linalg.eigvalsh(found.matrix()).min() >= -1e-9
+    fitted = calibrate(rows, Calibration(1.0, 0.0))
+    assert np.isfinite([fitted.line.slope, fitted.line.intercept, *fitted.covariance]).all()
+    assert np.linalg.eigvalsh(fitted.matrix()).min() >= -1e-9
 
 
 def test_it_comes_back_from_its_document():
-    found = calibrate(drawn(1, 500), Calibration(1.0, 0.0))
-    assert FittedCalibration.from_dict(found.to_dict()) == found
+    fitted = calibrate(drawn(1, 500), Calibration(1.0, 0.0))
+    assert FittedCalibration.from_dict(fitted.to_dict()) == fitted

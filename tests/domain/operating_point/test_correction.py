@@ -37,10 +37,10 @@ def test_the_mean_error_of_k_blocks_is_what_the_offset_shows(figures):
 
 def errors(gain: float, delay: int, steps: int) -> np.ndarray:
     """e[t + 1] = e[t] - gain e[t - delay], from 1."""
-    found = [1.0] * (delay + 1)
+    series = [1.0] * (delay + 1)
     for _ in range(steps):
-        found.append(found[-1] - gain * found[-1 - delay])
-    return np.array(found)
+        series.append(series[-1] - gain * series[-1 - delay])
+    return np.array(series)
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3, 10, 20])

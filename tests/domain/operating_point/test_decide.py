@@ -98,9 +98,9 @@ def test_labels_that_contradict_the_estimate_win():
     old, new = labelled(9, point.threshold, 1500), labelled(10, point.threshold, 500, intercept=-2.0)
     parts = ("logits", "y", "entities", "flagged")
     rows = Labelled(*(np.concatenate([getattr(old, part), getattr(new, part)]) for part in parts))
-    found = disagreement(point.objective.kind, point.line, rows)
-    assert found is not None
-    assert found.p < 1e-3
+    conflict = disagreement(point.objective.kind, point.line, rows)
+    assert conflict is not None
+    assert conflict.p < 1e-3
     decision = decide(replace(point, labelled=rows))
     assert decision.alert
     assert "the labels win" in decision.reasons[0]

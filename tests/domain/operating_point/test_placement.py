@@ -83,16 +83,16 @@ def test_the_estimate_is_unbiased_and_its_error_is_that_of_the_truth(kind: str):
     y = random.uniform(size=truth.n) < sigmoid(0.8 * truth.logits - 0.5)
     flagged = truth.logits >= 0.4
     wanted = {"recall": flagged[y].mean(), "precision": y[flagged].mean(), "capacity": flagged.mean()}[kind]
-    found = [estimate(kind, SURE, window(100), 0.4) for _ in range(600)]
-    spread = np.std([one.value for one in found])
-    assert np.mean([one.value for one in found]) == pytest.approx(wanted, abs=4 * spread / 600**0.5 + 0.004)
-    assert np.mean([one.sampling for one in found]) == pytest.approx(spread, rel=0.1)
+    estimates = [estimate(kind, SURE, window(100), 0.4) for _ in range(600)]
+    spread = np.std([figure.value for figure in estimates])
+    assert np.mean([figure.value for figure in estimates]) == pytest.approx(wanted, abs=4 * spread / 600**0.5 + 0.004)
+    assert np.mean([figure.sampling for figure in estimates]) == pytest.approx(spread, rel=0.1)
 
 
 def test_an_uncertain_calibration_widens_the_interval():
     unsure = FittedCalibration(SURE.line, (0.02, 0.0, 0.0), 100)
     rows = of(np.linspace(-3, 3, 500))
-    sure, wide = (estimate("recall", one, rows, 0.5) for one in (SURE, unsure))
+    sure, wide = (estimate("recall", calibration, rows, 0.5) for calibration in (SURE, unsure))
     assert wide.value == sure.value
     moved = estimate("recall", FittedCalibration(Calibration(0.8 + 1e-6, -0.5), (0.0,) * 3, 1), rows, 0.5)
     assert wide.calibration == pytest.approx(abs(moved.value - sure.value) / 1e-6 * 0.02**0.5, rel=1e-4)

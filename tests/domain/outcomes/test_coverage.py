@@ -25,11 +25,11 @@ def p_of(*arrays):
 
 
 def test_a_random_third_is_a_sample_in_all_but_one_of_a_thousand_spans():
-    found = []
+    selected = []
     for seed in range(400):
         rng, probabilities, outcomes = world(seed)
-        found.append(p_of(rng.random(1_000) < 0.3, outcomes, probabilities) < SELECTED_P)
-    assert sum(found) <= 3
+        selected.append(p_of(rng.random(1_000) < 0.3, outcomes, probabilities) < SELECTED_P)
+    assert sum(selected) <= 3
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3])
@@ -56,16 +56,16 @@ def test_three_positive_labels_of_likely_leavers_prove_nothing():
 
 
 def test_fewer_labels_and_riskier_customers_of_late_are_no_choice_within_their_days():
-    found, naive = [], []
+    selected, naive = [], []
     for seed in range(100):
         rng = np.random.default_rng(seed)
         day = np.repeat([0, 1], 500)
         probabilities = rng.beta(2, 5, 1_000) * np.where(day == 0, 0.5, 1.0)
         labelled = rng.random(1_000) < np.where(day == 0, 0.9, 0.2)
         outcomes = rng.random(1_000) < probabilities
-        found.append(p_of(labelled, outcomes, probabilities, day) < SELECTED_P)
+        selected.append(p_of(labelled, outcomes, probabilities, day) < SELECTED_P)
         naive.append(p_of(labelled, outcomes, probabilities) < SELECTED_P)
-    assert sum(found) <= 1
+    assert sum(selected) <= 1
     assert sum(naive) == 100
 
 

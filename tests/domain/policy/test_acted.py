@@ -33,10 +33,10 @@ def test_an_alert_stays_what_it_is() -> None:
 
 
 def test_what_stands_says_how_much_is_prevented_and_what_to_do() -> None:
-    told = message_of(ActionEvidence(jump=FOUND))
-    assert told is not None
-    assert "50% rarer" in told[0]
-    assert "control_share 0.05" in told[1]
+    message = message_of(ActionEvidence(jump=FOUND))
+    assert message is not None
+    assert "50% rarer" in message[0]
+    assert "control_share 0.05" in message[1]
 
 
 def test_who_says_that_nobody_acts_is_not_told_otherwise() -> None:
@@ -47,6 +47,6 @@ def test_who_says_that_nobody_acts_is_not_told_otherwise() -> None:
 
 def test_leaving_nobody_alone_stands() -> None:
     assert message_of(ActionEvidence(declared="all", observed=True)) is None
-    told = message_of(ActionEvidence(declared="all", observed=False))
-    assert told is not None
-    assert "leaves nobody alone" in told[0]
+    message = message_of(ActionEvidence(declared="all", observed=False))
+    assert message is not None
+    assert "leaves nobody alone" in message[0]

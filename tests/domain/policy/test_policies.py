@@ -36,7 +36,7 @@ def report(*checks, mean=0.3):
 
 
 def evidence(drift=None, **change):
-    given = {
+    fields = {
         "window": "w2",
         "at": NOON,
         "version": "v1",
@@ -45,7 +45,7 @@ def evidence(drift=None, **change):
         "new_labelled_rows": 1_000,
         "data_sha256": "new",
     }
-    return Evidence(**(given | {"drift": drift or report()} | change))
+    return Evidence(**(fields | {"drift": drift or report()} | change))
 
 
 def seen_before(*names, version="v1", **change):
@@ -62,8 +62,8 @@ def metrics(auc=0.84, recall=0.85, reach=0.02):
 
 
 def realised(auc=0.84, *, drop_p=0.5, recall=0.85, recall_p=0.5, gap=0.0, gap_p=0.5, biased=False, reach=0.02):
-    found = metrics(auc, recall, reach)
-    return RealisedPerformance(found, metrics(), drop_p, recall_p, gap, gap_p, 1.0, biased)
+    figures = metrics(auc, recall, reach)
+    return RealisedPerformance(figures, metrics(), drop_p, recall_p, gap, gap_p, 1.0, biased)
 
 
 def reasons(decision):
@@ -114,13 +114,13 @@ class TestEveryPolicy:
         )
 
     def test_answers_in_json_with_reasons_figures_and_what_would_change(self, policy):
-        told = json.loads(json.dumps(policy.decide(evidence(), MonitorState()).to_dict(), allow_nan=False))
+        document = json.loads(json.dumps(policy.decide(evidence(), MonitorState()).to_dict(), allow_nan=False))
 
-        assert told["policy"] == policy.name
-        assert told["reasons"]
-        assert told["would_change"]
-        assert told["figures"]["rows"] == 500
-        assert told["figures"]["rules"]
+        assert document["policy"] == policy.name
+        assert document["reasons"]
+        assert document["would_change"]
+        assert document["figures"]["rows"] == 500
+        assert document["figures"]["rules"]
 
     def test_decides_the_same_again(self, policy):
         state = seen_before("price:ks")
@@ -130,14 +130,14 @@ class TestEveryPolicy:
 
 class TestContractFirst:
     def test_a_violated_contract_alerts_names_the_fault_and_suppresses_the_rest(self):
-        given = evidence(
+        window = evidence(
             report(DRIFTED),
             refused=125,
             violations={("price", "range"): 120, ("plan", "level"): 5},
             realised=realised(0.5, drop_p=0.0),
         )
 
-        decision = GUARDED.decide(given, seen_before("price:ks", "performance"))
+        decision = GUARDED.decide(window, seen_before("price:ks", "performance"))
 
         assert decision.action == "alert"
         assert "20.0% of 625 rows break the contract" in decision.reasons[0]
@@ -149,14 +149,14 @@ class TestContractFirst:
         assert GUARDED.decide(evidence(refused=27), MonitorState()).action == "alert"
 
     def test_everything_refused_is_evidence_though_no_row_was_accepted(self):
-        given = evidence(None, rows=0, refused=200, violations={("price", "type"): 200})
+        window = evidence(None, rows=0, refused=200, violations={("price", "type"): 200})
 
-        assert GUARDED.decide(replace(given, drift=None), MonitorState()).action == "alert"
+        assert GUARDED.decide(replace(window, drift=None), MonitorState()).action == "alert"
 
     def test_a_handful_refused_is_not_enough_evidence(self):
-        given = replace(evidence(rows=3, refused=100), drift=None)
+        window = replace(evidence(rows=3, refused=100), drift=None)
 
-        assert "not enough evidence" in reasons(GUARDED.decide(given, MonitorState()))
+        assert "not enough evidence" in reasons(GUARDED.decide(window, MonitorState()))
 
     def test_missing_values_are_a_fault_upstream_and_never_a_reason_to_retrain(self):
         decision = GUARDED.decide(evidence(report(DRIFTED, FAULT)), seen_before("price:ks"))
@@ -165,9 +165,9 @@ class TestContractFirst:
         assert "data fault upstream, price:missing" in decision.reasons[0]
 
     def test_rows_that_are_too_few_without_the_refused_ones_decide_nothing(self):
-        given = evidence(report(DRIFTED), rows=195, refused=8)
+        window = evidence(report(DRIFTED), rows=195, refused=8)
 
-        decision = GUARDED.decide(given, seen_before("price:ks"))
+        decision = GUARDED.decide(window, seen_before("price:ks"))
 
         assert decision.action == "nothing"
         assert decision.reasons == ("not enough evidence: 195 rows, 200 are needed",)
@@ -203,8 +203,8 @@ class TestLearning:
         ("auc", "reach"), [(0.825, 0.001), (0.75, 0.1)], ids=["too small", "maybe chance, if looked at in every window"]
     )
     def test_a_drop_must_be_large_and_certain(self, auc, reach):
-        found = realised(auc, drop_p=0.001, reach=reach)
-        assert GUARDED.decide(evidence(realised=found), seen_before("performance")).action == "nothing"
+        drop = realised(auc, drop_p=0.001, reach=reach)
+        assert GUARDED.decide(evidence(realised=drop), seen_before("performance")).action == "nothing"
 
     @pytest.mark.parametrize(
         ("change", "state", "why"),
@@ -224,9 +224,9 @@ class TestLearning:
         ids=["too few labels", "unchanged data", "budget"],
     )
     def test_a_retrain_in_vain_becomes_an_alert_that_names_what_stands_in_the_way(self, change, state, why):
-        given = evidence(report(DRIFTED), **change)
+        window = evidence(report(DRIFTED), **change)
 
-        decision = GUARDED.decide(given, seen_before("price:ks", **state))
+        decision = GUARDED.decide(window, seen_before("price:ks", **state))
 
         assert decision.action == "alert"
         assert why in decision.reasons[-1]
@@ -234,9 +234,9 @@ class TestLearning:
         assert len(decision.would_change) == 1
 
     def test_within_the_cooldown_nothing_is_asked_for_again(self):
-        asked = (Retrain("w0", NOON - timedelta(hours=71), "old"),)
+        retrains = (Retrain("w0", NOON - timedelta(hours=71), "old"),)
 
-        decision = GUARDED.decide(evidence(report(DRIFTED)), seen_before("price:ks", retrains=asked))
+        decision = GUARDED.decide(evidence(report(DRIFTED)), seen_before("price:ks", retrains=retrains))
 
         assert decision.action == "nothing"
         assert decision.reasons[-1] == "asked for already; the next retrain is due from 2026-11-24 13:00 UTC"
@@ -246,8 +246,8 @@ class TestLearning:
         def after(wait):
             # The last one counts; those before it are long past, so that no budget is in the way.
             old = tuple(Retrain("w", NOON - timedelta(days=999), "old", "v1") for _ in range(withstood - 1))
-            asked = (*old, Retrain("w", NOON - wait, "old", "v1"))
-            return GUARDED.decide(evidence(report(DRIFTED)), seen_before("price:ks", retrains=asked)).action
+            retrains = (*old, Retrain("w", NOON - wait, "old", "v1"))
+            return GUARDED.decide(evidence(report(DRIFTED)), seen_before("price:ks", retrains=retrains)).action
 
         assert after(timedelta(days=days)) == "retrain"
         assert after(timedelta(days=days) - timedelta(seconds=1)) == "nothing"
@@ -325,7 +325,7 @@ class TestOtherActions:
         assert blocked.action == "alert"
         assert "0 new labelled rows" in blocked.reasons[-1]
         assert after.streaks == {}
-        assert [one.window for one in after.retrains] == [off.window]
+        assert [retrain.window for retrain in after.retrains] == [off.window]
 
     @pytest.mark.parametrize(("gap", "gap_p"), [(0.02, 1e-9), (0.06, 0.02)], ids=["too small", "maybe chance"])
     def test_a_gap_must_be_large_and_certain(self, gap, gap_p):
@@ -349,8 +349,8 @@ class TestState:
     def test_streaks_grow_while_a_finding_lasts_and_end_with_it(self):
         state = MonitorState()
         for drift, expected in [(report(DRIFTED), 1), (report(DRIFTED), 2), (report(), None), (report(DRIFTED), 1)]:
-            given = evidence(drift, new_labelled_rows=0)
-            state = advance(GUARDED, given, GUARDED.decide(given, state), state)
+            window = evidence(drift, new_labelled_rows=0)
+            state = advance(GUARDED, window, GUARDED.decide(window, state), state)
             assert state.streaks.get("price:ks") == expected
 
     @pytest.mark.parametrize(
@@ -364,17 +364,17 @@ class TestState:
         assert advance(GUARDED, blind, GUARDED.decide(blind, state), state).streaks == {"price:ks": 1}
 
     def test_a_retrain_is_remembered_with_its_data_and_ends_the_streaks(self):
-        given = evidence(report(DRIFTED))
+        window = evidence(report(DRIFTED))
         before = seen_before("price:ks")
 
-        after = advance(GUARDED, given, GUARDED.decide(given, before), before)
+        after = advance(GUARDED, window, GUARDED.decide(window, before), before)
 
         assert after == MonitorState("w2", "v1", {}, (Retrain("w2", NOON, "new", "v1"),), repairs={"": 500})
 
     def test_the_same_drift_does_not_retrain_twice_in_a_row(self):
-        given, state, actions = evidence(report(DRIFTED)), MonitorState(), []
+        window, state, actions = evidence(report(DRIFTED)), MonitorState(), []
         for day in range(20):
-            today = replace(given, window=f"w{day}", at=NOON + timedelta(days=day), data_sha256=str(day))
+            today = replace(window, window=f"w{day}", at=NOON + timedelta(days=day), data_sha256=str(day))
             decision = GUARDED.decide(today, state)
             state = advance(GUARDED, today, decision, state)
             actions.append(decision.action)
@@ -388,9 +388,9 @@ class TestState:
         assert MonitorState.from_dict(json.loads(json.dumps(state.to_dict()))) == state
 
     def test_the_seed_keeps_a_state_too(self):
-        given = evidence(report(DRIFTED))
+        window = evidence(report(DRIFTED))
 
-        after = advance(Simple(), given, SEED.decide(given, MonitorState()), MonitorState())
+        after = advance(Simple(), window, SEED.decide(window, MonitorState()), MonitorState())
 
         assert (after.last_window, len(after.retrains)) == ("w2", 1)
 
@@ -473,8 +473,8 @@ class TestLabelsSinceTheDrift:
         new = np.array([microseconds(began + timedelta(minutes=n)) for n in range(200)])
         state = replace(seen_before("price:ks"), last_window="20261108T000000Z_20261109T000000Z")
         for learnable, action in ((old, "alert"), (np.concatenate([old, new]), "retrain")):
-            found = stamped(10, outcomes=replace(OutcomeEvidence(), learnable=learnable))
-            assert GUARDED.decide(found, state).action == action
+            window = stamped(10, outcomes=replace(OutcomeEvidence(), learnable=learnable))
+            assert GUARDED.decide(window, state).action == action
 
 
 class TestGrowth:
@@ -482,8 +482,8 @@ class TestGrowth:
         past = tuple(
             Retrain(f"w{n}", NOON - timedelta(days=9), "old", "v1", False, rows) for n, rows in enumerate(tried)
         )
-        found = evidence(learnt_rows=learnt, unlearnt_rows=new, weights=30, **change)
-        return GUARDED.decide(found, MonitorState("w1", "v1", {}, past))
+        window = evidence(learnt_rows=learnt, unlearnt_rows=new, weights=30, **change)
+        return GUARDED.decide(window, MonitorState("w1", "v1", {}, past))
 
     def test_a_small_beginning_is_learnt_anew_when_it_pays(self):
         """15 (1 / 1000 - 1 / 1250) = .003."""
@@ -500,17 +500,17 @@ class TestGrowth:
 
     def test_growth_waits_for_the_cooldown_and_keeps_the_budget(self):
         soon = evidence(learnt_rows=1_000, unlearnt_rows=900, weights=30)
-        asked = (Retrain("w0", NOON - timedelta(hours=71), "old", "v1"),)
-        assert GUARDED.decide(soon, MonitorState("w1", "v1", {}, asked)).action == "nothing"
+        retrains = (Retrain("w0", NOON - timedelta(hours=71), "old", "v1"),)
+        assert GUARDED.decide(soon, MonitorState("w1", "v1", {}, retrains)).action == "nothing"
         spent = tuple(Retrain(f"w{n}", NOON - timedelta(days=20 - n), "old", "v0") for n in range(4))
         assert GUARDED.decide(soon, MonitorState("w1", "v1", {}, spent)).action == "nothing"
 
 
 def test_a_champion_under_the_contracts_floor_is_learnt_anew_whatever_it_promised():
     low = realised(0.6, reach=0.02)
-    found = evidence(realised=replace(low, promised=low.metrics), roc_auc_floor=0.7)
-    assert GUARDED.decide(found, MonitorState("w1", "v1", {})).action == "nothing"
-    decision = GUARDED.decide(found, MonitorState("w1", "v1", {"floor": 1}))
+    window = evidence(realised=replace(low, promised=low.metrics), roc_auc_floor=0.7)
+    assert GUARDED.decide(window, MonitorState("w1", "v1", {})).action == "nothing"
+    decision = GUARDED.decide(window, MonitorState("w1", "v1", {"floor": 1}))
     assert decision.action == "retrain"
     assert "under the contract's floor" in reasons(decision)
-    assert advance(GUARDED, found, decision, MonitorState("w1", "v1", {"floor": 1})).streaks == {"floor": 2}
+    assert advance(GUARDED, window, decision, MonitorState("w1", "v1", {"floor": 1})).streaks == {"floor": 2}

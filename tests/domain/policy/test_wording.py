@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from stillgood.domain.policy.summary import summarise, worst
 from stillgood.domain.policy.usage import usage
-from stillgood.domain.policy.wording import ACT, LOOK, WELL, done, found, level
+from stillgood.domain.policy.wording import ACT, LOOK, WELL, done, finding, level
 
 NOW = datetime(2026, 11, 24, 1, tzinfo=UTC)
 LOST = "performance: realised ROC-AUC 0.544 against 0.738 at promotion, p 1e-12 (concept drift, or worse data)"
@@ -23,7 +23,7 @@ def report(action: str, *reasons: str, streaks: dict[str, int] | None = None, **
 
 
 @pytest.mark.parametrize(
-    ("one", "was_found", "was_done", "grade"),
+    ("report", "finding_text", "was_done", "grade"),
     [
         (report("nothing", "nothing drifted enough to matter"), "nothing", "nothing", WELL),
         (
@@ -81,9 +81,9 @@ def report(action: str, *reasons: str, streaks: dict[str, int] | None = None, **
     ],
 )
 def test_what_was_found_and_what_was_done_are_told_apart(
-    one: dict[str, Any], was_found: str, was_done: str, grade: int
+    report: dict[str, Any], finding_text: str, was_done: str, grade: int
 ) -> None:
-    assert (found(one), done(one), level(one)) == (was_found, was_done, grade)
+    assert (finding(report), done(report), level(report)) == (finding_text, was_done, grade)
 
 
 def row(**more: Any) -> dict[str, Any]:
@@ -110,9 +110,9 @@ def test_the_worst_finding_comes_first_after_what_serves_and_then_one_order() ->
     orders = {"mode": {"mode": "ask", **said}}
     history = {"windows": [row(stands=stands, realised={"recall": {"value": 0.61}})], "orders": orders}
     lines = summarise(history, serving={"version": "v1", "since": "2026-11-01T00:00:00Z", "decision": 3}, now=NOW)
-    assert [one.topic for one in lines] == ["serving", "finding", "finding", "monitor", "labels", "orders", "usage"]
-    assert [one.level for one in lines[1:3]] == [ACT, LOOK]
-    text = [one.text for one in lines]
+    assert [line.topic for line in lines] == ["serving", "finding", "finding", "monitor", "labels", "orders", "usage"]
+    assert [line.level for line in lines[1:3]] == [ACT, LOOK]
+    text = [line.text for line in lines]
     assert text[0] == "v1 since 2026-11-01 00:00 UTC, by decision 3"
     assert "recall now 0.610" in text[1]
     assert text[3].endswith("the next is due 2026-11-25 00:00 UTC")
@@ -126,7 +126,7 @@ def test_a_schedule_that_stopped_is_a_finding_where_there_is_one() -> None:
     serving, later = {"version": "v1"}, datetime(2026, 11, 28, tzinfo=UTC)
     assert worst(summarise(quiet, serving=serving, now=NOW)) == WELL
     missed = summarise(quiet, serving=serving, now=later)
-    assert "missed 4 runs" in next(one.text for one in missed if one.topic == "finding")
+    assert "missed 4 runs" in next(line.text for line in missed if line.topic == "finding")
     assert worst(summarise(quiet, serving=serving, now=later, scheduled=False)) == WELL
 
 
@@ -147,4 +147,4 @@ def test_windows_that_overlap_count_their_rows_once() -> None:
 
 def test_a_window_of_the_past_was_not_judged() -> None:
     late = report("nothing", "a later window (w2) has been decided; this one is reported only")
-    assert (found(late), level(late)) == (f"not judged: {late['decision']['reasons'][0]}", WELL)
+    assert (finding(late), level(late)) == (f"not judged: {late['decision']['reasons'][0]}", WELL)

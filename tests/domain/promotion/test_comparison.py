@@ -89,7 +89,7 @@ def test_only_slices_with_enough_positives_are_judged():
     few[np.flatnonzero(y)[:29]] = True
     enough = few.copy()
     enough[np.flatnonzero(y)[29]] = True
-    recalls = segment_recalls(first, second, y, {"few": few, "enough": enough}, least=30)
+    recalls = segment_recalls(first, second, y, {"few": few, "enough": enough}, min_positives=30)
     assert recalls == {"enough": recall_difference(first.flagged[enough], second.flagged[enough], y[enough])}
 
 

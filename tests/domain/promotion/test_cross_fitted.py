@@ -30,8 +30,8 @@ def model(version, noise=0.0, recall=0.8, seed=2):
 
 
 def case(candidate=None, champion=None, **change):
-    given = CrossFitted(candidate or model("new"), champion or model("old", 0.8), Y, WHO, FLOORS, RECALL)
-    return replace(given, **change)
+    inputs = CrossFitted(candidate or model("new"), champion or model("old", 0.8), Y, WHO, FLOORS, RECALL)
+    return replace(inputs, **change)
 
 
 def metrics(of):
@@ -93,11 +93,11 @@ def test_twelve_rows_of_each_customer_are_no_more_evidence_than_one():
     def p(each):
         rows = np.tile(some, each)
         pick = [
-            replace(one, logits=one.logits[rows], probabilities=one.probabilities[rows])
-            for one in (model("new"), model("old", 0.8))
+            replace(scored, logits=scored.logits[rows], probabilities=scored.probabilities[rows])
+            for scored in (model("new"), model("old", 0.8))
         ]
-        found = decide_cross_fitted(CrossFitted(*pick, Y[rows], WHO[rows], FLOORS, RECALL))
-        return found.figures["paired"]["roc_auc"]["p"]
+        decision = decide_cross_fitted(CrossFitted(*pick, Y[rows], WHO[rows], FLOORS, RECALL))
+        return decision.figures["paired"]["roc_auc"]["p"]
 
     assert p(12) == pytest.approx(p(1), rel=0.01)
 
@@ -202,15 +202,20 @@ def test_a_ranking_is_worth_what_its_objective_leaves_open(objective, costs, fig
     "objective", [RECALL, Objective("precision", 0.5), Objective("capacity", 0.3), Objective("cost")]
 )
 def test_the_standard_error_at_the_objective_is_that_of_repeated_draws(objective):
-    rng, found = np.random.default_rng(4), []
+    rng, gains = np.random.default_rng(4), []
     for _ in range(120):
-        signal, one, two = rng.normal(size=(3, 1500))
+        signal, noise, other_noise = rng.normal(size=(3, 1500))
         y = rng.random(1500) < 1 / (1 + np.exp(1 - 1.5 * signal))
-        at = gain(objective, Costs(5, 1), signal + 0.4 * one, signal + 0.5 * two, y, np.arange(1500, dtype=np.uint64))[
-            2
-        ]
-        found.append((at.value, at.standard_error))
-    values, errors = np.array(found).T
+        at = gain(
+            objective,
+            Costs(5, 1),
+            signal + 0.4 * noise,
+            signal + 0.5 * other_noise,
+            y,
+            np.arange(1500, dtype=np.uint64),
+        )[2]
+        gains.append((at.value, at.standard_error))
+    values, errors = np.array(gains).T
     assert errors.mean() == pytest.approx(values.std(), rel=0.3)
 
 

@@ -56,7 +56,7 @@ def promoted(seed, *, champion=WEIGHTS, candidate=WEIGHTS, lowered=0.0, each=1, 
     def rank(score):
         return roc_auc(score(truth)[0].logits, outcomes)
 
-    found = 0
+    promotions = 0
     for _ in range(repeats):
         serving = learnt(rng, "champion", champion)
         features, y, who = world(rng, 1400 * tries // each if tries > 1 else 1400 // each, each)
@@ -75,9 +75,9 @@ def promoted(seed, *, champion=WEIGHTS, candidate=WEIGHTS, lowered=0.0, each=1, 
                 fold_logits=fold_logits,
             )
             if decide_cross_fitted(case).promote:
-                found += not worse or rank(attempt) <= rank(serving)
+                promotions += not worse or rank(attempt) <= rank(serving)
                 break
-    return found / repeats
+    return promotions / repeats
 
 
 def test_the_world_is_the_one_that_was_promised():

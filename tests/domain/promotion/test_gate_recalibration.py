@@ -77,9 +77,9 @@ def test_better_probabilities_do_not_excuse_a_lost_recall():
 
 def test_earlier_attempts_on_the_same_rows_raise_the_bar():
     close = next(
-        one
+        inputs
         for off in np.arange(0.02, 0.6, 0.02)
-        if decide("guarded", one := case(champion=(float(off), SURE), candidate=(0.0, SURE))).promote
+        if decide("guarded", inputs := case(champion=(float(off), SURE), candidate=(0.0, SURE))).promote
     )
 
     assert not decide("guarded", replace(close, attempts=50)).promote

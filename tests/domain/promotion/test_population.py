@@ -24,13 +24,13 @@ def test_without_a_change_all_rows_judge():
 
 @pytest.mark.parametrize("place", [600, 1500, 2700])
 def test_the_rows_of_before_a_flip_are_cut_off(place):
-    found = [newest_population(*world(seed, (place,)), WHO) for seed in range(5)]
-    assert all(abs(cut - place) <= N / 20 for cut in found)
+    cuts = [newest_population(*world(seed, (place,)), WHO) for seed in range(5)]
+    assert all(abs(cut - place) <= N / 20 for cut in cuts)
 
 
 def test_of_two_changes_the_newer_counts():
-    found = newest_population(*world(1, (900, 2200)), WHO)
-    assert 2050 <= found <= 2350
+    cut = newest_population(*world(1, (900, 2200)), WHO)
+    assert 2050 <= cut <= 2350
 
 
 def test_a_customers_rows_are_no_change_of_the_population():

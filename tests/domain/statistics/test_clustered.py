@@ -59,11 +59,11 @@ def test_a_weight_is_that_many_copies(seed, weights):
 
 @pytest.mark.parametrize("each", [1, 4, 12])
 def test_equal_scores_are_told_apart_as_seldom_as_promised(each):
-    rng, found = np.random.default_rng(each), 0
+    rng, differences = np.random.default_rng(each), 0
     for _ in range(400):
         first, second, y, who = customers(rng, 250, each)
-        found += paired_clustered(first, second, y, who).p < 0.05
-    assert found / 400 <= 0.08  # three standard errors above .05
+        differences += paired_clustered(first, second, y, who).p < 0.05
+    assert differences / 400 <= 0.08  # three standard errors above .05
 
 
 def test_one_outcome_or_one_customer_of_an_outcome_cannot_be_judged():

@@ -29,9 +29,9 @@ def test_large_counts_are_pearsons():
 
 
 def test_choosing_what_is_rare_sees_totals_only():
-    one, other = np.array([900, 95, 3, 2]), np.array([90, 5, 4, 1])
-    moved = one + np.array([0, 0, 1, -1]), other - np.array([0, 0, 1, -1])
-    assert pooled(one, other)[0].shape == pooled(*moved)[0].shape
+    first, second = np.array([900, 95, 3, 2]), np.array([90, 5, 4, 1])
+    moved = first + np.array([0, 0, 1, -1]), second - np.array([0, 0, 1, -1])
+    assert pooled(first, second)[0].shape == pooled(*moved)[0].shape
 
 
 @pytest.mark.parametrize(("levels", "n"), [(105, 200), (500, 200), (105, 2000)])

@@ -40,14 +40,14 @@ def test_the_paired_test_is_the_direct_formula(rows):
     (first, second), y = rows
     above, beaten = by_the_paper(first, y)
     above2, beaten2 = by_the_paper(second, y)
-    ten, one = np.cov(above, above2), np.cov(beaten, beaten2)
-    variance = sum((s[0, 0] + s[1, 1] - 2 * s[0, 1]) / n for s, n in ((ten, len(above)), (one, len(beaten))))
+    ten, zero = np.cov(above, above2), np.cov(beaten, beaten2)
+    variance = sum((s[0, 0] + s[1, 1] - 2 * s[0, 1]) / n for s, n in ((ten, len(above)), (zero, len(beaten))))
 
     test = paired_delong(first, second, y)
 
     assert test.difference == pytest.approx(above.mean() - above2.mean(), abs=1e-12)
     assert test.standard_error**2 == pytest.approx(variance, abs=1e-12)
-    assert delong_variance(first, y) == pytest.approx(ten[0, 0] / len(above) + one[0, 0] / len(beaten), abs=1e-12)
+    assert delong_variance(first, y) == pytest.approx(ten[0, 0] / len(above) + zero[0, 0] / len(beaten), abs=1e-12)
 
 
 @given(labelled(models=2))

@@ -22,9 +22,9 @@ def test_rows_without_a_customer_stand_for_themselves():
 
 
 @given(st.lists(st.integers(0, 9), max_size=40), st.lists(st.integers(0, 9), max_size=40))
-def test_parts_add_up_to_the_whole(one, other):
-    both = EntitySample.of_ids(map(str, one)) + EntitySample.of_ids(map(str, other))
-    assert both.to_dict() == EntitySample.of_ids(map(str, one + other)).to_dict()
+def test_parts_add_up_to_the_whole(first, second):
+    both = EntitySample.of_ids(map(str, first)) + EntitySample.of_ids(map(str, second))
+    assert both.to_dict() == EntitySample.of_ids(map(str, first + second)).to_dict()
 
 
 def test_large_parts_add_up_to_the_sample_of_the_whole():

@@ -106,7 +106,7 @@ def test_it_decides_as_the_api_does_to_the_last_bit(
     serving = PredictDeps(deps.champions, Nowhere(), lambda: NOW, lambda: "", max_rows=3000, max_bytes=10_000_000)
     answered: Any = predict(json.dumps(rows).encode(), serving).body["predictions"]
     predicted = lines(store, summary["output"]["predictions"])
-    told = (
+    fields = (
         "entity_id",
         "probability",
         "decision",
@@ -116,8 +116,8 @@ def test_it_decides_as_the_api_does_to_the_last_bit(
     )
     for number, (ours, theirs) in enumerate(zip(predicted, answered, strict=True), 1):
         assert ours["row"] == number
-        assert {name: ours[name] for name in told} == {name: theirs[name] for name in told}
-    assert summary["positive"] == sum(one["decision"] for one in predicted)
+        assert {name: ours[name] for name in fields} == {name: theirs[name] for name in fields}
+    assert summary["positive"] == sum(prediction["decision"] for prediction in predicted)
     assert 0 < summary["positive"] < 2900
 
 
@@ -176,8 +176,8 @@ def test_json_lines_are_held_to_what_the_api_takes(
     store.put("batch/input/a.jsonl", "\n".join([good, *bad, good]).encode())
     summary = batch({"input": "batch/input/a.jsonl"}, deps)
     assert [line["row"] for line in lines(store, summary["output"]["predictions"])] == [1, 8]
-    found = [line["violations"][0]["rule"] for line in lines(store, summary["output"]["rejected"])]
-    assert found == ["unknown", "json", "json", "json", "range", "type"]
+    rules = [line["violations"][0]["rule"] for line in lines(store, summary["output"]["rejected"])]
+    assert rules == ["unknown", "json", "json", "json", "range", "type"]
     assert lines(store, summary["output"]["rejected"])[4]["raw"]["total_charges"] == 10**30
 
 
@@ -243,7 +243,7 @@ def test_the_same_work_is_done_once(
     changed = batch({"input": "batch/input/a.csv"}, deps)
     make_champion(store, draw_model(telco, "20261124-second", 1))
     promoted = batch({"input": "batch/input/a.csv"}, deps)
-    assert len({one["output"]["predictions"] for one in (first, changed, promoted)}) == 3
+    assert len({summary["output"]["predictions"] for summary in (first, changed, promoted)}) == 3
     assert promoted["output"]["predictions"] == f"batch/output/a-{promoted['job']}/20261124-second/predictions.jsonl"
 
 
@@ -348,7 +348,7 @@ def test_an_input_that_is_not_there_and_a_champion_that_is_not_there_are_told(
 def test_a_row_that_overflows_the_model_is_rejected_as_the_api_does(
     store: MemoryObjectStore, deps: BatchDeps, telco: Contract, draw_model: Draw, make_champion: Enthrone
 ) -> None:
-    free = replace(telco, features=tuple(replace(one, minimum=None, maximum=None) for one in telco.features))
+    free = replace(telco, features=tuple(replace(feature, minimum=None, maximum=None) for feature in telco.features))
     drawn = draw_model(free, "v1")
     terms = tuple(replace(term, scale=1e-6) if term.name == "total_charges" else term for term in drawn.terms)
     make_champion(store, replace(drawn, terms=terms))
@@ -362,7 +362,9 @@ def test_a_row_that_overflows_the_model_is_rejected_as_the_api_does(
 def test_repairs_are_counted(
     store: MemoryObjectStore, deps: BatchDeps, telco: Contract, draw_model: Draw, make_champion: Enthrone
 ) -> None:
-    mended = tuple(replace(one, if_missing=12.0) if one.name == "tenure" else one for one in telco.features)
+    mended = tuple(
+        replace(feature, if_missing=12.0) if feature.name == "tenure" else feature for feature in telco.features
+    )
     make_champion(store, draw_model(replace(telco, features=mended), "v1"))
     store.put("batch/input/a.csv", as_csv([{**row, "tenure": ""} for row in customers(telco, 4)]))
     assert batch({"input": "batch/input/a.csv"}, deps)["repaired"] == {"tenure": 4}
@@ -397,10 +399,10 @@ def test_memory_is_flat_in_the_number_of_rows(telco: Contract, draw_model: Draw,
         summary = batch(
             {"input": "batch/input/a.csv"}, BatchDeps(store, ChampionSource(store, lambda: NOW, 0), lambda: NOW)
         )
-        _, most = tracemalloc.get_traced_memory()
+        _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert summary["predicted"] == 1000 * times
-        return most
+        return highest
 
     peak(1)
     assert peak(12) < 1.25 * peak(3)
@@ -410,7 +412,7 @@ def test_an_id_of_any_characters_stands_in_the_output_as_it_was_given(
     store: MemoryObjectStore, deps: BatchDeps, model: Model, telco: Contract
 ) -> None:
     ids = ['a,b"c', "ü\u2028\\", "%s {}", "plain", ","]
-    rows = [row | {"customer_id": one} for row, one in zip(customers(telco, len(ids)), ids, strict=True)]
+    rows = [row | {"customer_id": identifier} for row, identifier in zip(customers(telco, len(ids)), ids, strict=True)]
     store.put("batch/input/ids.jsonl", as_json_lines(rows))
     summary = batch({"input": "batch/input/ids.jsonl"}, deps)
     assert [line["entity_id"] for line in lines(store, summary["output"]["predictions"])] == ids

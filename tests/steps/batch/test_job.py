@@ -37,8 +37,8 @@ def fill(store: MemoryObjectStore, *names: str) -> None:
 
 def score(planned: dict[str, Any], number: int, deps: BatchDeps) -> dict[str, Any]:
     """What the state machine asks of batch for one shard."""
-    asked = {"input": planned["shards"][number], "model": planned["model"], "reasons": planned["reasons"]}
-    return batch(asked, deps)
+    event = {"input": planned["shards"][number], "model": planned["model"], "reasons": planned["reasons"]}
+    return batch(event, deps)
 
 
 def test_all_shards_are_scored_by_the_champion_of_the_plan(
@@ -53,10 +53,10 @@ def test_all_shards_are_scored_by_the_champion_of_the_plan(
     versions += [score(planned, number, deps)["model_version"] for number in (1, 2)]
 
     assert set(versions) == {first.version}
-    told = report({"folder": planned["folder"], "shards": [{"shard": n} for n in range(3)]}, deps)
-    assert (told["shards"], told["done"], told["failed"]) == (3, 3, 0)
-    assert (told["rows"], told["predicted"], told["rejected"]) == (3, 0, 3)
-    assert json.loads(store.get(told["report"]).data)["failures"] == []
+    reported = report({"folder": planned["folder"], "shards": [{"shard": n} for n in range(3)]}, deps)
+    assert (reported["shards"], reported["done"], reported["failed"]) == (3, 3, 0)
+    assert (reported["rows"], reported["predicted"], reported["rejected"]) == (3, 0, 3)
+    assert json.loads(store.get(reported["report"]).data)["failures"] == []
     assert plan({"prefix": PREFIX}, deps)["job"] != planned["job"]  # another champion, another job
 
 
@@ -71,16 +71,16 @@ def test_what_failed_is_told_with_its_message(store: MemoryObjectStore, deps: Ba
         {"shard": 2, "error": "Lambda.TooManyRequestsException", "cause": "Rate Exceeded."},
         {"shard": 3, "error": "States.Timeout"},
     ]
-    told = report({"folder": planned["folder"], "shards": said}, deps)
-    assert (told["done"], told["failed"], told["rows"]) == (1, 4, 1)
-    assert [(one["input"][-7:], one["error"]) for one in told["failures"]] == [
+    reported = report({"folder": planned["folder"], "shards": said}, deps)
+    assert (reported["done"], reported["failed"], reported["rows"]) == (1, 4, 1)
+    assert [(failure["input"][-7:], failure["error"]) for failure in reported["failures"]] == [
         ("1.jsonl", "InvalidEvent"),
         ("2.jsonl", "Lambda.TooManyRequestsException"),
         ("3.jsonl", "States.Timeout"),
         ("4.jsonl", "NotScored"),
     ]
-    assert [one["detail"] for one in told["failures"][:2]] == ['It said "no".', "Rate Exceeded."]
-    assert "start the job again" in told["failures"][3]["detail"]
+    assert [failure["detail"] for failure in reported["failures"][:2]] == ['It said "no".', "Rate Exceeded."]
+    assert "start the job again" in reported["failures"][3]["detail"]
 
 
 def test_a_shard_that_is_done_is_done_whatever_was_said_of_it(
@@ -90,8 +90,8 @@ def test_a_shard_that_is_done_is_done_whatever_was_said_of_it(
     fill(store, "0.jsonl")
     planned = plan({"prefix": PREFIX}, deps)
     score(planned, 0, deps)
-    told = report({"folder": planned["folder"], "shards": [{"shard": 0, "error": "Sandbox.Timedout"}]}, deps)
-    assert (told["done"], told["failed"]) == (1, 0)
+    reported = report({"folder": planned["folder"], "shards": [{"shard": 0, "error": "Sandbox.Timedout"}]}, deps)
+    assert (reported["done"], reported["failed"]) == (1, 0)
 
 
 def test_a_shard_that_was_replaced_after_the_plan_is_not_taken_for_the_planned_one(
@@ -101,8 +101,8 @@ def test_a_shard_that_was_replaced_after_the_plan_is_not_taken_for_the_planned_o
     planned = plan({"prefix": PREFIX}, deps)
     store.put(f"{PREFIX}0.jsonl", b"{}\n{}\n")
     score(planned, 0, deps)
-    told = report({"folder": planned["folder"], "shards": [{"shard": 0}]}, deps)
-    assert (told["failed"], told["rows"]) == (1, 0)
+    reported = report({"folder": planned["folder"], "shards": [{"shard": 0}]}, deps)
+    assert (reported["failed"], reported["rows"]) == (1, 0)
 
 
 def test_the_same_objects_are_the_same_job(store: MemoryObjectStore, deps: BatchDeps, first: Model) -> None:
@@ -116,7 +116,7 @@ def test_the_same_objects_are_the_same_job(store: MemoryObjectStore, deps: Batch
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "event",
     [
         {},
         {"prefix": 3},
@@ -131,9 +131,9 @@ def test_the_same_objects_are_the_same_job(store: MemoryObjectStore, deps: Batch
         {"prefix": PREFIX, "reasons": "yes"},
     ],
 )
-def test_a_job_that_makes_no_sense_is_refused(deps: BatchDeps, first: Model, asked: dict[str, Any]) -> None:
+def test_a_job_that_makes_no_sense_is_refused(deps: BatchDeps, first: Model, event: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent):
-        plan(asked, deps)
+        plan(event, deps)
 
 
 def test_what_cannot_be_scored_is_refused_before_anything_is(
@@ -185,10 +185,10 @@ def test_a_shard_names_a_model_by_its_bytes(
     assert list(store.list("batch/output/")) == []
 
 
-@pytest.mark.parametrize("asked", [{}, {"folder": "batch/input/x", "shards": []}, {"folder": 1, "shards": []}])
-def test_a_report_of_nothing_is_refused(deps: BatchDeps, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize("event", [{}, {"folder": "batch/input/x", "shards": []}, {"folder": 1, "shards": []}])
+def test_a_report_of_nothing_is_refused(deps: BatchDeps, event: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent):
-        report(asked, deps)
+        report(event, deps)
 
 
 def test_a_report_needs_its_plan(deps: BatchDeps) -> None:

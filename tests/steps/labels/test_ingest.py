@@ -33,7 +33,7 @@ def test_a_batch_is_kept_once_however_often_it_is_sent() -> None:
     again = post_labels(json.dumps([GOOD]).encode(), store, TARGET, **LIMITS)
     outcomes = first.pop("outcomes")
     assert first == {"accepted": 2, "refused": 0, "duplicate": False, "violations": []}
-    assert {name: one["count"] for name, one in outcomes.items()} == {"kept": 1, "repeated": 1}
+    assert {name: outcome["count"] for name, outcome in outcomes.items()} == {"kept": 1, "repeated": 1}
     assert outcomes["repeated"]["example"]["prediction_id"] == "p1"
     assert again["outcomes"] == {"sent_before": {"count": 1}}
     assert again["duplicate"] is True
@@ -53,9 +53,9 @@ def test_a_label_dated_in_the_future_is_refused() -> None:
 
 def test_a_watermark_alone_is_taken_in_and_told_back() -> None:
     store = MemoryObjectStore()
-    told = post_labels(b'{"complete_until": "2026-11-23T00:00:00+01:00"}', store, TARGET, **LIMITS)
-    assert told["complete_until"] == "2026-11-22T23:00:00Z"
-    assert (told["accepted"], told["refused"]) == (0, 0)
+    answer = post_labels(b'{"complete_until": "2026-11-23T00:00:00+01:00"}', store, TARGET, **LIMITS)
+    assert answer["complete_until"] == "2026-11-22T23:00:00Z"
+    assert (answer["accepted"], answer["refused"]) == (0, 0)
     (batch,) = keys(store, LEDGER_PREFIX)
     assert read_batch(store, batch).complete_until == "2026-11-22T23:00:00Z"
     with pytest.raises(InvalidRows):
@@ -108,9 +108,9 @@ def test_a_batch_of_older_code_is_read() -> None:
 
 def test_good_labels_are_kept_beside_bad_ones_which_are_quarantined() -> None:
     store = MemoryObjectStore()
-    told = post_labels(json.dumps([GOOD, BAD]).encode(), store, TARGET, **LIMITS)
-    assert (told["accepted"], told["refused"]) == (1, 1)
-    assert told["violations"][0]["field"] == "label"
+    answer = post_labels(json.dumps([GOOD, BAD]).encode(), store, TARGET, **LIMITS)
+    assert (answer["accepted"], answer["refused"]) == (1, 1)
+    assert answer["violations"][0]["field"] == "label"
     (kept,) = keys(store, REFUSED_LABELS_PREFIX)
     assert json.loads(store.get(kept).data)["raw"] == BAD
 
@@ -156,6 +156,10 @@ def test_a_crash_at_any_write_is_mended_by_the_retry() -> None:
 def test_an_answer_counts_labels_that_contradict_each_other_with_an_example() -> None:
     both = [GOOD, GOOD | {"label": "No"}, GOOD | {"prediction_id": "p2"}, {"label": "abc"}]
     outcomes = post_labels(json.dumps(both).encode(), MemoryObjectStore(), TARGET, **LIMITS)["outcomes"]
-    assert {name: one["count"] for name, one in outcomes.items()} == {"kept": 1, "contradicting": 2, "refused": 1}
-    assert {one["label"] for one in outcomes["contradicting"]["example"]} == {"Yes", "No"}
+    assert {name: outcome["count"] for name, outcome in outcomes.items()} == {
+        "kept": 1,
+        "contradicting": 2,
+        "refused": 1,
+    }
+    assert {label["label"] for label in outcomes["contradicting"]["example"]} == {"Yes", "No"}
     assert outcomes["refused"]["example"]["row"] == 3

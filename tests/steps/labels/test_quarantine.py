@@ -49,14 +49,14 @@ def store(telco: Contract) -> MemoryObjectStore:
 
 def train(store: MemoryObjectStore, contract: Contract) -> Any:
     """As the train step ingests, and keeps what it refuses."""
-    found = ingest(contract, [(info.key, store.get(info.key).data) for info in store.list("data/")], latest=clock())
-    store.put(REFUSED, b"".join(encode(one.to_dict()) for one in found.refused))
-    return found
+    ingested = ingest(contract, [(info.key, store.get(info.key).data) for info in store.list("data/")], latest=clock())
+    store.put(REFUSED, b"".join(encode(row.to_dict()) for row in ingested.refused))
+    return ingested
 
 
 def test_refused_rows_are_found_mended_and_accepted_once(store: MemoryObjectStore, telco: Contract) -> None:
-    (found,) = listing(store)
-    assert (found.key, found.rows, found.rules) == (REFUSED, 2, {"tenure: range": 1, "contract: level": 1})
+    (listed,) = listing(store)
+    assert (listed.key, listed.rows, listed.rules) == (REFUSED, 2, {"tenure: range": 1, "contract: level": 1})
 
     rows = read(export(store, REFUSED))
     assert [row[REASON] for row in rows] == [
@@ -86,9 +86,9 @@ def test_refused_labels_are_found_mended_and_accepted_once(telco: Contract) -> N
     store.put(f"{INCOMING_PREFIX}a.csv", as_csv([label, label | {"prediction_id": "p2", "label": "maybe"}]))
     assert ingest_label_files(store, telco.target, clock) == {"files": 1, "accepted": 1, "refused": 1}
 
-    (found,) = listing(store)
-    assert (found.rows, found.rules) == (1, {"label: label": 1})
-    (row,) = read(export(store, found.key))
+    (listed,) = listing(store)
+    assert (listed.rows, listed.rules) == (1, {"label: label": 1})
+    (row,) = read(export(store, listed.key))
     key = reingest(store, as_csv([row | {"label": "No"}]), telco, TODAY)
     assert key is not None
     assert key.startswith(INCOMING_PREFIX)

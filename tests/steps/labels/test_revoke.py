@@ -35,8 +35,8 @@ def test_what_a_caller_taught_is_taken_back_and_what_it_had_overruled_holds_agai
     assert len(shop.learnt()) == 500
     assert revoke(shop.store, shop.contract, Which(caller="mallory"), because="lies") == dry
     assert len(shop.learnt()) == 250
-    found = shop.judge(15)
-    assert found.evidence.rows.n == 300
+    judged = shop.judge(15)
+    assert judged.evidence.rows.n == 300
     truth = {row["prediction_id"]: row["leaves"] for row in shop.rows}
     assert all((row["left"] == "yes") == truth[row["prediction_id"]] for row in shop.learnt())
     assert len(shop.learnt()) == 300
@@ -46,7 +46,7 @@ def test_what_a_caller_taught_is_taken_back_and_what_it_had_overruled_holds_agai
         for line in shop.store.get(info.key).data.splitlines()
     ]
     assert len(kept) == 250
-    assert all("revoked, told by caller:mallory: lies" in one["message"] for one in kept)
+    assert all("revoked, told by caller:mallory: lies" in line["message"] for line in kept)
     again = revoke(shop.store, shop.contract, Which(caller="mallory"), because="lies")
     assert (dict(again.labels), again.predictions, again.rows) == ({}, 0, 0)
 
@@ -59,8 +59,8 @@ def test_a_batch_that_cannot_be_read_is_left_to_monitor() -> None:
 
 def test_one_prediction_one_batch_or_what_came_since() -> None:
     shop = shop_of_two()
-    one = revoke(shop.store, shop.contract, Which(prediction="p0-3-6"), because="wrong customer")
-    assert (one.predictions, one.rows, len(shop.learnt())) == (1, 1, 499)
+    revoked = revoke(shop.store, shop.contract, Which(prediction="p0-3-6"), because="wrong customer")
+    assert (revoked.predictions, revoked.rows, len(shop.learnt())) == (1, 1, 499)
     late = Which(caller=MALLORY, since=shop.at(5))
     assert revoke(shop.store, shop.contract, late, because="late").predictions == 0
     batches = [info.key for info in shop.store.list("labels/dt=")]
@@ -72,7 +72,7 @@ def test_one_prediction_one_batch_or_what_came_since() -> None:
 
 def test_the_models_that_learnt_from_it_are_named() -> None:
     shop = shop_of_two()
-    row = next(one for one in shop.learnt() if one["prediction_id"].startswith("p1"))
+    row = next(learnt_row for learnt_row in shop.learnt() if learnt_row["prediction_id"].startswith("p1"))
     names = np.array([int.from_bytes(hashlib.sha256(row["customer"].encode()).digest()[:8])], np.uint64)
     times = np.array([microseconds(shop.at(1) + timedelta(hours=6))]).astype("datetime64[us]")
     shop.store.put("models/v7/learnt.json", encode(learnt("v7", row_ids(times, names))))

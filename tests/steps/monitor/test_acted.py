@@ -48,12 +48,12 @@ def test_a_control_group_keeps_the_figures_true_and_says_what_the_action_is_wort
     assert figure["low"] < truth < figure["high"]
     assert not any(result.did("rolled back") for result in results)
 
-    told = value(driver.store, driver.world.contract, driver.clock())
-    effect = told["all"]["prevented"]
-    assert effect["low"] < 0.6 * told["all"]["control_rate"] < effect["high"]
-    assert told["all"]["verdict"] == "works"
-    assert {one["verdict"] for one in told["by_score"]} <= {"works", "not known yet"}
-    assert "left alone" in "\n".join(lines(told))
+    worth = value(driver.store, driver.world.contract, driver.clock())
+    effect = worth["all"]["prevented"]
+    assert effect["low"] < 0.6 * worth["all"]["control_rate"] < effect["high"]
+    assert worth["all"]["verdict"] == "works"
+    assert {band["verdict"] for band in worth["by_score"]} <= {"works", "not known yet"}
+    assert "left alone" in "\n".join(lines(worth))
     write_all(driver.store)
     shown = driver.store.get(ACTION_PAGE).data.decode()
     assert "What the action is worth" in shown
@@ -63,16 +63,22 @@ def test_a_control_group_keeps_the_figures_true_and_says_what_the_action_is_wort
 def test_without_one_the_jump_is_found_told_once_and_nothing_is_done(pool: Pool) -> None:
     _, results = played(pool, None)
     reports = [result.report for result in results if result.report is not None]
-    found = [at for at, report in enumerate(reports) if any(one["name"] == "actions" for one in report["standing"])]
-    assert found
-    assert found == list(range(found[0], WINDOWS))
-    assert all(realised(results[at]) is None for at in found)
-    told = [at for at in found if reports[at]["decision"]["reasons"][0].startswith("people act on these predictions")]
-    assert told == found[:1]
-    assert not any(result.did("promoted") or result.did("rolled back") for result in results[found[0] :])
+    windows = [
+        at for at, report in enumerate(reports) if any(state["name"] == "actions" for state in report["standing"])
+    ]
+    assert windows
+    assert windows == list(range(windows[0], WINDOWS))
+    assert all(realised(results[at]) is None for at in windows)
+    announced = [
+        at for at in windows if reports[at]["decision"]["reasons"][0].startswith("people act on these predictions")
+    ]
+    assert announced == windows[:1]
+    assert not any(result.did("promoted") or result.did("rolled back") for result in results[windows[0] :])
 
 
 def test_where_nobody_acts_nothing_is_found(pool: Pool) -> None:
     _, results = played(pool, None, replace(SCENARIO, saved=0.0))
-    assert not any(one["name"] == "actions" for result in results if result.report for one in result.report["standing"])
+    assert not any(
+        state["name"] == "actions" for result in results if result.report for state in result.report["standing"]
+    )
     assert realised(results[-1]) is not None

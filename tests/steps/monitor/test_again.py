@@ -77,22 +77,22 @@ def test_another_policy_another_model_and_other_settings_are_asked_what_they_wou
 
 def test_settings_hold_from_the_next_window_on_without_a_model() -> None:
     shop = judged()
-    told = apply(shop, other(monitoring={"min_rows": 1_000, "label_maturity_days": 10}))
-    assert (told["result"], told["reasons"][-1]) == ("settings in force", "Asked because: Fewer rows now.")
-    assert "min_rows" in told["reasons"][0]
+    answer = apply(shop, other(monitoring={"min_rows": 1_000, "label_maturity_days": 10}))
+    assert (answer["result"], answer["reasons"][-1]) == ("settings in force", "Asked because: Fewer rows now.")
+    assert "min_rows" in answer["reasons"][0]
     shop.predict(3)
     assert shop.monitor(4)["drift"] is None  # 250 rows are not enough any more
     assert verify(shop.store) == ()
-    assert [one.same for one in replay(shop.store)][-1]
+    assert [replayed.same for replayed in replay(shop.store)][-1]
 
 
 def test_settings_that_change_nothing_are_a_recorded_refusal_and_features_wait_for_a_candidate() -> None:
     shop = judged()
     assert apply(shop, other())["result"] == "refused"
     more = [*RAW["features"], {"name": "age", "kind": "numeric", "nullable": True}]
-    told = apply(shop, other(features=more, floors={"recall": 0.4}), "r-2")
-    assert told["result"] == "settings in force"
-    record = Registry(shop.store).decision(told["decision"])
+    answer = apply(shop, other(features=more, floors={"recall": 0.4}), "r-2")
+    assert answer["result"] == "settings in force"
+    record = Registry(shop.store).decision(answer["decision"])
     assert record.figures["later"] == ["features.age: a new numeric feature"]
     shop.predict(3)
     assert shop.monitor(4)["rows"] == 250

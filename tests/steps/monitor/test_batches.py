@@ -63,10 +63,10 @@ def test_a_window_says_of_batch_what_it_says_of_the_api(drawn: Callable[..., Any
     api, nightly = Shop(), Shop()
     api.predict(0)
     score(nightly, drawn(nightly, 0), 0.25)
-    one, two = api.monitor(1), nightly.monitor(1)
-    assert two["rows"] == 250
+    by_api, by_batch = api.monitor(1), nightly.monitor(1)
+    assert by_batch["rows"] == 250
     for name in ("rows", "drift", "estimated_performance", "contract"):
-        assert two[name] == one[name], name
+        assert by_batch[name] == by_api[name], name
 
 
 def test_nothing_is_copied_and_a_repeated_job_counts_once(drawn: Callable[..., Any]) -> None:
@@ -89,9 +89,9 @@ def test_labels_of_what_batch_predicted_judge_and_teach(drawn: Callable[..., Any
             if shop is nightly:
                 score(shop, rows, day + 0.25)
             shop.send(rows, day + 1.5)
-    one, two = api.judge(6), nightly.judge(6)
-    assert two.realised is not None
-    assert two.realised.to_dict() == one.realised.to_dict()
+    by_api, by_batch = api.judge(6), nightly.judge(6)
+    assert by_batch.realised is not None
+    assert by_batch.realised.to_dict() == by_api.realised.to_dict()
 
     def taught(shop: Shop) -> list[list[str]]:
         left_out = ("prediction_id", "label_arrived_at")
@@ -103,9 +103,9 @@ def test_labels_of_what_batch_predicted_judge_and_teach(drawn: Callable[..., Any
 def test_refused_rows_count_as_the_apis_do(drawn: Callable[..., Any]) -> None:
     shop = Shop()
     score(shop, drawn(shop, 0), 0.25, more=b"c-x,lots\nc-y,\n")
-    found = shop.monitor(1)["contract"]
-    assert found["refused"] == 2
-    assert {one["field"] for one in found["violations"]} == {"risk"}
+    counted = shop.monitor(1)["contract"]
+    assert counted["refused"] == 2
+    assert {violation["field"] for violation in counted["violations"]} == {"risk"}
 
 
 def test_a_forgotten_entity_leaves_the_columns_too(drawn: Callable[..., Any]) -> None:

@@ -76,7 +76,7 @@ def refusal(*broken):
 
 
 def lines(*records):
-    return "".join(json.dumps(one) + "\n" for one in records).encode()
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 
 def read(*objects):
@@ -103,7 +103,7 @@ def test_the_counts_do_not_depend_on_how_the_lines_are_cut(monkeypatch, slice_by
     monkeypatch.setattr(captures, "_SLICE_BYTES", slice_bytes)
     monkeypatch.setattr(captures, "_BATCH_ROWS", batch_rows)
 
-    one_each = read(*(lines(one) for one in whole)).to_dict()
+    one_each = read(*(lines(line) for line in whole)).to_dict()
     large = read(lines(*whole)).to_dict()
 
     for made in (one_each, large):

@@ -25,8 +25,8 @@ def deliver(store: MemoryObjectStore, arrived: datetime, name: str, data: bytes)
 
 def read(store: MemoryObjectStore, hour: datetime, window: Window | None = None) -> list[str]:
     with readers(store) as pool:
-        found = [part for one in CapturedHours(store, pool, LATER).read([hour], window) for part in one.parts]
-    return sorted(json.loads(one)["prediction_id"] for one in b"".join(found).splitlines())
+        parts = [part for captured in CapturedHours(store, pool, LATER).read([hour], window) for part in captured.parts]
+    return sorted(json.loads(line)["prediction_id"] for line in b"".join(parts).splitlines())
 
 
 @settings(max_examples=40, deadline=None)
@@ -72,7 +72,7 @@ def test_refused_rows_that_look_alike_count_as_often_as_one_delivery_has_them() 
     deliver(store, NINE + timedelta(minutes=10), "a", refused * 3)
     deliver(store, NINE + timedelta(minutes=10), "b", refused * 3)
     with readers(store) as pool:
-        parts = [part for one in CapturedHours(store, pool, LATER).read([NINE]) for part in one.parts]
+        parts = [part for captured in CapturedHours(store, pool, LATER).read([NINE]) for part in captured.parts]
     assert b"".join(parts) == refused * 3
 
 
@@ -80,5 +80,5 @@ def test_unreadable_lines_pass_on_to_be_counted() -> None:
     store = MemoryObjectStore()
     deliver(store, NINE, "a", b"not json\n" + line(NINE, "p"))
     with readers(store) as pool:
-        parts = [part for one in CapturedHours(store, pool, LATER).read([NINE]) for part in one.parts]
+        parts = [part for captured in CapturedHours(store, pool, LATER).read([NINE]) for part in captured.parts]
     assert b"".join(parts).splitlines()[0] == b"not json"

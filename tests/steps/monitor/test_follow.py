@@ -92,8 +92,8 @@ def test_recall_is_kept_without_a_label(moved: tuple[Following, list[dict[str, o
 def test_the_log_tells_the_move_and_replays(moved: tuple[Following, list[dict[str, object]]]) -> None:
     world, _ = moved
     decisions = list(Registry(world.store).decisions())
-    assert {one.action for one in decisions[1:]} == {"move"}
-    assert all(one.same for one in replay(world.store, [one.n for one in decisions[1:]]))
+    assert {decision.action for decision in decisions[1:]} == {"move"}
+    assert all(replayed.same for replayed in replay(world.store, [decision.n for decision in decisions[1:]]))
 
 
 def test_report_and_status_show_objective_estimate_and_truth(moved: tuple[Following, list[dict[str, object]]]) -> None:
@@ -107,10 +107,12 @@ def test_report_and_status_show_objective_estimate_and_truth(moved: tuple[Follow
 
 def test_what_moved_the_score_is_told_in_logits(moved: tuple[Following, list[dict[str, object]]]) -> None:
     world, _ = moved
-    told = world.report(TODAY + DAY)["contributions"]
-    assert told["parts"][0]["name"] == "price"
-    assert told["parts"][0]["change"]["value"] == pytest.approx(-1.2, abs=0.15)
-    assert sum(part["change"]["value"] for part in told["parts"]) == pytest.approx(told["total"]["change"]["value"])
+    contributions = world.report(TODAY + DAY)["contributions"]
+    assert contributions["parts"][0]["name"] == "price"
+    assert contributions["parts"][0]["change"]["value"] == pytest.approx(-1.2, abs=0.15)
+    assert sum(part["change"]["value"] for part in contributions["parts"]) == pytest.approx(
+        contributions["total"]["change"]["value"]
+    )
 
 
 def test_it_freezes_while_a_fault_stands_and_forgets_the_faulty_rows() -> None:
@@ -129,11 +131,11 @@ def test_it_freezes_while_a_fault_stands_and_forgets_the_faulty_rows() -> None:
 def test_a_duplicate_asks_for_the_same_move_again() -> None:
     world = Following()
     world.day(0, price=38.0)
-    asked = list(world.invoker.events)
-    assert [step for step, _ in asked] == ["promote"]
+    invoked = list(world.invoker.events)
+    assert [step for step, _ in invoked] == ["promote"]
     monitor(EVENT, world.deps(invoker=world.invoker))
-    assert world.invoker.events == asked * 2
-    answer = move(asked[0][1], PromoteDeps(world.store, lambda: world.now))
+    assert world.invoker.events == invoked * 2
+    answer = move(invoked[0][1], PromoteDeps(world.store, lambda: world.now))
     assert answer["duplicate"]
 
 
@@ -142,8 +144,8 @@ def test_a_large_window_is_sampled_over_all_its_hours_and_a_quiet_one_filled_fro
     for hour in range(24):
         world.capture(TODAY - timedelta(hours=hour + 1), world.customers(hour, 400))
     window = Window.ending(TODAY, 24)
-    found = sample(world.store, world.contract, "v1", window, KeptLines(), since=TODAY - 7 * DAY, settled=TODAY)
-    assert MAX_POPULATION * 0.9 <= len(found.logits) <= MAX_POPULATION
+    drawn = sample(world.store, world.contract, "v1", window, KeptLines(), since=TODAY - 7 * DAY, settled=TODAY)
+    assert MAX_POPULATION * 0.9 <= len(drawn.logits) <= MAX_POPULATION
     later = Window.ending(TODAY + DAY, 24)
     filled = sample(world.store, world.contract, "v1", later, KeptLines(), since=TODAY - 7 * DAY, settled=TODAY)
     assert len(filled.logits) > 0
@@ -156,8 +158,8 @@ def test_a_month_that_was_scored_on_its_first_day_is_a_population() -> None:
     world = World()
     month = Window.ending(TODAY, 24 * 30)
     world.capture(month.start, world.customers(1, 400))
-    found = sample(world.store, world.contract, "v1", month, KeptLines(), since=month.start, settled=TODAY)
-    assert (len(found.logits), found.first) == (400, 0)
+    drawn = sample(world.store, world.contract, "v1", month, KeptLines(), since=month.start, settled=TODAY)
+    assert (len(drawn.logits), drawn.first) == (400, 0)
 
 
 def test_a_score_of_one_is_a_finite_logit() -> None:
@@ -183,11 +185,11 @@ def test_a_wrong_unit_without_a_range_freezes_the_point_and_a_person_is_told(bro
         assert frozen["action"] == "freeze"
         assert "price moved the mean score by an implausible jump" in str(frozen["reasons"])
     report = world.report(TODAY + 2 * DAY)
-    assert [one["name"] for one in report["standing"] if one["name"] == "point"] == ["point"]
+    assert [state["name"] for state in report["standing"] if state["name"] == "point"] == ["point"]
     assert Registry(world.store).pointer() == before
     healed = world.day(3, price=50.0)
     assert (healed["action"], healed["population"]) == ("keep", 900)
-    assert not [one for one in world.report(TODAY + 3 * DAY)["standing"] if one["name"] == "point"]
+    assert not [state for state in world.report(TODAY + 3 * DAY)["standing"] if state["name"] == "point"]
 
 
 def test_a_level_that_nobody_knows_freezes_the_point() -> None:
@@ -209,20 +211,20 @@ def test_the_sample_of_a_window_fetches_no_hour_that_its_profile_was_made_from()
     assert pointer is not None
     material = gather(world.store, pointer, window, settled=TODAY, now=TODAY)
     assert len([key for key in fetched if key.startswith("capture/")]) == 24
-    found = sample(world.store, world.contract, "v1", window, material.kept, since=window.start, settled=TODAY)
-    assert found.frame.n == 480
+    drawn = sample(world.store, world.contract, "v1", window, material.kept, since=window.start, settled=TODAY)
+    assert drawn.frame.n == 480
     assert len([key for key in fetched if key.startswith("capture/")]) == 24
 
 
 def test_kept_lines_depend_on_the_lines_alone() -> None:
-    one, other = KeptLines(), KeptLines()
+    first, second = KeptLines(), KeptLines()
     hours = {TODAY + timedelta(hours=n): [b"%d %d\n" % (n, i) for i in range(3000)] for n in range(5)}
     for hour, lines in hours.items():
-        list(one.passing(hour, [b"".join(lines)]))
+        list(first.passing(hour, [b"".join(lines)]))
     for hour, lines in reversed(hours.items()):
-        list(other.passing(hour, [b"".join(lines[:700]), b"".join(lines[700:])]))
-    assert one.by_hour == other.by_hour
-    assert sum(map(len, one.by_hour.values())) == 7500
+        list(second.passing(hour, [b"".join(lines[:700]), b"".join(lines[700:])]))
+    assert first.by_hour == second.by_hour
+    assert sum(map(len, first.by_hour.values())) == 7500
 
 
 def test_pages_and_commands_show_promise_estimate_and_each_move(
@@ -244,8 +246,8 @@ def test_pages_and_commands_show_promise_estimate_and_each_move(
     text = "\n".join(report_lines(world.report(TODAY + 2 * DAY)))
     assert "point  recall: wanted 0.80, estimated 0." in text
     assert "moved the mean score by (logits)" in text
-    told = status(Place(world.store, "here", ""))
-    assert told["operating_point"]["sentence"] == third["sentence"]
+    shown = status(Place(world.store, "here", ""))
+    assert shown["operating_point"]["sentence"] == third["sentence"]
 
 
 def test_a_jump_that_labels_agree_with_is_the_world_and_is_followed() -> None:

@@ -50,7 +50,7 @@ def test_a_life_that_is_compacted_every_hour_ends_as_one_that_is_not(life: Life)
     other.live(16)
     for prefix in ("monitoring/reports/", "monitoring/state.json", "data/", "registry/", "capture/"):
         kept, made = (
-            {info.key: one.inner.get(info.key).data for info in one.inner.list(prefix)} for one in (life, other)
+            {info.key: lived.inner.get(info.key).data for info in lived.inner.list(prefix)} for lived in (life, other)
         )
         assert kept == made, prefix
     newest = other.of("monitor")[-1][1]

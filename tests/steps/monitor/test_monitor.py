@@ -90,7 +90,7 @@ class World:
             )  # fmt: skip
         self.store.put(
             capture_key(at, f"{len(records)}-{model.version}"),
-            "".join(json.dumps(one) + "\n" for one in records).encode(),
+            "".join(json.dumps(record) + "\n" for record in records).encode(),
         )
 
     def label(self, rows, name="labels"):
@@ -148,22 +148,22 @@ def test_the_report_holds_every_figure_and_reads_back():
     world = drifting()
     monitor(EVENT, world.deps())
 
-    told = decode(world.store.get(report_key(Window.ending(TODAY, 24).id)).data, format="stillgood.report")
+    report = decode(world.store.get(report_key(Window.ending(TODAY, 24).id)).data, format="stillgood.report")
 
-    assert told["window"] == {
+    assert report["window"] == {
         "id": "20261123T000000Z_20261124T000000Z",
         "start": "2026-11-23T00:00:00Z",
         "end": "2026-11-24T00:00:00Z",
     }
-    assert told["champion"]["version"] == "v1"
-    assert (told["rows"], told["reference_rows"], told["rows_by_model"]) == (500, 2_000, {"v1": 500})
-    assert {f"{check['subject']}:{check['test']}" for check in told["drift"]["checks"]} == {
+    assert report["champion"]["version"] == "v1"
+    assert (report["rows"], report["reference_rows"], report["rows_by_model"]) == (500, 2_000, {"v1": 500})
+    assert {f"{check['subject']}:{check['test']}" for check in report["drift"]["checks"]} == {
         "price:ks", "price:missing", "plan:chi_square", "plan:missing", "plan:unseen", "score:score", "score:confidence",  # noqa: E501
     }  # fmt: skip
-    assert told["drift"]["drifted"] == ["price:ks", "score:score", "score:confidence"]
-    assert "blind to concept drift" in told["estimated_performance"]["caveat"]
-    assert told["decision"]["would_change"] == ["the same finding in the next window"]
-    assert told["decision"]["figures"]["new_labelled_rows"] == 500
+    assert report["drift"]["drifted"] == ["price:ks", "score:score", "score:confidence"]
+    assert "blind to concept drift" in report["estimated_performance"]["caveat"]
+    assert report["decision"]["would_change"] == ["the same finding in the next window"]
+    assert report["decision"]["figures"]["new_labelled_rows"] == 500
 
 
 @pytest.mark.parametrize("rows", [0, 1, 199])

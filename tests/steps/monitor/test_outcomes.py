@@ -21,9 +21,9 @@ def leavers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row["leaves"]]
 
 
-def realised(found: Outcomes) -> RealisedPerformance:
-    assert found.realised is not None
-    return found.realised
+def realised(judged: Outcomes) -> RealisedPerformance:
+    assert judged.realised is not None
+    return judged.realised
 
 
 @pytest.mark.parametrize("by", ["prediction_id", "entity_id"])
@@ -31,13 +31,13 @@ def test_labels_on_time_judge_the_champion_and_are_learnt_once(by: str) -> None:
     shop = Shop()
     for day in range(4):
         shop.send(shop.predict(day), day + 2, by=by)
-    found = shop.judge(14)
-    rows = found.evidence.rows
-    assert rows.n == realised(found).metrics.rows == 1_000
+    judged = shop.judge(14)
+    rows = judged.evidence.rows
+    assert rows.n == realised(judged).metrics.rows == 1_000
     assert rows.positives == sum(row["leaves"] for row in shop.rows)
     assert len(np.unique(rows.entities)) == 1_000
-    assert found.evidence.coverage == 1.0
-    assert found.written["rows"] == 1_000
+    assert judged.evidence.coverage == 1.0
+    assert judged.written["rows"] == 1_000
     assert shop.judge(14).written["rows"] == 0
     said = {row["prediction_id"]: row["left"] for row in shop.learnt()}
     assert said == {row["prediction_id"]: "yes" if row["leaves"] else "no" for row in shop.rows}
@@ -66,24 +66,24 @@ def test_labels_that_come_weeks_after_maturity_are_judged_and_learnt() -> None:
     shop.send(shop.rows[:250], 33)
     assert shop.judge(34).evidence.rows.n == 250
     shop.send(shop.rows[250:], 47, event=None)
-    found = shop.judge(48)
-    assert found.evidence.rows.n == 750
-    assert found.written["rows"] == 500
+    judged = shop.judge(48)
+    assert judged.evidence.rows.n == 750
+    assert judged.written["rows"] == 500
     assert len(shop.learnt()) == 750
 
 
 def test_rare_outcomes_add_up_over_windows_until_they_say_something() -> None:
     shop = Shop(per_day=50)
-    found = []
+    judged = []
     for day in range(31):
         if day < 20:
             shop.predict(day)
         if 2 <= day < 22:
             shop.send([row for row in shop.rows if row["day"] == day - 2], day)
-        found.append(shop.judge(day))
-    assert found[13].realised is None
-    assert realised(found[-1]).metrics.rows == 1_000
-    recent = found[-1].recent
+        judged.append(shop.judge(day))
+    assert judged[13].realised is None
+    assert realised(judged[-1]).metrics.rows == 1_000
+    recent = judged[-1].recent
     assert recent is not None
     assert 200 <= recent.metrics.rows < 300
 
@@ -92,9 +92,9 @@ def test_a_feed_of_positives_without_a_watermark_teaches_nothing() -> None:
     shop = Shop(labels=POSITIVES_ONLY)
     for day in range(4):
         shop.send(leavers(shop.predict(day)), day + 3, by="entity_id")
-    found = shop.judge(20)
-    assert found.evidence.rows.n == 0
-    assert found.evidence.spans == ()
+    judged = shop.judge(20)
+    assert judged.evidence.rows.n == 0
+    assert judged.evidence.spans == ()
     assert shop.learnt() == []
 
 
@@ -103,11 +103,11 @@ def test_a_feed_of_positives_makes_negatives_of_silence_as_far_as_its_watermark_
     for day in range(4):
         shop.send(leavers(shop.predict(day)), day + 3, by="entity_id")
     shop.send([], 13, complete_until=shop.at(12))
-    found = shop.judge(20)
+    judged = shop.judge(20)
     # A prediction of day 1, 06:00, is complete on day 11, 06:00; that of day 2 on day 12, 06:00.
-    assert found.evidence.rows.n == 500
-    assert found.evidence.rows.positives == len(leavers(shop.rows[:500]))
-    assert abs(realised(found).calibration_gap) < 0.05
+    assert judged.evidence.rows.n == 500
+    assert judged.evidence.rows.positives == len(leavers(shop.rows[:500]))
+    assert abs(realised(judged).calibration_gap) < 0.05
     shop.send([], 21, complete_until=shop.at(20))
     assert shop.judge(21).evidence.rows.n == 1_000
 
@@ -118,9 +118,9 @@ def test_a_feed_of_positives_that_stops_never_turns_into_loyal_customers() -> No
         rows = shop.predict(day)
         if day < 10:
             shop.send(leavers(rows), day + 2, by="entity_id", complete_until=shop.at(day + 2))
-    found = shop.judge(45)
-    assert found.evidence.rows.n == 250  # of day 0: complete until day 11
-    assert found.labels["complete_until"] == "2026-09-12T00:00:00Z"
+    judged = shop.judge(45)
+    assert judged.evidence.rows.n == 250  # of day 0: complete until day 11
+    assert judged.labels["complete_until"] == "2026-09-12T00:00:00Z"
     assert {row["predicted_at"][:10] for row in shop.learnt()} == {"2026-09-01"}
 
 
@@ -161,9 +161,9 @@ def test_early_positives_judge_nobody_before_the_horizon_has_passed() -> None:
     assert shop.judge(25).evidence.rows.n == 0
     for day in range(3):
         shop.send([row for row in shop.rows if row["day"] == day and not row["leaves"]], day + 30, event=29.5)
-    found = shop.judge(33)
-    assert found.evidence.rows.n == 750
-    assert abs(realised(found).calibration_gap) < 0.05
+    judged = shop.judge(33)
+    assert judged.evidence.rows.n == 750
+    assert abs(realised(judged).calibration_gap) < 0.05
 
 
 @pytest.mark.parametrize("by", ["prediction_id", "entity_id"])
@@ -216,9 +216,9 @@ def test_next_months_label_of_an_entity_does_not_erase_this_months() -> None:
     shop.send(first, 29, by="entity_id", event=20)
     assert shop.judge(31).evidence.rows.positives == len(leavers(first))
     shop.send(second, 59, by="entity_id", event=20)
-    found = shop.judge(61)
-    assert found.evidence.rows.n == 500
-    assert found.evidence.rows.positives == len(leavers(first)) + len(leavers(second))
+    judged = shop.judge(61)
+    assert judged.evidence.rows.n == 500
+    assert judged.evidence.rows.positives == len(leavers(first)) + len(leavers(second))
 
 
 def test_a_correction_supersedes_and_reaches_training_rows() -> None:
@@ -228,19 +228,19 @@ def test_a_correction_supersedes_and_reaches_training_rows() -> None:
     assert shop.judge(11).evidence.rows.positives == len(leavers(rows))
     wrong = leavers(rows)[:5]
     shop.send(wrong, 12, said="no")  # the same date, sent later
-    found = shop.judge(13)
-    assert found.evidence.rows.positives == len(leavers(rows)) - 5
-    assert found.labels["heard"]["corrected"] == 5
-    assert found.written == {"rows": 5, "files": 1, "corrections": 5, "personal": 0}
+    judged = shop.judge(13)
+    assert judged.evidence.rows.positives == len(leavers(rows)) - 5
+    assert judged.labels["heard"]["corrected"] == 5
+    assert judged.written == {"rows": 5, "files": 1, "corrections": 5, "personal": 0}
     assert [row["left"] for row in shop.learnt()[-5:]] == ["no"] * 5
 
 
 def test_a_label_from_before_its_prediction_is_none_of_it() -> None:
     shop = Shop()
     shop.send(shop.predict(0), 2, event=-1)
-    found = shop.judge(11)
-    assert found.evidence.rows.n == 0
-    assert found.labels["heard"]["before_prediction"] == 250
+    judged = shop.judge(11)
+    assert judged.evidence.rows.n == 0
+    assert judged.labels["heard"]["before_prediction"] == 250
 
 
 def test_two_outcomes_in_one_delivery_contradict_each_other_until_a_later_one() -> None:
@@ -260,13 +260,13 @@ def test_each_outcome_of_a_label_is_counted_with_an_example() -> None:
     shop.send(rows, 2)
     shop.judge(3)
     shop.send([rows[0], rows[1] | {"leaves": not rows[1]["leaves"]}, rows[2] | {"prediction_id": "nobody"}], 4)
-    told = shop.judge(5).labels
-    assert told["heard"] | {"repeated": 1, "superseding": 1, "corrected": 1, "waiting": 1} == told["heard"]
-    assert told["heard"]["matched"] == 252
-    assert told["missing"] == told["predictions"] - told["labelled"]
-    places = {name: told["examples"][name].partition(" of ")[0] for name in ("repeated", "superseding", "waiting")}
+    counted = shop.judge(5).labels
+    assert counted["heard"] | {"repeated": 1, "superseding": 1, "corrected": 1, "waiting": 1} == counted["heard"]
+    assert counted["heard"]["matched"] == 252
+    assert counted["missing"] == counted["predictions"] - counted["labelled"]
+    places = {name: counted["examples"][name].partition(" of ")[0] for name in ("repeated", "superseding", "waiting")}
     assert len(set(places.values())) == 3  # three labels of one batch
-    assert all(where.partition(" of ")[2].startswith("labels/dt=") for where in told["examples"].values())
+    assert all(where.partition(" of ")[2].startswith("labels/dt=") for where in counted["examples"].values())
 
 
 def test_labels_without_a_prediction_wait_a_week_and_are_counted() -> None:
@@ -292,19 +292,19 @@ def test_a_label_that_arrives_before_its_prediction_was_captured_is_heard() -> N
     shop.judge(5.5)
     for key, data in kept.items():
         shop.store.put(key, data)
-    found = shop.judge(14)
-    assert found.labels["late_captures"] == 1
-    assert found.evidence.rows.n == 500
+    judged = shop.judge(14)
+    assert judged.labels["late_captures"] == 1
+    assert judged.evidence.rows.n == 500
 
 
 def test_labels_of_leavers_only_neither_judge_nor_teach() -> None:
     shop = Shop()
     for day in range(6):
         shop.send(leavers(shop.predict(day)), day + 2)
-    found = shop.judge(17)
-    assert found.realised is None
-    assert found.evidence.biased
-    assert [span.trusted for span in found.evidence.spans] == [False] * 6
+    judged = shop.judge(17)
+    assert judged.realised is None
+    assert judged.evidence.biased
+    assert [span.trusted for span in judged.evidence.spans] == [False] * 6
     assert shop.learnt() == []
 
 
@@ -312,8 +312,8 @@ def test_labels_of_acted_on_customers_only_neither_judge_nor_teach() -> None:
     shop = Shop()
     for day in range(6):
         shop.send([row for row in shop.predict(day) if row["decision"]], day + 2)
-    found = shop.judge(17)
-    assert found.evidence.biased
+    judged = shop.judge(17)
+    assert judged.evidence.biased
     assert shop.learnt() == []
 
 
@@ -321,10 +321,10 @@ def test_a_random_third_of_labels_judges_and_teaches() -> None:
     shop = Shop(per_day=600)
     for day in range(6):
         shop.send([row for row in shop.predict(day) if shop.rng.random() < 0.3], day + 2)
-    found = shop.judge(17)
-    assert not found.evidence.biased
-    assert found.evidence.rows.n == len(shop.learnt()) > 900
-    assert 0.25 < found.evidence.coverage < 0.35
+    judged = shop.judge(17)
+    assert not judged.evidence.biased
+    assert judged.evidence.rows.n == len(shop.learnt()) > 900
+    assert 0.25 < judged.evidence.coverage < 0.35
 
 
 def test_coverage_under_the_contracts_floor_neither_judges_nor_teaches() -> None:
@@ -374,9 +374,9 @@ def test_a_damaged_batch_of_labels_is_named_and_costs_no_other() -> None:
     shop = Shop()
     shop.send(shop.predict(0), 2)
     shop.store.put("labels/dt=2026-09-03/bad.jsonl", b'{"label": 1}\n')
-    found = shop.judge(11)
-    assert found.labels["unreadable"] == ["labels/dt=2026-09-03/bad.jsonl"]
-    assert found.evidence.rows.n == 250
+    judged = shop.judge(11)
+    assert judged.labels["unreadable"] == ["labels/dt=2026-09-03/bad.jsonl"]
+    assert judged.evidence.rows.n == 250
 
 
 @pytest.mark.parametrize(("came_by", "compared"), [("promote", True), ("rollback", False)])
@@ -386,12 +386,12 @@ def test_the_model_before_is_compared_on_the_same_rows_but_not_after_a_rollback(
     shop.promote("20260901-worse", weight=-0.5, came_by=came_by)
     for day in range(3):
         shop.send(shop.predict(day), day + 2)
-    found = shop.judge(13)
+    judged = shop.judge(13)
     if compared:
-        assert found.previous_gain is not None
-        assert found.previous_gain.low > 0.2
+        assert judged.previous_gain is not None
+        assert judged.previous_gain.low > 0.2
     else:
-        assert found.previous_gain is None
+        assert judged.previous_gain is None
 
 
 def test_the_rows_of_another_model_are_learnt_and_do_not_judge_the_champion() -> None:
@@ -400,10 +400,10 @@ def test_the_rows_of_another_model_are_learnt_and_do_not_judge_the_champion() ->
     shop.now = FIRST + DAY
     shop.promote("20260901-second", weight=1.0)
     shop.send(shop.predict(1), 3)
-    found = shop.judge(12)
-    assert found.evidence.rows.n == 250
-    assert found.evidence.labelled_since(FIRST) == 500
-    assert found.evidence.labelled_since(FIRST + DAY) == 250
+    judged = shop.judge(12)
+    assert judged.evidence.rows.n == 250
+    assert judged.evidence.labelled_since(FIRST) == 500
+    assert judged.evidence.labelled_since(FIRST + DAY) == 250
     assert {row["model"] for row in shop.rows} == {VERSION, "20260901-second"}
     assert timedelta(0) < DAY
 
@@ -433,7 +433,7 @@ def test_monitor_makes_as_many_requests_as_there_are_new_objects_and_no_more() -
             store.delete(info.key)
             for number, line in enumerate(lines):
                 store.put(capture_key(rows[0]["at"] + timedelta(seconds=number), f"u{number}"), line)
-        for row in [one for one in shop.rows if one["day"] == day - 2]:
+        for row in [row for row in shop.rows if row["day"] == day - 2]:
             shop.send([row], day + 0.5)
         Counting.gets = 0
         report = shop.monitor(day + 1)

@@ -89,7 +89,7 @@ def test_looking_again_at_a_pooled_window_changes_nothing() -> None:
 
 def test_few_rows_are_told_where_more_than_three_windows_are_put_together_and_not_where_two_are() -> None:
     two, ten = (live(Shop(per_day=rows, maturity=300), range(12)) for rows in (120, 20))
-    assert [one["name"] for report in two for one in report["standing"]] == []
-    told = [day for day, report in enumerate(ten) if [one["name"] for one in report["standing"]] == ["traffic"]]
-    assert told == list(range(2, 12))
+    assert [state["name"] for report in two for state in report["standing"]] == []
+    days = [day for day, report in enumerate(ten) if [state["name"] for state in report["standing"]] == ["traffic"]]
+    assert days == list(range(2, 12))
     assert [day for day, report in enumerate(ten) if report["decision"]["action"] == "alert"] == [2]

@@ -15,7 +15,7 @@ def opposite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def names(shop: Shop, day: int) -> set[str]:
-    return {one["name"] for one in shop.monitor(day)["standing"]}
+    return {state["name"] for state in shop.monitor(day)["standing"]}
 
 
 def test_labels_that_nobody_signed_neither_judge_nor_teach_and_are_told() -> None:
@@ -28,7 +28,7 @@ def test_labels_that_nobody_signed_neither_judge_nor_teach_and_are_told() -> Non
     (listed,) = report["labels"]["sources"]
     assert (listed["source"], listed["standing"], listed["counts"]) == ("api", "anonymous", False)
     assert listed["labels"] == 1_000
-    assert "unsigned" in {one["name"] for one in report["standing"]}
+    assert "unsigned" in {state["name"] for state in report["standing"]}
     assert report["decision"]["action"] == "alert"
 
 
@@ -36,10 +36,10 @@ def test_a_contract_may_vouch_for_whoever_calls() -> None:
     shop = Shop(labels={"vouched_sources": ["api"]})
     for day in range(4):
         shop.send(shop.predict(day), day + 2, source=STRANGER)
-    found = shop.judge(14)
-    assert found.evidence.rows.n == len(shop.learnt()) == 1_000
-    assert found.evidence.rows.vouched_only.n == 1_000
-    assert not found.evidence.unsigned
+    judged = shop.judge(14)
+    assert judged.evidence.rows.n == len(shop.learnt()) == 1_000
+    assert judged.evidence.rows.vouched_only.n == 1_000
+    assert not judged.evidence.unsigned
 
 
 def test_a_stranger_turns_no_outcome_that_a_file_told_whatever_its_date_and_order() -> None:
@@ -51,10 +51,10 @@ def test_a_stranger_turns_no_outcome_that_a_file_told_whatever_its_date_and_orde
             rows, event = feeds[source]
             shop.send(rows, 6, event=event, source=source)
             shop.judge(7)
-        found = shop.judge(14)
+        judged = shop.judge(14)
         leaves = {row["prediction_id"]: row["leaves"] for row in made}
         assert {row["prediction_id"]: row["left"] == "yes" for row in shop.learnt()} == leaves
-        assert found.labels["heard"]["corrected"] == (0 if first == "crm" else 1_000)
+        assert judged.labels["heard"]["corrected"] == (0 if first == "crm" else 1_000)
 
 
 def test_a_caller_who_is_known_teaches_and_its_rows_say_who_told_them() -> None:
@@ -62,11 +62,11 @@ def test_a_caller_who_is_known_teaches_and_its_rows_say_who_told_them() -> None:
     made = shop.predict(0)
     shop.send(made[:100], 2, source=CALLER)
     shop.send(made[100:], 2)
-    found = shop.judge(12)
+    judged = shop.judge(12)
     rows = shop.learnt()
     assert sum(row["label_source"] == CALLER for row in rows) == 100
     assert {row["label_source"] for row in rows} == {CALLER, ""}
-    assert found.evidence.rows.vouched_only.n == 150
+    assert judged.evidence.rows.vouched_only.n == 150
     shop = Shop()
     shop.send(shop.predict(0), 2)
     shop.judge(12)
@@ -79,9 +79,9 @@ def test_a_caller_who_contradicts_everybody_else_is_not_heard_and_a_person_is_to
         made = shop.predict(day)
         shop.send(made[:150], day + 2)
         shop.send(opposite(made[150:]), day + 2, source=CALLER)
-    found = shop.judge(14)
-    assert found.evidence.contradicting == (CALLER,)
-    assert found.evidence.rows.n == len(shop.learnt()) == 600
+    judged = shop.judge(14)
+    assert judged.evidence.contradicting == (CALLER,)
+    assert judged.evidence.rows.n == len(shop.learnt()) == 600
     assert "contradicting" in names(shop, 14)
     shop.predict(14, hour=0.5)
     again = shop.monitor(15)["decision"]

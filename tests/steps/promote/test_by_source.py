@@ -16,13 +16,13 @@ from tests.steps.train.test_train import CONTRACT, EVENT, NOW, as_csv, rows, wor
 MALLORY = "caller:mallory"
 
 
-def joined(given, source):
+def joined(labelled, source):
     """Rows as monitor joins them, told by ``source``; the outcome is the opposite of the truth."""
     text = io.StringIO(newline="")
     own = ["prediction_id", "predicted_at", "label_arrived_at"]
-    writer = csv.DictWriter(text, [*own, *given[0], LABEL_SOURCE])
+    writer = csv.DictWriter(text, [*own, *labelled[0], LABEL_SOURCE])
     writer.writeheader()
-    for number, row in enumerate(given):
+    for number, row in enumerate(labelled):
         at = f"2026-11-20T{number % 24:02d}:00:00Z"
         flipped = {"left": "no" if row["left"] == "yes" else "yes"}
         writer.writerow(row | flipped | dict(zip(own, (f"p{number}", at, at), strict=True)) | {LABEL_SOURCE: source})
@@ -35,16 +35,16 @@ def life(vouched, honest=300, lies=2_400):
     contract = CONTRACT | {"floors": {"roc_auc": 0.5, "recall": 0.1}}
     store.put("contract.json", json.dumps(contract).encode())
     store.put("data/2026-11-01/a.csv", as_csv(rows()))
-    ask(store, train(EVENT, working(store))["version"], "first")
+    judge(store, train(EVENT, working(store))["version"], "first")
     store.put("contract.json", json.dumps(contract | {"labels": {"vouched_sources": vouched}}).encode())
     if honest:
         store.put("data/2026-11-19/b.csv", as_csv(rows(honest, seed=2, first=5_000)))
     store.put(f"data/2026-11-20/labels-{'0' * 32}.csv", joined(rows(lies, seed=3, first=9_000), MALLORY))
     version = train({"request_id": "monitor:2"}, working(store))["version"]
-    return ask(store, version, "second"), store
+    return judge(store, version, "second"), store
 
 
-def ask(store, version, request):
+def judge(store, version, request):
     return promote({"action": "promote", "candidate": version, "request_id": request}, PromoteDeps(store, lambda: NOW))
 
 
@@ -55,7 +55,7 @@ def test_lies_of_one_caller_promote_nothing_unless_the_contract_vouches_for_it()
     figures = list(Registry(store).decisions())[-1].figures["without_largest_source"]
     assert (figures["source"], figures["promote"]) == (MALLORY, False)
     assert 2_200 < figures["rows"] <= 2_400  # the newest population judges: where it begins is estimated, to some rows
-    assert [one.same for one in replay(store)] == [True, True]
+    assert [replayed.same for replayed in replay(store)] == [True, True]
     assert life(vouched=["mallory"])[0]["result"] == "promoted"
 
 

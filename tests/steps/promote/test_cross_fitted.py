@@ -31,11 +31,11 @@ from tests.steps.train.test_train import CONTRACT, EVENT, NOW, as_csv, rows, wor
 @pytest.fixture
 def store():
     """A champion of 600 rows, and a candidate that is judged on 600 others."""
-    found = MemoryObjectStore()
-    found.put("contract.json", json.dumps(CONTRACT).encode())
-    found.put("data/2026-11-01/a.csv", as_csv(rows()))
-    ask(found, train(EVENT, working(found))["version"], "first")
-    return found
+    bucket = MemoryObjectStore()
+    bucket.put("contract.json", json.dumps(CONTRACT).encode())
+    bucket.put("data/2026-11-01/a.csv", as_csv(rows()))
+    judge(bucket, train(EVENT, working(bucket))["version"], "first")
+    return bucket
 
 
 def more(store, seed, request=None):
@@ -44,7 +44,7 @@ def more(store, seed, request=None):
     return train({"request_id": request or f"monitor:{seed}"}, working(store))["version"]
 
 
-def ask(store, version, request):
+def judge(store, version, request):
     return promote({"action": "promote", "candidate": version, "request_id": request}, PromoteDeps(store, lambda: NOW))
 
 
@@ -61,11 +61,11 @@ def change(store, version, name, edit, *, restate=False):
 def test_attempts_are_counted_over_the_champions_tenure_whatever_the_rows(store):
     """D10: five retrains, each with other rows to be judged by, were each "attempt 1"."""
     for seed in (2, 3, 4):
-        ask(store, more(store, seed), f"r{seed}")
+        judge(store, more(store, seed), f"r{seed}")
     figures = [decision.figures for decision in Registry(store).decisions()]
-    assert [one.get("attempt") for one in figures] == [None, 1, 2, 3]
-    assert [one.get("alpha") for one in figures[1:]] == [0.05, 0.025, pytest.approx(0.05 / 6)]
-    assert all(one["gate_version"] == 3 for one in figures)
+    assert [decided.get("attempt") for decided in figures] == [None, 1, 2, 3]
+    assert [decided.get("alpha") for decided in figures[1:]] == [0.05, 0.025, pytest.approx(0.05 / 6)]
+    assert all(decided["gate_version"] == 3 for decided in figures)
 
 
 def test_a_new_tenure_has_a_new_budget(store):
@@ -73,20 +73,20 @@ def test_a_new_tenure_has_a_new_budget(store):
     simple = PromoteDeps(store, lambda: NOW, "simple")
     for seed in range(2, 12):
         version = more(store, seed)
-        ask(store, version, f"r{seed}")
+        judge(store, version, f"r{seed}")
         if (
             promote({"action": "promote", "candidate": version, "request_id": f"s{seed}"}, simple)["result"]
             == "promoted"
         ):
             break
     roll_back({"action": "rollback", "request_id": "back", "to": first, "reason": "Complaints."}, simple)
-    ask(store, more(store, 20), "r20")
+    judge(store, more(store, 20), "r20")
     assert list(Registry(store).decisions())[-1].figures["attempt"] == 1
 
 
 def test_each_row_is_scored_by_the_fold_model_that_had_not_seen_it(store):
     version = more(store, 2)
-    entities = [int(one, 16) for one in decode_any(store.get(f"models/{version}/holdout.json").data)["entities"]]
+    entities = [int(entity, 16) for entity in decode_any(store.get(f"models/{version}/holdout.json").data)["entities"]]
     third = int((fold_of(np.array(entities, dtype=np.uint64)) == 3).sum())
 
     def silence(raw):
@@ -98,13 +98,13 @@ def test_each_row_is_scored_by_the_fold_model_that_had_not_seen_it(store):
             )
 
     change(store, version, "folds.json", silence, restate=True)
-    ask(store, version, "r2")
+    judge(store, version, "r2")
     stated = decode_any(store.get(f"models/{version}/metrics.json").data)["holdout"]
     judged = list(Registry(store).decisions())[-1].figures["candidate"]
     assert 0 < third < len(entities)
     assert judged["roc_auc"]["value"] < stated["roc_auc"]["value"] - 0.005
     untouched = more(store, 3)
-    ask(store, untouched, "r3")
+    judge(store, untouched, "r3")
     again = list(Registry(store).decisions())[-1].figures["candidate"]["roc_auc"]["value"]
     assert again == pytest.approx(
         decode_any(store.get(f"models/{untouched}/metrics.json").data)["holdout"]["roc_auc"]["value"], abs=1e-9
@@ -133,7 +133,7 @@ def test_the_curves_on_the_page_are_of_the_scores_that_the_gate_saw(store, gate)
 def test_fold_models_that_are_not_what_was_trained_are_refused(store):
     version = more(store, 2)
     change(store, version, "folds.json", lambda raw: raw.update(against=None))
-    result = ask(store, version, "r2")
+    result = judge(store, version, "r2")
     assert result["result"] == "refused"
     assert "folds.json is not what was trained" in result["reasons"][0]
 
@@ -149,14 +149,14 @@ def test_fold_models_that_are_not_what_was_trained_are_refused(store):
 def test_malformed_fold_models_are_refused(store, edit):
     version = more(store, 2)
     change(store, version, "folds.json", edit, restate=True)
-    assert ask(store, version, "r2")["result"] == "refused"
+    assert judge(store, version, "r2")["result"] == "refused"
 
 
 def test_a_candidate_that_was_made_against_another_champion_is_judged_by_both_models_folds(store):
     """Its rows may be among those that today's champion has learnt."""
     version = more(store, 2)
     change(store, version, "folds.json", lambda raw: raw.update(against="20200101-another"), restate=True)
-    ask(store, version, "r2")
+    judge(store, version, "r2")
     decision = list(Registry(store).decisions())[-1]
     assert "champion_folds" in decision.inputs
     assert decision.figures["attempt"] == 1
@@ -167,7 +167,7 @@ def test_a_champion_without_folds_that_may_have_learnt_the_rows_is_not_judged(st
     change(store, version, "folds.json", lambda raw: raw.update(against="20200101-another"), restate=True)
     champion = Registry(store).pointer().version
     store.delete(f"models/{champion}/folds.json")
-    result = ask(store, version, "r2")
+    result = judge(store, version, "r2")
     assert result["result"] == "refused"
     assert "may have learnt from the rows" in result["reasons"][0]
 
@@ -175,7 +175,7 @@ def test_a_champion_without_folds_that_may_have_learnt_the_rows_is_not_judged(st
 def test_a_retrain_under_another_contract_without_new_rows_is_judged_by_both_models_folds(store):
     store.put("contract.json", json.dumps({**CONTRACT, "version": "2"}).encode())
     version = train({"request_id": "by hand"}, working(store))["version"]
-    ask(store, version, "r2")
+    judge(store, version, "r2")
     decision = list(Registry(store).decisions())[-1]
     assert decision.inputs.keys() >= {"folds", "champion_folds"}
     assert "The candidate gives every row the champion's score" in decision.reasons[0]
@@ -183,8 +183,8 @@ def test_a_retrain_under_another_contract_without_new_rows_is_judged_by_both_mod
 
 def test_decisions_of_the_second_gate_replay_to_the_same_bytes(store):
     for seed in (2, 3):
-        ask(store, more(store, seed), f"r{seed}")
-    assert [one.same for one in replay(store)] == [True, True, True]
+        judge(store, more(store, seed), f"r{seed}")
+    assert [replayed.same for replayed in replay(store)] == [True, True, True]
 
 
 @pytest.mark.parametrize("at_point", [True, False])
@@ -204,7 +204,7 @@ def test_the_champion_is_judged_at_the_point_that_serves_and_records_of_before_r
     assert (after > before + 50) is at_point
     record = list(Registry(store).decisions())[-1]
     assert ("champion_point" in record.inputs) is at_point
-    assert [one.same for one in replay(store)] == [True] * 4
+    assert [replayed.same for replayed in replay(store)] == [True] * 4
 
 
 def flagged_by_the_champion(store, candidate, request, *, at_point=True):

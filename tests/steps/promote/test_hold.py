@@ -6,13 +6,13 @@ from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.registry import Registry
 
-from tests.steps.promote.test_promote import STRONG, WEAK, ask, back, given, serving
+from tests.steps.promote.test_promote import STRONG, WEAK, back, deps_of, judge, serving
 
 
 def rolled_back():
-    deps = given(("v1", WEAK), ("v2", STRONG), ("v3", (1.5, 1.4)))
-    ask(deps, "v1")
-    ask(deps, "v2")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG), ("v3", (1.5, 1.4)))
+    judge(deps, "v1")
+    judge(deps, "v2")
     back(deps)
     return deps
 
@@ -36,10 +36,10 @@ def test_a_rollback_by_hand_holds_against_the_schedule():
 
 def test_a_release_ends_the_hold_and_stands_in_the_log():
     deps = rolled_back()
-    told = let_go(deps)
-    assert (told["result"], told["new_version"]) == ("released", "v1")
+    released = let_go(deps)
+    assert (released["result"], released["new_version"]) == ("released", "v1")
     assert automatic(deps, "v3")["result"] == "promoted"
-    assert [one.action for one in Registry(deps.store).decisions()] == [
+    assert [decision.action for decision in Registry(deps.store).decisions()] == [
         "promote",
         "promote",
         "rollback",
@@ -47,25 +47,25 @@ def test_a_release_ends_the_hold_and_stands_in_the_log():
         "promote",
     ]
     assert verify(deps.store) == ()
-    assert all(one.same for one in replay(deps.store))
+    assert all(replayed.same for replayed in replay(deps.store))
 
 
 def test_a_held_decision_replays_to_the_same_bytes():
     deps = rolled_back()
     automatic(deps, "v3")
-    assert all(one.same for one in replay(deps.store))
+    assert all(replayed.same for replayed in replay(deps.store))
 
 
 def test_a_person_may_promote_in_spite_of_it_which_ends_it():
     deps = rolled_back()
-    assert ask(deps, "v3", "by-hand")["result"] == "promoted"
+    assert judge(deps, "v3", "by-hand")["result"] == "promoted"
     assert automatic(deps, "v2")["gate"] != "hold"
 
 
 def test_monitors_own_rollback_holds_nothing():
-    deps = given(("v1", WEAK), ("v2", STRONG), ("v3", (1.5, 1.4)))
-    ask(deps, "v1")
-    ask(deps, "v2")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG), ("v3", (1.5, 1.4)))
+    judge(deps, "v1")
+    judge(deps, "v2")
     back(deps, request_id="monitor:w5")
     assert automatic(deps, "v3")["result"] == "promoted"
 
@@ -79,8 +79,8 @@ def test_a_second_rollback_holds_again():
 
 
 def test_releasing_what_is_not_held_is_a_recorded_refusal_and_once_only():
-    deps = given(("v1", WEAK))
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK))
+    judge(deps, "v1")
     first = let_go(deps)
     assert (first["result"], first["reasons"][0]) == ("refused", "Refused, because nothing holds automatic promotions.")
     again = let_go(deps)

@@ -19,7 +19,18 @@ from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.records import IndexEntry, encode_index
 from stillgood.storage.registry import Registry
 
-from tests.steps.promote.test_promote import CONTRACT, NOW, STRONG, WEAK, artifacts, ask, back, given, holdout, serving
+from tests.steps.promote.test_promote import (
+    CONTRACT,
+    NOW,
+    STRONG,
+    WEAK,
+    artifacts,
+    back,
+    deps_of,
+    holdout,
+    judge,
+    serving,
+)
 
 BETWEEN = (1.5, 1.0)
 
@@ -40,23 +51,23 @@ def orders(deps):
 def whole(deps):
     """The log is whole, and every decision comes out the same again."""
     assert verify(deps.store) == ()
-    assert [one.detail for one in replay(deps.store) if not one.same] == []
+    assert [replayed.detail for replayed in replay(deps.store) if not replayed.same] == []
 
 
 def asking(*more):
     """v1 serves in mode ask, and v2 waits by decision 3."""
-    deps = given(("v1", WEAK), ("v2", STRONG), *more)
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG), *more)
+    judge(deps, "v1")
     say(deps, "ask")
-    assert ask(deps, "v2", "monitor:w1")["result"] == "asked"
+    assert judge(deps, "v2", "monitor:w1")["result"] == "asked"
     return deps
 
 
 def test_a_mode_is_kept_with_who_said_it_and_why():
-    deps = given(("v1", WEAK))
-    told = say(deps, "ask")
+    deps = deps_of(("v1", WEAK))
+    result = say(deps, "ask")
     said = orders(deps).mode
-    assert (told["result"], said.mode, said.said.by, said.said.because) == ("mode set", "ask", "ada", "Audit.")
+    assert (result["result"], said.mode, said.said.by, said.said.because) == ("mode set", "ask", "ada", "Audit.")
     with pytest.raises(InvalidEvent, match="watch, ask, automatic"):
         say(deps, "sleep")
     whole(deps)
@@ -67,18 +78,18 @@ def test_in_mode_ask_what_passes_the_gate_waits_and_serves_once_approved():
     assert serving(deps) == "v1"
     (case,) = orders(deps).waiting
     assert (case.n, case.kind, case.candidate) == (3, "promote", "v2")
-    told = answer(deps, approve, 3)
-    assert (told["result"], serving(deps), orders(deps).waiting) == ("promoted", "v2", ())
-    assert told["reasons"][0] == "Approved: case 3 of 2026-11-23T12:00:00Z."
+    result = answer(deps, approve, 3)
+    assert (result["result"], serving(deps), orders(deps).waiting) == ("promoted", "v2", ())
+    assert result["reasons"][0] == "Approved: case 3 of 2026-11-23T12:00:00Z."
     assert Registry(deps.store).decision(4).figures["by"] == "ada"
     whole(deps)
 
 
 def test_the_deployments_mode_holds_until_a_person_says_another():
-    deps = replace(given(("v1", WEAK), ("v2", STRONG)), mode="ask")
-    assert ask(deps, "v1")["result"] == "asked"
+    deps = replace(deps_of(("v1", WEAK), ("v2", STRONG)), mode="ask")
+    assert judge(deps, "v1")["result"] == "asked"
     say(deps, "automatic")
-    assert ask(deps, "v2")["result"] == "promoted"
+    assert judge(deps, "v2")["result"] == "promoted"
     whole(deps)
 
 
@@ -86,7 +97,7 @@ def test_a_refused_candidate_returns_only_by_force():
     deps = asking()
     assert answer(deps, refuse_case, 3)["result"] == "refused"
     say(deps, "automatic")
-    assert ask(deps, "v2", "again")["gate"] == "rejected"
+    assert judge(deps, "v2", "again")["gate"] == "rejected"
     forced = {"action": "promote", "candidate": "v2", "request_id": "forced", "force": True}
     assert promote(forced, deps)["result"] == "promoted"
     whole(deps)
@@ -95,18 +106,18 @@ def test_a_refused_candidate_returns_only_by_force():
 def test_a_case_expires():
     deps = asking()
     late = replace(deps, clock=lambda: NOW + timedelta(days=15))
-    told = answer(late, approve, 3)
-    assert (told["result"], serving(deps)) == ("refused", "v1")
-    assert "expired" in told["reasons"][0]
+    result = answer(late, approve, 3)
+    assert (result["result"], serving(deps)) == ("refused", "v1")
+    assert "expired" in result["reasons"][0]
 
 
 def test_a_case_is_judged_anew_where_another_champion_serves_by_now():
     deps = asking(("v3", BETWEEN))
     say(deps, "automatic")
-    assert ask(deps, "v3")["result"] == "promoted"
-    told = answer(deps, approve, 3)
-    assert told["reasons"][0].startswith("Case 3 was judged anew, because v3 serves")
-    assert "alpha" in Registry(deps.store).decision(told["decision"]).figures
+    assert judge(deps, "v3")["result"] == "promoted"
+    result = answer(deps, approve, 3)
+    assert result["reasons"][0].startswith("Case 3 was judged anew, because v3 serves")
+    assert "alpha" in Registry(deps.store).decision(result["decision"]).figures
     whole(deps)
 
 
@@ -118,9 +129,9 @@ def test_what_does_not_wait_is_no_case_and_the_answer_says_what_waits():
 
 
 def test_the_schedules_rollback_waits_in_mode_ask_and_a_persons_does_not():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
-    ask(deps, "v2")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
+    judge(deps, "v2")
     say(deps, "ask")
     assert back(deps, request_id="monitor:w2")["result"] == "asked"
     assert serving(deps) == "v2"
@@ -144,31 +155,31 @@ def under_the_floor(rule):
     deps = PromoteDeps(MemoryObjectStore(), lambda: NOW)
     publish(deps.store, "v1", artifacts("v1", WEAK, holdout(contract)))
     publish(deps.store, "v2", artifacts("v2", STRONG, holdout(strict)))
-    ask(deps, "v1")
-    return deps, ask(deps, "v2")
+    judge(deps, "v1")
+    return deps, judge(deps, "v2")
 
 
 def test_nothing_under_the_floors_replaces_a_champion_without_a_person():
     """O1: a champion of .848 was replaced by one of .580 whose labels were lies."""
-    deps, told = under_the_floor("ask")
-    assert (told["result"], serving(deps)) == ("asked", "v1")
-    assert "under the contract's floor 0.950" in told["reasons"][1]
+    deps, result = under_the_floor("ask")
+    assert (result["result"], serving(deps)) == ("asked", "v1")
+    assert "under the contract's floor 0.950" in result["reasons"][1]
     assert answer(deps, approve, 2)["result"] == "promoted"
     whole(deps)
 
 
 def test_a_contract_may_refuse_what_is_under_its_floors():
-    deps, told = under_the_floor("refuse")
-    assert (told["result"], serving(deps)) == ("refused", "v1")
-    assert "below_floors" in told["would_change"][0]
+    deps, result = under_the_floor("refuse")
+    assert (result["result"], serving(deps)) == ("refused", "v1")
+    assert "below_floors" in result["would_change"][0]
     whole(deps)
 
 
 def test_rollback_goes_back_in_the_order_of_service():
     """O13: the second `to: null` went forward to the rejected model."""
-    deps = given(("v1", (1.5, -0.2)), ("v2", (1.5, 0.4)), ("v3", STRONG))
+    deps = deps_of(("v1", (1.5, -0.2)), ("v2", (1.5, 0.4)), ("v3", STRONG))
     for version in ("v1", "v2", "v3"):
-        assert ask(deps, version)["result"] == "promoted"
+        assert judge(deps, version)["result"] == "promoted"
     assert back(deps, request_id="first")["new_version"] == "v2"
     assert back(deps, request_id="second")["new_version"] == "v1"
     last = back(deps, request_id="third")
@@ -179,9 +190,9 @@ def test_rollback_goes_back_in_the_order_of_service():
 
 
 def test_a_record_from_before_orders_replays_and_its_hold_is_read_from_the_log():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
-    ask(deps, "v2")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
+    judge(deps, "v2")
     back(deps)
 
     before = None
@@ -194,5 +205,5 @@ def test_a_record_from_before_orders_replays_and_its_hold_is_read_from_the_log()
         deps.store.put(request_key(raw["request_id"]), encode_index(IndexEntry(raw["request_id"], n, before)))
     whole(deps)
     assert orders(deps).hold.version == "v2"
-    assert ask(deps, "v2", "monitor:w1")["gate"] == "hold"
+    assert judge(deps, "v2", "monitor:w1")["gate"] == "hold"
     whole(deps)

@@ -67,7 +67,7 @@ def evidence(mean: float, seed: int = 0) -> PointInputs:
     )  # fmt: skip
 
 
-def ask(store: MemoryObjectStore, inputs: PointInputs, request: str, **about: object) -> dict[str, object]:
+def request_move(store: MemoryObjectStore, inputs: PointInputs, request: str, **about: object) -> dict[str, object]:
     pointer = Registry(store).pointer()
     assert pointer is not None
     document = {"champion": champion_of(pointer) | about, "window": "w", **to_dict(trimmed(inputs))}
@@ -89,7 +89,7 @@ def store() -> MemoryObjectStore:
 def test_a_move_is_one_record_and_the_next_answer_is_decided_by_it(store: MemoryObjectStore) -> None:
     source = ChampionSource(store, lambda: NOW, 0.0)
     before = source.current()
-    result = ask(store, evidence(-2.0), "monitor:w")
+    result = request_move(store, evidence(-2.0), "monitor:w")
     assert (result["result"], result["new_version"]) == ("moved", "v1")
     after = source.current()
     pointer = Registry(store).pointer()
@@ -107,7 +107,7 @@ def test_a_move_is_one_record_and_the_next_answer_is_decided_by_it(store: Memory
 
 
 def test_the_served_point_costs_no_request_while_nothing_changes(store: MemoryObjectStore) -> None:
-    ask(store, evidence(-2.0), "monitor:w")
+    request_move(store, evidence(-2.0), "monitor:w")
     source = ChampionSource(store, lambda: NOW, 0.0)
     source.current()
     reads: list[str] = []
@@ -117,20 +117,20 @@ def test_the_served_point_costs_no_request_while_nothing_changes(store: MemoryOb
 
 
 def test_a_duplicate_gets_the_first_answer(store: MemoryObjectStore) -> None:
-    first, second = (ask(store, evidence(-2.0), "monitor:w", point=None) for _ in range(2))
+    first, second = (request_move(store, evidence(-2.0), "monitor:w", point=None) for _ in range(2))
     assert second == first | {"duplicate": True, "says": second["says"]}
 
 
 def test_evidence_about_another_point_than_the_one_in_force_is_refused(store: MemoryObjectStore) -> None:
-    ask(store, evidence(-2.0), "monitor:1")
-    result = ask(store, evidence(-4.0), "monitor:2", point=None)
+    request_move(store, evidence(-2.0), "monitor:1")
+    result = request_move(store, evidence(-4.0), "monitor:2", point=None)
     assert result["result"] == "refused"
     assert "v1 at its own operating point" in str(result["reasons"])
 
 
 def test_evidence_that_moves_nothing_is_refused_with_its_reasons(store: MemoryObjectStore) -> None:
     threshold = float(np.quantile(evidence(0.0).population.logits, 0.4))
-    result = ask(store, replace(evidence(0.0), rules=PointRules(margin=0.5), threshold=threshold), "monitor:w")
+    result = request_move(store, replace(evidence(0.0), rules=PointRules(margin=0.5), threshold=threshold), "monitor:w")
     assert result["result"] == "refused"
     assert "within" in str(result["reasons"])
 
@@ -145,21 +145,26 @@ def test_evidence_that_was_tampered_with_or_lost_is_refused(store: MemoryObjectS
 
 
 def test_the_log_of_moves_verifies_and_replays_to_the_same_bytes(store: MemoryObjectStore) -> None:
-    ask(store, evidence(-2.0), "monitor:1")
-    ask(store, replace(evidence(-4.0), threshold=-2.0), "monitor:2")
+    request_move(store, evidence(-2.0), "monitor:1")
+    request_move(store, replace(evidence(-4.0), threshold=-2.0), "monitor:2")
     roll_back({"request_id": "back", "point": "previous", "reason": "too many calls"}, deps(store))
     roll_back({"request_id": "own", "point": "own", "reason": "start again"}, deps(store))
     assert verify(store) == ()
     decisions = list(Registry(store).decisions())
-    assert [one.action for one in decisions] == ["promote", "move", "move", "rollback", "rollback"]
-    assert all(check_inputs(store, one) == () for one in decisions)
-    assert [(one.n, one.same) for one in replay(store, [2, 3, 4, 5])] == [(2, True), (3, True), (4, True), (5, True)]
+    assert [decision.action for decision in decisions] == ["promote", "move", "move", "rollback", "rollback"]
+    assert all(check_inputs(store, decision) == () for decision in decisions)
+    assert [(replayed.n, replayed.same) for replayed in replay(store, [2, 3, 4, 5])] == [
+        (2, True),
+        (3, True),
+        (4, True),
+        (5, True),
+    ]
 
 
 def test_a_rollback_by_point_keeps_the_model_and_by_model_takes_its_last_point(store: MemoryObjectStore) -> None:
-    ask(store, evidence(-2.0), "monitor:1")
+    request_move(store, evidence(-2.0), "monitor:1")
     first = Registry(store).pointer()
-    ask(store, replace(evidence(-4.0), threshold=-2.0), "monitor:2")
+    request_move(store, replace(evidence(-4.0), threshold=-2.0), "monitor:2")
     second = Registry(store).pointer()
     assert first is not None
     assert second is not None
@@ -187,7 +192,7 @@ def test_a_point_that_never_served_and_both_ways_at_once_are_refused(store: Memo
 
 
 def test_a_point_whose_bytes_changed_does_not_serve(store: MemoryObjectStore) -> None:
-    ask(store, evidence(-2.0), "monitor:1")
+    request_move(store, evidence(-2.0), "monitor:1")
     pointer = Registry(store).pointer()
     assert pointer is not None
     assert pointer.point is not None

@@ -66,7 +66,7 @@ def artifacts(version, weights, rows=None, contract=None):
     }
 
 
-def given(*versions, gate="guarded"):
+def deps_of(*versions, gate="guarded"):
     """A store in which each (version, weights) was trained, and the dependencies of promote."""
     store = MemoryObjectStore()
     for version, weights in versions:
@@ -74,7 +74,7 @@ def given(*versions, gate="guarded"):
     return PromoteDeps(store, lambda: NOW, gate)
 
 
-def ask(deps, version, request_id=None):
+def judge(deps, version, request_id=None):
     return promote({"action": "promote", "candidate": version, "request_id": request_id or f"r-{version}"}, deps)
 
 
@@ -98,9 +98,9 @@ def tamper(deps, version, name, old=b'"baseline":-1.0', new=b'"baseline":-0.9'):
 
 
 def test_the_first_model_is_promoted_by_the_floors_and_recorded():
-    deps = given(("v1", WEAK))
+    deps = deps_of(("v1", WEAK))
 
-    result = ask(deps, "v1")
+    result = judge(deps, "v1")
 
     assert (result["result"], result["gate"], result["decision"]) == ("promoted", "first-model", 1)
     assert (result["old_version"], result["new_version"]) == (None, "v1")
@@ -112,18 +112,18 @@ def test_the_first_model_is_promoted_by_the_floors_and_recorded():
 
 
 def test_a_first_model_far_under_the_floors_is_refused_and_nothing_serves():
-    deps = given(("v1", POOR))
-    result = ask(deps, "v1")
+    deps = deps_of(("v1", POOR))
+    result = judge(deps, "v1")
     assert (result["result"], result["old_version"], result["new_version"]) == ("refused", None, None)
     assert "demonstrably under the floor 0.700" in result["reasons"][0]
     assert serving(deps) is None
 
 
 def test_a_better_candidate_takes_over_and_the_champion_is_remembered():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
 
-    result = ask(deps, "v2")
+    result = judge(deps, "v2")
 
     assert (result["result"], result["old_version"], result["new_version"]) == ("promoted", "v1", "v2")
     pointer = Registry(deps.store).pointer()
@@ -133,11 +133,11 @@ def test_a_better_candidate_takes_over_and_the_champion_is_remembered():
 
 
 def test_a_worse_candidate_is_refused_with_reasons_and_the_champion_stays():
-    deps = given(("v1", STRONG), ("v2", WEAK))
-    ask(deps, "v1")
+    deps = deps_of(("v1", STRONG), ("v2", WEAK))
+    judge(deps, "v1")
     before = deps.store.get(POINTER_KEY).data
 
-    result = ask(deps, "v2")
+    result = judge(deps, "v2")
 
     assert (result["result"], result["old_version"], result["new_version"]) == ("refused", "v1", "v1")
     assert result["reasons"][0].startswith("ROC-AUC 0.")
@@ -146,9 +146,9 @@ def test_a_worse_candidate_is_refused_with_reasons_and_the_champion_stays():
 
 
 def test_the_decision_holds_what_it_was_made_from():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
-    ask(deps, "v2")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
+    judge(deps, "v2")
 
     decision = Registry(deps.store).decision(2)
 
@@ -161,27 +161,27 @@ def test_the_decision_holds_what_it_was_made_from():
 
 
 def test_the_gate_is_the_one_that_was_configured():
-    deps = given(("v1", WEAK), ("v2", STRONG), gate="simple")
-    ask(deps, "v1")
-    assert ask(deps, "v2")["gate"] == "simple"
+    deps = deps_of(("v1", WEAK), ("v2", STRONG), gate="simple")
+    judge(deps, "v1")
+    assert judge(deps, "v2")["gate"] == "simple"
 
 
 def test_the_champion_cannot_be_promoted_again():
-    deps = given(("v1", WEAK))
-    ask(deps, "v1")
-    result = ask(deps, "v1", "again")
+    deps = deps_of(("v1", WEAK))
+    judge(deps, "v1")
+    result = judge(deps, "v1", "again")
     assert (result["result"], result["reasons"]) == ("refused", ["v1 is the champion already."])
 
 
 def test_both_models_are_scored_on_the_candidates_holdout():
     """On its own holdout the champion would be perfect."""
-    deps = given(("v2", STRONG))
+    deps = deps_of(("v2", STRONG))
     old = holdout(seed=12).frame
     flattering = Holdout(old, (linear(WEAK, old) > 0).astype(np.int8))
     publish(deps.store, "v1", artifacts("v1", WEAK, flattering))
-    ask(deps, "v1")
+    judge(deps, "v1")
 
-    ask(deps, "v2")
+    judge(deps, "v2")
 
     first, second = (Registry(deps.store).decision(n).figures for n in (1, 2))
     newest = holdout()
@@ -195,32 +195,32 @@ def linear(weights, frame):
 
 
 def test_attempts_on_one_holdout_are_counted_from_the_log():
-    deps = given(("v1", STRONG), ("v2", WEAK), ("v3", (1.5, 0.4)), ("v4", (1.5, 0.5)))
+    deps = deps_of(("v1", STRONG), ("v2", WEAK), ("v3", (1.5, 0.4)), ("v4", (1.5, 0.5)))
     for version in ("v1", "v2", "v3"):
-        ask(deps, version)
+        judge(deps, version)
     publish(deps.store, "v5", artifacts("v5", WEAK, holdout(seed=99)))
-    ask(deps, "v5")
-    ask(deps, "v4")
+    judge(deps, "v5")
+    judge(deps, "v4")
     attempts = [decision.figures.get("attempt") for decision in Registry(deps.store).decisions()]
     assert attempts == [None, 1, 2, 1, 3]
 
 
 def test_a_duplicate_event_gets_the_first_answer():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    first = ask(deps, "v1")
-    ask(deps, "v2")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    first = judge(deps, "v1")
+    judge(deps, "v2")
 
-    again = ask(deps, "v1")
+    again = judge(deps, "v1")
 
     assert again == {**first, "duplicate": True, "says": again["says"]}
     assert serving(deps) == "v2"
 
 
 def test_a_request_id_cannot_ask_for_something_else():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1", "one")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1", "one")
     with pytest.raises(InvalidEvent, match="use another request id"):
-        ask(deps, "v2", "one")
+        judge(deps, "v2", "one")
     with pytest.raises(InvalidEvent, match="use another request id"):
         back(deps, request_id="one")
 
@@ -235,15 +235,15 @@ def test_who_loses_the_race_decides_again_on_the_new_champion():
             if key == "models/v3/holdout.json":
                 self.judged += 1
                 if self.judged == 1:
-                    ask(PromoteDeps(self, lambda: NOW), "v2")
+                    judge(PromoteDeps(self, lambda: NOW), "v2")
             return super().get(key)
 
     deps = PromoteDeps(Overtaken(), lambda: NOW)
     for version, weights in (("v1", WEAK), ("v2", STRONG), ("v3", (1.5, 1.0))):
         publish(deps.store, version, artifacts(version, weights))
-    ask(deps, "v1")
+    judge(deps, "v1")
 
-    result = ask(deps, "v3")
+    result = judge(deps, "v3")
 
     assert deps.store.judged == 2
     assert (result["result"], result["old_version"], result["decision"]) == ("refused", "v2", 3)
@@ -252,19 +252,19 @@ def test_who_loses_the_race_decides_again_on_the_new_champion():
 
 
 def test_an_unknown_candidate_is_an_error_that_says_what_exists():
-    deps = given(("v1", WEAK), ("v2", STRONG))
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
     with pytest.raises(UnknownVersion, match="2 exist, the newest: v2, v1"):
-        ask(deps, "v9")
+        judge(deps, "v9")
     with pytest.raises(UnknownVersion, match="run train first"):
-        ask(given(), "v9")
+        judge(deps_of(), "v9")
 
 
 def test_a_candidate_that_was_changed_after_training_is_refused():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
     tamper(deps, "v2", MODEL)
 
-    result = ask(deps, "v2")
+    result = judge(deps, "v2")
 
     assert result["result"] == "refused"
     assert "is not what was trained" in result["reasons"][0]
@@ -285,12 +285,12 @@ def test_a_candidate_that_was_changed_after_training_is_refused():
     ],
 )
 def test_a_candidate_with_an_unusable_file_is_refused_with_the_reason(name, data, says):
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
     key = artifact_key("v2", name)
     deps.store.delete(key) if data is None else deps.store.put(key, data)
 
-    result = ask(deps, "v2")
+    result = judge(deps, "v2")
 
     assert result["result"] == "refused"
     assert "The candidate cannot be judged" in result["reasons"][0]
@@ -299,39 +299,39 @@ def test_a_candidate_with_an_unusable_file_is_refused_with_the_reason(name, data
 
 
 def test_a_champion_that_cannot_be_verified_is_not_replaced_unseen():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
     tamper(deps, "v1", MODEL)
-    result = ask(deps, "v2")
+    result = judge(deps, "v2")
     assert result["result"] == "refused"
     assert "is not what was promoted" in result["reasons"][0]
 
 
 def test_too_small_a_holdout_is_not_enough_evidence():
-    deps = given(("v1", WEAK))
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK))
+    judge(deps, "v1")
     publish(deps.store, "v2", artifacts("v2", STRONG, holdout(rows=60)))
-    assert ask(deps, "v2")["reasons"][0].startswith("Not enough evidence: ")
+    assert judge(deps, "v2")["reasons"][0].startswith("Not enough evidence: ")
 
 
 def test_a_champion_of_an_older_contract_is_compared_where_its_features_still_exist():
-    deps = given(("v1", WEAK))
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK))
+    judge(deps, "v1")
     newer = read_contract({**CONTRACT, "version": "2", "floors": {"roc_auc": 0.6}})
     publish(deps.store, "v2", artifacts("v2", STRONG, contract=newer))
-    assert ask(deps, "v2")["result"] == "promoted"
+    assert judge(deps, "v2")["result"] == "promoted"
 
 
 def test_a_champion_that_needs_a_feature_the_holdout_lacks_is_not_compared():
-    deps = given(("v1", WEAK))
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK))
+    judge(deps, "v1")
     features = [{"name": "first", "kind": "numeric"}, {"name": "renamed", "kind": "numeric"}, CONTRACT["features"][2]]
     newer = read_contract({**CONTRACT, "features": features})
     rows = holdout()
     columns = {"renamed" if name == "second" else name: column for name, column in rows.frame.columns.items()}
     publish(deps.store, "v2", artifacts("v2", STRONG, Holdout(Frame(newer, rows.frame.n, columns), rows.target)))
 
-    result = ask(deps, "v2")
+    result = judge(deps, "v2")
 
     assert result["result"] == "refused"
     assert "v1 reads 'second' as numeric" in result["reasons"][0]
@@ -350,21 +350,21 @@ def test_an_outage_decides_nothing_and_the_retry_decides():
     publish(store, "v1", artifacts("v1", WEAK))
     deps = PromoteDeps(store, lambda: NOW)
     with pytest.raises(StoreUnavailable):
-        ask(deps, "v1")
+        judge(deps, "v1")
     with pytest.raises(ObjectNotFound):
         Registry(store).decision(1)
 
     store.down = False
-    assert ask(deps, "v1")["result"] == "promoted"
+    assert judge(deps, "v1")["result"] == "promoted"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("act", [lambda deps: ask(deps, "v2"), back])
+@pytest.mark.parametrize("act", [lambda deps: judge(deps, "v2"), back])
 def test_a_crash_at_any_write_leaves_a_whole_champion_and_the_retry_finishes_once(act, when):
     for at in itertools.count(1):
-        calm = given(("v0", (1.5, -0.2)), ("v1", WEAK), ("v2", STRONG))
-        ask(calm, "v0")
-        ask(calm, "v1")
+        calm = deps_of(("v0", (1.5, -0.2)), ("v1", WEAK), ("v2", STRONG))
+        judge(calm, "v0")
+        judge(calm, "v1")
         faulty = FaultyObjectStore(calm.store, at=at, when=when)
         try:
             act(PromoteDeps(faulty, lambda: NOW))
@@ -393,22 +393,22 @@ def test_a_crash_at_any_write_leaves_a_whole_champion_and_the_retry_finishes_onc
 )
 def test_an_event_without_candidate_or_request_id_is_refused_by_name(event):
     with pytest.raises(InvalidEvent, match=r"'candidate'|'request_id'"):
-        promote(event, given(("v1", WEAK)))
+        promote(event, deps_of(("v1", WEAK)))
 
 
 def test_a_candidate_that_is_no_version_name_is_unknown():
     with pytest.raises(UnknownVersion, match="not a model version"):
-        ask(given(), "../registry")
+        judge(deps_of(), "../registry")
 
 
 # ---- rollback
 
 
 def test_rollback_brings_the_previous_champion_back_byte_for_byte():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
     first = Registry(deps.store).pointer()
-    ask(deps, "v2")
+    judge(deps, "v2")
 
     result = back(deps)
 
@@ -423,17 +423,17 @@ def test_rollback_brings_the_previous_champion_back_byte_for_byte():
 
 
 def test_rollback_to_a_version_that_served_long_ago():
-    deps = given(("v1", (1.5, -0.2)), ("v2", (1.5, 0.4)), ("v3", STRONG))
+    deps = deps_of(("v1", (1.5, -0.2)), ("v2", (1.5, 0.4)), ("v3", STRONG))
     for version in ("v1", "v2", "v3"):
-        assert ask(deps, version)["result"] == "promoted"
+        assert judge(deps, version)["result"] == "promoted"
     assert back(deps, to="v1")["new_version"] == "v1"
     assert serving(deps) == "v1"
 
 
 def test_a_duplicate_rollback_rolls_back_once():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
-    ask(deps, "v2")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
+    judge(deps, "v2")
     first = back(deps)
     again = back(deps)
     assert again == {**first, "duplicate": True, "says": again["says"]}
@@ -451,9 +451,9 @@ def test_a_duplicate_rollback_rolls_back_once():
     ],
 )
 def test_a_rollback_that_makes_no_sense_is_refused_clearly_and_recorded(promoted, to, says):
-    deps = given(("v1", WEAK), ("v2", STRONG), ("v3", STRONG))
+    deps = deps_of(("v1", WEAK), ("v2", STRONG), ("v3", STRONG))
     for version in promoted:
-        ask(deps, version)
+        judge(deps, version)
     before = serving(deps)
 
     result = back(deps, to)
@@ -465,9 +465,9 @@ def test_a_rollback_that_makes_no_sense_is_refused_clearly_and_recorded(promoted
 
 
 def test_a_rollback_to_a_changed_artifact_is_refused():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    ask(deps, "v1")
-    ask(deps, "v2")
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
+    judge(deps, "v2")
     tamper(deps, "v1", MODEL)
 
     result = back(deps)
@@ -479,10 +479,10 @@ def test_a_rollback_to_a_changed_artifact_is_refused():
 
 def test_a_rollback_needs_a_reason():
     with pytest.raises(InvalidEvent, match="'reason'"):
-        roll_back({"action": "rollback", "request_id": "r", "to": None}, given())
+        roll_back({"action": "rollback", "request_id": "r", "to": None}, deps_of())
 
 
 def test_every_answer_is_json():
-    deps = given(("v1", WEAK), ("v2", STRONG))
-    for result in (ask(deps, "v1"), ask(deps, "v2"), back(deps)):
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    for result in (judge(deps, "v1"), judge(deps, "v2"), back(deps)):
         json.dumps(result, allow_nan=False)

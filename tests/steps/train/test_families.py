@@ -79,8 +79,8 @@ class World:
         self.store.put("contract.json", json.dumps(rules(family)).encode())
         invoked = FakeInvoker()
         deps = TrainDeps(self.store, invoked, self.clock, Tracking(None))
-        told = train({"request_id": request_id, "reason": "test", "action": action}, deps)
-        return told, promote(invoked.events[0][1], PromoteDeps(self.store, self.clock))
+        trained = train({"request_id": request_id, "reason": "test", "action": action}, deps)
+        return trained, promote(invoked.events[0][1], PromoteDeps(self.store, self.clock))
 
     def read(self, version, name):
         return json.loads(self.store.get(f"models/{version}/{name}").data)
@@ -134,23 +134,26 @@ def test_api_batch_and_gate_answer_alike_and_reasons_add_up_to_the_last_bit(worl
     version = world.third["version"]
     assert world.third_result["result"] == "promoted"
     deps = served(world, version)
-    asked = [
+    sent = [
         {"x": 0.5, "z": 1.5, "plan": "basic"},
         {"x": -9.0, "z": None, "plan": "gold"},
         {"x": 2, "z": -2, "plan": "plus"},
     ]
-    answers = predict(json.dumps(asked).encode(), deps).body["predictions"]
-    split = predict(json.dumps(asked).encode(), deps, split_pairs=True).body["predictions"]
+    answers = predict(json.dumps(sent).encode(), deps).body["predictions"]
+    split = predict(json.dumps(sent).encode(), deps, split_pairs=True).body["predictions"]
     for answer, other in zip(answers, split, strict=True):
         names = [reason["feature"] for reason in answer["reasons"]]
         assert "x x z" in names
         assert sorted(reason["feature"] for reason in other["reasons"]) == ["plan", "x", "z"]
         assert all(set(reason) == {"feature", "value", "contribution"} for reason in answer["reasons"])
-        for one in (answer, other):
-            assert sum((reason["contribution"] for reason in one["reasons"]), one["baseline"]) == answer["logit"]
-    assert next(one["value"] for one in answers[1]["reasons"] if one["feature"] == "x x z") == "-9 x missing"
+        for prediction in (answer, other):
+            assert (
+                sum((reason["contribution"] for reason in prediction["reasons"]), prediction["baseline"])
+                == answer["logit"]
+            )
+    assert next(reason["value"] for reason in answers[1]["reasons"] if reason["feature"] == "x x z") == "-9 x missing"
 
-    world.store.put("batch/input/some.jsonl", b"".join(json.dumps(row).encode() + b"\n" for row in asked))
+    world.store.put("batch/input/some.jsonl", b"".join(json.dumps(row).encode() + b"\n" for row in sent))
     scoring = BatchDeps(world.store, deps.champions, world.clock)
     for reasons, expected in ((False, None), (True, answers), ("features", split)):
         summary = batch({"input": "batch/input/some.jsonl", "reasons": reasons}, scoring)
@@ -182,12 +185,12 @@ def test_a_boosted_champion_is_monitored_and_what_moved_its_score_adds_up_pairs_
     records = []
     for at in range(800):
         row = {"x": round(rng.normal(), 3), "z": round(rng.normal(0.5), 3), "plan": "plus"}
-        found = model.score(row)
+        score = model.score(row)
         records.append(
             {"kind": "prediction", "prediction_id": f"p{at}", "time": iso(day), "entity_id": f"c{at}", "features": row,
-             "score": found.score, "probability": found.probability, "decision": found.decision, "model": model.version}
+             "score": score.score, "probability": score.probability, "decision": score.decision, "model": model.version}
         )  # fmt: skip
-    world.store.put(capture_key(day, "one"), "".join(json.dumps(one) + "\n" for one in records).encode())
+    world.store.put(capture_key(day, "one"), "".join(json.dumps(record) + "\n" for record in records).encode())
     end = NOW.replace(hour=0) + timedelta(days=2)
     deps = MonitorDeps(
         world.store, FakeInvoker(), lambda: end + timedelta(hours=1), lambda _: None, POLICIES["guarded"]
@@ -211,5 +214,7 @@ def test_it_rolls_back_and_every_decision_replays_to_the_same_bytes_and_the_audi
     assert "only a rollback with force goes back to it" in refused["reasons"][0]
     event |= {"request_id": "forced", "force": True}
     assert roll_back(event, deps)["new_version"] == world.third["version"]
-    assert [(one.n, one.detail) for one in replay(world.store)] == [(n, "the same bytes") for n in range(1, 7)]
+    assert [(replayed.n, replayed.detail) for replayed in replay(world.store)] == [
+        (n, "the same bytes") for n in range(1, 7)
+    ]
     assert verify(world.store) == ()

@@ -73,11 +73,11 @@ def rows(count=600, seed=1, first=1):
     ]
 
 
-def as_csv(given):
+def as_csv(table):
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, ["customer", "x", "plan", "calls", "left"])
     writer.writeheader()
-    writer.writerows(given)
+    writer.writerows(table)
     return text.getvalue().encode()
 
 
@@ -167,9 +167,9 @@ def test_the_holdout_metrics_are_of_models_that_had_not_seen_the_row(store):
     holdout = Holdout.from_dict(model.contract, read(store, version, "holdout.json"))
     folds = FoldModels.from_dict(model.contract, read(store, version, "folds.json"))
     values = np.empty(holdout.frame.n)
-    for fold, one in enumerate(folds.models):
+    for fold, fold_model in enumerate(folds.models):
         rows = fold_of(holdout.entities) == fold
-        values[rows] = logits(one, holdout.frame.take(rows))
+        values[rows] = logits(fold_model, holdout.frame.take(rows))
     expected = evaluate(values, probabilities(model, values), holdout.target, model.threshold_logit).to_dict()
     stated = read(store, version, "metrics.json")["holdout"]
     assert stated["roc_auc"]["value"] == pytest.approx(expected["roc_auc"]["value"], abs=1e-9)
@@ -366,7 +366,7 @@ def test_refused_rows_are_kept_as_they_stood_and_the_answer_says_where(store):
 
     assert result["rows"]["refused"] == {"(object): empty": 1, "left: required": 1, "x: type": 1}
     kept = [json.loads(line) for line in store.get(result["quarantine"]).data.splitlines()]
-    assert [(one["source"], one["row"], one["violations"][0]["rule"]) for one in kept] == [
+    assert [(refused["source"], refused["row"], refused["violations"][0]["rule"]) for refused in kept] == [
         ("data/2026-11-02/b.csv", 1, "type"),
         ("data/2026-11-02/b.csv", 2, "required"),
         ("data/2026-11-02/c.csv", None, "empty"),
@@ -391,10 +391,10 @@ def test_too_few_rows_keep_what_was_refused_and_say_where():
     store.put("data/2026-11-01/a.csv", as_csv([dict(row, x="?") for row in rows(150)] + rows(50, first=2000)))
     with pytest.raises(
         TooFewRows, match=r"50 usable labelled rows in 1 objects.* asks for 100.*150 by x: type"
-    ) as told:
+    ) as raised:
         train(EVENT, working(store))
     (kept,) = keys(store, "quarantine/")
-    assert kept in told.value.detail
+    assert kept in raised.value.detail
     assert len(store.get(kept).data.splitlines()) == 150
     assert keys(store, "models/") == keys(store, "training/") == []
 
@@ -489,7 +489,7 @@ def test_a_run_holds_the_figures_and_files_of_the_version(store, tmp_path, monke
     assert run.data.metrics["roc_auc"] == metrics["out_of_fold"]["roc_auc"]["value"]
     assert run.data.metrics["holdout_recall"] == metrics["holdout"]["recall"]["value"]
     assert run.data.params["data_sha256"] == metrics["data_sha256"]
-    assert sorted(one.path for one in client.list_artifacts(run.info.run_id)) == [
+    assert sorted(artifact.path for artifact in client.list_artifacts(run.info.run_id)) == [
         "card.md", "folds.json", "holdout.json", "learnt.json", "metrics.json", "model.json", "reference.json",
     ]  # fmt: skip
     assert list((tmp_path / "cwd").iterdir()) == []

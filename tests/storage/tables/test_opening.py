@@ -25,7 +25,7 @@ def read(
     rows, broken = [], []
     for chunk in table.chunks:
         rows += [dict(chunk.row(index)) for index in range(len(chunk.numbers))]
-        broken += [(one.line, one.message) for one in chunk.unreadable]
+        broken += [(line.line, line.message) for line in chunk.unreadable]
     return rows, broken
 
 

@@ -61,9 +61,9 @@ def test_csv_is_read_back_as_written_whatever_pieces_it_comes_in(
     writer.writerow(["a", "b", "c"])
     writer.writerows(rows)
     data = text.getvalue().encode("utf-8-sig" if mark else "utf-8")
-    found, unreadable = read(csv_chunks(pieces(data, size), chunk_rows))
+    back, unreadable = read(csv_chunks(pieces(data, size), chunk_rows))
     assert unreadable == []
-    assert found == [(number, dict(zip("abc", row, strict=True))) for number, row in enumerate(rows, 1)]
+    assert back == [(number, dict(zip("abc", row, strict=True))) for number, row in enumerate(rows, 1)]
 
 
 @given(
@@ -73,15 +73,15 @@ def test_csv_is_read_back_as_written_whatever_pieces_it_comes_in(
 )
 def test_json_lines_are_read_back_as_written(rows: list[dict[str, Any]], size: int, chunk_rows: int) -> None:
     data = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
-    found, unreadable = read(json_chunks(pieces(data, size), chunk_rows))
+    back, unreadable = read(json_chunks(pieces(data, size), chunk_rows))
     assert unreadable == []
-    assert found == list(enumerate(rows, 1))
+    assert back == list(enumerate(rows, 1))
 
 
 @given(st.binary(max_size=300), st.integers(1, 9))
 def test_every_line_of_any_bytes_is_a_row_or_is_listed(data: bytes, size: int) -> None:
-    found, unreadable = read(json_chunks(pieces(data, size), 3))
-    numbers = sorted([number for number, _ in found] + [row.number for row in unreadable])
+    rows, unreadable = read(json_chunks(pieces(data, size), 3))
+    numbers = sorted([number for number, _ in rows] + [row.number for row in unreadable])
     assert numbers == list(range(1, len(numbers) + 1))
     json.dumps([row.raw for row in unreadable]).encode()
 
@@ -94,30 +94,30 @@ def test_every_line_of_any_bytes_is_a_row_or_is_listed(data: bytes, size: int) -
     )
 )
 def test_no_row_of_a_broken_csv_is_lost_or_counted_twice(lines: list[str]) -> None:
-    found, unreadable = read(csv_chunks([b"a,b\n", "".join(lines).encode("latin-1")], 3))
-    numbers = sorted([number for number, _ in found] + [row.number for row in unreadable])
+    rows, unreadable = read(csv_chunks([b"a,b\n", "".join(lines).encode("latin-1")], 3))
+    numbers = sorted([number for number, _ in rows] + [row.number for row in unreadable])
     assert numbers == list(range(1, len(numbers) + 1))
-    kept = "".join(f"{row['a']},{row['b']}" for _, row in found) + "".join(row.raw for row in unreadable)
+    kept = "".join(f"{row['a']},{row['b']}" for _, row in rows) + "".join(row.raw for row in unreadable)
     assert sum(map(kept.count, "123")) == sum(map("".join(lines).count, "123"))
 
 
 def test_a_csv_row_of_another_width_is_listed_with_its_place_and_text() -> None:
-    found, unreadable = read(csv_chunks([b"a,b\n1,2\n3\n4,5,6\n7,8\n"]))
-    assert found == [(1, {"a": "1", "b": "2"}), (4, {"a": "7", "b": "8"})]
+    rows, unreadable = read(csv_chunks([b"a,b\n1,2\n3\n4,5,6\n7,8\n"]))
+    assert rows == [(1, {"a": "1", "b": "2"}), (4, {"a": "7", "b": "8"})]
     assert [(row.number, row.rule, row.raw) for row in unreadable] == [(2, "csv", "3"), (3, "csv", "4,5,6")]
     assert unreadable[0].message == "The row has 1 cells, the header 2."
 
 
 def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
     good = "".join(f"{n},x\n" for n in range(30_000))
-    found, unreadable = read(csv_chunks(pieces(('a,b\n1,"x\n' + good).encode(), 100_000)))
+    rows, unreadable = read(csv_chunks(pieces(('a,b\n1,"x\n' + good).encode(), 100_000)))
     assert [(row.number, row.raw) for row in unreadable] == [(1, '1,"x')]
-    assert len(found) == 30_000
+    assert len(rows) == 30_000
 
 
 def test_bytes_that_are_not_utf8_cost_their_own_line_only() -> None:
-    found, unreadable = read(csv_chunks([b"a,b\n\xfc,1\nu,2\n"]))
-    assert found == [(2, {"a": "u", "b": "2"})]
+    rows, unreadable = read(csv_chunks([b"a,b\n\xfc,1\nu,2\n"]))
+    assert rows == [(2, {"a": "u", "b": "2"})]
     assert [(row.number, row.message, row.raw) for row in unreadable] == [(1, "The line is not UTF-8.", "\\udcfc,1")]
 
 
@@ -128,8 +128,8 @@ def test_a_line_without_end_is_listed_and_does_not_fill_the_memory() -> None:
             yield b"x" * MAX_LINE
         yield b'\n{"a": 2}\n'
 
-    found, unreadable = read(json_chunks(endless()))
-    assert found == [(1, {"a": 1}), (3, {"a": 2})]
+    rows, unreadable = read(json_chunks(endless()))
+    assert rows == [(1, {"a": 1}), (3, {"a": 2})]
     assert [(row.number, len(row.raw)) for row in unreadable] == [(2, MAX_LINE)]
 
 
@@ -191,7 +191,7 @@ def test_the_quick_way_through_json_lines_reads_what_the_careful_way_reads(texts
     data = "\n".join(texts).encode()
     quick = read(json_chunks([data], chunk_rows))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_input, "_plain", lambda lines, most: None)
+        patch.setattr(json_input, "_plain", lambda lines, limit: None)
         careful = read(json_chunks([data], chunk_rows))
     assert repr(quick) == repr(careful)
 
@@ -207,7 +207,7 @@ def line_by_line(read_all: Callable[[], Any]) -> Any:
     """``read_all()`` by nothing quick."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_input, "_block", lambda lines, high_cardinality: None)
-        patch.setattr(json_input, "_plain", lambda lines, most: None)
+        patch.setattr(json_input, "_plain", lambda lines, limit: None)
         patch.setattr(csv_input, "_block", lambda lines, header, delimiter, high_cardinality: None)
         return read_all()
 
@@ -328,10 +328,10 @@ def test_small_inputs_do_not_wait_for_arrow() -> None:
 
 @given(st.lists(st.text("ab1é", max_size=3), min_size=1, max_size=5))
 def test_packed_texts_are_read_as_they_are(texts: list[str]) -> None:
-    found = by_the_block(
-        lambda: list(csv_chunks([b"a,b\n", "".join(f"{one},x\n" for one in texts).encode()], 3, {"a"}))
+    chunks = by_the_block(
+        lambda: list(csv_chunks([b"a,b\n", "".join(f"{text},x\n" for text in texts).encode()], 3, {"a"}))
     )
-    column = found[0].columns["a"]
+    column = chunks[0].columns["a"]
     assert type(column) is StringBuffer
     assert list(column) == column.texts() == texts
 
@@ -352,9 +352,9 @@ def csv_lines(width: int) -> st.SearchStrategy[list[str]]:
     st.sets(st.sampled_from("abc")),
 )
 def test_the_quick_way_through_csv_reads_what_the_csv_module_reads(
-    given: tuple[int, list[str]], chunk_rows: int, ended: bool, size: int, high_cardinality: set[str]
+    table: tuple[int, list[str]], chunk_rows: int, ended: bool, size: int, high_cardinality: set[str]
 ) -> None:
-    width, lines = given
+    width, lines = table
     header = ",".join("abc"[:width]).encode() + b"\n"
     body = "\n".join(lines).encode() + b"\n" * ended
     pieces = [header, *(body[start : start + size] for start in range(0, len(body), size))]
@@ -382,11 +382,11 @@ def test_plain_blocks_of_csv_take_the_quick_way_and_come_back_to_it() -> None:
         ["1", "3"],
         ["1"],
     ]
-    assert [one.number for chunk in chunks for one in chunk.unreadable] == [8]
+    assert [line.number for chunk in chunks for line in chunk.unreadable] == [8]
 
 
 def test_a_cell_longer_than_the_csv_module_takes_is_left_to_it() -> None:
     data = b"a,b\n1,2\n" + b"x" * (csv.field_size_limit() + 1) + b",2\n3,4\n"
     rows, unreadable = by_the_block(lambda: read(csv_chunks([data])))
     assert [number for number, _ in rows] == [1, 3]
-    assert [one.number for one in unreadable] == [2]
+    assert [line.number for line in unreadable] == [2]

@@ -129,9 +129,9 @@ def test_reasons_are_centred_on_the_average_training_row_and_pairs_on_each_featu
 def test_it_finds_the_pair_that_acts(learnt):
     _, frame, learner, boosting, _ = learnt
     weights, intercept = learner.base.weights(np.arange(frame.n), 0.1)
-    found = screen(learner.bins, boosting.codes, boosting.target, learner.base.matrix @ weights + intercept)
-    assert found[0] == (0, 1)
-    assert len(found) <= boosted.MAX_PAIRS
+    pairs = screen(learner.bins, boosting.codes, boosting.target, learner.base.matrix @ weights + intercept)
+    assert pairs[0] == (0, 1)
+    assert len(pairs) <= boosted.MAX_PAIRS
 
 
 @pytest.mark.parametrize("family", ["logistic", "boosted"])
@@ -158,11 +158,11 @@ def test_models_of_folds_are_those_that_scored_out_of_fold():
     learner = Boosted(Logistic(frame, target, 0), {"inverse_regularisation": 0.1})
     with threadpool_limits(1):
         split = folds(target, entities)
-        found = learner.out_of_fold(split)
-        assert 0 < found.settings["rounds"] < boosted.MAX_ROUNDS
+        out_of_fold = learner.out_of_fold(split)
+        assert 0 < out_of_fold.settings["rounds"] < boosted.MAX_ROUNDS
         for train, _ in split:
-            kept = learner.learn(train, found.settings)
-            assert kept == learner.learn(train.copy(), found.settings)  # a copy is fitted anew
+            kept = learner.learn(train, out_of_fold.settings)
+            assert kept == learner.learn(train.copy(), out_of_fold.settings)  # a copy is fitted anew
 
 
 def test_the_same_rows_and_seed_give_the_same_boosted_model():
@@ -203,7 +203,7 @@ def test_auto_lets_a_number_bend_before_it_takes_another_family():
     with threadpool_limits(1):
         choice = choose(straight, folds(target, entities))
     assert choice.learner.name == "logistic"
-    assert "c" in choice.found.settings["bent"]
+    assert "c" in choice.out_of_fold.settings["bent"]
 
 
 def test_a_gain_that_chance_explains_or_that_is_too_small_chooses_nothing():

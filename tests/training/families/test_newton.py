@@ -51,10 +51,10 @@ def test_the_optimum_of_many_rows_is_that_of_scikit_learn_to_the_last_bits(inver
     rows = np.flatnonzero(np.arange(N) % 29 != 3)
     assert len(rows) > CHOSEN_ON
 
-    found = newton(learner.matrix, rows, learner.target, inverse, (np.zeros(learner.width), 0.0))
-    assert found is not None
-    assert np.abs(np.append(*found) - exact(learner, rows, inverse)).max() < 1e-11
-    assert np.abs(np.append(*found) - np.append(*learner.weights(rows, inverse))).max() < 1e-11
+    optimum = newton(learner.matrix, rows, learner.target, inverse, (np.zeros(learner.width), 0.0))
+    assert optimum is not None
+    assert np.abs(np.append(*optimum) - exact(learner, rows, inverse)).max() < 1e-11
+    assert np.abs(np.append(*optimum) - np.append(*learner.weights(rows, inverse))).max() < 1e-11
 
 
 def test_the_dense_matrix_is_the_sparse_one() -> None:

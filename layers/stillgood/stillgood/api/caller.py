@@ -17,7 +17,7 @@ def caller_of(request: Request) -> str | None:
         return None
     token, role = allowed.get("jwt"), allowed.get("iam")
     claims = token.get("claims") if isinstance(token, dict) else None
-    found = claims.get("client_id") or claims.get("sub") if isinstance(claims, dict) else None
-    if found is None and isinstance(role, dict):
-        found = role.get("userArn")
-    return _SESSION.sub(r"\1", str(found)) if found else None
+    caller = claims.get("client_id") or claims.get("sub") if isinstance(claims, dict) else None
+    if caller is None and isinstance(role, dict):
+        caller = role.get("userArn")
+    return _SESSION.sub(r"\1", str(caller)) if caller else None

@@ -23,7 +23,7 @@ class CorrelationMiddleware:
             await self._app(scope, receive, send)
             return
         context = scope["aws.event"].get("requestContext", {}) if "aws.event" in scope else {}
-        correlation = scope["correlation_id"] = _given(scope, context.get("requestId")) or self._new_id()
+        correlation = scope["correlation_id"] = _plain_id(scope, context.get("requestId")) or self._new_id()
         stage = context.get("stage")
         if isinstance(stage, str) and scope["path"].startswith(f"/{stage}/"):
             scope["root_path"] = f"/{stage}"
@@ -43,9 +43,9 @@ def correlation_id(scope: Scope) -> str:
     return str(scope.get("correlation_id", ""))
 
 
-def _given(scope: Scope, gateway: object) -> str | None:
+def _plain_id(scope: Scope, gateway: object) -> str | None:
     """The caller's ``x-correlation-id`` if it is plain, else API Gateway's request id."""
     for name, value in scope["headers"]:
-        if name == b"x-correlation-id" and _PLAIN.fullmatch(given := value.decode("latin-1")):
-            return str(given)
+        if name == b"x-correlation-id" and _PLAIN.fullmatch(text := value.decode("latin-1")):
+            return str(text)
     return gateway if isinstance(gateway, str) and _PLAIN.fullmatch(gateway) else None

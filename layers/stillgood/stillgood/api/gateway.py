@@ -51,7 +51,8 @@ def lambda_handler(app: ASGI, warm: Callable[[], object], stale: Callable[[], bo
         except RuntimeError:  # of the event loop: not the caller's fault
             raise
         except Exception as error:
-            # Whatever reading an event may raise, such as for a port that is no number; the app's own do not arrive.
+            # Reading an event may raise anything, for instance for a port that is no number. The app's own errors never
+            # get here.
             logs.log(logging.WARNING, "refused", error=error, status=400)
             return _UNREADABLE
 

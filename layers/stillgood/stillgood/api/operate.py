@@ -75,7 +75,7 @@ def _gauges(state: Mapping[str, Any], overview: Mapping[str, Any]) -> Iterator[t
         yield "champion_generation", [(_labels(version=champion["version"]), champion.get("generation"))]
     yield "capture", [(_labels(state=name), value) for name, value in (state.get("capture") or {}).items()]
     standing = (state.get("monitoring") or {}).get("standing") or ()
-    yield "standing", [(_labels(name=one.get("name", "")), 1) for one in standing if isinstance(one, Mapping)]
+    yield "standing", [(_labels(name=entry.get("name", "")), 1) for entry in standing if isinstance(entry, Mapping)]
     orders = overview.get("orders") or {}
     if orders.get("mode"):
         yield "mode", [(_labels(mode=orders["mode"].get("mode", "")), 1)]
@@ -90,7 +90,7 @@ def _gauges(state: Mapping[str, Any], overview: Mapping[str, Any]) -> Iterator[t
         yield "window_drifted_features", [("", len(last.get("drifted") or ()))]
         for kind in ("estimated", "realised"):
             figures = last.get(kind) or {}
-            yield kind, [(_labels(figure=name), _value(one)) for name, one in sorted(figures.items())]
+            yield kind, [(_labels(figure=name), _value(figure)) for name, figure in sorted(figures.items())]
 
 
 def _value(figure: Any) -> Any:

@@ -100,8 +100,8 @@ def predictions_router(serving: PredictDeps) -> APIRouter:
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The body, or enough of it to see that it is longer than ``max_bytes``.
 
-    Raises UnsupportedMedia unless it is sent as JSON: what a form of another site can send, without asking first, is
-    none.
+    Raises UnsupportedMedia unless it is sent as JSON, a type that a form of another site cannot send without a
+    preflight request.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):

@@ -43,7 +43,7 @@ def status_of(error: errors.StillgoodError) -> int:
     >>> status_of(errors.StoreUnavailable("S3 does not answer."))
     503
     """
-    return next(STATUSES[one] for one in type(error).__mro__ if one in STATUSES)
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
 def register(app: FastAPI) -> None:
@@ -72,7 +72,7 @@ async def _stillgood_problem(request: Request, error: Exception) -> Response:
 
 
 async def _unforeseen_problem(request: Request, error: Exception) -> Response:
-    """What is unexpected is logged, and answered without saying what it was."""
+    """An unexpected error is logged; the answer does not repeat its message."""
     metrics.count("Failed")
     logs.bind(correlation_id=correlation_id(request.scope), path=request.scope["path"])
     logs.log(logging.ERROR, "failed", error=error, problem="internal", status=500)
@@ -91,7 +91,9 @@ async def _routing_problem(request: Request, error: Exception) -> Response:
 async def _validation_problem(request: Request, error: Exception) -> Response:
     """A route with parameters of its own may be asked wrongly; what was sent is not repeated."""
     assert isinstance(error, RequestValidationError)
-    listed = [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors()]
+    listed = [
+        {"field": ".".join(map(str, violation["loc"])), "message": violation["msg"]} for violation in error.errors()
+    ]
     members = {
         "type": PROBLEM_TYPE + "invalid-request",
         "title": "The request breaks a rule",

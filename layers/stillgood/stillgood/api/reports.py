@@ -59,10 +59,10 @@ def page_key(page: str) -> str | None:
     >>> page_key("index.html"), page_key("decisions/2"), page_key("models/../x")
     ('pages/index.html', 'pages/decisions/00000002.html', None)
     """
-    found = _PAGE.fullmatch(page)
-    if found is None:
+    match = _PAGE.fullmatch(page)
+    if match is None:
         return None
-    kind, name = found.groups()
+    kind, name = match.groups()
     if kind is None:
         return INDEX_PAGE
     if ".." in name or (kind == "decisions" and not (name.isascii() and name.isdigit() and len(name) <= 8)):

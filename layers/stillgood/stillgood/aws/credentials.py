@@ -43,10 +43,10 @@ def fetch() -> "S3Credential":
             raise ValueError(f"the endpoint of the credentials answered {answer.status}")
     finally:
         connection.close()
-    given = json.loads(data)
+    fields = json.loads(data)
     return {
-        "access_key_id": given["AccessKeyId"],
-        "secret_access_key": given["SecretAccessKey"],
-        "token": given["Token"],
-        "expires_at": datetime.fromisoformat(given["Expiration"]),
+        "access_key_id": fields["AccessKeyId"],
+        "secret_access_key": fields["SecretAccessKey"],
+        "token": fields["Token"],
+        "expires_at": datetime.fromisoformat(fields["Expiration"]),
     }

@@ -125,8 +125,8 @@ def signed(headers: Mapping[str, str], body: bytes, keys: Keys, region: str, now
     """
     key, secret, token = keys
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    given = dict(headers) | {"X-Amz-Date": stamp} | ({"X-Amz-Security-Token": token} if token else {})
-    lower = {name.lower(): value.strip() for name, value in given.items()}
+    sent = dict(headers) | {"X-Amz-Date": stamp} | ({"X-Amz-Security-Token": token} if token else {})
+    lower = {name.lower(): value.strip() for name, value in sent.items()}
     names = ";".join(sorted(lower))
     canonical = "".join(f"{name}:{lower[name]}\n" for name in sorted(lower))
     request = f"POST\n/\n\n{canonical}\n{names}\n{hashlib.sha256(body).hexdigest()}"
@@ -136,18 +136,18 @@ def signed(headers: Mapping[str, str], body: bytes, keys: Keys, region: str, now
     for part in scope.split("/"):
         secret_key = hmac.digest(secret_key, part.encode(), "sha256")
     signature = hmac.digest(secret_key, text.encode(), "sha256").hex()
-    given["Authorization"] = f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, Signature={signature}"
-    return given
+    sent["Authorization"] = f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    return sent
 
 
 def _keys() -> Keys:
     """Credentials of now: from the endpoint that Lambda names under SnapStart, else from the environment."""
     if container_credentials.are_offered():
         try:
-            given = container_credentials.fetch()
+            credentials = container_credentials.fetch()
         except (OSError, ValueError, KeyError) as error:
             raise StoreUnavailable(f"There are no credentials to be had: {error}") from error
-        return given["access_key_id"], given["secret_access_key"], given.get("token")
+        return credentials["access_key_id"], credentials["secret_access_key"], credentials.get("token")
     try:
         return os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], os.environ.get("AWS_SESSION_TOKEN")
     except KeyError as error:

@@ -2,8 +2,7 @@
 any service.
 
 Every metric of a service stands on every line, zeros too: a graph without gaps, and a line that is one ``%`` on the
-predict path. What an invocation may do twice is counted twice: an alarm that rings again is better than one that a
-crash kept silent.
+predict path. A repeated invocation counts again: an alarm that rings twice is better than one that a crash silenced.
 """
 
 import json
@@ -52,8 +51,8 @@ def count(name: str, by: int = 1) -> None:
 
 
 class emitted:  # noqa: N801 -- reads as the function that it could be, in half of its time
-    """What is counted inside, in tasks too, is written when the block ends, by an error too. Raises KeyError for no
-    such service.
+    """Write everything counted in the block when it exits, also on an error; tasks started inside count too. Raises
+    KeyError for no such service.
     """
 
     __slots__ = ("_before", "_counts", "_service")

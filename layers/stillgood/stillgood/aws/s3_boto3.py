@@ -80,22 +80,22 @@ class Boto3ObjectStore:
         """
         checked_key(key)
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key)
-        found = self._run(
+        versions = self._run(
             key,
             lambda: [
-                one
+                entry
                 for page in pages
-                for one in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-                if one["Key"] == key
+                for entry in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+                if entry["Key"] == key
             ],
         )
         # A deleted object's newest is the mark; without older versions it hides nothing, so it goes too.
-        kept = [one for one in found if one["IsLatest"] and "ETag" in one]
-        for one in found:
-            if one not in kept:
-                version = one["VersionId"]
+        kept = [entry for entry in versions if entry["IsLatest"] and "ETag" in entry]
+        for entry in versions:
+            if entry not in kept:
+                version = entry["VersionId"]
                 self._run(key, partial(self._client.delete_object, Bucket=self._bucket, Key=key, VersionId=version))
-        return len(found) - len(kept)
+        return len(versions) - len(kept)
 
     def restore(self, prefix: str, since: datetime, *, dry: bool = False) -> Sequence[str]:
         """Take away what marks the objects under ``prefix`` as deleted, where that was ``since`` (aware); returns their
@@ -108,12 +108,12 @@ class Boto3ObjectStore:
             for version in page.get("Versions", ()):
                 key, written = version["Key"], version["LastModified"]
                 newest[key] = max(written, newest.get(key, written))
-        marks = [one for page in listed for one in page.get("DeleteMarkers", ()) if one["Key"] in newest]
-        latest = {one["Key"] for one in marks if one["IsLatest"] and one["LastModified"] >= since}
+        marks = [entry for page in listed for entry in page.get("DeleteMarkers", ()) if entry["Key"] in newest]
+        latest = {entry["Key"] for entry in marks if entry["IsLatest"] and entry["LastModified"] >= since}
         # Deleted twice, it has two marks above its newest version: all of them hide it.
-        for one in marks if not dry else ():
-            key, mark = one["Key"], one["VersionId"]
-            if key in latest and one["LastModified"] >= newest[key]:
+        for entry in marks if not dry else ():
+            key, mark = entry["Key"], entry["VersionId"]
+            if key in latest and entry["LastModified"] >= newest[key]:
                 self._run(key, partial(self._client.delete_object, Bucket=self._bucket, Key=key, VersionId=mark))
         return sorted(latest)
 

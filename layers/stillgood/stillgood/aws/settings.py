@@ -43,23 +43,23 @@ def _one_of(*names: str, former: Mapping[str, str] | None = None) -> Callable[[s
     return parse
 
 
-def _count(least: int) -> Callable[[str], int]:
+def _count(minimum: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        if not (value.isascii() and value.isdigit() and len(value) < 12 and int(value) >= least):
-            raise ValueError(f"a whole number from {least}")
+        if not (value.isascii() and value.isdigit() and len(value) < 12 and int(value) >= minimum):
+            raise ValueError(f"a whole number from {minimum}")
         return int(value)
 
     return parse
 
 
-def _number(above: float, most: float) -> Callable[[str], float]:
+def _number(above: float, maximum: float) -> Callable[[str], float]:
     def parse(value: str) -> float:
         try:
             number = float(value)
         except ValueError:
             number = -1.0
-        if not above < number <= most:  # also refuses NaN
-            raise ValueError(f"a number above {above:g} and at most {most:g}")
+        if not above < number <= maximum:  # also refuses NaN
+            raise ValueError(f"a number above {above:g} and at most {maximum:g}")
         return number
 
     return parse

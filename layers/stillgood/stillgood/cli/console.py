@@ -75,12 +75,12 @@ def table(rows: Sequence[Sequence[object]], *, head: Sequence[str] = (), indent:
     texts = [[*map(str, head)]] if head else []
     texts += [[*map(str, row)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    numeric = [all(isinstance(one, int | float) for one in column) for column in zip(*rows, strict=True)]
+    numeric = [all(isinstance(value, int | float) for value in column) for column in zip(*rows, strict=True)]
     lines = []
     for row in texts:
         cells = [
-            one.rjust(width) if right else one.ljust(width)
-            for one, width, right in zip(row, widths, numeric, strict=True)
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric, strict=True)
         ]
         lines.append((" " * indent + "  ".join(cells)).rstrip())
     return lines

@@ -81,7 +81,7 @@ def main(words: Sequence[str] | None = None) -> int:
         elif answer.text:
             print(answer.text)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has seen enough, as `head` does
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 -- nothing is left to flush at exit
     return answer.status
 
@@ -95,7 +95,7 @@ def add_verb(
     examples: Sequence[str],
 ) -> argparse.ArgumentParser:
     """One command with its help: what it does, examples, exit codes."""
-    lines = "\n".join(f"  stillgood {one}" for one in examples)
+    lines = "\n".join(f"  stillgood {example}" for example in examples)
     parser = commands.add_parser(
         name,
         help=help,
@@ -116,10 +116,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="VERB")
-    asked = next((word for word in words if not word.startswith("-")), None)
+    chosen = next((word for word in words if not word.startswith("-")), None)
     for verb, about in VERBS.items():
         # Only the verb that is asked for is imported; the others are names for the list.
-        if verb == asked:
+        if verb == chosen:
             import_module(f"stillgood.cli.verbs.{verb}_" if iskeyword(verb) else f"stillgood.cli.verbs.{verb}").add(
                 commands, about
             )

@@ -88,11 +88,11 @@ def _verified(place: Place, pointer: "Pointer") -> Served:
 
 
 def _health(url: str) -> dict[str, Any]:
-    asked = url.rstrip("/") + "/health"
-    if not asked.startswith(("http://", "https://")):
+    address = url.rstrip("/") + "/health"
+    if not address.startswith(("http://", "https://")):
         raise ValueError(f"{url} is no http or https address")
-    request = urllib.request.Request(asked, headers=_signed(asked))  # noqa: S310 -- the scheme was looked at above
-    with urllib.request.build_opener(*_handlers(asked)).open(request, timeout=_ANSWER_SECONDS) as answer:
+    request = urllib.request.Request(address, headers=_signed(address))  # noqa: S310 -- the scheme was looked at above
+    with urllib.request.build_opener(*_handlers(address)).open(request, timeout=_ANSWER_SECONDS) as answer:
         return dict(json.loads(answer.read()))
 
 

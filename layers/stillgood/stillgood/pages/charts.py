@@ -58,8 +58,8 @@ def histogram(edges: Sequence[float], reference: Sequence[float], window: Sequen
     if len(edges) < 2 or edges[-1] <= edges[0]:
         return h.p(class_="soft")["No values."]
     # A value that many rows share has a bin of next to no width, whose height would leave the others none.
-    least = max((edges[-1] - edges[0]) / _THINNEST, 1e-300)
-    widths = [max(after - before, least) for before, after in pairwise(edges)]
+    min_width = max((edges[-1] - edges[0]) / _THINNEST, 1e-300)
+    widths = [max(after - before, min_width) for before, after in pairwise(edges)]
     first, second = _density(reference, widths), _density(window, widths)
     top = max([*first, *second, 1e-300])
     span = edges[-1] - edges[0]
@@ -151,14 +151,14 @@ def lines(
     if floor is not None and floor > bottom:
         drawn.append(h.path(class_="floor", d=f"M{LEFT} {_r(y(floor))}H{end}"))
         drawn.append(_text(end, y(floor) + 11, f"floor {_short(floor)}", "end", soft=True))
-    for index, one in enumerate(series[:3]):
+    for index, curve in enumerate(series[:3]):
         colour = "abc"[index]
-        if one.low is not None and one.high is not None:
-            for run in _runs(one.x, one.low, one.high):
+        if curve.low is not None and curve.high is not None:
+            for run in _runs(curve.x, curve.low, curve.high):
                 points = [f"{_r(x(a))},{_r(y(t))}" for a, _, t in run]
                 points += [f"{_r(x(a))},{_r(y(s))}" for a, s, _ in reversed(run)]
                 drawn.append(h.polygon(class_="band" if index == 0 else "bandb", points=" ".join(points)))
-        for piece in _pieces(one.x, one.y):
+        for piece in _pieces(curve.x, curve.y):
             if len(piece) == 1:
                 drawn.append(h.circle(class_=f"d{colour}", cx=_r(x(piece[0][0])), cy=_r(y(piece[0][1])), r="3"))
             else:
@@ -169,7 +169,8 @@ def lines(
     return h.div[
         h.svg(viewBox=f"0 0 {width} {height}", role="img", aria_label=label)[h.title[label], drawn],
         h.p(class_="key")[
-            len(series) > 1 and [h.span[_legend("abc"[index]), " ", one.name] for index, one in enumerate(series[:3])]
+            len(series) > 1
+            and [h.span[_legend("abc"[index]), " ", curve.name] for index, curve in enumerate(series[:3])]
         ],
     ]
 

@@ -153,7 +153,7 @@ def _calibration(metrics: Mapping[str, Any]) -> Node:
 
 def _weights(model: Mapping[str, Any]) -> Node:
     try:
-        lines = strongest(Model.from_dict(model), most=len(model["terms"]) + len(model.get("pairs", ())))
+        lines = strongest(Model.from_dict(model), limit=len(model["terms"]) + len(model.get("pairs", ())))
     except (ModelUnusable, KeyError, TypeError):
         return h.p["The card in Markdown beside this page lists the shapes that matter."]
     return table(["feature", "logits"], [line.split(": ", 1) for line in lines])

@@ -8,7 +8,7 @@ from typing import Any
 import htpy as h
 
 from stillgood.domain.policy.summary import Line, made, summarise
-from stillgood.domain.policy.wording import done, found, level
+from stillgood.domain.policy.wording import done, finding, level
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, page, share, state, table
 from stillgood.pages.point import over_time, point_row
@@ -40,7 +40,7 @@ def window_row(report: Mapping[str, Any]) -> dict[str, Any]:
         "action": report["decision"]["action"],
         "reasons": list(report["decision"]["reasons"])[:3],
         "made_at": report.get("made_at"),
-        "found": found(report),
+        "found": finding(report),
         "done": done(report),
         "level": level(report),
         "stands": [
@@ -69,8 +69,8 @@ def window_row(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _label_counts(labels: Mapping[str, Any]) -> dict[str, Any]:
     """How many matured predictions there are, how many have a label, and from when the oldest without one is."""
-    lacking = (one for one in labels.get("spans") or () if one["labelled"] < one["predictions"])
-    since = next((one["start"] for one in lacking), None)
+    lacking = (span for span in labels.get("spans") or () if span["labelled"] < span["predictions"])
+    since = next((span["start"] for span in lacking), None)
     return {"predictions": labels.get("predictions"), "labelled": labels.get("labelled"), "since": since}
 
 
@@ -99,7 +99,7 @@ def with_window(history: Mapping[str, Any], report: Mapping[str, Any], floors: M
     """``history`` with this window once, in order of time, the newest MAX_WINDOWS kept."""
     row = window_row(report)
     others = [other for other in history["windows"] if other["id"] != row["id"]]
-    windows = sorted([*others, row], key=lambda one: str(one["end"]))[-MAX_WINDOWS:]
+    windows = sorted([*others, row], key=lambda window: str(window["end"]))[-MAX_WINDOWS:]
     return {**history, "windows": windows, "floors": dict(floors)}
 
 
@@ -109,7 +109,7 @@ def with_decision(
     """``history`` with this decision once, in order, the newest MAX_WINDOWS kept."""
     row = decision_row(record, dates)
     others = [other for other in history["decisions"] if other["n"] != row["n"]]
-    decisions = sorted([*others, row], key=lambda one: int(one["n"]))[-MAX_WINDOWS:]
+    decisions = sorted([*others, row], key=lambda decision: int(decision["n"]))[-MAX_WINDOWS:]
     newest = record.get("orders") is not None and decisions[-1]["n"] == row["n"]
     orders = {"orders": record["orders"]} if newest else {}
     return {**history, **orders, "decisions": decisions}
@@ -153,17 +153,19 @@ def _serves(decisions: Sequence[Mapping[str, Any]], version: str | None) -> dict
     if version is None:
         return None
     first: Mapping[str, Any] = {}
-    for one in reversed([one for one in decisions if one["version"]]):
-        if one["version"] != version:
+    for decision in reversed([decision for decision in decisions if decision["version"]]):
+        if decision["version"] != version:
             break
-        first = one
+        first = decision
     dates = {name: first[name] for name in ("trained", "learnt_until") if first.get(name)}
     return {"version": version, "since": first.get("at"), "decision": first.get("n"), **dates}
 
 
 def _written(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]) -> datetime:
     """The newest moment that the page knows of: its text depends on documents, not on when it is written."""
-    known = [one.get("made_at") or one["end"] for one in windows[-1:]] + [one["at"] for one in decisions[-1:]]
+    known = [window.get("made_at") or window["end"] for window in windows[-1:]] + [
+        decision["at"] for decision in decisions[-1:]
+    ]
     return max(map(datetime.fromisoformat, map(str, known)), default=datetime.min.replace(tzinfo=UTC))
 
 
@@ -418,8 +420,8 @@ def _windows(windows: Sequence[Mapping[str, Any]]) -> Node:
 
 
 def _value(value: Any) -> float | None:
-    found = value.get("value") if isinstance(value, Mapping) else value
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+    figure = value.get("value") if isinstance(value, Mapping) else value
+    return float(figure) if isinstance(figure, int | float) and not isinstance(figure, bool) else None
 
 
 def _seconds(text: str) -> float:

@@ -104,16 +104,16 @@ def of_window(report: Mapping[str, Any]) -> Node:
 
 def what_moved(report: Mapping[str, Any]) -> Node:
     """How far each feature and each pair moved the mean score, largest first, beside how far its values moved."""
-    found = report.get("contributions")
-    if not found:
+    moved = report.get("contributions")
+    if not moved:
         return None
     checks = (report.get("drift") or {}).get("checks") or ()
     effects = {check["subject"]: check["effect"] for check in checks if check["test"] in ("ks", "chi_square")}
     rows: list[list[Node]] = [
         [part["name"], estimate(part["change"]), p_value(part["p"]), number(effects.get(part["name"]))]
-        for part in found["parts"]
+        for part in moved["parts"]
     ]
-    rows.append([h.strong["all together"], estimate(found["total"]["change"]), p_value(found["total"]["p"]), ""])
+    rows.append([h.strong["all together"], estimate(moved["total"]["change"]), p_value(moved["total"]["p"]), ""])
     return [
         h.h2["What moved the score"],
         h.p(class_="soft")[
@@ -142,7 +142,7 @@ def _band(
     values: Sequence[Any],
 ) -> tuple[list[float | None], list[float | None], list[float | None]]:
     known = [value if isinstance(value, Mapping) else {} for value in values]
-    value, low, high = ([one.get(name) for one in known] for name in ("value", "low", "high"))
+    value, low, high = ([figure.get(name) for figure in known] for name in ("value", "low", "high"))
     return value, low, high
 
 

@@ -59,7 +59,7 @@ def rehearsal_page(document: Mapping[str, Any], said: Sequence[str]) -> bytes:
 def _first(policies: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Whether the gate would have refused the model that all policies begin with."""
     events = next(iter(policies.values()))["first_model"]
-    if all(one["result"] == "promoted" for one in events):
+    if all(event["result"] == "promoted" for event in events):
         return []
     return ["The gate would have refused the first model: " + " ".join(events[0]["reasons"])]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import htpy as h
 
-from stillgood.domain.policy.wording import WELL, done, found, level
+from stillgood.domain.policy.wording import WELL, done, finding, level
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, p_value, page, share, state, table
 from stillgood.pages.point import of_window, what_moved
@@ -31,7 +31,7 @@ def window_page(report: Mapping[str, Any]) -> bytes:
             h.a(href=f"../models/{report['champion']['version']}.html")[h.code[report["champion"]["version"]]],
         ],
         _standing(report),
-        state([h.strong["found: "], found(report), h.br, h.strong["done: "], done(report)], _level(report)),
+        state([h.strong["found: "], finding(report), h.br, h.strong["done: "], done(report)], _level(report)),
         decision["reasons"] and [h.h2["Why"], h.ul[[h.li[reason] for reason in decision["reasons"]]]],
         _would_change(decision),
         cards(_figures(report)),
@@ -135,8 +135,8 @@ def _scores(report: Mapping[str, Any]) -> Node:
 
 def _sorted(report: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
     effects = {check["subject"]: check["effect"] for check in checks if check["test"] in ("ks", "chi_square")}
-    found = (report.get("distributions") or {}).items()
-    return sorted(found, key=lambda item: (-effects.get(item[0], 0.0), item[0]))
+    summaries = (report.get("distributions") or {}).items()
+    return sorted(summaries, key=lambda item: (-effects.get(item[0], 0.0), item[0]))
 
 
 def _feature(name: str, part: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]) -> Node:

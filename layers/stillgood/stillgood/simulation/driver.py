@@ -109,47 +109,53 @@ class Waiting:
     prediction_id: list[NDArray[np.object_]] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
 
-    def add(self, ids: NDArray[np.object_], asked: Times, feedback: Feedback) -> None:
-        """``asked`` datetime64[us][n]: when each row was predicted; an outcome dated before that speaks of none."""
+    def add(self, ids: NDArray[np.object_], times: Times, feedback: Feedback) -> None:
+        """``times`` datetime64[us][n]: when each row was predicted; an outcome dated before that speaks of none."""
         keep = ~np.isnat(feedback.known) & (ids[feedback.row] != "")
-        found = feedback.take(np.flatnonzero(keep))
-        event = np.maximum(found.event, asked[found.row] + _SECOND)
-        found = replace(found, event=event, known=np.maximum(found.known, event))
-        self.prediction_id.append(ids[found.row])
-        self.feedback.append(found)
+        usable = feedback.take(np.flatnonzero(keep))
+        event = np.maximum(usable.event, times[usable.row] + _SECOND)
+        usable = replace(usable, event=event, known=np.maximum(usable.known, event))
+        self.prediction_id.append(ids[usable.row])
+        self.feedback.append(usable)
 
     def due(self, now: np.datetime64) -> Iterator[tuple[str, bool, np.datetime64]]:
         """What is sent by ``now``, in order of time; it waits no longer."""
-        for place, (ids, found) in enumerate(zip(self.prediction_id, self.feedback, strict=True)):
-            ready = found.known <= now
+        for place, (ids, feedback) in enumerate(zip(self.prediction_id, self.feedback, strict=True)):
+            ready = feedback.known <= now
             for index in np.flatnonzero(ready).tolist():
-                yield str(ids[index]), bool(found.positive[index]), found.event[index]
+                yield str(ids[index]), bool(feedback.positive[index]), feedback.event[index]
             if ready.any():
-                self.prediction_id[place], self.feedback[place] = ids[~ready], found.take(np.flatnonzero(~ready))
-        kept = [place for place, found in enumerate(self.feedback) if len(found.row)]
+                self.prediction_id[place], self.feedback[place] = ids[~ready], feedback.take(np.flatnonzero(~ready))
+        kept = [place for place, feedback in enumerate(self.feedback) if len(feedback.row)]
         self.prediction_id = [self.prediction_id[place] for place in kept]
         self.feedback = [self.feedback[place] for place in kept]
 
     def to_list(self) -> list[list[Any]]:
         """JSON-able, times as microseconds."""
         return [
-            [ids.tolist(), found.row.tolist(), found.positive.tolist(), _micros(found.event), _micros(found.known)]
-            for ids, found in zip(self.prediction_id, self.feedback, strict=True)
+            [
+                ids.tolist(),
+                feedback.row.tolist(),
+                feedback.positive.tolist(),
+                _micros(feedback.event),
+                _micros(feedback.known),
+            ]
+            for ids, feedback in zip(self.prediction_id, self.feedback, strict=True)
         ]
 
     @classmethod
     def from_list(cls, raw: Sequence[Sequence[Any]]) -> Self:
-        found = cls()
+        waiting = cls()
         for ids, row, positive, event, known in raw:
-            found.prediction_id.append(np.array(ids, dtype=object))
-            moments = (np.array(one, dtype=np.int64).astype("datetime64[us]") for one in (event, known))
-            found.feedback.append(Feedback(np.array(row, dtype=np.int64), np.array(positive, dtype=bool), *moments))
-        return found
+            waiting.prediction_id.append(np.array(ids, dtype=object))
+            moments = (np.array(micros, dtype=np.int64).astype("datetime64[us]") for micros in (event, known))
+            waiting.feedback.append(Feedback(np.array(row, dtype=np.int64), np.array(positive, dtype=bool), *moments))
+        return waiting
 
 
 def _micros(times: Times) -> list[int]:
-    found: list[int] = times.astype("datetime64[us]").astype(np.int64).tolist()
-    return found
+    micros: list[int] = times.astype("datetime64[us]").astype(np.int64).tolist()
+    return micros
 
 
 class Driver:
@@ -213,14 +219,14 @@ class Driver:
         self.store.put(CONTRACT_KEY, encode(self.world.contract.to_dict()))
         day = self.clock() - timedelta(days=1)
         self.store.put(f"{DATA_PREFIX}{day:%Y-%m-%d}/first.csv", self.world.first())
-        told = train({"request_id": "first", "reason": "the first model"}, self._train)
-        self._write_pages(told)
+        trained = train({"request_id": "first", "reason": "the first model"}, self._train)
+        self._write_pages(trained)
         self.invoker.events.clear()
-        answer = promote({"action": "promote", "candidate": told["version"], "request_id": "first"}, self._promote)
+        answer = promote({"action": "promote", "candidate": trained["version"], "request_id": "first"}, self._promote)
         self._write_pages(answer)
         events = [Event("promote", answer["result"], answer["candidate"], tuple(answer["reasons"]))]
         if answer["result"] != "promoted":
-            events.append(self._put_in_force(told["version"], "first, overruled"))
+            events.append(self._put_in_force(trained["version"], "first, overruled"))
         self.first = tuple(events)
 
     def memory(self) -> dict[str, Any]:
@@ -228,7 +234,7 @@ class Driver:
         return {
             "at": iso(self.clock()),
             "ids": self._ids,
-            "first": [[one.step, one.result, one.version, list(one.reasons)] for one in self.first],
+            "first": [[event.step, event.result, event.version, list(event.reasons)] for event in self.first],
             "waiting": self._waiting.to_list(),
         }
 
@@ -252,17 +258,17 @@ class Driver:
         self.clock.advance(window.start)
         champion = self._predict.champions.current().pointer.version
         requests = world.requests(at)
-        n = sum(len(one.rows) for one in requests)
+        n = sum(len(request.rows) for request in requests)
         ids = np.full(n, "", dtype=object)
         probability, flagged = np.full(n, np.nan), np.zeros(n, dtype=bool)
         acted = np.zeros(n, dtype=bool)
-        asked = np.full(n, np.datetime64("NaT", "us"))
+        predicted_at = np.full(n, np.datetime64("NaT", "us"))
         for request in requests:
             self.clock.advance(request.time)
-            asked[request.rows] = utc64(self.clock())
-            self._ask(request, ids, probability, flagged, acted)
+            predicted_at[request.rows] = utc64(self.clock())
+            self._send(request, ids, probability, flagged, acted)
         y = world.outcomes(at, acted)
-        self._waiting.add(ids, asked, world.feedback(at, flagged, y))
+        self._waiting.add(ids, predicted_at, world.feedback(at, flagged, y))
         self.clock.advance(window.end)
         truth = self._judge(world.truth(at))
         report, events, error = None, [], None
@@ -271,8 +277,8 @@ class Driver:
             self.clock.advance(window.end + timedelta(seconds=_SETTLE_SECONDS))
             try:
                 hours = (window.end - window.start) / timedelta(hours=1)
-                told = monitor({"scheduled_time": iso(window.end)}, replace(self._monitor, window_hours=hours))
-                self._write_pages(told)
+                judged = monitor({"scheduled_time": iso(window.end)}, replace(self._monitor, window_hours=hours))
+                self._write_pages(judged)
                 report = read_report(self.store, window)
             except StillgoodError as failed:
                 error = f"{type(failed).__name__}: {failed.detail}"
@@ -286,7 +292,7 @@ class Driver:
 
     def _drop_judged_rows(self) -> None:
         pointer = Registry(self.store).pointer()
-        serving = {one.version for one in (pointer, pointer and pointer.previous) if one}
+        serving = {release.version for release in (pointer, pointer and pointer.previous) if release}
         for info in list(self.store.list(MODELS_PREFIX)):
             version, _, name = info.key.removeprefix(MODELS_PREFIX).partition("/")
             if name in _JUDGED_BY and version not in serving:
@@ -300,7 +306,7 @@ class Driver:
         self._ids += 1
         return f"p{self._ids:09d}"
 
-    def _ask(
+    def _send(
         self,
         request: Request,
         ids: NDArray[np.object_],
@@ -315,12 +321,12 @@ class Driver:
             if rows:
                 body = orjson.dumps([row for _, row in rows])
                 rest = Request(request.time, body, request.rows[[number for number, _ in rows]])
-                self._ask(rest, ids, probability, flagged, acted)
+                self._send(rest, ids, probability, flagged, acted)
             return
-        ids[request.rows] = [one["prediction_id"] for one in answered]
-        probability[request.rows] = [one["probability"] for one in answered]
-        flagged[request.rows] = [one["decision"] for one in answered]
-        acted[request.rows] = [one.get("act", one["decision"]) for one in answered]
+        ids[request.rows] = [answer["prediction_id"] for answer in answered]
+        probability[request.rows] = [answer["probability"] for answer in answered]
+        flagged[request.rows] = [answer["decision"] for answer in answered]
+        acted[request.rows] = [answer.get("act", answer["decision"]) for answer in answered]
 
     def _accepted(self, rows: list[Any], refused: InvalidRows) -> list[tuple[int, Any]]:
         """The rows that were not refused, with their places. An answer lists the first violations only: where there
@@ -362,30 +368,32 @@ class Driver:
             step, event = self.invoker.events.pop(0)
             try:
                 if step == "train":
-                    told = train(event, self._train)
-                    self._write_pages(told)
-                    yield Event("train", told["result"], told["version"], (str(told["why"] or event.get("reason")),))
+                    result = train(event, self._train)
+                    self._write_pages(result)
+                    yield Event(
+                        "train", result["result"], result["version"], (str(result["why"] or event.get("reason")),)
+                    )
                 elif event["action"] == "move":
                     self._write_pages(move(event, self._promote))
                 elif event["action"] == "rollback":
-                    told = roll_back(event, self._promote)
-                    self._write_pages(told)
-                    yield Event("promote", told["result"], told["new_version"], tuple(told["reasons"]))
+                    result = roll_back(event, self._promote)
+                    self._write_pages(result)
+                    yield Event("promote", result["result"], result["new_version"], tuple(result["reasons"]))
                 elif self.policy.name == "always":
                     yield self._put_in_force(event["candidate"], event["request_id"])
                 else:
-                    told = promote(event, self._promote)
-                    self._write_pages(told)
-                    yield Event("promote", told["result"], told["candidate"], tuple(told["reasons"]))
-                    if told["result"] == "asked" and self._approves:
-                        answer = {"action": "approve", "case": told["decision"], "reason": "The gate let it pass."}
-                        told = approve({**answer, "request_id": f"case {told['decision']}"}, self._promote)
-                        yield Event("promote", told["result"], told["candidate"], tuple(told["reasons"]))
+                    result = promote(event, self._promote)
+                    self._write_pages(result)
+                    yield Event("promote", result["result"], result["candidate"], tuple(result["reasons"]))
+                    if result["result"] == "asked" and self._approves:
+                        answer = {"action": "approve", "case": result["decision"], "reason": "The gate let it pass."}
+                        result = approve({**answer, "request_id": f"case {result['decision']}"}, self._promote)
+                        yield Event("promote", result["result"], result["candidate"], tuple(result["reasons"]))
             except StillgoodError as failed:
                 yield Event(step, "failed", event.get("candidate"), (f"{type(failed).__name__}: {failed.detail}",))
 
     def _put_in_force(self, version: str, request_id: str) -> Event:
-        """What no gate does: the candidate serves, whatever it is."""
+        """Put a version in force without asking the gate."""
         model = sha256(read_artifact(self.store, version, MODEL))
         metrics = decode_any(read_artifact(self.store, version, METRICS), what=METRICS)
         release = Release(

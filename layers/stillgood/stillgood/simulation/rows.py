@@ -58,7 +58,7 @@ def csv_of(frame: Frame, y: NDArray[np.integer[Any]], ids: Sequence[str], times:
     columns += [
         [_text(value) for value in json_values(feature, frame.columns[feature.name])] for feature in contract.features
     ]
-    columns.append([contract.target.positive if one else contract.target.negative for one in y])
+    columns.append([contract.target.positive if outcome else contract.target.negative for outcome in y])
     writer.writerows(zip(*columns, strict=True))
     return out.getvalue().encode()
 

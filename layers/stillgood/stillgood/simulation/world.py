@@ -35,10 +35,9 @@ class Request:
 @dataclass(frozen=True, slots=True, eq=False)
 class Feedback:
     """What becomes known of a window's rows, each entry one message: ``row`` int64[m] is its place in the window,
-    ``positive`` bool[m]
-    what is said of it, ``event`` and ``known`` datetime64[us][m] (UTC) when it became true and when it is sent. A row
-    may have none, or several: a correction comes later.
-    What is dated before its prediction was asked for is moved to just after it.
+    ``positive`` bool[m] what is said of it, ``event`` and ``known`` datetime64[us][m] (UTC) when it became true and
+    when it is sent. A row may have none, or several: a correction comes later. An outcome dated before its prediction
+    is moved to just after it.
     """
 
     row: Ints

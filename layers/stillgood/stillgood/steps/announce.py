@@ -20,10 +20,10 @@ def announce(store: ObjectStore, answer: Mapping[str, Any], announcer: Announcer
     """
     if answer.get("duplicate"):
         return 0
-    found = list(_announcements(store, answer))
-    if found:
-        announcer.announce([event.to_dict() for event in found])
-    return len(found)
+    events = list(_announcements(store, answer))
+    if events:
+        announcer.announce([event.to_dict() for event in events])
+    return len(events)
 
 
 def _announcements(store: ObjectStore, answer: Mapping[str, Any]) -> list[Announcement]:

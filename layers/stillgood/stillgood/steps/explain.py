@@ -41,7 +41,7 @@ def explain(store: ObjectStore, prediction_id: str) -> Explained | None:
     if record is None:
         return None
     model = model_of(store, str(record["model"]), record.get("point"))
-    missing = [one.name for one in model.contract.features if one.name not in record["features"]]
+    missing = [feature.name for feature in model.contract.features if feature.name not in record["features"]]
     if missing:
         raise InvalidRows(
             f"{', '.join(missing)} is personal data and was not captured, so this prediction cannot be explained"
@@ -49,7 +49,7 @@ def explain(store: ObjectStore, prediction_id: str) -> Explained | None:
             [],
             1,
         )
-    values = {one.name: record["features"][one.name] for one in model.contract.features}
+    values = {feature.name: record["features"][feature.name] for feature in model.contract.features}
     repairs = tuple([_repair(model, name, values.get(name)) for name in record.get("repairs", ())])
     row = CheckedRow(values, repairs, (), record["entity_id"], None)
     score = model.score(values)
@@ -77,7 +77,7 @@ def model_of(store: ObjectStore, version: str, point: str | None) -> Model:
 
 def _find(store: ObjectStore, prediction_id: str) -> dict[str, Any] | None:
     wanted = prediction_id.encode()
-    for info in sorted(store.list(CAPTURE_PREFIX), key=lambda one: one.key, reverse=True):
+    for info in sorted(store.list(CAPTURE_PREFIX), key=lambda info: info.key, reverse=True):
         for line in _lines(store, info.key, prediction_id):
             if wanted not in line:
                 continue

@@ -5,8 +5,8 @@ Which objects hold rows is said by ``storage/keys.py``. Three passes: find (noth
 record under ``forgotten/`` says that something was forgotten, not what. It comes before the removal, because a holdout
 without a row has other bytes than the decision log names: the audit finds both hashes there, so a forgotten row is told
 from a forged file, also after a crash; and it names the objects, whose old versions a crash may have left. Captures are
-removed last, since they name the predictions by which all else is found. What is removed stays removed: monitor joins
-captures with labels, and both are gone.
+removed last, since they name the predictions by which all else is found. Removed rows do not come back: monitor would
+join captures with labels, and both are gone.
 """
 
 import json
@@ -168,7 +168,7 @@ def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) 
 def _forget_packed(store: ObjectStore, search: _Search) -> None:
     """Empty hours that monitor packed meanwhile, of captures that it had read before (``steps/monitor/hours.py``)."""
     captures = [key for key in search.changed if key.startswith(CAPTURE_PREFIX)]
-    for key in sorted({hour_key(hour) for one in captures if (hour := captured_in(one)) is not None}):
+    for key in sorted({hour_key(hour) for capture in captures if (hour := captured_in(capture)) is not None}):
         with suppress(ObjectNotFound):
             if _without_lines(store.get(key).data, search)[1]:
                 store.put(key, b"")
@@ -191,12 +191,12 @@ def _purge_again(store: ObjectStore, clock: Clock) -> None:
 def _search_object(store: ObjectStore, info: ObjectInfo, contract: Contract | None, search: _Search) -> None:
     data = store.get(info.key).data
     sought = [search.entity, *search.predictions]
-    if not _may_hide(info.key, data) and not any(one.encode() in data for one in sought):
+    if not _may_hide(info.key, data) and not any(text.encode() in data for text in sought):
         return
     try:
         left, rows = _without(info.key, data, contract, search)
     except (StillgoodError, ValueError) as error:
-        # What cannot be read cannot be searched; whoever asks has to know.
+        # An object that cannot be read cannot be searched, so its key is reported.
         search.unread.append(f"{info.key}: {error}")
         return
     if rows:
@@ -301,7 +301,7 @@ def _without_parquet(data: bytes, search: _Search) -> tuple[bytes, int]:
 
     table = pq.read_table(pa.BufferReader(data))
     names = [name for name in table.column_names if name in search.columns]
-    columns = [[None if one is None else str(one) for one in table.column(name).to_pylist()] for name in names]
+    columns = [[None if value is None else str(value) for value in table.column(name).to_pylist()] for name in names]
     mask = [search.names(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
     rows = sum(mask)
     if not rows:
@@ -309,7 +309,7 @@ def _without_parquet(data: bytes, search: _Search) -> tuple[bytes, int]:
     if rows == len(mask):
         return b"", rows
     sink = pa.BufferOutputStream()
-    pq.write_table(table.filter(pa.array([not one for one in mask])), sink)
+    pq.write_table(table.filter(pa.array([not named for named in mask])), sink)
     return sink.getvalue().to_pybytes(), rows
 
 
@@ -321,7 +321,7 @@ def _search_models(store: ObjectStore, search: _Search, since: date | None) -> t
         version, _, name = info.key.removeprefix(MODELS_PREFIX).partition("/")
         if name == HOLDOUT:
             raw = decode_any(store.get(info.key).data, what=info.key)
-            at = [place for place, one in enumerate(raw.get("entities") or ()) if int(one, 16) == digest]
+            at = [place for place, entity in enumerate(raw.get("entities") or ()) if int(entity, 16) == digest]
             if at:
                 search.changed[info.key] = (encode(_without_places(raw, set(at))), len(at))
                 touched.add(version)
@@ -338,9 +338,9 @@ def _without_places(raw: dict[str, Any], gone: set[int]) -> dict[str, Any]:
 
     def cut(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: cut(one) for name, one in value.items()}
+            return {name: cut(part) for name, part in value.items()}
         if isinstance(value, list) and len(value) == rows:
-            return [one for place, one in enumerate(value) if place not in gone]
+            return [part for place, part in enumerate(value) if place not in gone]
         return value
 
     made: dict[str, Any] = cut(raw)

@@ -25,8 +25,14 @@ def post_actions(body: bytes, store: ObjectStore, *, now: datetime, max_rows: in
     rows, _ = parse_rows(body, max_rows=max_rows, max_bytes=max_bytes)
     accepted, refused, new = ingest_actions(store, rows, now=now)
     listed = [
-        {"row": one.row, "field": one.field, "rule": "action", "value": one.raw.get(one.field), "message": one.message}
-        for one in refused[:_LISTED]
+        {
+            "row": action.row,
+            "field": action.field,
+            "rule": "action",
+            "value": action.raw.get(action.field),
+            "message": action.message,
+        }
+        for action in refused[:_LISTED]
     ]
     if refused and not accepted:
         raise InvalidRows(f"None of the {len(rows)} actions can be used; nothing was changed.", listed)
@@ -51,7 +57,7 @@ def ingest_actions(
 
 def ingest_action_files(store: ObjectStore, clock: Clock) -> dict[str, int]:
     """Take in every new file under ``labels/actions/incoming/`` (.csv with a header, or .jsonl). Returns counts."""
-    from stillgood.steps.labels.files import label_rows  # with NumPy, for which predict must not wait
+    from stillgood.steps.labels.files import label_rows  # loads NumPy, without which predict starts
 
     totals = {"files": 0, "accepted": 0, "refused": 0}
     for info in incoming(store, INCOMING_ACTIONS_PREFIX):

@@ -94,20 +94,22 @@ def predict(
         return _repeated(before)
     scored = [score(model, check(row, now=now)) for row in raw]
     time = iso(now)
-    refused = [rejection(row, time, model.version) for row, given in scored if given is None]
+    refused = [rejection(row, time, model.version) for row, prediction in scored if prediction is None]
     if refused:
         serving.capture.write(refused, now, serving.new_id())
         raise _invalid([row for row, _ in scored])
     answers, records, rules = [], [], model.contract.control
-    for place, (row, given) in enumerate(scored):
-        assert given is not None
+    for place, (row, prediction) in enumerate(scored):
+        assert prediction is not None
         prediction_id = serving.new_id()
         group = None
         if rules is not None:
             exempt = rules.exempt is not None and is_exempt(raw[place].get(rules.exempt))
-            group = assign(rules, row.entity_id or prediction_id, given.decision, exempt, now)
-        answers.append(answer(model, row, given, prediction_id, split_pairs=split_pairs, group=group, reasons=reasons))
-        records.append(record(model, row, given, prediction_id, time, group))
+            group = assign(rules, row.entity_id or prediction_id, prediction.decision, exempt, now)
+        answers.append(
+            answer(model, row, prediction, prediction_id, split_pairs=split_pairs, group=group, reasons=reasons)
+        )
+        records.append(record(model, row, prediction, prediction_id, time, group))
     answered = answers[0] if single else {"predictions": answers}
     data = orjson.dumps(answered)
     _fits(data, len(answers), serving.max_answer_bytes)
@@ -119,15 +121,15 @@ def predict(
     return Answered(answered, len(answers), model.version, data)
 
 
-def _fits(data: bytes, rows: int, most: int) -> None:
-    """Raises RequestTooLarge for an answer that Lambda would not let through: there it stands as a JSON text, in which
-    a quote takes two bytes.
+def _fits(data: bytes, rows: int, limit: int) -> None:
+    """Raises RequestTooLarge for an answer above Lambda's limit, which counts it as a JSON text: a quote takes two
+    bytes there.
     """
     size = len(data) + data.count(b'"') + data.count(b"\\")
-    if size > most:
-        allowed = max(1, rows * most // size)
+    if size > limit:
+        allowed = max(1, rows * limit // size)
         raise RequestTooLarge(
-            f"The answer to {rows} rows would have {size} bytes; {most} are possible. Send at most {allowed} rows like"
+            f"The answer to {rows} rows would have {size} bytes; {limit} are possible. Send at most {allowed} rows like"
             " these at once, or ask for ?reasons=top or none; nothing was predicted.",
             max_rows=allowed,
         )
@@ -191,7 +193,7 @@ def _summary(serving: PredictDeps) -> dict[str, Any] | None:
     except (StillgoodError, KeyError, TypeError, ValueError):
         return None
     level = worst(lines)
-    return {"status": level, "says": WORDS[level], "lines": [one.to_dict() for one in lines]}
+    return {"status": level, "says": WORDS[level], "lines": [line.to_dict() for line in lines]}
 
 
 def contract(serving: PredictDeps) -> Contract | None:
@@ -208,12 +210,12 @@ def score(model: Model, row: CheckedRow) -> tuple[CheckedRow, Score | None]:
     """
     if row.violations:
         return row, None
-    given = model.score(row.values)
-    if isfinite(given.logit):
-        return row, given
+    result = model.score(row.values)
+    if isfinite(result.logit):
+        return row, result
     sizes = [
         (abs(added) if isfinite(added) else inf, term.name)
-        for term, added in zip(model.terms, given.contributions, strict=False)  # a pair's share is always finite
+        for term, added in zip(model.terms, result.contributions, strict=False)  # a pair's share is always finite
     ]
     _, name = max(sizes)
     return replace(row, violations=(overflow(model, name, row.values[name]),)), None
@@ -228,7 +230,7 @@ def overflow(model: Model, name: str, value: float | str | None) -> Violation:
 def answer(
     model: Model,
     row: CheckedRow,
-    given: Score,
+    prediction: Score,
     prediction_id: str,
     *,
     split_pairs: bool = False,
@@ -242,7 +244,7 @@ def answer(
     contributions by size, largest first. A pair that acts is a reason of its own ("tenure x contract"), or, with
     ``split_pairs``, half of its share goes to either feature. ``reasons``: how many are listed, None for all.
     """
-    values, added, sent = list(row.values.items()), given.contributions, model.as_sent
+    values, added, sent = list(row.values.items()), prediction.contributions, model.as_sent
     if model.pairs:
         if split_pairs:
             from stillgood.domain.model.pairs import split_evenly
@@ -255,12 +257,12 @@ def answer(
     body: dict[str, Any] = {
         "prediction_id": prediction_id,
         "entity_id": row.entity_id,
-        "probability": given.probability,
-        "decision": given.decision,
-        "threshold": given.threshold,
-        "score": given.score,
-        "confidence": given.confidence,
-        "logit": given.logit,
+        "probability": prediction.probability,
+        "decision": prediction.decision,
+        "threshold": prediction.threshold,
+        "score": prediction.score,
+        "confidence": prediction.confidence,
+        "logit": prediction.logit,
         "baseline": model.baseline,
         "reasons": [
             {
@@ -270,18 +272,18 @@ def answer(
             }
             for place in by_size[:reasons]
         ],
-        "calibration": model.calibration.adds(given.logit),
+        "calibration": model.calibration.adds(prediction.logit),
         "repairs": [asdict(repair) for repair in row.repairs],
         "model_version": model.version,
         "operating_point": model.operating_point,
     }
     if group is not None:
-        body["act"], body["group"] = acts(group, given.decision), group
+        body["act"], body["group"] = acts(group, prediction.decision), group
     return body
 
 
 def record(
-    model: Model, row: CheckedRow, given: Score, prediction_id: str, time: str, group: str | None = None
+    model: Model, row: CheckedRow, prediction: Score, prediction_id: str, time: str, group: str | None = None
 ) -> dict[str, object]:
     """What monitoring gets to see of a prediction, as one line of its capture."""
     return CapturedPrediction(
@@ -289,9 +291,9 @@ def record(
         time=time,
         entity_id=row.entity_id,
         features={feature.name: row.values[feature.name] for feature in model.contract.features if not feature.pii},
-        score=given.score,
-        probability=given.probability,
-        decision=given.decision,
+        score=prediction.score,
+        probability=prediction.probability,
+        decision=prediction.decision,
         model=model.version,
         repairs=tuple([repair.field for repair in row.repairs]),
         point=model.operating_point,
@@ -306,9 +308,9 @@ def rejection(row: CheckedRow, time: str, version: str) -> dict[str, object]:
 
 
 def _invalid(rows: Sequence[CheckedRow]) -> InvalidRows:
-    found = [{"row": index, **asdict(violation)} for index, row in enumerate(rows) for violation in row.violations]
+    violations = [{"row": index, **asdict(violation)} for index, row in enumerate(rows) for violation in row.violations]
     refused = sum(1 for row in rows if row.violations)
-    detail = f"{refused} of {len(rows)} rows break the contract in {len(found)} places; nothing was predicted."
-    if len(found) > MAX_VIOLATIONS:
+    detail = f"{refused} of {len(rows)} rows break the contract in {len(violations)} places; nothing was predicted."
+    if len(violations) > MAX_VIOLATIONS:
         detail += f" The first {MAX_VIOLATIONS} are listed."
-    return InvalidRows(detail + " GET /model shows the contract.", found[:MAX_VIOLATIONS], refused)
+    return InvalidRows(detail + " GET /model shows the contract.", violations[:MAX_VIOLATIONS], refused)

@@ -29,15 +29,15 @@ class Repeat:
     store: ObjectStore
     caller: str
     key: str
-    asked: str
+    request_sha256: str
 
     @classmethod
     def of(cls, store: ObjectStore, caller: str | None, key: str, body: bytes, query: str) -> "Repeat":
-        """Raises MalformedRequest for a key that is none."""
+        """Raises MalformedRequest for a key that is too long or not printable ASCII."""
         if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
             raise MalformedRequest(f"An Idempotency-Key is 1 to {LONGEST_KEY} printable ASCII characters.")
-        asked = hashlib.sha256(query.encode(errors="surrogatepass") + b"\n" + body).hexdigest()
-        return cls(store, caller or "", key, asked)
+        digest = hashlib.sha256(query.encode(errors="surrogatepass") + b"\n" + body).hexdigest()
+        return cls(store, caller or "", key, digest)
 
     def answered(self, now: datetime) -> Any | None:
         """The body that was answered within the last day, None where none was. Raises KeyReused, StoreUnavailable."""
@@ -46,11 +46,11 @@ class Repeat:
                 lines = self.store.get(idempotency_key(day, self.caller, self.key)).data.splitlines()
             except ObjectNotFound:
                 continue
-            found = _read(lines)
-            if found is None or datetime.fromisoformat(found[0]["at"]) <= now - KEPT:
+            stored = _read(lines)
+            if stored is None or datetime.fromisoformat(stored[0]["at"]) <= now - KEPT:
                 continue
-            head, answers = found
-            if head["asked"] != self.asked:
+            head, answers = stored
+            if head["asked"] != self.request_sha256:
                 raise KeyReused(
                     "This Idempotency-Key came with another body or query within the last day; give each request a key"
                     " of its own."
@@ -64,13 +64,13 @@ class Repeat:
             "format": FORMAT,
             "format_version": 1,
             "at": now.isoformat(),
-            "asked": self.asked,
+            "asked": self.request_sha256,
             "single": single,
             "rows": len(answers),
         }
         try:
             self.store.create(
-                idempotency_key(now.date(), self.caller, self.key), b"".join(encode(one) for one in [head, *answers])
+                idempotency_key(now.date(), self.caller, self.key), b"".join(encode(line) for line in [head, *answers])
             )
         except ObjectExists:
             return self.answered(now)

@@ -39,13 +39,13 @@ def score_rows(rows: Iterable[Mapping[str, object]], deps: PredictDeps, *, text:
         scored: list[ScoredRow] = []
         for raw in batch:
             number += 1
-            row, given = score(model, check(raw, text=text, extra="ignore", now=now))
-            if given is None:
+            row, prediction = score(model, check(raw, text=text, extra="ignore", now=now))
+            if prediction is None:
                 records.append(rejection(row, time, model.version))
-                scored.append(ScoredRow(number, None, tuple(asdict(one) for one in row.violations)))
+                scored.append(ScoredRow(number, None, tuple(asdict(violation) for violation in row.violations)))
                 continue
             prediction_id = deps.new_id()
-            records.append(record(model, row, given, prediction_id, time))
-            scored.append(ScoredRow(number, answer(model, row, given, prediction_id)))
+            records.append(record(model, row, prediction, prediction_id, time))
+            scored.append(ScoredRow(number, answer(model, row, prediction, prediction_id)))
         deps.capture.write(records, now, deps.new_id())
         yield from scored

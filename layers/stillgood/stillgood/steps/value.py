@@ -30,26 +30,26 @@ def value(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, An
     records, positive = _flagged(store, contract, now)
     control = records["group"] == CONTROL_CODE
     entities = entities_of(records)
-    found = effect(positive, control, entities)
-    told: dict[str, Any] = {
+    overall = effect(positive, control, entities)
+    report: dict[str, Any] = {
         "declared": declared(contract) or "undeclared",
         "control": int(control.sum()),
         "treated": int((~control).sum()),
         "all": None,
     }
-    if found is None:
-        return told | {"sentence": _nothing(contract, told)}
+    if overall is None:
+        return report | {"sentence": _nothing(contract, report)}
     days = records["time"] // DAY
     months = max(float(days.max() - days.min() + 1) / _DAYS_A_MONTH, 1 / _DAYS_A_MONTH)
-    costs = money(found, contract.costs, months)
+    costs = money(overall, contract.costs, months)
     done = reported(store, contract, records)
-    return told | {
-        "all": found.to_dict(),
+    return report | {
+        "all": overall.to_dict(),
         "months": months,
-        "by_month": [one.to_dict() for one in effects_by(*_months(records), positive, control, entities)],
+        "by_month": [part.to_dict() for part in effects_by(*_months(records), positive, control, entities)],
         "by_score": [
-            one.to_dict()
-            for one in effects_by(*score_bands(records["score"].astype(np.float64)), positive, control, entities)
+            part.to_dict()
+            for part in effects_by(*score_bands(records["score"].astype(np.float64)), positive, control, entities)
         ],
         "by_action": _by_action(records, positive, control, done),
         "reported": {
@@ -60,8 +60,8 @@ def value(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, An
             "cost": done.cost,
         },
         "money": costs,
-        "plan": dict(plan(found, months)),
-        "sentence": _sentence(contract, found, months, costs),
+        "plan": dict(plan(overall, months)),
+        "sentence": _sentence(contract, overall, months, costs),
     }
 
 
@@ -103,27 +103,27 @@ def reported(store: ObjectStore, contract: Contract, records: Records) -> Report
     StoreUnavailable.
     """
     matures = Feed.of(contract).matures
-    by_id = {int(one): place for place, one in enumerate(records["id"])}
+    by_id = {int(key): place for place, key in enumerate(records["id"])}
     by_entity: dict[int, list[int]] = {}
-    for place, one in enumerate(records["entity"]):
-        by_entity.setdefault(int(one), []).append(place)
+    for place, key in enumerate(records["entity"]):
+        by_entity.setdefault(int(key), []).append(place)
     times, codes = records["time"], np.zeros(len(records), np.int64)
     names: dict[str, int] = {}
     late, missing, cost = 0, 0, 0.0
-    for one in sorted(set(performed(store))):
-        at = microseconds(utc(one.time))
-        if one.prediction_id:
-            found = by_id.get(identity(one.prediction_id))
+    for action in sorted(set(performed(store))):
+        at = microseconds(utc(action.time))
+        if action.prediction_id:
+            row = by_id.get(identity(action.prediction_id))
         else:
-            before = [place for place in by_entity.get(identity(one.entity_id), ()) if times[place] <= at]
-            found = before[-1] if before else None
-        if found is None or at < times[found]:
+            before = [place for place in by_entity.get(identity(action.entity_id), ()) if times[place] <= at]
+            row = before[-1] if before else None
+        if row is None or at < times[row]:
             missing += 1
-        elif at > times[found] + matures:
+        elif at > times[row] + matures:
             late += 1
         else:
-            cost += one.cost
-            codes[found] = codes[found] or 1 + names.setdefault(one.action, len(names))
+            cost += action.cost
+            codes[row] = codes[row] or 1 + names.setdefault(action.action, len(names))
     return Reported(codes, tuple(names), late, missing, cost)
 
 
@@ -138,35 +138,37 @@ def _months(records: Records) -> tuple[list[str], np.ndarray[tuple[int], np.dtyp
 
 
 def _by_action(records: Records, positive: Bools, control: Bools, done: Reported) -> list[dict[str, Any]]:
-    """Who got which action was not drawn, so this compares with all who were left alone, and proves nothing alone."""
-    found = []
+    """The choice between actions was not drawn, so each is compared with all who were left alone, and proves nothing
+    alone.
+    """
+    effects = []
     for code, name in enumerate(done.names):
         at = control | (done.codes == code + 1)
-        one = effect(positive[at], control[at], entities_of(records)[at], name=name, tests=len(done.names))
-        if one is not None:
-            found.append(one.to_dict())
-    return found
+        measured = effect(positive[at], control[at], entities_of(records)[at], name=name, tests=len(done.names))
+        if measured is not None:
+            effects.append(measured.to_dict())
+    return effects
 
 
-def _nothing(contract: Contract, told: dict[str, Any]) -> str:
+def _nothing(contract: Contract, report: dict[str, Any]) -> str:
     if contract.control is None:
         return "The contract declares no actions, so nobody is left alone and nothing tells what an action is worth."
     if contract.control.control_share == 0:
         return "Nobody is left alone (control_share 0), so nothing tells what the action is worth."
     return (
-        f"Too early: {told['control']} flagged customers who were left alone and {told['treated']} who were acted on"
-        " have a known outcome."
+        f"Too early: {report['control']} flagged customers who were left alone and {report['treated']} who were acted"
+        " on have a known outcome."
     )
 
 
-def _sentence(contract: Contract, found: Effect, months: float, costs: dict[str, float] | None) -> str:
+def _sentence(contract: Contract, measured: Effect, months: float, costs: dict[str, float] | None) -> str:
     positive = contract.target.positive
-    kept = found.treated * found.prevented / months
-    verdict = "whether it works is not known yet" if found.verdict == "not known yet" else f"it {found.verdict}"
+    kept = measured.treated * measured.prevented / months
+    verdict = "whether it works is not known yet" if measured.verdict == "not known yet" else f"it {measured.verdict}"
     text = (
-        f"Of flagged customers who were left alone {found.control_rate:.1%} became {positive!r}, of those acted on"
-        f" {found.treated_rate:.1%}: the action prevents {100 * found.prevented:.1f} in a hundred"
-        f" [{100 * found.low:.1f}, {100 * found.high:.1f}], some {kept:.0f} a month; {verdict}."
+        f"Of flagged customers who were left alone {measured.control_rate:.1%} became {positive!r}, of those acted on"
+        f" {measured.treated_rate:.1%}: the action prevents {100 * measured.prevented:.1f} in a hundred"
+        f" [{100 * measured.low:.1f}, {100 * measured.high:.1f}], some {kept:.0f} a month; {verdict}."
     )
     if costs is not None:
         text += f" That is worth {costs['brings']:,.0f} a month; the control group costs {costs['control']:,.0f}."

@@ -51,22 +51,22 @@ def misfits(store: ObjectStore, outside: ObjectStore, bucket: str = "") -> tuple
     """How many anchors ``outside`` has of ``bucket`` (empty: of any), and every record that does not fit one, oldest
     anchor first.
     """
-    found, count, seen = [], 0, set()
+    wrong, count, seen = [], 0, set()
     for info in outside.list(f"{ANCHORS_PREFIX}{bucket}/" if bucket else ANCHORS_PREFIX):
         count += 1
         try:
             hashes = decode(outside.get(info.key).data, format=FORMAT, what=info.key)["sha256"]
             wanted = [(str(key), str(digest)) for key, digest in hashes.items()]
         except (DocumentUnusable, KeyError, AttributeError) as error:
-            found.append(Misfit(info.key, info.key, f"The anchor cannot be read: {error}"))
+            wrong.append(Misfit(info.key, info.key, f"The anchor cannot be read: {error}"))
             continue
         for key, digest in wanted:
             if (key, digest) in seen or not key.startswith((DECISIONS_PREFIX, REPORTS_PREFIX)):
                 continue
             seen.add((key, digest))
             if (why := _differs(store, key, digest)) is not None:
-                found.append(Misfit(info.key, key, why))
-    return count, found
+                wrong.append(Misfit(info.key, key, why))
+    return count, wrong
 
 
 def _differs(store: ObjectStore, key: str, digest: str) -> str | None:

@@ -78,15 +78,15 @@ def _verify_once(store: ObjectStore) -> tuple[list[Problem], int]:
                     f"{request_key(entry.request_id)} says that it was there." if entry else "The numbers have a gap.",
                 )
             )
-            # What is known of it still lets its successor be judged.
+            # An entry of the index still holds its hash, by which its successor is judged.
             before, known = entry.sha256 if entry else "", False
             continue
         digest = sha256(records[n])
-        found = _judge(n, records[n], entry, before, n == last)
+        damage = _judge(n, records[n], entry, before, n == last)
         decision = _parsed(records[n], key)
         if decision is not None:
-            if not found and known:
-                found = _judge_champion(decision, champion)
+            if not damage and known:
+                damage = _judge_champion(decision, champion)
             if decision.request_id in requests:
                 problems.append(
                     Problem(
@@ -97,8 +97,8 @@ def _verify_once(store: ObjectStore) -> tuple[list[Problem], int]:
                 )
             requests.setdefault(decision.request_id, n)
             champion = puts_in_force(decision, records[n]) or champion
-        known = not found and (known or (decision is not None and decision.pointer_after is not None))
-        problems += found
+        known = not damage and (known or (decision is not None and decision.pointer_after is not None))
+        problems += damage
         before = entry.sha256 if entry else digest
     if known:
         problems += _judge_pointer(store, champion, champion if last in indexed else settled)
@@ -117,11 +117,11 @@ def check_inputs(store: ObjectStore, decision: Decision) -> tuple[Problem, ...]:
         if not isinstance(source, dict) or "key" not in source or "sha256" not in source:
             continue  # a figure, not an object
         try:
-            found = sha256(store.get(source["key"]).data)
+            actual = sha256(store.get(source["key"]).data)
         except ObjectNotFound:
             problems.append(Problem("input", source["key"], f"{name} of {decision_key(decision.n)} is gone."))
             continue
-        if found != source["sha256"] and (source["key"], source["sha256"], found) not in forgotten:
+        if actual != source["sha256"] and (source["key"], source["sha256"], actual) not in forgotten:
             problems.append(Problem("input", source["key"], f"{name} of {decision_key(decision.n)} has changed since."))
     return tuple(problems)
 
@@ -132,19 +132,19 @@ def replaced_by_forgetting(store: ObjectStore) -> set[tuple[str, str, str]]:
     """
     steps: dict[tuple[str, str], set[str]] = {}
     for info in store.list(FORGOTTEN_PREFIX):
-        for one in decode_any(store.get(info.key).data, what=info.key).get("replaced", ()):
-            steps.setdefault((one["key"], one["before"]), set()).add(one["after"])
-    found = {(key, before, after) for (key, before), those in steps.items() for after in those}
+        for change in decode_any(store.get(info.key).data, what=info.key).get("replaced", ()):
+            steps.setdefault((change["key"], change["before"]), set()).add(change["after"])
+    chains = {(key, before, after) for (key, before), those in steps.items() for after in those}
     while True:
         longer = {
             (key, before, last)
-            for key, before, after in found
+            for key, before, after in chains
             for last in steps.get((key, after), ())
-            if (key, before, last) not in found
+            if (key, before, last) not in chains
         }
         if not longer:
-            return found
-        found |= longer
+            return chains
+        chains |= longer
 
 
 def _read_index(store: ObjectStore, problems: list[Problem]) -> dict[int, IndexEntry]:
@@ -210,7 +210,7 @@ def _judge_pointer(
             if settled is None
             else [Problem("pointer", POINTER_KEY, "It is missing; the next promotion or rollback restores it.")]
         )
-    if any(one is not None and stored.data == one.data for one in (champion, settled)):
+    if any(committed is not None and stored.data == committed.data for committed in (champion, settled)):
         return []
     try:
         detail = f"It names {read_pointer(stored).version}, which the log does not explain."

@@ -65,7 +65,7 @@ class Block:
     def encoded(self) -> bytes:
         kinds = [[name, column.dtype.str] for name, column in self.columns.items()]
         head = json.dumps({"rows": len(self.numbers), "columns": kinds}, separators=(",", ":")).encode()
-        return b"".join((head, b"\n", self.numbers.tobytes(), *(one.tobytes() for one in self.columns.values())))
+        return b"".join((head, b"\n", self.numbers.tobytes(), *(column.tobytes() for column in self.columns.values())))
 
     def take(self, index: NDArray[Any]) -> "Block":
         return Block(self.numbers[index], {name: column[index] for name, column in self.columns.items()})

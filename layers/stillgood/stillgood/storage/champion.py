@@ -199,9 +199,9 @@ def load_verified(store: ObjectStore, version: str, key: str, promoted: str) -> 
         data = store.get(key).data
     except ObjectNotFound as error:
         raise ModelUnusable(f"{key}, which was promoted, is missing; restore it or roll back.") from error
-    if (found := sha256(data)) != promoted:
+    if (actual := sha256(data)) != promoted:
         raise ModelUnusable(
-            f"{key} is not what was promoted: sha256 {found[:12]}..., promoted {promoted[:12]}...; restore it or roll"
+            f"{key} is not what was promoted: sha256 {actual[:12]}..., promoted {promoted[:12]}...; restore it or roll"
             " back."
         )
     return read_model(data, key, version)

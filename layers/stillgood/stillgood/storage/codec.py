@@ -39,7 +39,7 @@ def decode(
     value["format"] = current_format(value.get("format"))
     formats = (format,) if isinstance(format, str) else format
     if value["format"] not in formats:
-        wanted = " or ".join(repr(one) for one in formats)
+        wanted = " or ".join(repr(name) for name in formats)
         raise DocumentUnusable(f"{what} is not of format {wanted} but {str(value['format'])[:80]!r}.")
     version = value.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version not in versions:

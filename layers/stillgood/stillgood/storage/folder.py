@@ -38,13 +38,13 @@ class FolderObjectStore:
         self._names = itertools.count()
         # (inode, size, time of change) -> ETag: a listing need not read again what did not change.
         self._etags: dict[tuple[int, int, int], str] = {}
-        with _told(str(root)):
+        with _as_store_error(str(root)):
             self._temporary.mkdir(parents=True, exist_ok=True)
             self._clean()
 
     def get(self, key: str) -> Stored:
         path = self._path(key)
-        with _told(key):
+        with _as_store_error(key):
             try:
                 data = path.read_bytes()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
@@ -57,13 +57,13 @@ class FolderObjectStore:
 
     def put(self, key: str, data: bytes) -> str:
         path = self._path(key)
-        with _told(key), self._written(data) as half, self._locked():
+        with _as_store_error(key), self._written(data) as half, self._locked():
             self._move(half, path)
         return _etag(data)
 
     def create(self, key: str, data: bytes) -> str:
         path = self._path(key)
-        with _told(key), self._written(data) as half, self._locked():
+        with _as_store_error(key), self._written(data) as half, self._locked():
             if path.is_file():
                 raise ObjectExists(f"{key} exists already.", key=key)
             self._move(half, path)
@@ -71,7 +71,7 @@ class FolderObjectStore:
 
     def swap(self, key: str, data: bytes, etag: str) -> str:
         path = self._path(key)
-        with _told(key), self._written(data) as half, self._locked():
+        with _as_store_error(key), self._written(data) as half, self._locked():
             try:
                 present = _etag(path.read_bytes())
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -83,7 +83,7 @@ class FolderObjectStore:
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        with _told(key), self._locked():
+        with _as_store_error(key), self._locked():
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
                 path.unlink()
             folder = path.parent
@@ -94,7 +94,7 @@ class FolderObjectStore:
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         folder = prefix.rpartition("/")[0]
-        with _told(prefix):
+        with _as_store_error(prefix):
             for key, path in self._below(folder, prefix, start_after.encode()):
                 try:
                     status = path.stat()
@@ -105,7 +105,7 @@ class FolderObjectStore:
 
     def stream(self, key: str) -> Iterator[bytes]:
         path = self._path(key)
-        with _told(key):
+        with _as_store_error(key):
             try:
                 file = path.open("rb")
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
@@ -125,7 +125,7 @@ class FolderObjectStore:
         try:
             with half.open("wb") as file:
                 yield _Writer(file.write, key)
-            with _told(key), self._locked():
+            with _as_store_error(key), self._locked():
                 self._move(half, path)
         finally:
             half.unlink(missing_ok=True)
@@ -171,10 +171,15 @@ class FolderObjectStore:
         """Keys and files below ``folder`` in key order: a folder sorts as its name with a slash."""
         try:
             with os.scandir(self.root / folder) as entries:
-                found = [(f"{folder}/{one.name}" if folder else one.name, one.is_dir(), one.path) for one in entries]
+                children = [
+                    (f"{folder}/{entry.name}" if folder else entry.name, entry.is_dir(), entry.path)
+                    for entry in entries
+                ]
         except (FileNotFoundError, NotADirectoryError):
             return
-        for key, is_folder, path in sorted(found, key=lambda one: f"{one[0]}/".encode() if one[1] else one[0].encode()):
+        for key, is_folder, path in sorted(
+            children, key=lambda child: f"{child[0]}/".encode() if child[1] else child[0].encode()
+        ):
             if is_folder:
                 start = f"{key}/"
                 passed = start.encode() <= after and not after.startswith(start.encode())
@@ -206,7 +211,7 @@ class _Writer:
         self._write, self._key = write, key
 
     def write(self, data: bytes) -> None:
-        with _told(self._key):
+        with _as_store_error(self._key):
             self._write(data)
 
 
@@ -216,7 +221,7 @@ def _etag(data: bytes) -> str:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _as_store_error(what: str) -> Iterator[None]:
     """An error of the file system as the port's own, which says what to do."""
     try:
         yield

@@ -42,7 +42,7 @@ def append(
     distinct = sorted(set(labels))
     if not distinct and complete_until is None:
         return False
-    data = b"".join(encode(one.to_dict()) for one in distinct)
+    data = b"".join(encode(label.to_dict()) for label in distinct)
     sender: dict[str, Any] = {"source": source, COMPLETE_UNTIL: complete_until}
     digest = hashlib.sha256(encode(sender) + data).hexdigest()
     head = {"format": FORMAT, "format_version": 1, "arrived": arrived.isoformat(), **sender}
@@ -51,7 +51,7 @@ def append(
 
 def rewrite_batch(store: ObjectStore, key: str, batch: LabelBatch, left: Iterable[Label]) -> None:
     """Leave only some labels of a batch, whose key it keeps: monitor knows it by that. Without any it is deleted."""
-    rows = [encode(one.to_dict()) for one in left]
+    rows = [encode(label.to_dict()) for label in left]
     if not rows:
         store.delete(key)
         return
@@ -62,7 +62,7 @@ def rewrite_batch(store: ObjectStore, key: str, batch: LabelBatch, left: Iterabl
 
 def quarantine(store: ObjectStore, refused: Iterable[RefusedLabel]) -> None:
     """Keep what was refused, so that it can be mended and sent again."""
-    if data := b"".join(encode(one.to_dict()) for one in refused):
+    if data := b"".join(encode(label.to_dict()) for label in refused):
         _create(store, f"{REFUSED_LABELS_PREFIX}{hashlib.sha256(data).hexdigest()}.jsonl", data)
 
 
@@ -112,15 +112,15 @@ def incoming(store: ObjectStore, prefix: str = INCOMING_PREFIX) -> Iterator[Obje
     taken: set[str] | None = None
     for info in store.list(prefix):
         if taken is None:
-            taken = {one.key for one in store.list(TAKEN_PREFIX)}
+            taken = {mark.key for mark in store.list(TAKEN_PREFIX)}
         if taken_key(info.key, info.etag) not in taken:
             yield info
 
 
 def mark_taken(store: ObjectStore, info: ObjectInfo, counts: dict[str, int], at: datetime) -> None:
     """After its labels are in the ledger: a crash in between only takes them in again, which changes nothing."""
-    told = {"format": "stillgood.labels-taken", "format_version": 1, "key": info.key, "at": at.isoformat(), **counts}
-    _create(store, taken_key(info.key, info.etag), encode(told))
+    record = {"format": "stillgood.labels-taken", "format_version": 1, "key": info.key, "at": at.isoformat(), **counts}
+    _create(store, taken_key(info.key, info.etag), encode(record))
 
 
 def _create(store: ObjectStore, key: str, data: bytes) -> bool:

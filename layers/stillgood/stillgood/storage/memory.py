@@ -25,7 +25,7 @@ class MemoryObjectStore:
 
     def get(self, key: str) -> Stored:
         with self._lock:
-            return self._found(key)
+            return self._stored(key)
 
     def get_if_changed(self, key: str, etag: str) -> Stored | None:
         stored = self.get(key)
@@ -56,12 +56,12 @@ class MemoryObjectStore:
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         with self._lock:
             place = max(bisect_left(self._keys, prefix), bisect_right(self._keys, start_after))
-            found = []
+            infos = []
             while place < len(self._keys) and (key := self._keys[place]).startswith(prefix):
                 stored, modified = self._objects[key]
-                found.append(ObjectInfo(key, len(stored.data), stored.etag, modified))
+                infos.append(ObjectInfo(key, len(stored.data), stored.etag, modified))
                 place += 1
-        yield from found
+        yield from infos
 
     def stream(self, key: str) -> Iterator[bytes]:
         first = self.get(key)
@@ -77,7 +77,7 @@ class MemoryObjectStore:
         yield buffer
         self.put(key, bytes(buffer.data))
 
-    def _found(self, key: str) -> Stored:
+    def _stored(self, key: str) -> Stored:
         present = self._objects.get(checked_key(key))
         if present is None:
             raise ObjectNotFound(f"{key} does not exist.", key=key)

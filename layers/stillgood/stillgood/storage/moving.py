@@ -48,11 +48,11 @@ def copy_bucket(source: ObjectStore, target: ObjectStore, prefix: str = "") -> M
             problems.append(f"{key} lies there with other bytes; it was left as it is")
             if key.startswith(REGISTRY_PREFIX):
                 break  # another log: what would follow does not belong to it
-    problems += [f"{one.kind}: {one.key}: {one.detail}" for one in verify(target)]
+    problems += [f"{problem.kind}: {problem.key}: {problem.detail}" for problem in verify(target)]
     if problems:  # a damaged log names no inputs
         return Moved(copied, kept, size, tuple(problems))
     for decision in Registry(target).decisions():
-        problems += [f"{one.key}: {one.detail}" for one in check_inputs(target, decision)]
+        problems += [f"{problem.key}: {problem.detail}" for problem in check_inputs(target, decision)]
     if not prefix:
         problems += lacks(target, Registry(target).pointer())
     return Moved(copied, kept, size, tuple(problems))

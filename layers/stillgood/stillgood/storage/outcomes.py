@@ -93,12 +93,12 @@ def write_day(store: ObjectStore, day: OutcomeDay, etag: str | None) -> None:
 
 def ledger_days(store: ObjectStore) -> dict[date, int]:
     """The days in the ledger, oldest first, and how many bytes each takes."""
-    found = {}
+    sizes = {}
     for info in store.list(OUTCOMES_PREFIX):
         name = info.key.removeprefix(OUTCOMES_PREFIX).partition(".")[0]
         with suppress(ValueError):
-            found[date.fromisoformat(name)] = info.size
-    return found
+            sizes[date.fromisoformat(name)] = info.size
+    return sizes
 
 
 def read_progress(store: ObjectStore) -> tuple[Progress, str | None]:
@@ -187,7 +187,7 @@ def without(data: bytes, ids: Iterable[str]) -> tuple[bytes, int]:
         rows = np.frombuffer(body, LABEL)
     else:
         return data, 0
-    hashes = np.array([identity(one) for one in ids], np.uint64)
+    hashes = np.array([identity(text) for text in ids], np.uint64)
     gone = np.isin(rows["id"], hashes) | np.isin(rows["entity"], hashes)
     return line + mark + rows[~gone].tobytes(), int(gone.sum())
 

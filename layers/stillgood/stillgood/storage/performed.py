@@ -19,7 +19,7 @@ def append_performed(store: ObjectStore, actions: Iterable[Performed], *, arrive
     distinct = sorted(set(actions))
     if not distinct:
         return False
-    data = b"".join(encode(one.to_dict()) for one in distinct)
+    data = b"".join(encode(action.to_dict()) for action in distinct)
     try:
         store.create(f"{ACTIONS_PREFIX}{arrived:%Y-%m-%d}/{hashlib.sha256(data).hexdigest()}.jsonl", data)
     except ObjectExists:
@@ -28,16 +28,16 @@ def append_performed(store: ObjectStore, actions: Iterable[Performed], *, arrive
 
 
 def performed(store: ObjectStore) -> Iterator[Performed]:
-    """Every reported action, in no order of time; one that was sent twice comes twice. Lines that are none are skipped:
-    they were damaged by hand. Raises StoreUnavailable.
+    """Every reported action, in no order of time; one that was sent twice comes twice. Lines that cannot be read are
+    skipped: they were damaged by hand. Raises StoreUnavailable.
     """
     for info in store.list(ACTIONS_PREFIX):
         for line in store.get(info.key).data.splitlines():
             try:
                 raw = json.loads(line)
-                told = {name: str(raw.get(name, "")) for name in ("time", "prediction_id", "entity_id", "action")}
-                "".join(told.values()).encode()
-                found = Performed(**told, cost=float(raw.get("cost", 0.0)))
+                texts = {name: str(raw.get(name, "")) for name in ("time", "prediction_id", "entity_id", "action")}
+                "".join(texts.values()).encode()
+                found = Performed(**texts, cost=float(raw.get("cost", 0.0)))
             except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
                 continue
             yield found

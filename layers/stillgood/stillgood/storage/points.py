@@ -76,6 +76,6 @@ def _verified(store: ObjectStore, key: str, digest: str, why: str) -> bytes:
         data = store.get(key).data
     except ObjectNotFound as error:
         raise ModelUnusable(f"{key}, {why}, is missing; restore it or roll back.") from error
-    if (found := sha256(data)) != digest:
-        raise ModelUnusable(f"{key} is not what it was: sha256 {found[:12]}..., named {digest[:12]}...")
+    if (actual := sha256(data)) != digest:
+        raise ModelUnusable(f"{key} is not what it was: sha256 {actual[:12]}..., named {digest[:12]}...")
     return data

@@ -209,10 +209,10 @@ class Registry:
             return CommittedPointer(seen, stored.data)
         for n in range(head.n - 1, 0, -1):
             record = self._store.get(decision_key(n)).data
-            if (found := puts_in_force(read_decision(record, decision_key(n)), record)) is not None:
-                if found.mark != head.pointer_before:
+            if (committed := puts_in_force(read_decision(record, decision_key(n)), record)) is not None:
+                if committed.mark != head.pointer_before:
                     break
-                return found
+                return committed
         raise DocumentUnusable(
             f"The log does not hold generation {head.pointer_before.generation}, on which {decision_key(head.n)}"
             " builds; run the audit."

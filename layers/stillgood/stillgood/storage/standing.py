@@ -13,8 +13,8 @@ FORMAT = "stillgood.standing"
 
 def write_standing(store: ObjectStore, window: str, standing: Sequence[Mapping[str, Any]]) -> None:
     """``window``: the id of the window that says so."""
-    told = {"format": FORMAT, "format_version": 1, "window": window, "standing": list(standing)}
-    store.put(STANDING_KEY, encode(told))
+    document = {"format": FORMAT, "format_version": 1, "window": window, "standing": list(standing)}
+    store.put(STANDING_KEY, encode(document))
 
 
 def read_standing(store: ObjectStore) -> dict[str, Any] | None:
@@ -22,7 +22,7 @@ def read_standing(store: ObjectStore) -> dict[str, Any] | None:
     fail.
     """
     try:
-        found = decode(store.get(STANDING_KEY).data, format=FORMAT, what=STANDING_KEY)
-        return {"window": found["window"], "standing": found["standing"]}
+        document = decode(store.get(STANDING_KEY).data, format=FORMAT, what=STANDING_KEY)
+        return {"window": document["window"], "standing": document["standing"]}
     except (StillgoodError, KeyError):
         return None

@@ -78,8 +78,8 @@ def sources_of(store: ObjectStore, version: str) -> frozenset[str] | None:
 def labelled_data(store: ObjectStore, known: frozenset[str] | datetime) -> LabelledData:
     """Of all objects under ``data/``; new rows are lines after the header in objects that are not ``known``.
 
-    ``known``: the objects that the champion learnt from; where nobody wrote that down, the time (aware) since which
-    what is written is new, which a copy of the bucket does not keep.
+    ``known``: the objects that the champion learnt from; without a record of them, the time (aware) after which written
+    objects are new; a copy of the bucket does not keep that time.
 
     A line break inside quotes counts as a row, and of Parquet the bytes tell: this is how much there is to learn, not
     what ingestion will accept. An object that cannot be unpacked has no rows. Each state of an object is read for this

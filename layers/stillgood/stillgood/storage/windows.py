@@ -127,15 +127,15 @@ def busy_hours(store: ObjectStore, window: Window) -> tuple[datetime, ...]:
     touched = hours(window)
     if len(touched) <= _SEARCHED_HOURS:
         return touched
-    found: list[datetime] = []
+    busy: list[datetime] = []
     after: str | None = f"{capture_prefix(touched[0])[:-1]}"  # without its slash it sorts before the hour's keys
     while after is not None:
-        after = _search(store, after, touched[-1], found)
-    return tuple(found)
+        after = _search(store, after, touched[-1], busy)
+    return tuple(busy)
 
 
-def _search(store: ObjectStore, after: str, last: datetime, found: list[datetime]) -> str | None:
-    """Adds the hours that hold captures to ``found``, in order, up to ``last``; None when there is no more, else the
+def _search(store: ObjectStore, after: str, last: datetime, busy: list[datetime]) -> str | None:
+    """Adds the hours that hold captures to ``busy``, in order, up to ``last``; None when there is no more, else the
     key to go on after: an hour of more than a listing's page is skipped by a new listing.
     """
     listed = 0
@@ -144,8 +144,8 @@ def _search(store: ObjectStore, after: str, last: datetime, found: list[datetime
             continue
         if hour > last:
             return None
-        if not found or found[-1] != hour:
-            found.append(hour)
+        if not busy or busy[-1] != hour:
+            busy.append(hour)
             listed = 0
         listed += 1
         if listed >= _PAGE:

@@ -139,7 +139,7 @@ def knots(frame: Frame) -> dict[str, Floats]:
     """Where the line of a number may bend: least value, up to ``KNOTS`` quantiles, largest value; numbers that may not
     are left out.
     """
-    found = {}
+    bends = {}
     for feature in frame.contract.features:
         column = frame.columns[feature.name]
         if feature.kind in ("categorical", "boolean"):
@@ -149,8 +149,8 @@ def knots(frame: Frame) -> dict[str, Floats]:
             continue
         at = np.quantile(present, np.linspace(0, 1, KNOTS + 2), method="closest_observation")
         if len(at := np.unique(at)) > 2:
-            found[feature.name] = at
-    return found
+            bends[feature.name] = at
+    return bends
 
 
 def hinges(frame: Frame, columns: tuple[Column, ...], bends: dict[str, Floats]) -> Floats:

@@ -58,16 +58,16 @@ def draft_file(
     notes: list[DraftNote] = []
     encoding, delimiter = _dialect(path, notes)
     table = open_table(_name(path), _bytes(path), source=Source(delimiter=delimiter, encoding=encoding))
-    columns: dict[str, list[str]] = {one: [] for one in table.names or ()}
+    columns: dict[str, list[str]] = {column: [] for column in table.names or ()}
     rows, unreadable = 0, []
     for chunk in table.chunks:
         unreadable += chunk.unreadable
         size = len(chunk.numbers)
         if table.names is None:
-            for one in dict.fromkeys(key for row in chunk.rows or [chunk.columns or {}] for key in row):
-                columns.setdefault(one, [""] * rows)
-        for one, texts in columns.items():
-            texts += _texts(chunk.column(one), size)
+            for column in dict.fromkeys(key for row in chunk.rows or [chunk.columns or {}] for key in row):
+                columns.setdefault(column, [""] * rows)
+        for column, texts in columns.items():
+            texts += _texts(chunk.column(column), size)
         rows += size
         if rows >= MAX_DRAFTED_ROWS:
             notes.append(DraftNote("", f"the file has {rows:,} rows and more", "the first {rows:,} were looked at"))
@@ -166,7 +166,7 @@ def check_file(path: Path, contract: Contract, *, latest: datetime | None = None
     ``latest`` (aware): no row may be dated later; now, if None.
     """
     report = CheckReport()
-    found: dict[tuple[str, str], _Found] = {}
+    findings: dict[tuple[str, str], _Found] = {}
     together = _Together(contract)
     try:
         table = open_for(contract, _name(path), _bytes(path), needed=needed_columns(contract))
@@ -177,7 +177,7 @@ def check_file(path: Path, contract: Contract, *, latest: datetime | None = None
             report.accepted += len(part)
             report.positives += int(part.target.sum())
             for refused in check.refused:
-                _count(found, refused)
+                _count(findings, refused)
             check.refused.clear()
             together.add(chunk, part)
     except TableUnreadable as error:
@@ -196,8 +196,8 @@ def check_file(path: Path, contract: Contract, *, latest: datetime | None = None
     report.notes += [note.message for note in table.notes]
     together.judge(report, check.repaired)
     report.repaired = dict(sorted(check.repaired.items()))
-    report.findings += [one.finding(contract, *key) for key, one in found.items()]
-    report.findings.sort(key=lambda one: -one.rows)
+    report.findings += [entry.finding(contract, *key) for key, entry in findings.items()]
+    report.findings.sort(key=lambda entry: -entry.rows)
     return report
 
 
@@ -213,14 +213,14 @@ class _Together:
 
     def add(self, chunk: Chunk, part: Part) -> None:
         n = len(part)
-        columns = [*(part.columns[one.name] for one in self._contract.features), part.target]
+        columns = [*(part.columns[feature.name] for feature in self._contract.features), part.target]
         at = np.searchsorted(np.asarray(chunk.numbers, np.int64), part.numbers)
         self._parts.append(
             (
                 hashed(columns, n, seed=1),
                 hashed(columns, n, seed=2),
                 np.fromiter(map(hash_of, part.ids), np.uint64, n),
-                np.fromiter((one.startswith("row:") for one in part.ids), np.bool_, n),
+                np.fromiter((name.startswith("row:") for name in part.ids), np.bool_, n),
                 part.times,
                 (np.asarray(chunk.lines, np.int64)[at] if chunk.lines else part.numbers).astype(np.int32),
                 part.target,
@@ -267,16 +267,16 @@ class _Found:
         )
 
 
-def _count(found: dict[tuple[str, str], _Found], refused: Refused) -> None:
+def _count(findings: dict[tuple[str, str], _Found], refused: Refused) -> None:
     for violation in refused.violations:
-        one = found.setdefault(
+        entry = findings.setdefault(
             (violation.field, violation.rule), _Found(value=violation.value, message=violation.message)
         )
-        one.rows += 1
-        if len(one.lines) < MAX_REFUSED_LINES and (place := refused.line or refused.row) is not None:
-            one.lines.append(place)
-        if len(one.values) < 1_000 and violation.value is not None:
-            one.values[str(violation.value)] += 1
+        entry.rows += 1
+        if len(entry.lines) < MAX_REFUSED_LINES and (place := refused.line or refused.row) is not None:
+            entry.lines.append(place)
+        if len(entry.values) < 1_000 and violation.value is not None:
+            entry.values[str(violation.value)] += 1
 
 
 def _mend(contract: Contract, column: str, rule: str, values: Counter[str]) -> str:

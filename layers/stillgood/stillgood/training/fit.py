@@ -75,7 +75,7 @@ def version_of(
     ``newest``: the newest row's date, YYYYMMDD; ``recalibrates``: sha256 of the model whose weights are kept, if any
     are; ``against``: the champion whose unseen rows judge it.
     """
-    told = {
+    stated = {
         "contract": contract.sha256,
         "data": data_sha256,
         "seed": seed,
@@ -83,10 +83,10 @@ def version_of(
         "libraries": _libraries(),
     }
     if recalibrates is not None:
-        told["recalibrates"] = recalibrates
+        stated["recalibrates"] = recalibrates
     if against is not None:
-        told["against"] = against
-    return f"{newest}-{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]}"
+        stated["against"] = against
+    return f"{newest}-{hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
 def fit(
@@ -108,17 +108,17 @@ def fit(
     straight = Logistic(frame, target, seed)
     if straight.says_nothing:
         raise NotEnoughData(_SAY_NOTHING)
-    # The order in which threads add their sums up depends on how many there are, and the bytes must not.
+    # One thread, because the order of sums, and so the model's bytes, would depend on the number of threads.
     with threadpool_limits(1):
         split = folds(target, entities)
         choice = choose(straight, split)
-        oof = choice.found.logits
+        oof = choice.out_of_fold.logits
         calibration = calibrate(oof, target)
-        learned = choice.learner.learn(np.arange(frame.n), choice.found.settings)
-        without = [choice.learner.learn(train, choice.found.settings) for train, _ in split]
+        learned = choice.learner.learn(np.arange(frame.n), choice.out_of_fold.settings)
+        without = [choice.learner.learn(train, choice.out_of_fold.settings) for train, _ in split]
         steady = {
-            learner.name: stability(learner, frame, target, found.settings, seed)
-            for learner, found in ((choice.learner, choice.found), *choice.others)
+            learner.name: stability(learner, frame, target, learnt.settings, seed)
+            for learner, learnt in ((choice.learner, choice.out_of_fold), *choice.others)
         }
     threshold = threshold_for_contract(oof, target, contract)
     model = Model(
@@ -140,7 +140,10 @@ def fit(
     )
     metrics = evaluate(oof, scores(calibration.slope * oof + calibration.intercept), target, threshold)
     fold_auc = tuple(roc_auc(oof[test], target[test]) for _, test in split if 0 < target[test].sum() < len(test))
-    fold_models = tuple(replace(model, terms=one.terms, pairs=one.pairs, baseline=one.baseline) for one in without)
+    fold_models = tuple(
+        replace(model, terms=fold_model.terms, pairs=fold_model.pairs, baseline=fold_model.baseline)
+        for fold_model in without
+    )
     return Fitted(model, oof, metrics, fold_auc, choice.comparison, steady, fold_models)
 
 

@@ -64,8 +64,10 @@ class Ingested:
         """JSON-able: what became of objects and rows. A row that breaks several rules counts once under each of
         them.
         """
-        rules = Counter(f"{one.field}: {one.rule}" for refused in self.refused for one in refused.violations)
-        whole = sum(one.row is None for one in self.refused)
+        rules = Counter(
+            f"{violation.field}: {violation.rule}" for refused in self.refused for violation in refused.violations
+        )
+        whole = sum(row.row is None for row in self.refused)
         return {
             "objects": self.objects,
             **({"older_objects": self.skipped} if self.skipped else {}),
@@ -81,7 +83,7 @@ def needed_columns(contract: Contract) -> list[str]:
     """What a file of labelled rows must have. A feature that may be blank may be absent, too, since older rows lack
     newer columns; it is counted.
     """
-    needed = [one.name for one in contract.features if not one.nullable and one.if_missing is None]
+    needed = [feature.name for feature in contract.features if not feature.nullable and feature.if_missing is None]
     return [*needed, contract.target.name, *filter(None, (contract.id_column, contract.time_column))]
 
 
@@ -96,7 +98,7 @@ def ingest(
 
     ``reach``: which objects need not be read; they are to come in its order. Never raises for what they hold.
     """
-    found: list[tuple[tuple[str, Data], list[Part]]] = []
+    files: list[tuple[tuple[str, Data], list[Part]]] = []
     refused: list[Refused] = []
     repaired: Counter[str] = Counter()
     newest, rows = None, 0
@@ -104,7 +106,7 @@ def ingest(
         if reach is not None and reach.skips(key, newest, rows):
             continue
         read, check = _read(contract, key, data, latest)
-        found.append(((key, data), read))
+        files.append(((key, data), read))
         refused += check.refused
         repaired += check.repaired
         rows += sum(map(len, read))
@@ -112,22 +114,22 @@ def ingest(
             [part.times.max() for part in read if len(part)] + ([] if newest is None else [newest]), default=None
         )
     if reach is not None:
-        found.sort(key=lambda one: one[0][0].encode())
-    sources, parts = [source for source, _ in found], [read for _, read in found]
-    del found
+        files.sort(key=lambda file: file[0][0].encode())
+    sources, parts = [source for source, _ in files], [read for _, read in files]
+    del files
     columns, target, ids, times, origin = _together(contract, parts)
-    predictions = [one for of_object in parts for part in of_object for one in part.predictions]
-    heard = [one for of_object in parts for part in of_object for one in part.heard]
-    groups = _groups(contract, [one for of_object in parts for part in of_object for one in part.groups])
+    predictions = [prediction for of_object in parts for part in of_object for prediction in part.predictions]
+    heard = [moment for of_object in parts for part in of_object for moment in part.heard]
+    groups = _groups(contract, [group for of_object in parts for part in of_object for group in part.groups])
     del parts
     hashes = np.fromiter(map(hash_of, ids), np.uint64, len(ids))
     current, superseded = _current(predictions, heard)
-    # A joined row is one prediction, whatever the contract names: two of one customer at one time contradict nobody.
+    # A joined row is named by its prediction: two predictions of one customer at one time do not contradict each other.
     entities = np.array(
-        [hash_of(f"prediction:{made}") if made else one for made, one in zip(predictions, hashes, strict=True)],
+        [hash_of(f"prediction:{made}") if made else entity for made, entity in zip(predictions, hashes, strict=True)],
         np.uint64,
     )
-    unnamed = np.fromiter((one.startswith("row:") for one in ids), np.bool_, len(ids))
+    unnamed = np.fromiter((name.startswith("row:") for name in ids), np.bool_, len(ids))
     kept, dropped, contradicting = _distinct(
         contract, [*columns.values(), target], entities, unnamed, times, origin[:, 0], current
     )
@@ -137,7 +139,7 @@ def ingest(
     index = index[np.lexsort((hashes[index], times[index]))]
     frame = Frame(contract, len(index), {name: column[index] for name, column in columns.items()})
     del columns
-    refused.sort(key=lambda one: (one.source, one.row or 0))
+    refused.sort(key=lambda row: (row.source, row.row or 0))
     return Ingested(
         frame=frame,
         target=target[index],
@@ -161,9 +163,9 @@ def require_enough(ingested: Ingested, kept: str | None = None) -> None:
     """
     rules = ingested.frame.contract
     n, positives = ingested.frame.n, int(ingested.target.sum())
-    most = Counter(ingested.counts()["refused"]).most_common(3)
+    commonest = Counter(ingested.counts()["refused"]).most_common(3)
     where = f"; see {kept}" if kept else ""
-    also = f" Refused: {', '.join(f'{count} by {rule}' for rule, count in most)}{where}." if most else ""
+    also = f" Refused: {', '.join(f'{count} by {rule}' for rule, count in commonest)}{where}." if commonest else ""
     if n < rules.training.min_rows:
         raise TooFewRows(
             f"{n} usable labelled rows in {ingested.objects} objects under data/; the contract asks for"
@@ -252,12 +254,12 @@ def _together(
     """The rows of all parts, and ``origin`` int64[n, 2] of each: its object, and its row there."""
     listed = [part for of_object in parts for part in of_object]
     none: dict[str, npt.NDArray[Any]] = {
-        one.name: np.empty(0, np.int32 if one.categorical else np.float64) for one in contract.features
+        feature.name: np.empty(0, np.int32 if feature.categorical else np.float64) for feature in contract.features
     }
     columns = {name: np.concatenate([empty, *(part.columns[name] for part in listed)]) for name, empty in none.items()}
     target = np.concatenate([np.empty(0, np.int8), *(part.target for part in listed)])
     times = np.concatenate([np.empty(0, "datetime64[us]"), *(part.times for part in listed)])
-    ids = np.array([one for part in listed for one in part.ids], dtype=object)
+    ids = np.array([entity for part in listed for entity in part.ids], dtype=object)
     places = [
         np.column_stack([np.full(len(part), i), part.numbers])
         for i, of_object in enumerate(parts)
@@ -313,7 +315,7 @@ def _digest(
     for name, column in sorted(frame.columns.items()):
         digest.update(f"{name}\n".encode())
         digest.update(np.ascontiguousarray(column).tobytes())
-    told = (groups,) if groups.any() else ()  # the hashes of rows that nobody acted on stay what they were
-    for part in (target, times.astype(np.int64), hashes, *told):
+    extra = (groups,) if groups.any() else ()  # the hashes of rows that nobody acted on stay what they were
+    for part in (target, times.astype(np.int64), hashes, *extra):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()

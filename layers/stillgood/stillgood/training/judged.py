@@ -90,14 +90,14 @@ def memories(rows: Ints, judging: Ints, unit: int, starts: Sequence[int] = ()) -
     which is the middle of the newest 2.88 h. Only memories that hold all rows that judge, and differ from the longer.
 
     >>> rows = np.arange(9000)
-    >>> [len(one) for one in memories(rows, rows[-500:], 2000, [4000, 8200])]
+    >>> [len(memory) for memory in memories(rows, rows[-500:], 2000, [4000, 8200])]
     [9000, 5000, 800]
     """
     lengths = [round(2.885 * half_life * unit) for half_life in (4.0, 1.5)]
     lengths += [len(rows) - int(np.searchsorted(rows, start)) for start in starts]
-    found = [rows]
+    kept = [rows]
     for length in sorted(lengths, reverse=True):
         newest = rows[len(rows) - length :] if 0 < length < len(rows) else rows
-        if len(newest) < 0.8 * len(found[-1]) and (not len(judging) or newest[0] <= judging[0]):
-            found.append(newest)
-    return found
+        if len(newest) < 0.8 * len(kept[-1]) and (not len(judging) or newest[0] <= judging[0]):
+            kept.append(newest)
+    return kept

@@ -24,7 +24,7 @@ def fit_best(ingested: Ingested, parts: Split, version: str, seed: int) -> tuple
     best: tuple[Split, Fitted, float] | None = None
     for rows in memories(parts.train, parts.holdout, UNIT, parts.starts):
         try:
-            found = fit(
+            fitted = fit(
                 ingested.frame.take(rows),
                 ingested.target[rows],
                 ingested.hashes[rows],
@@ -36,16 +36,16 @@ def fit_best(ingested: Ingested, parts: Split, version: str, seed: int) -> tuple
             if best is None:
                 raise
             continue
-        score = _score(found, rows, ingested, parts)
+        score = _score(fitted, rows, ingested, parts)
         if best is None or score > best[2] + MIN_GAIN:
-            best = replace(parts, train=rows), found, score
+            best = replace(parts, train=rows), fitted, score
     assert best is not None
     return best[0], best[1]
 
 
-def _score(found: Fitted, rows: np.ndarray[tuple[int], np.dtype[np.int64]], ingested: Ingested, parts: Split) -> float:
+def _score(fitted: Fitted, rows: np.ndarray[tuple[int], np.dtype[np.int64]], ingested: Ingested, parts: Split) -> float:
     """Out-of-fold ROC-AUC of the rows that judge; .5 where they have one outcome only."""
     try:
-        return roc_auc(found.oof_logits[np.searchsorted(rows, parts.holdout)], ingested.target[parts.holdout])
+        return roc_auc(fitted.oof_logits[np.searchsorted(rows, parts.holdout)], ingested.target[parts.holdout])
     except OneClassOnly:
         return 0.5

@@ -39,7 +39,7 @@ def recalibrate(
     with threadpool_limits(1):
         calibration = calibrate(values, target)
     threshold = threshold_for_contract(values, target, champion.contract)
-    # Of a champion that was recalibrated itself, the weights are those of whoever learned them.
+    # A recalibrated champion's weights belong to the version that learnt them.
     weights_of = champion.training.get("recalibrates", champion.version)
     training = {
         **champion.training,

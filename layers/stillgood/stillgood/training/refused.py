@@ -23,8 +23,8 @@ class Refused:
 
     def to_dict(self) -> dict[str, Any]:
         violations = [
-            {"field": one.field, "rule": one.rule, "value": one.value, "message": one.message}
-            for one in self.violations
+            {"field": violation.field, "rule": violation.rule, "value": violation.value, "message": violation.message}
+            for violation in self.violations
         ]
         raw = None if self.raw is None else dict(self.raw)
         return {"source": self.source, "row": self.row, "line": self.line, "violations": violations, "raw": raw}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# An unreachable server must cost seconds, not the Lambda's time limit; and nobody is told what is trained here.
+# An unreachable server must cost seconds, not the Lambda's time limit. MLflow's telemetry is off.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -42,34 +42,36 @@ def track(
     """
     if not tracking.uri:
         return {"uri": None, "run_id": None, "error": None}
-    told: dict[str, Any] = {"uri": _without_secrets(tracking.uri), "run_id": None, "error": None}
+    logged: dict[str, Any] = {"uri": _without_secrets(tracking.uri), "run_id": None, "error": None}
     client: Any = None
     try:
         with _patience(tracking.uri):
             import mlflow
 
             client = mlflow.MlflowClient(tracking_uri=tracking.uri)
-            told["run_id"] = client.create_run(
+            logged["run_id"] = client.create_run(
                 _experiment(client, tracking), run_name=name, tags=dict(tags)
             ).info.run_id
             stamp = int(time.time() * 1000)
             client.log_batch(
-                told["run_id"],
+                logged["run_id"],
                 metrics=[mlflow.entities.Metric(key, value, stamp, 0) for key, value in metrics.items()],
-                params=[mlflow.entities.Param(key, str(one)[:_LONGEST_PARAMETER]) for key, one in parameters.items()],
+                params=[
+                    mlflow.entities.Param(key, str(value)[:_LONGEST_PARAMETER]) for key, value in parameters.items()
+                ],
             )
             try:
-                _log_files(client, told["run_id"], artifacts)
+                _log_files(client, logged["run_id"], artifacts)
             # A server may keep its files where train may not write; they are in S3 anyway.
             except Exception as error:
-                told["error"] = f"no files: {_why(error, tracking.uri)}"
-            client.set_terminated(told["run_id"], "FINISHED")
+                logged["error"] = f"no files: {_why(error, tracking.uri)}"
+            client.set_terminated(logged["run_id"], "FINISHED")
     except Exception as error:  # whatever a tracking server or its client does: the model matters more
-        told["error"] = _why(error, tracking.uri)
-        if told["run_id"] is not None:
+        logged["error"] = _why(error, tracking.uri)
+        if logged["run_id"] is not None:
             with _patience(tracking.uri), suppress(Exception):
-                client.set_terminated(told["run_id"], "FAILED")
-    return told
+                client.set_terminated(logged["run_id"], "FAILED")
+    return logged
 
 
 def _log_files(client: Any, run_id: str, files: Mapping[str, bytes]) -> None:
@@ -86,18 +88,18 @@ def _why(error: Exception, uri: str) -> str:
 
 def _experiment(client: Any, tracking: Tracking) -> str:
     """The id of the experiment, which is made if need be."""
-    found = client.get_experiment_by_name(tracking.experiment)
-    if found is None:
+    experiment = client.get_experiment_by_name(tracking.experiment)
+    if experiment is None:
         # Without a place of their own MLflow puts the artifacts of a local store into the current directory.
         database = re.fullmatch(r"sqlite:///(.+)", tracking.uri or "")
         place = (Path(database[1]).resolve().parent / "mlflow-artifacts").as_uri() if database else None
         try:
             return str(client.create_experiment(tracking.experiment, artifact_location=place))
         except Exception:  # another training may have been faster
-            found = client.get_experiment_by_name(tracking.experiment)
-            if found is None:
+            experiment = client.get_experiment_by_name(tracking.experiment)
+            if experiment is None:
                 raise
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 @contextmanager

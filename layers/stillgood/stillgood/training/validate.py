@@ -74,7 +74,7 @@ class LabelledCheck:
         self._check = ColumnCheck(contract, text=text, extra="ignore", now=now)
         self._texts = SourceText(contract) if text else None
         self._limit = None if latest is None else np.datetime64(_utc(latest), "us")
-        self._personal = {one.name for one in contract.features if one.pii}
+        self._personal = {feature.name for feature in contract.features if feature.pii}
         self._outcomes: dict[object, tuple[int, Violation | None]] = {}
         self._moments: dict[object, tuple[np.datetime64, Violation | None]] = {}
 
@@ -95,14 +95,14 @@ class LabelledCheck:
         self._refuse(chunk, broken)
         for index, row in checked.by_row.items():
             if index not in broken:
-                self.repaired.update(f"{one.field}: {one.rule}" for one in row.repairs)
+                self.repaired.update(f"{repair.field}: {repair.rule}" for repair in row.repairs)
         at = checked.accepted
         columns = checked.frame.columns
         if len(broken) + len(at) > n:  # features that are fine, with an outcome or a time that is not
             kept = [place for place, index in enumerate(at) if index not in broken]
             columns, at = checked.frame.take(kept).columns, [at[place] for place in kept]
-        told = (PREDICTION_ID, LABEL_ARRIVED_AT, ACTION_GROUP)
-        predictions, heard, groups = (self._texts_at(chunk, name, at) for name in told)
+        joined_columns = (PREDICTION_ID, LABEL_ARRIVED_AT, ACTION_GROUP)
+        predictions, heard, groups = (self._texts_at(chunk, name, at) for name in joined_columns)
         ids = self._ids(chunk, at, predictions)
         numbers = np.asarray(chunk.numbers, np.int64)[at]
         return Part(columns, target[at], ids, times[at], numbers, predictions, heard, groups)
@@ -126,9 +126,9 @@ class LabelledCheck:
         ]
         for row in chunk.unreadable:
             place = f"line {row.line}" if row.line is not None else f"row {row.number}"
-            found = Violation("(row)", row.rule, None, f"{self._source} {place}: {row.message}")
-            refused.append(Refused(self._source, row.number, (found,), None, row.line))
-        self.refused += sorted(refused, key=lambda one: one.row or 0)
+            violation = Violation("(row)", row.rule, None, f"{self._source} {place}: {row.message}")
+            refused.append(Refused(self._source, row.number, (violation,), None, row.line))
+        self.refused += sorted(refused, key=lambda refusal: refusal.row or 0)
 
     def _judge(
         self,
@@ -150,13 +150,13 @@ class LabelledCheck:
         values = np.empty(len(column), kind)
         for index, value in enumerate(column):
             key = value if type(value) is str else (type(value), repr(value))
-            if (found := memo.get(key)) is None:
+            if (verdict := memo.get(key)) is None:
                 if len(memo) >= _MAX_REMEMBERED:
                     memo.clear()
-                found = memo[key] = judge(value)
-            values[index] = found[0]
-            if found[1] is not None:
-                broken.setdefault(index, []).append(found[1])
+                verdict = memo[key] = judge(value)
+            values[index] = verdict[0]
+            if verdict[1] is not None:
+                broken.setdefault(index, []).append(verdict[1])
         return values
 
     def _read(self, name: str, value: object) -> object:
@@ -168,31 +168,31 @@ class LabelledCheck:
 
     def _outcome(self, value: object) -> tuple[int, Violation | None]:
         target = self._contract.target
-        given = self._read(target.name, value)
-        outcome = read_outcome(target, given)
+        raw = self._read(target.name, value)
+        outcome = read_outcome(target, raw)
         if outcome is not None:
             return int(outcome), None
-        shown = shorten(given)
+        shown = shorten(raw)
         message = f"{target.name} must be {target.positive} or {target.negative}"
-        message += f", not {shown!r}." if given is not None else "; it is blank."
-        return 0, Violation(target.name, "level" if given is not None else "required", shown, message)
+        message += f", not {shown!r}." if raw is not None else "; it is blank."
+        return 0, Violation(target.name, "level" if raw is not None else "required", shown, message)
 
     def _moment(self, value: object) -> tuple[np.datetime64, Violation | None]:
         """The time column's; where it is blank or the contract has none, the date in the object's key, else 1970."""
         name = self._time
-        given = self._read(name, value) if name else None
+        raw = self._read(name, value) if name else None
         moment = self._default
-        if given is not None:
+        if raw is not None:
             try:
-                if not isinstance(given, str):
+                if not isinstance(raw, str):
                     raise ValueError("a time is a text")
-                moment = np.datetime64(_utc(read_time(given)), "us")
+                moment = np.datetime64(_utc(read_time(raw)), "us")
             except (ValueError, OverflowError):
-                message = f"{name} must be an ISO 8601 time such as 2026-11-23T17:00:00Z, not {shorten(given)!r}."
-                return moment, Violation(str(name), "time", shorten(given), message)
+                message = f"{name} must be an ISO 8601 time such as 2026-11-23T17:00:00Z, not {shorten(raw)!r}."
+                return moment, Violation(str(name), "time", shorten(raw), message)
         # One year mistyped would else be "the newest row" for good, and leave every other row too old to learn from.
         if self._limit is not None and moment > self._limit:
-            field = name if name and given is not None else "(date)"
+            field = name if name and raw is not None else "(date)"
             return moment, Violation(field, "future", str(moment), f"{field} {moment} lies in the future.")
         return moment, None
 
@@ -208,16 +208,20 @@ class LabelledCheck:
         ids = self._check.entity_ids(chunk, at)
         if all(ids):
             return ids  # type: ignore[return-value]  # none is None
-        ids = [found or (f"prediction:{made}" if made else None) for found, made in zip(ids, predictions, strict=True)]
+        ids = [
+            entity or (f"prediction:{made}" if made else None) for entity, made in zip(ids, predictions, strict=True)
+        ]
         if all(ids):
             return ids  # type: ignore[return-value]  # none is None
         contract = self._contract
-        names = [one.name for one in contract.features if chunk.columns is None or one.name in chunk.columns]
+        names = [
+            feature.name for feature in contract.features if chunk.columns is None or feature.name in chunk.columns
+        ]
         columns = [chunk.column(name) for name in [*names, contract.target.name]]
         return [
-            found
+            entity
             or "row:" + hashlib.sha256(repr(tuple(_text(column[i]) for column in columns)).encode()).hexdigest()[:32]
-            for found, i in zip(ids, at, strict=True)
+            for entity, i in zip(ids, at, strict=True)
         ]
 
 
@@ -230,8 +234,8 @@ def partition_time(key: str) -> np.datetime64:
     >>> str(partition_time("data/year=2026/month=11/day=1/a.csv"))[:10], str(partition_time("data/a.csv"))[:4]
     ('2026-11-01', '1970')
     """
-    for found in _DAY.finditer(key):
-        year, month, day = (part for part in found.groups() if part is not None)
+    for match in _DAY.finditer(key):
+        year, month, day = (part for part in match.groups() if part is not None)
         try:
             return np.datetime64(datetime(int(year), int(month), int(day)), "us")  # noqa: DTZ001  # UTC by convention
         except ValueError:  # such as the 31st of February

@@ -19,7 +19,7 @@ def announcing() -> EventBridgeAnnouncer | None:
     return EventBridgeAnnouncer(settings.event_bus, links=Links(settings.bucket).to)
 
 
-def tell(store: ObjectStore, answer: Mapping[str, Any]) -> None:
+def announce_answer(store: ObjectStore, answer: Mapping[str, Any]) -> None:
     """Announce what a step's ``answer`` stands for. Raises SettingsInvalid, InvocationFailed."""
     if (announcer := announcing()) is not None:
         announce(store, answer, announcer)

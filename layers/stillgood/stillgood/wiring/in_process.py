@@ -63,8 +63,8 @@ class InProcess:
         queue = Queue(deque([(step, dict(event))]))
         answers = []
         while queue.events:
-            name, given = queue.events.popleft()
-            answers.append(answer := self._step(name, given, queue, window_hours))
+            name, next_event = queue.events.popleft()
+            answers.append(answer := self._step(name, next_event, queue, window_hours))
             with suppress(StillgoodError):  # a page can be made again; what the step did stands
                 write_pages(self.store, answer)
         return answers
@@ -107,7 +107,7 @@ class InProcess:
             from stillgood.steps.monitor.monitor import MonitorDeps, monitor
 
             hours = settings.window_hours if window_hours is None else window_hours
-            # What this process captured is there already: nothing has to settle.
+            # This process's captures are written already, so nothing has to settle.
             watching = MonitorDeps(
                 self.store,
                 queue,

@@ -58,6 +58,6 @@ def _case(number: int | None, place: Place) -> int:
 
     waiting = Registry(place.store).orders_now().waiting
     if len(waiting) != 1:
-        names = ", ".join(f"{one.n} ({one.kind} {one.candidate})" for one in waiting) or "none"
+        names = ", ".join(f"{case.n} ({case.kind} {case.candidate})" for case in waiting) or "none"
         raise WrongCall(f"Name the case that you mean by its number; waiting: {names}.")
     return waiting[0].n

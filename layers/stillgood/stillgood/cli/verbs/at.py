@@ -26,23 +26,23 @@ def run(arguments: argparse.Namespace) -> Answer:
         raise WrongCall(f"{arguments.time!r} is not a time such as 2026-05-03T10:00.") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     place = find_place(arguments)
-    found = None
+    last = None
     for decision in Registry(place.store).decisions():
         if utc(decision.at) > moment:
             break
         if decision.pointer_after is not None:
-            found = decision
-    if found is None or found.pointer_after is None:
+            last = decision
+    if last is None or last.pointer_after is None:
         return Answer(f"nothing served at {moment.isoformat()}", {"at": moment.isoformat(), "serving": None}, LOOK)
-    pointer = found.pointer_after
+    pointer = last.pointer_after
     lines = [
         f"{pointer.version} served at {moment.isoformat()}: generation {pointer.generation}, since"
         f" {pointer.promoted_at}"
     ]
-    lines.append(f"  decision {found.n}")
+    lines.append(f"  decision {last.n}")
     if dates := made(dates_of(place.store, pointer.version)):
         lines.append(f"  {dates}")
-    for reason in found.reasons:
+    for reason in last.reasons:
         lines += paragraph(reason, first="- ")
     lines.append(
         f"  promised: ROC-AUC {estimate(pointer.metrics.get('roc_auc'))}, recall"
@@ -58,5 +58,5 @@ def run(arguments: argparse.Namespace) -> Answer:
         )
     else:
         lines.append("  realised: not known, no window of that time was judged with labels")
-    answer = {"at": moment.isoformat(), "serving": pointer.to_dict(), "decision": found.to_dict(), "realised": metrics}
+    answer = {"at": moment.isoformat(), "serving": pointer.to_dict(), "decision": last.to_dict(), "realised": metrics}
     return Answer("\n".join(lines), answer)

@@ -57,26 +57,37 @@ def run(arguments: argparse.Namespace) -> Answer:
         from stillgood.steps.promote.replay import replay
 
         replayed = list(replay(store, None if arguments.replay == "all" else [int(arguments.replay)]))
-        lines += [f"decision {one.n}: {one.detail}" for one in replayed]
-        same = sum(one.same for one in replayed)
+        lines += [f"decision {decision.n}: {decision.detail}" for decision in replayed]
+        same = sum(decision.same for decision in replayed)
         lines.append(f"{same} of {len(replayed)} decisions replayed to the same bytes")
     if arguments.replay == "all":
         from stillgood.steps.monitor.replay import replay_windows
 
         windows = list(replay_windows(store))
-        lines += [f"window {one.window}: {one.detail}" for one in windows if not one.same]
-        judged = len({one.window for one in windows if one.same} - {one.window for one in windows if not one.same})
-        lines.append(f"{judged} of {len({one.window for one in windows})} windows replayed to the same decision")
+        lines += [f"window {decision.window}: {decision.detail}" for decision in windows if not decision.same]
+        judged = len(
+            {decision.window for decision in windows if decision.same}
+            - {decision.window for decision in windows if not decision.same}
+        )
+        lines.append(
+            f"{judged} of {len({decision.window for decision in windows})} windows replayed to the same decision"
+        )
     anchored = _anchored(arguments, store)
     lines += anchored
     data = {
-        "problems": [{"kind": one.kind, "key": one.key, "detail": one.detail} for one in problems],
+        "problems": [{"kind": problem.kind, "key": problem.key, "detail": problem.detail} for problem in problems],
         "replayed": [
-            {"n": one.n, "same": one.same, "detail": one.detail, "forgotten": one.forgotten} for one in replayed
+            {"n": decision.n, "same": decision.same, "detail": decision.detail, "forgotten": decision.forgotten}
+            for decision in replayed
         ],
-        "windows": [{"window": one.window, "same": one.same, "detail": one.detail, "old": one.old} for one in windows],
+        "windows": [
+            {"window": decision.window, "same": decision.same, "detail": decision.detail, "old": decision.old}
+            for decision in windows
+        ],
     }
-    whole = all(one.same or one.forgotten for one in replayed) and all(one.same or one.old for one in windows)
+    whole = all(decision.same or decision.forgotten for decision in replayed) and all(
+        decision.same or decision.old for decision in windows
+    )
     rewritten = len(anchored) > 1
     return Answer("\n".join(lines), data, LOOK if problems or rewritten or not whole else 0)
 
@@ -96,9 +107,9 @@ def _anchored(arguments: argparse.Namespace, store: "ObjectStore") -> list[str]:
         from stillgood.aws.s3_boto3 import Boto3ObjectStore
 
         outside = Boto3ObjectStore(arguments.anchors)
-    count, found = misfits(store, outside, arguments.bucket or "")
-    lines = [f"rewritten: {one.key}: {one.detail} ({one.anchor})" for one in found]
-    return [*lines, f"{count} anchors: {len(found)} records do not fit" if found else f"{count} anchors: all fit"]
+    count, wrong = misfits(store, outside, arguments.bucket or "")
+    lines = [f"rewritten: {misfit.key}: {misfit.detail} ({misfit.anchor})" for misfit in wrong]
+    return [*lines, f"{count} anchors: {len(wrong)} records do not fit" if wrong else f"{count} anchors: all fit"]
 
 
 def _replayed(word: str) -> str:

@@ -130,16 +130,18 @@ def diff(arguments: argparse.Namespace) -> Answer:
 
         place = find_place(arguments)
         old, name = contract_in_force(place.store), f"the contract in force ({place.name})"
-    found = changes(old, new)
+    changed = changes(old, new)
     lines = [f"{name} -> {arguments.files[-1]}"]
-    for one in found:
-        lines += ["", f"{one.place}: {one.what}"]
-        for subject, meaning in one.means.items():
+    for change in changed:
+        lines += ["", f"{change.place}: {change.what}"]
+        for subject, meaning in change.means.items():
             lines += paragraph(meaning, first=f"{subject:<10} ", indent=4)
-    if not found:
+    if not changed:
         lines.append("nothing changes")
-    data = {"changes": [{"place": one.place, "what": one.what, "means": dict(one.means)} for one in found]}
-    return Answer("\n".join(lines), data, LOOK if found else 0)
+    data = {
+        "changes": [{"place": change.place, "what": change.what, "means": dict(change.means)} for change in changed]
+    }
+    return Answer("\n".join(lines), data, LOOK if changed else 0)
 
 
 def apply(arguments: argparse.Namespace) -> Answer:
@@ -164,9 +166,9 @@ def apply(arguments: argparse.Namespace) -> Answer:
     except InvalidEvent:  # a contract that cannot be read is replaced by one that can
         before = None
     place.store.swap(CONTRACT_KEY, data, etag)
-    found = changes(before, contract) if before else []
+    changed = changes(before, contract) if before else []
     lines = [f"{contract.name} {contract.version} is in force in {place.name}; the next training learns by it."]
-    lines += [f"  {one.place}: {one.what}" for one in found] or ["  nothing changed"]
+    lines += [f"  {change.place}: {change.what}" for change in changed] or ["  nothing changed"]
     decision = _settings(arguments, place, contract)
     if decision is not None and decision["result"] == "settings in force":
         lines += ["", f"settings that hold from now on, without a model: decision {decision['decision']}"]
@@ -176,7 +178,7 @@ def apply(arguments: argparse.Namespace) -> Answer:
     data_out = {
         "sha256": contract.sha256,
         "before": before.sha256 if before else None,
-        "changes": [{"place": one.place, "what": one.what} for one in found],
+        "changes": [{"place": change.place, "what": change.what} for change in changed],
         "decision": decision,
     }
     return Answer("\n".join(lines), data_out)

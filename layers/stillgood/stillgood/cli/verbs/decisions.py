@@ -36,13 +36,13 @@ def run(arguments: argparse.Namespace) -> Answer:
     place = find_place(arguments)
     newest = list(Registry(place.store).decisions())[-max(arguments.count, 0) :][::-1] if arguments.count > 0 else []
     lines: list[str] = []
-    for one in newest:
-        done = _DONE.get(one.action, one.action)
-        lines.append(f"{one.n}  {one.at}  {done} {one.candidate or ''}".rstrip())
-        for reason in one.reasons:
+    for decision in newest:
+        done = _DONE.get(decision.action, decision.action)
+        lines.append(f"{decision.n}  {decision.at}  {done} {decision.candidate or ''}".rstrip())
+        for reason in decision.reasons:
             lines += paragraph(reason, first="- ", indent=4)
-        for change in one.figures.get("would_change", []):
+        for change in decision.figures.get("would_change", []):
             lines += paragraph(f"would change it: {change}", first="> ", indent=4)
     if not newest:
         lines.append("nothing was decided yet")
-    return Answer("\n".join(lines), {"decisions": [one.to_dict() for one in newest]})
+    return Answer("\n".join(lines), {"decisions": [decision.to_dict() for decision in newest]})

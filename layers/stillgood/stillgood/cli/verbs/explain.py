@@ -55,18 +55,18 @@ def run(arguments: argparse.Namespace) -> Answer:
     raw = next(islice(rows(arguments.rows, contract), arguments.row - 1, None), None) if arguments.row > 0 else None
     if raw is None:
         raise WrongCall(f"{arguments.rows.name} has no row {arguments.row}; rows count from 1, without the header.")
-    (one,) = score_rows([raw], serving, text=is_text(arguments.rows))
-    if one.answer is None:
-        detail = "; ".join(str(violation["message"]) for violation in one.violations)
-        raise InvalidRows(f"Row {arguments.row} breaks the contract: {detail}", one.violations, 1)
+    (scored,) = score_rows([raw], serving, text=is_text(arguments.rows))
+    if scored.answer is None:
+        detail = "; ".join(str(violation["message"]) for violation in scored.violations)
+        raise InvalidRows(f"Row {arguments.row} breaks the contract: {detail}", scored.violations, 1)
     model = serving.champions.current().model
-    lines, data = waterfall(one.answer, model), dict(one.answer)
+    lines, data = waterfall(scored.answer, model), dict(scored.answer)
     if arguments.change:
         from stillgood.domain.contract.row_check import RowChecker
 
         row = RowChecker(contract).check(raw, text=is_text(arguments.rows), extra="ignore")
-        told, data["changes"] = how_it_would_change(place, model, row.values)
-        lines += ["", *told]
+        sentences, data["changes"] = how_it_would_change(place, model, row.values)
+        lines += ["", *sentences]
     return Answer("\n".join(lines), data)
 
 
@@ -84,11 +84,11 @@ def how_it_would_change(
             ' "increasing"}, and put it in force by `stillgood contract apply`.'
         )
     ones, two = flips(model, values, allowed)
-    found = [*ones, *([two] if two is not None else [])]
+    turning = [*ones, *([two] if two is not None else [])]
     sent = model.as_sent
 
-    def value(name: str, given: Any) -> Any:
-        return sent[name](given) if name in sent else given
+    def value(name: str, content: Any) -> Any:
+        return sent[name](content) if name in sent else content
 
     data: list[dict[str, Any]] = [
         {
@@ -100,13 +100,13 @@ def how_it_would_change(
             "probability": flip.probability,
             "decision": flip.decision,
         }
-        for flip in found
+        for flip in turning
     ]
     lines = ["how the answer would change, the smallest change first"]
-    for one in data:
-        said = " and ".join(f"{c['feature']} {shown(c['from'])} -> {shown(c['to'])}" for c in one["changes"])
-        flag = "flagged" if one["decision"] else "not flagged"
-        lines.append(f"  {said}: {flag}, probability {one['probability']:.3f}")
+    for turn in data:
+        said = " and ".join(f"{c['feature']} {shown(c['from'])} -> {shown(c['to'])}" for c in turn["changes"])
+        flag = "flagged" if turn["decision"] else "not flagged"
+        lines.append(f"  {said}: {flag}, probability {turn['probability']:.3f}")
     if not ones:
         lines.append(f"  no change of {', '.join(allowed)} alone, within the contract's limits")
     if two is None and len(allowed) > 1:
@@ -118,18 +118,22 @@ def captured(place: Place, prediction_id: str, *, change: bool = False) -> Answe
     """The same answer again, from the capture and the model that made it."""
     from stillgood.steps.explain import explain
 
-    found = explain(place.store, prediction_id)
-    if found is None:
+    explained = explain(place.store, prediction_id)
+    if explained is None:
         raise WrongCall(f"No captured prediction has the id {prediction_id}; a capture may have expired.")
-    point = f", operating point {found.model.operating_point}" if found.model.operating_point else ""
-    lines = [f"made at {found.time} by {found.model.version}{point}", "", *waterfall(found.body, found.model)]
+    point = f", operating point {explained.model.operating_point}" if explained.model.operating_point else ""
+    lines = [
+        f"made at {explained.time} by {explained.model.version}{point}",
+        "",
+        *waterfall(explained.body, explained.model),
+    ]
     changed = "NOT what was answered: the capture or the model was changed since; `stillgood audit --replay all` looks"
-    lines += ["", "the same, bit for bit, as was answered" if found.same else changed]
-    data = {**found.body, "time": found.time, "same": found.same}
+    lines += ["", "the same, bit for bit, as was answered" if explained.same else changed]
+    data = {**explained.body, "time": explained.time, "same": explained.same}
     if change:
-        told, data["changes"] = how_it_would_change(place, found.model, found.row.values)
-        lines += ["", *told]
-    return Answer("\n".join(lines), data, WELL if found.same else LOOK)
+        sentences, data["changes"] = how_it_would_change(place, explained.model, explained.row.values)
+        lines += ["", *sentences]
+    return Answer("\n".join(lines), data, WELL if explained.same else LOOK)
 
 
 def waterfall(answer: Mapping[str, Any], model: "Model") -> list[str]:
@@ -137,7 +141,10 @@ def waterfall(answer: Mapping[str, Any], model: "Model") -> list[str]:
     probability.
     """
     slope, intercept = model.calibration.slope, model.calibration.intercept
-    steps = [(f"{one['feature']} = {shown(one['value'])}", float(one["contribution"])) for one in answer["reasons"]]
+    steps = [
+        (f"{reason['feature']} = {shown(reason['value'])}", float(reason["contribution"]))
+        for reason in answer["reasons"]
+    ]
     width = max(len("the average row"), *(len(name) for name, _ in steps))
     largest = max((abs(added) for _, added in steps), default=0.0) or 1.0
     lines = [f"{'the average row':<{width}}  {answer['baseline']:+8.3f}"]

@@ -29,17 +29,17 @@ def run(arguments: argparse.Namespace) -> Answer:
 
     place = find_place(arguments)
     with progress("looking through every stored row"):
-        found = forget(place.store, arguments.entity, now, dry=arguments.dry)
+        forgotten = forget(place.store, arguments.entity, now, dry=arguments.dry)
     verb = "would be removed" if arguments.dry else "removed"
-    lines = [f"{found.rows} rows {verb} from {len(found.objects)} objects"]
-    lines += [f"  {count} in {prefix}" for prefix, count in sorted(found.by_prefix.items())]
-    if found.models:
+    lines = [f"{forgotten.rows} rows {verb} from {len(forgotten.objects)} objects"]
+    lines += [f"  {count} in {prefix}" for prefix, count in sorted(forgotten.by_prefix.items())]
+    if forgotten.models:
         lines.append("models that had learnt from it, or were judged by it:")
-        lines += [f"  {version}" for version in found.models]
+        lines += [f"  {version}" for version in forgotten.models]
         lines.append("  what they learnt stays in their weights until a training without it replaces them")
-    if found.record:
-        lines.append(f"recorded as {found.record}: that something was forgotten, not what")
-    lines += [f"  could not be searched: {one}" for one in found.unread]
-    if not found.rows:
+    if forgotten.record:
+        lines.append(f"recorded as {forgotten.record}: that something was forgotten, not what")
+    lines += [f"  could not be searched: {key}" for key in forgotten.unread]
+    if not forgotten.rows:
         lines.append("  no stored row names it; ids are compared exactly, letter by letter")
-    return Answer("\n".join(lines), found.to_dict(), 0 if found.rows and not found.unread else LOOK)
+    return Answer("\n".join(lines), forgotten.to_dict(), 0 if forgotten.rows and not forgotten.unread else LOOK)

@@ -83,14 +83,16 @@ def run(arguments: argparse.Namespace) -> Answer:
     if counts["refused"]:
         lines.append(f"  stillgood quarantine list {place.option}".rstrip() + "  shows why")
     became = hear_now(place.store, contract, now())
-    lines += [f"  {_WORDS[name]}: {one['count']}{_example(one)}" for name, one in became.items() if one["count"]]
+    lines += [
+        f"  {_WORDS[name]}: {ending['count']}{_example(ending)}" for name, ending in became.items() if ending["count"]
+    ]
     lines.append("  monitor judges by those that match a prediction, as soon as they have matured")
     look = counts["refused"] or any(became.get(name, {}).get("count") for name in _ODD)
     return Answer("\n".join(lines), counts | {"outcomes": became}, LOOK if look else 0)
 
 
-def _example(one: Mapping[str, Any]) -> str:
-    return f" (such as {one['example']})" if one.get("example") else ""
+def _example(ending: Mapping[str, Any]) -> str:
+    return f" (such as {ending['example']})" if ending.get("example") else ""
 
 
 def run_revoke(arguments: argparse.Namespace) -> Answer:
@@ -100,24 +102,26 @@ def run_revoke(arguments: argparse.Namespace) -> Answer:
 
     place = find_place(arguments)
     which = Which(arguments.batch, arguments.caller, arguments.prediction, arguments.since)
-    found = revoke(place.store, contract_in_force(place.store), which, because=arguments.because, dry=arguments.dry)
+    revoked = revoke(place.store, contract_in_force(place.store), which, because=arguments.because, dry=arguments.dry)
     verb = "would be revoked" if arguments.dry else "revoked"
-    lines = [f"{sum(found.labels.values())} labels {verb}, which told the outcome of {found.predictions} predictions"]
-    lines += [f"  {count} of {source or 'nobody known'}" for source, count in sorted(found.labels.items())]
-    lines.append(f"{found.rows} training rows joined from them {'would go' if arguments.dry else 'are gone'}")
-    if found.models:
+    lines = [
+        f"{sum(revoked.labels.values())} labels {verb}, which told the outcome of {revoked.predictions} predictions"
+    ]
+    lines += [f"  {count} of {source or 'nobody known'}" for source, count in sorted(revoked.labels.items())]
+    lines.append(f"{revoked.rows} training rows joined from them {'would go' if arguments.dry else 'are gone'}")
+    if revoked.models:
         pointer = Registry(place.store).pointer()
         lines.append("models that had learnt from them:")
         serving = pointer.version if pointer else None
-        lines += [f"  {version}{' (it serves)' if version == serving else ''}" for version in found.models]
+        lines += [f"  {version}{' (it serves)' if version == serving else ''}" for version in revoked.models]
         lines.append(
             "  `stillgood train` learns without them, and the gate compares; `stillgood rollback` goes back now"
         )
-    if found.labels and not arguments.dry:
+    if revoked.labels and not arguments.dry:
         lines.append("  monitor's next run judges the champion by the labels that are left")
-    if not found.labels:
+    if not revoked.labels:
         lines.append("  no label fits; the report's labels.sources names who told what")
-    return Answer("\n".join(lines), found.to_dict(), 0 if found.labels and not found.models else LOOK)
+    return Answer("\n".join(lines), revoked.to_dict(), 0 if revoked.labels and not revoked.models else LOOK)
 
 
 def _moment(text: str) -> datetime:

@@ -7,7 +7,7 @@ from typing import Any
 from stillgood.cli.console import LOOK, Answer, paragraph, progress
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import add_place, find_place
-from stillgood.cli.verbs.train import told, verdict
+from stillgood.cli.verbs.train import training_answer, verdict
 
 _WELL = ("nothing", "no champion")
 
@@ -55,5 +55,5 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 def _followed(followed: list[dict[str, Any]]) -> list[str]:
     if followed and followed[0]["step"] == "train":
-        return told(followed).text.splitlines()
-    return [line for one in followed for line in verdict(one)]
+        return training_answer(followed).text.splitlines()
+    return [line for answer in followed for line in verdict(answer)]

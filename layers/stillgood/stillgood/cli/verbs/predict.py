@@ -48,16 +48,16 @@ def run(arguments: argparse.Namespace) -> Answer:
     total = flagged = 0
     counter = Counter("rows scored")
     with arguments.out.open("w", encoding="utf-8") if arguments.out else nullcontext(None) as out:
-        for one in score_rows(rows(arguments.rows, champion.model.contract), serving, text=is_text(arguments.rows)):
+        for row in score_rows(rows(arguments.rows, champion.model.contract), serving, text=is_text(arguments.rows)):
             total += 1
             counter.at(total)
-            line: dict[str, Any] = {"row": one.number}
-            if one.answer is None:
-                line["violations"] = list(one.violations)
+            line: dict[str, Any] = {"row": row.number}
+            if row.answer is None:
+                line["violations"] = list(row.violations)
                 refused.append(line)
             else:
-                line |= one.answer
-                flagged += bool(one.answer["decision"])
+                line |= row.answer
+                flagged += bool(row.answer["decision"])
                 if (arguments.json and not out) or len(shown_rows) < _LISTED:
                     shown_rows.append(line)
             if out:
@@ -77,13 +77,13 @@ def run(arguments: argparse.Namespace) -> Answer:
     lines += table(
         [
             [
-                one["row"],
-                one["entity_id"] or "",
-                f"{one['probability']:.3f}",
-                "yes" if one["decision"] else "no",
-                _reasons(one),
+                shown_row["row"],
+                shown_row["entity_id"] or "",
+                f"{shown_row['probability']:.3f}",
+                "yes" if shown_row["decision"] else "no",
+                _reasons(shown_row),
             ]
-            for one in shown_rows[:_LISTED]
+            for shown_row in shown_rows[:_LISTED]
         ],
         head=["row", "id", "probability", "flagged", "mostly because"],
     )
@@ -93,14 +93,14 @@ def run(arguments: argparse.Namespace) -> Answer:
             + (f" in {arguments.out}" if arguments.out else "; --out FILE keeps them all")
         )
     for bad in refused[:_LISTED]:
-        lines += [f"  row {bad['row']} refused: {one['message']}" for one in bad["violations"][:3]]
+        lines += [f"  row {bad['row']} refused: {violation['message']}" for violation in bad["violations"][:3]]
     if arguments.no_capture:
         print("not captured: monitor will not know of these predictions", file=sys.stderr)
     return Answer("\n".join(lines), data, LOOK if refused else 0)
 
 
-def _reasons(one: dict[str, Any], most: int = 2) -> str:
+def _reasons(line: dict[str, Any], limit: int = 2) -> str:
     return ", ".join(
         f"{reason['feature']} {shown(reason['value'])} ({reason['contribution']:+.2f})"
-        for reason in one["reasons"][:most]
+        for reason in line["reasons"][:limit]
     )

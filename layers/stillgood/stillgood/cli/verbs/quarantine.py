@@ -36,19 +36,19 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         examples=["quarantine reingest mend.csv --bucket my-models"],
     )
     taking.add_argument("rows", type=Path)
-    for one in (listing, exporting, taking):
-        add_place(one)
+    for command in (listing, exporting, taking):
+        add_place(command)
 
 
 def list_(arguments: argparse.Namespace) -> Answer:
     from stillgood.steps.labels.quarantine import listing
 
-    found = list(listing(find_place(arguments).store))
+    objects = list(listing(find_place(arguments).store))
     lines = [
-        f"{one.key}: {one.rows} rows; " + ", ".join(f"{count} by {rule}" for rule, count in one.rules.items())
-        for one in found
+        f"{entry.key}: {entry.rows} rows; " + ", ".join(f"{count} by {rule}" for rule, count in entry.rules.items())
+        for entry in objects
     ]
-    data = {"objects": [{"key": one.key, "rows": one.rows, "rules": dict(one.rules)} for one in found]}
+    data = {"objects": [{"key": entry.key, "rows": entry.rows, "rules": dict(entry.rules)} for entry in objects]}
     return Answer("\n".join(lines) or "nothing is in quarantine", data)
 
 
@@ -69,7 +69,7 @@ def reingest(arguments: argparse.Namespace) -> Answer:
     try:
         key = take_in(store, arguments.rows.read_bytes(), contract_in_force(store), now().date())
     except InvalidRows as error:
-        lines = [f"row {one['row']}: {one['message']}" for one in error.violations[:_LISTED]]
+        lines = [f"row {violation['row']}: {violation['message']}" for violation in error.violations[:_LISTED]]
         return Answer("\n".join([*lines, error.detail]), error.to_dict(), LOOK)
-    told = f"taken in as {key}" if key else "these very rows were taken in before; nothing changed"
-    return Answer(told, {"key": key})
+    sentence = f"taken in as {key}" if key else "these very rows were taken in before; nothing changed"
+    return Answer(sentence, {"key": key})

@@ -86,34 +86,34 @@ def run(arguments: argparse.Namespace) -> Answer:
         table = _table(arguments.rows)
     folder: Path = arguments.folder or Path(f"{arguments.rows.stem}.rehearsal")
     counter = _Progress()
-    found = rehearse(
-        table, contract, plan, folder=folder, pages=arguments.pages, told=counter.told, tuned=arguments.tune
+    rehearsal = rehearse(
+        table, contract, plan, folder=folder, pages=arguments.pages, progress=counter.update, tuned=arguments.tune
     )
     counter.end()
-    adopted = [] if arguments.adopt is None else _adopted(arguments, found)
-    text = json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
+    adopted = [] if arguments.adopt is None else _adopted(arguments, rehearsal)
+    text = json.dumps(rehearsal.document, indent=1, ensure_ascii=False) + "\n"
     if arguments.figures == "-":
         sys.stdout.write(text)
         return Answer("", {})
     if arguments.figures:
         Path(arguments.figures).write_text(text, encoding="utf-8")
-    alarmed = any(played["errors"] for played in found.document["policies"].values())
+    alarmed = any(played["errors"] for played in rehearsal.document["policies"].values())
     made = [] if arguments.pages is None else ["", f"Pages: {arguments.pages / 'index.html'}"]
-    return Answer("\n".join([*lines(found.document), *adopted, *made]), {}, LOOK if alarmed else 0)
+    return Answer("\n".join([*lines(rehearsal.document), *adopted, *made]), {}, LOOK if alarmed else 0)
 
 
-def _adopted(arguments: argparse.Namespace, found: "Rehearsal") -> list[str]:
+def _adopted(arguments: argparse.Namespace, rehearsal: "Rehearsal") -> list[str]:
     from stillgood.simulation.rehearsal.adopt import adopt
     from stillgood.storage.folder import FolderObjectStore
 
     with progress(f"adopting into {arguments.adopt}"):
         source = f"{arguments.rows.name}, sha256 {hashlib.sha256(arguments.rows.read_bytes()).hexdigest()[:16]}"
-        told = adopt(found.chronicle, FolderObjectStore(arguments.adopt), source)
+        adopted = adopt(rehearsal.chronicle, FolderObjectStore(arguments.adopt), source)
     return [
         "",
         (
-            f"Adopted into {arguments.adopt}: {told.champion} serves, after {told.decisions} rehearsed decisions;"
-            f" windows are judged from {told.until} on."
+            f"Adopted into {arguments.adopt}: {adopted.champion} serves, after {adopted.decisions} rehearsed decisions;"
+            f" windows are judged from {adopted.until} on."
         ),
         f"  stillgood status --store {arguments.adopt}",
     ]
@@ -126,7 +126,7 @@ class _Progress:
         self._at: dict[str, int] = {}
         self._counter: Counter | None = None
 
-    def told(self, policy: str, windows: int, of: int) -> None:
+    def update(self, policy: str, windows: int, of: int) -> None:
         self._at[policy] = windows
         if self._counter is None:
             self._counter = Counter("windows played", of)
@@ -157,7 +157,7 @@ def _plan(arguments: argparse.Namespace) -> "Plan":
         first=arguments.first,
         label_coverage=arguments.label_coverage,
         label_flagged_only=arguments.label_flagged_only,
-        policies=tuple(one.strip() for one in arguments.policies.split(",") if one.strip()),
+        policies=tuple(name.strip() for name in arguments.policies.split(",") if name.strip()),
         sort=arguments.sort,
     )
 

@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace) -> Answer:
     for reason in decision["reasons"]:
         lines += paragraph(str(reason), first="- ")
     lines += ["", "against the stored report"]
-    for one in again.differences or ("nothing differs",):
-        lines += paragraph(one, first="- ")
+    for difference in again.differences or ("nothing differs",):
+        lines += paragraph(difference, first="- ")
     if again.differences:
         lines.append("  the stored report stays, and so does what was decided on it")
     data = {"window": window.id, "differences": list(again.differences), "report": dict(again.made)}

@@ -10,7 +10,7 @@ from typing import Any
 from stillgood.cli.console import Answer, WrongCall, estimate, paragraph, progress, table
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
-from stillgood.domain.policy.wording import done, found
+from stillgood.domain.policy.wording import done, finding
 from stillgood.storage.keys import INDEX_PAGE, PAGES_PREFIX
 
 _LISTED = 3  # of reasons, features and tests; the page and --json have all
@@ -44,10 +44,10 @@ def run(arguments: argparse.Namespace) -> Answer:
     if arguments.window is not None:
         window = Window.from_id(arguments.window)
     else:
-        found = list(reports(place.store))
-        if not found:
+        windows = list(reports(place.store))
+        if not windows:
             raise WrongCall("No window was judged yet; `stillgood monitor` judges the one that ends now.")
-        window = found[-1]
+        window = windows[-1]
     report = read_report(place.store, window)
     if report is None:
         raise WrongCall(f"Window {window.id} was not judged; `stillgood status` lists the newest.")
@@ -73,7 +73,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     """A report in some twenty lines, what matters first."""
     span, decision = report["window"], report["decision"]
     text = [f"{span['start']} to {span['end']}: {decision['action']}"]
-    text += paragraph(f"found: {found(report)}") + paragraph(f"done: {done(report)}")
+    text += paragraph(f"found: {finding(report)}") + paragraph(f"done: {done(report)}")
     for reason in decision["reasons"][:_LISTED]:
         text += paragraph(str(reason), first="- ")
     text += _more(len(decision["reasons"]), "reasons")
@@ -81,8 +81,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         f"  champion {report['champion']['version']}, {report['rows']} predictions, {report['contract']['refused']}"
         " refused rows"
     )
-    for one in report["contract"]["violations"][:5]:
-        text.append(f"    {one['rows']} rows: {one['field']}: {one['rule']}")
+    for violation in report["contract"]["violations"][:5]:
+        text.append(f"    {violation['rows']} rows: {violation['field']}: {violation['rule']}")
     realised, expected = report.get("realised_performance"), report.get("estimated_performance")
     if realised:
         metrics = realised["metrics"]
@@ -101,18 +101,18 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         text += of_point(point)
     text += _what_moved(report)
     drift = report.get("drift") or {}
-    checks = sorted(drift.get("checks", ()), key=lambda one: (not one["drifted"], -one["effect"]))[:_LISTED]
+    checks = sorted(drift.get("checks", ()), key=lambda check: (not check["drifted"], -check["effect"]))[:_LISTED]
     if checks:
         text += table(
             [
                 [
-                    one["subject"],
-                    one["test"],
-                    f"{one['effect']:.3f}",
-                    f"{one['p_adjusted']:.2g}",
-                    one.get("direction", "") if one["drifted"] else "",
+                    check["subject"],
+                    check["test"],
+                    f"{check['effect']:.3f}",
+                    f"{check['p_adjusted']:.2g}",
+                    check.get("direction", "") if check["drifted"] else "",
                 ]
-                for one in checks
+                for check in checks
             ],
             head=["feature", "test", "effect", "adjusted p", "drifted"],
         ) + _more(len(drift["checks"]), "tests")
@@ -136,15 +136,15 @@ def of_point(point: Mapping[str, Any]) -> list[str]:
 
 
 def _what_moved(report: Mapping[str, Any]) -> list[str]:
-    found = report.get("contributions")
-    if not found:
+    moved = report.get("contributions")
+    if not moved:
         return []
     checks = (report.get("drift") or {}).get("checks", ())
-    effects = {one["subject"]: one["effect"] for one in checks if one["test"] in ("ks", "chi_square")}
-    parts = [*found["parts"][:_LISTED], found["total"]]
+    effects = {check["subject"]: check["effect"] for check in checks if check["test"] in ("ks", "chi_square")}
+    parts = [*moved["parts"][:_LISTED], moved["total"]]
     rows = [
         [
-            "all together" if part is found["total"] else part["name"],
+            "all together" if part is moved["total"] else part["name"],
             f"{part['change']['value']:+.3f} [{part['change']['low']:+.3f}, {part['change']['high']:+.3f}]",
             f"{effects[part['name']]:.3f}" if part["name"] in effects else "",
         ]

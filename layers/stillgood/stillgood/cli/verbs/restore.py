@@ -42,7 +42,9 @@ def run(arguments: argparse.Namespace) -> Answer:
     lines += [f"  {key}" for key in keys[:_LISTED]]
     if len(keys) > _LISTED:
         lines.append(f"  and {len(keys) - _LISTED} more")
-    problems = [] if arguments.dry else [f"{one.kind}: {one.key}: {one.detail}" for one in verify(place.store)]
+    problems = (
+        [] if arguments.dry else [f"{damage.kind}: {damage.key}: {damage.detail}" for damage in verify(place.store)]
+    )
     for problem in problems[:_LISTED]:
         lines += paragraph(problem, first="- ")
     if not keys:

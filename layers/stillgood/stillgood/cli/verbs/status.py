@@ -36,9 +36,9 @@ def run(arguments: argparse.Namespace) -> Answer:
     place = find_place(arguments)
     data = status(place)
     lines = [f"{data['says']}: {place.name}", ""]
-    for one in data["lines"]:
-        word = _WORDS[one["level"]] if one["topic"] == "finding" else one["topic"]
-        lines += paragraph(one["text"], first=f"{word:<9} ", indent=0, width=120)
+    for line in data["lines"]:
+        word = _WORDS[line["level"]] if line["topic"] == "finding" else line["topic"]
+        lines += paragraph(line["text"], first=f"{word:<9} ", indent=0, width=120)
     champion = data["champion"]
     if champion is not None:
         metrics = champion["metrics"]
@@ -57,8 +57,8 @@ def run(arguments: argparse.Namespace) -> Answer:
         lines += ["", "last windows"]
         lines += table(
             [
-                [one["end"], one["rows"], one["refused"], _short(one["found"]), _short(one["done"])]
-                for one in data["windows"]
+                [window["end"], window["rows"], window["refused"], _short(window["found"]), _short(window["done"])]
+                for window in data["windows"]
             ],
             head=["until", "rows", "refused", "found", "done"],
         )
@@ -98,7 +98,7 @@ def status(place: Place) -> dict[str, Any]:
         )
     except StillgoodError as error:
         troubles.append((ACT, error.detail))
-    troubles += [(ACT, one) for one in lacks(store, pointer)]
+    troubles += [(ACT, line) for line in lacks(store, pointer)]
     if pointer is None and not troubles:
         troubles.append(
             (
@@ -130,13 +130,13 @@ def status(place: Place) -> dict[str, Any]:
     return {
         "status": level,
         "says": WORDS[level],
-        "lines": [one.to_dict() for one in lines],
+        "lines": [line.to_dict() for line in lines],
         "champion": pointer.to_dict() if pointer else None,
         "operating_point": (last or {}).get("operating_point"),
         "action": _action(store, model),
-        "findings": [{"status": one.level, "what": one.text} for one in lines if one.topic == "finding"],
+        "findings": [{"status": line.level, "what": line.text} for line in lines if line.topic == "finding"],
         "windows": windows[: -_WINDOWS - 1 : -1],
-        "waits": [one.text for one in lines if one.topic in ("waits", "labels")],
+        "waits": [line.text for line in lines if line.topic in ("waits", "labels")],
     }
 
 

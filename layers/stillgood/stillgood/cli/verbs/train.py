@@ -72,10 +72,10 @@ def train(place: Place, because: str, action: str = "train", request_id: str | N
     event = {"request_id": request_id or f"by hand {uuid4()}", "reason": because, "window": None, "action": action}
     with progress("training"):
         answers = place.steps.run("train", event)
-    return told(answers)
+    return training_answer(answers)
 
 
-def told(answers: list[dict[str, Any]]) -> Answer:
+def training_answer(answers: list[dict[str, Any]]) -> Answer:
     """What came of a training and of the decision about it."""
     trained, *decided = answers
     lines = [f"{trained['result']}: {trained['version']}"]
@@ -89,9 +89,9 @@ def told(answers: list[dict[str, Any]]) -> Answer:
     lines += [f"    {count} by {rule}" for rule, count in rows["refused"].items()]
     if trained["quarantine"]:
         lines.append(f"  refused rows: stillgood quarantine export {trained['quarantine']}")
-    for one in decided:
-        lines += verdict(one)
-    refusals = any(one["result"] in ("refused", "asked") for one in decided)
+    for decision in decided:
+        lines += verdict(decision)
+    refusals = any(decision["result"] in ("refused", "asked") for decision in decided)
     return Answer("\n".join(lines), {"train": trained, "decisions": decided}, LOOK if refused or refusals else 0)
 
 

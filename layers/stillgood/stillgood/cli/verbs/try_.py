@@ -177,19 +177,19 @@ def _sample(place: Place, version: str) -> list[dict[str, Any]]:
     for place_in_order in np.unique(np.linspace(0, len(order) - 1, _SAMPLE).round().astype(int)):
         index = int(order[place_in_order])
         values = held.frame.values(index)
-        given = answer(model, CheckedRow(values, (), (), None, None), model.score(values), f"sample-{index}")
+        body = answer(model, CheckedRow(values, (), (), None, None), model.score(values), f"sample-{index}")
         target = model.contract.target
-        sample.append(given | {"outcome": target.positive if held.target[index] else target.negative})
+        sample.append(body | {"outcome": target.positive if held.target[index] else target.negative})
     return sample
 
 
 def _scored(sample: list[dict[str, Any]]) -> list[str]:
     lines = ["4  Five of the customers, from the likeliest to the least"]
-    for one in sample:
-        flag = "flagged" if one["decision"] else "not flagged"
-        lines.append(f"   {one['probability']:.3f}  {flag}; what came of it: {one['outcome']}")
+    for customer in sample:
+        flag = "flagged" if customer["decision"] else "not flagged"
+        lines.append(f"   {customer['probability']:.3f}  {flag}; what came of it: {customer['outcome']}")
         lines += paragraph(
-            ", ".join(_reason(reason) for reason in one["reasons"][:_REASONS]), first="because ", indent=10
+            ", ".join(_reason(reason) for reason in customer["reasons"][:_REASONS]), first="because ", indent=10
         )
     return [*lines, ""]
 

@@ -53,13 +53,13 @@ def lines(data: Mapping[str, Any]) -> list[str]:
 def _parts(title: str, parts: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         [
-            one["name"],
-            str(one["control"]),
-            str(one["treated"]),
-            f"{100 * one['prevented']['value']:+.1f} [{100 * one['prevented']['low']:+.1f},"
-            f" {100 * one['prevented']['high']:+.1f}]",
-            one["verdict"],
+            part["name"],
+            str(part["control"]),
+            str(part["treated"]),
+            f"{100 * part['prevented']['value']:+.1f} [{100 * part['prevented']['low']:+.1f},"
+            f" {100 * part['prevented']['high']:+.1f}]",
+            part["verdict"],
         ]
-        for one in parts
+        for part in parts
     ]
     return table(rows, head=[title, "left alone", "acted on", "prevented in a hundred", ""])

@@ -25,7 +25,7 @@ class ActionEvidence:
     @property
     def acted(self) -> bool:
         """Whether somebody is found to act though the contract does not say so."""
-        return self.declared == "" and self.jump is not None and self.jump.found
+        return self.declared == "" and self.jump is not None and self.jump.detected
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -49,7 +49,7 @@ def stand_in(groups: npt.ArrayLike, scores: npt.ArrayLike | None = None) -> Stan
     """Which rows stand for which: ``groups`` codes [n], places in ``GROUPS``; ``scores`` float64[n], any figure known
     before the action that goes with the outcome; None for one stratum.
 
-    Who is exempt is left out, flagged or not. Strata hold equally many flagged rows, fewer of them where one would hold
+    Exempt rows are left out, flagged or not. Strata hold equally many flagged rows, fewer of them where one would hold
     no control row.
 
     >>> stand = stand_in([0, 1, 2, 2, 0] + [0] * 3 + [1] * 19)

@@ -2,12 +2,12 @@
 threshold.
 
 So a jump there is evidence of action: a regression discontinuity (Thistlethwaite and Campbell 1960; Hahn, Todd and van
-der Klaauw 2001). What jumps is the outcome less its probability, so that most of the curve is gone before a parabola is
-fitted (on both sides one of its own, Fan and Gijbels 1996), within ``BANDWIDTH`` logits of each row's own threshold,
-the closer the heavier. A line would take the bend of a model that has lost its calibration for a jump; the parabola is
-the line less its estimated bias (Calonico, Cattaneo and Titiunik 2014, "Robust nonparametric confidence intervals for
-regression-discontinuity designs", with one bandwidth for both). Outcomes of one day may move together, so the variance
-is clustered by entity and by day (Cameron, Gelbach and Miller 2011), and never below that by entity alone.
+der Klaauw 2001). The jump is measured in the outcome less its probability, so that most of the curve is gone before a
+parabola is fitted (on both sides one of its own, Fan and Gijbels 1996), within ``BANDWIDTH`` logits of each row's own
+threshold, the closer the heavier. A line would take the bend of a model that has lost its calibration for a jump; the
+parabola is the line less its estimated bias (Calonico, Cattaneo and Titiunik 2014, "Robust nonparametric confidence
+intervals for regression-discontinuity designs", with one bandwidth for both). Outcomes of one day may move together, so
+the variance is clustered by entity and by day (Cameron, Gelbach and Miller 2011), and never below that by entity alone.
 
 A curve may bend more than a parabola within the bandwidth, and outcomes of days that follow each other may move
 together; then such jumps "are" everywhere, also where no decision changes. So before a jump is told it is held against
@@ -58,7 +58,7 @@ class Jump:
     rows: int
 
     @property
-    def found(self) -> bool:
+    def detected(self) -> bool:
         return self.e >= 1.0 / ALPHA
 
     @property
@@ -74,7 +74,7 @@ class Jump:
             "prevented": self.prevented,
             "e": min(self.e, 1e12),
             "rows": self.rows,
-            "found": self.found,
+            "found": self.detected,
         }
 
 
@@ -93,8 +93,8 @@ def jump_at(
     _, codes = np.unique(entities, return_inverse=True)
     _, dates = np.unique(days, return_inverse=True)
     rows = _Rows(distance, residual, probability, codes, dates, months)
-    found = _since(rows, near, cautious=False)
-    return _since(rows, near, cautious=True) if found is not None and found.found else found
+    jump = _since(rows, near, cautious=False)
+    return _since(rows, near, cautious=True) if jump is not None and jump.detected else jump
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +117,23 @@ def _since(rows: _Rows, near: Bools, *, cautious: bool) -> Jump | None:
     when = rows.months[near]
     first = int(when.min())
     since = [month for month in np.unique(when).tolist() if month > int(when.max()) - MONTHS]
-    total, most = 0.0, 0.0
+    total, strongest = 0.0, 0.0
     best: Jump | None = None
     for month in since:
         newer = rows.months >= month
         chosen = near & newer
-        found = rows.fit(chosen)
-        if found is None:
+        fitted = rows.fit(chosen)
+        if fitted is None:
             continue
-        size, variance, level = found
+        size, variance, level = fitted
         variance *= _inflation(rows, newer) if cautious else 1.0
         order = month - first + 1
         evidence = one_sided_e_value(-size, variance, SCALE) / (order * (order + 1))
         total += evidence
-        if evidence >= most:
+        if evidence >= strongest:
             close = chosen & (np.abs(rows.x) < BANDWIDTH / 3)
             below = float(rows.p[close].mean()) + level if close.any() else level
-            most, best = evidence, Jump(size, math.sqrt(variance), below, evidence, int(chosen.sum()))
+            strongest, best = evidence, Jump(size, math.sqrt(variance), below, evidence, int(chosen.sum()))
     return None if best is None else replace(best, e=total)
 
 
@@ -142,9 +142,9 @@ def _inflation(rows: _Rows, newer: Bools) -> float:
     squares = []
     for at in PLACEBOS:
         side = rows.x >= 0 if at > 0 else rows.x < 0
-        found = rows.fit(newer & side & (np.abs(rows.x - at) < BANDWIDTH), at)
-        if found is not None:
-            size, variance, _ = found
+        fitted = rows.fit(newer & side & (np.abs(rows.x - at) < BANDWIDTH), at)
+        if fitted is not None:
+            size, variance, _ = fitted
             squares.append(size * size / variance)
     return max(1.0, math.fsum(squares) / len(squares)) if squares else 1.0
 
@@ -161,8 +161,8 @@ def _fit(x: Floats, y: Floats, codes: Ints, days: Ints) -> tuple[float, float, f
     scores = design * (weight * (y - design @ fitted))[:, None]
 
     def variance(clusters: Ints) -> float:
-        names, found = np.unique(clusters, return_inverse=True)
-        sums = np.column_stack([np.bincount(found, column, len(names)) for column in scores.T])
+        names, members = np.unique(clusters, return_inverse=True)
+        sums = np.column_stack([np.bincount(members, column, len(names)) for column in scores.T])
         meat = sums.T @ sums * (len(names) / max(len(names) - 1, 1))
         return float((bread @ meat @ bread)[_ABOVE, _ABOVE])
 
@@ -181,7 +181,7 @@ def thresholds(logits: Floats, flagged: Bools, blocks: Ints) -> Floats:
     >>> thresholds(logits, flagged, np.array([0, 0, 1, 1])).tolist()
     [1.5, 1.5, 1.5, 1.5]
     """
-    found = np.full(len(logits), np.nan)
+    by_row = np.full(len(logits), np.nan)
     edges = np.flatnonzero(np.diff(blocks)) + 1
     starts = np.concatenate([[0], edges, [len(logits)]]).tolist() if len(logits) else [0]
     begin, low, high = 0, -math.inf, math.inf
@@ -190,10 +190,10 @@ def thresholds(logits: Floats, flagged: Bools, blocks: Ints) -> Floats:
         below = float(part[~acted].max()) if not acted.all() else -math.inf
         above = float(part[acted].min()) if acted.any() else math.inf
         if max(low, below) >= min(high, above):  # another threshold: what came before is complete
-            found[begin:start] = (
+            by_row[begin:start] = (
                 (low + high) / 2 if math.isfinite(low) and math.isfinite(high) and low < high else np.nan
             )
             begin, low, high = start, -math.inf, math.inf
         low, high = max(low, below), min(high, above)
-    found[begin:] = (low + high) / 2 if math.isfinite(low) and math.isfinite(high) and low < high else np.nan
-    return found
+    by_row[begin:] = (low + high) / 2 if math.isfinite(low) and math.isfinite(high) and low < high else np.nan
+    return by_row

@@ -38,12 +38,12 @@ def read_performed(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> tuple
     """
     accepted, refused = [], []
     for number, raw in enumerate(rows):
-        one = _read(raw, now)
-        if isinstance(one, Performed):
-            accepted.append(one)
+        parsed = _read(raw, now)
+        if isinstance(parsed, Performed):
+            accepted.append(parsed)
         else:
             shown = {str(key)[:80]: shorten(value) for key, value in list(raw.items())[:20]}
-            refused.append(RefusedLabel(number, *one, shown))
+            refused.append(RefusedLabel(number, *parsed, shown))
     return accepted, refused
 
 
@@ -72,7 +72,9 @@ def _read(raw: Mapping[str, Any], now: datetime) -> Performed | tuple[str, str]:
 
 
 def _text(value: object, longest: int) -> str | None:
-    """The text, "" where there is none, None for what is none. A whole number is what a spreadsheet makes of an id."""
+    """The text; "" for a missing one, None for a value that cannot be one. A whole number is what a spreadsheet makes
+    of an id.
+    """
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:

@@ -1,7 +1,7 @@
 """What the action is worth: flagged rows that were left alone against flagged rows that were acted on.
 
 The draw is independent of all else, so the difference of their rates of the positive outcome is what the action does,
-by intention to treat: whoever was to be called counts as called.
+by intention to treat: a customer who was to be called counts as called.
 """
 
 import math
@@ -76,8 +76,8 @@ def effect(
     group in which nobody left is not taken for certain (Agresti and Caffo 2000, The American Statistician 54).
 
     >>> y = np.array([True, False] * 50 + [True, False, False, False] * 100)
-    >>> found = effect(y, np.arange(500) < 100, np.arange(500))
-    >>> round(found.prevented, 3), round(found.low, 3), found.verdict
+    >>> measured = effect(y, np.arange(500) < 100, np.arange(500))
+    >>> round(measured.prevented, 3), round(measured.low, 3), measured.verdict
     (0.25, 0.143, 'works')
     """
     if min(int(control.sum()), int((~control).sum())) < MIN_GROUP:
@@ -125,12 +125,12 @@ def effects_by(
     """The effect within each part of the rows: ``part`` int64[n] places in ``names``. Parts with too few rows are left
     out.
     """
-    found = (
+    effects = (
         effect(positive[at], control[at], entities[at], name=name, tests=len(names))
         for code, name in enumerate(names)
         for at in (part == code,)
     )
-    return tuple(one for one in found if one is not None)
+    return tuple(measured for measured in effects if measured is not None)
 
 
 def score_bands(scores: npt.NDArray[np.float64], bands: int = 4) -> tuple[list[str], npt.NDArray[np.int64]]:
@@ -141,18 +141,18 @@ def score_bands(scores: npt.NDArray[np.float64], bands: int = 4) -> tuple[list[s
     return names, np.asarray(np.searchsorted(cuts, scores, "right"), dtype=np.int64)
 
 
-def money(found: Effect, costs: Costs | None, months: float) -> dict[str, float] | None:
+def money(measured: Effect, costs: Costs | None, months: float) -> dict[str, float] | None:
     """What the action brings and what it costs, a month, in the contract's currency; None without ``costs``.
 
     ``control`` is the price of knowing: customers who were left alone, would have been kept, less the offers saved.
     """
     if costs is None or months <= 0:
         return None
-    kept, unsaved = found.treated * found.prevented, found.control * found.prevented
+    kept, unsaved = measured.treated * measured.prevented, measured.control * measured.prevented
     return {
         "kept": kept / months,
-        "brings": (kept * costs.miss - found.treated * costs.offer) / months,
-        "control": (unsaved * costs.miss - found.control * costs.offer) / months,
+        "brings": (kept * costs.miss - measured.treated * costs.offer) / months,
+        "control": (unsaved * costs.miss - measured.control * costs.offer) / months,
     }
 
 
@@ -171,9 +171,10 @@ def months_until(control_rate: float, treated_rate: float, flagged_a_month: floa
     return Z95**2 * spread / (flagged_a_month * TARGET**2)
 
 
-def plan(found: Effect, months: float, shares: Sequence[float] = (0.02, 0.05, 0.1, 0.2)) -> Mapping[str, float]:
+def plan(measured: Effect, months: float, shares: Sequence[float] = (0.02, 0.05, 0.1, 0.2)) -> Mapping[str, float]:
     """Months until the effect is known to within ``TARGET``, by the share of flagged customers that is left alone."""
-    flagged = (found.control + found.treated) / months
+    flagged = (measured.control + measured.treated) / months
     return {
-        f"{share:g}": round(months_until(found.control_rate, found.treated_rate, flagged, share), 1) for share in shares
+        f"{share:g}": round(months_until(measured.control_rate, measured.treated_rate, flagged, share), 1)
+        for share in shares
     }

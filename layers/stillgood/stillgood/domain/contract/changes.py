@@ -45,20 +45,20 @@ class Change:
 
 def changes(old: Contract, new: Contract) -> list[Change]:
     """Every difference, features first, in the order of the new contract."""
-    before = {one["name"]: one for one in old.to_dict()["features"]}
-    after = {one["name"]: one for one in new.to_dict()["features"]}
-    found: list[Change] = []
+    before = {feature["name"]: feature for feature in old.to_dict()["features"]}
+    after = {feature["name"]: feature for feature in new.to_dict()["features"]}
+    differences: list[Change] = []
     for name, feature in after.items():
-        found += [_added(name, feature)] if name not in before else _changed(name, before[name], feature)
-    found += [_dropped(name) for name in before if name not in after]
-    found += _identity(old, new)
+        differences += [_added(name, feature)] if name not in before else _changed(name, before[name], feature)
+    differences += [_dropped(name) for name in before if name not in after]
+    differences += _identity(old, new)
     raw_old, raw_new = _settings(old), _settings(new)
     for section in dict.fromkeys([*raw_old, *raw_new]):
         if raw_old.get(section) != raw_new.get(section):
-            found.append(
+            differences.append(
                 Change(section, _difference(raw_old.get(section), raw_new.get(section)), _SETTINGS.get(section, {}))
             )
-    return found
+    return differences
 
 
 def _settings(contract: Contract) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _changed(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
         )
         return
     levels, levels_before = set(new.get("levels") or ()), set(old.get("levels") or ())
-    if more := [one for one in new.get("levels") or () if one not in levels_before]:
+    if more := [level for level in new.get("levels") or () if level not in levels_before]:
         yield Change(
             place,
             f"new levels: {', '.join(more)}",
@@ -141,7 +141,7 @@ def _changed(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
                 "reference": "the champion's has no share for it: it shows as unseen until a candidate is promoted",
             },
         )
-    if fewer := [one for one in old.get("levels") or () if one not in levels]:
+    if fewer := [level for level in old.get("levels") or () if level not in levels]:
         yield Change(
             place,
             f"levels gone: {', '.join(fewer)}",

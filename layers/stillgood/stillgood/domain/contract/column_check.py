@@ -53,13 +53,16 @@ class ColumnCheck:
         self._source = SourceText(contract) if text else None
         self._checker, self._columns = RowChecker(contract), contract.columns
         self._alone = {
-            one.name: RowChecker(replace(contract, features=(one,), slices=(), id_column=None, time_column=None))
-            for one in contract.features
+            feature.name: RowChecker(
+                replace(contract, features=(feature,), slices=(), id_column=None, time_column=None)
+            )
+            for feature in contract.features
         }
         self._label = RowChecker(replace(contract, features=(), slices=()))
-        self._memos: dict[str, dict[type, Memo]] = {one.name: {} for one in contract.features}
+        self._memos: dict[str, dict[type, Memo]] = {feature.name: {} for feature in contract.features}
         self._codes = {
-            one.name: {level: float(code) for code, level in enumerate(one.levels)} for one in contract.features
+            feature.name: {level: float(code) for code, level in enumerate(feature.levels)}
+            for feature in contract.features
         }
 
     def __call__(self, chunk: Chunk) -> CheckedChunk:
@@ -67,7 +70,7 @@ class ColumnCheck:
         mended.
         """
         features, n = self._contract.features, len(chunk.numbers)
-        read = {one.name: self._column(one, chunk.column(one.name)) for one in features}
+        read = {feature.name: self._column(feature, chunk.column(feature.name)) for feature in features}
         suspect = np.zeros(n, np.bool_)
         for column in read.values():
             suspect |= np.isinf(column)
@@ -76,7 +79,7 @@ class ColumnCheck:
         if (odd := self._odd_ids(chunk)) is not None:
             suspect |= odd
         by_row = {index: self.row(chunk, index) for index in np.flatnonzero(suspect).tolist()}
-        frame = Frame(self._contract, n, {one.name: _typed(one, read[one.name]) for one in features})
+        frame = Frame(self._contract, n, {feature.name: _typed(feature, read[feature.name]) for feature in features})
         if not by_row:
             return CheckedChunk(frame, list(range(n)), by_row)
         mended = [index for index, row in by_row.items() if not row.violations]
@@ -100,16 +103,16 @@ class ColumnCheck:
         column = chunk.column(name)
         if isinstance(column, DictionaryColumn | StringBuffer):
             column = column.texts()
-        given = column if len(rows) == len(column) else [column[index] for index in rows]
+        ids = column if len(rows) == len(column) else [column[index] for index in rows]
         if (convert := self._convert(name)) is not None:
-            given = [convert(value) if isinstance(value, str) else value for value in given]
-        if set(map(type, given)) == {str}:
-            texts: list[str] = list(given)  # type: ignore[arg-type]  # str alone
+            ids = [convert(value) if isinstance(value, str) else value for value in ids]
+        if set(map(type, ids)) == {str}:
+            texts: list[str] = list(ids)  # type: ignore[arg-type]  # str alone
             joined = "".join(texts)
             plain = joined.isascii() and joined.isprintable() and joined.split() == [joined]
             if plain and "" not in texts and max(map(len, texts)) < 100:
                 return texts  # type: ignore[return-value]  # most ids are short and plain; the contract keeps them so
-        return [self._label.check({name: value}).entity_id for value in given]
+        return [self._label.check({name: value}).entity_id for value in ids]
 
     def _odd_ids(self, chunk: Chunk) -> NDArray[np.bool_] | None:
         """bool[n]: whose id the contract has to look at; None for nobody's, as of most chunks."""
@@ -117,10 +120,10 @@ class ColumnCheck:
         column = None if name is None else chunk.column(name)
         if column is None or (isinstance(column, StringBuffer) and _plain(column)):
             return None
-        given = column.values if isinstance(column, DictionaryColumn) else column
+        ids = column.values if isinstance(column, DictionaryColumn) else column
         if isinstance(column, StringBuffer):
-            given = column.texts()
-        odd = np.fromiter((value is not MISSING and read_id(value) is None for value in given), np.bool_, len(given))
+            ids = column.texts()
+        odd = np.fromiter((value is not MISSING and read_id(value) is None for value in ids), np.bool_, len(ids))
         if isinstance(column, DictionaryColumn):
             odd = odd[column.codes]
         return odd if odd.any() else None
@@ -166,10 +169,10 @@ class ColumnCheck:
         except TypeError:
             return _NEEDS_ROW_CHECK
         if (convert := self._convert(feature.name)) is not None and isinstance(value, str):
-            given: dict[str, object] = {feature.name: convert(value)}
+            row: dict[str, object] = {feature.name: convert(value)}
         else:
-            given = {} if value is MISSING else {feature.name: value}
-        checked = self._alone[feature.name].check(given, text=self._text, extra="ignore")
+            row = {} if value is MISSING else {feature.name: value}
+        checked = self._alone[feature.name].check(row, text=self._text, extra="ignore")
         result = _NEEDS_ROW_CHECK
         if not checked.violations and not checked.repairs:
             result = self._coded(feature, checked.values[feature.name])
@@ -236,9 +239,9 @@ def _parsed(raw: Sequence[str]) -> Floats | None:
     if not _NUMERALS.fullmatch("".join(raw)):
         return None
     try:  # JSON's numbers are the same ones, and orjson reads them three times as fast
-        return np.array(orjson.loads(f"[{','.join([one or 'null' for one in raw])}]"), np.float64)
+        return np.array(orjson.loads(f"[{','.join([text or 'null' for text in raw])}]"), np.float64)
     except orjson.JSONDecodeError:  # "+1", ".5" and such
-        return np.array([float(one or "nan") for one in raw])
+        return np.array([float(text or "nan") for text in raw])
 
 
 def _typed(feature: Feature, read: Floats) -> Column:

@@ -215,7 +215,7 @@ class Actions:
     """That somebody acts on decisions. ``control_share`` (0 to .5) of flagged entities is left alone for
     ``rotate_days`` each.
 
-    ``exempt`` names a column: whoever has a true value there is never left alone, and never counted.
+    ``exempt`` names a column: a row with a true value there is never left alone, and never counted.
     """
 
     control_share: float
@@ -269,9 +269,7 @@ class Contract:
         raise KeyError(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON data. What was added to the format later is left out where it says nothing, so that old hashes stay
-        valid.
-        """
+        """JSON data. Later additions to the format are left out at their defaults, so that old hashes stay valid."""
         raw = _plain(self)
         raw["id"], raw["time"] = raw.pop("id"), raw.pop("time")
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **raw}
@@ -300,7 +298,7 @@ class Contract:
 
     def example(self) -> dict[str, Any]:
         """A JSON row that passes the check, for documentation."""
-        return {one.name: _example(one) for one in self.features}
+        return {feature.name: _example(feature) for feature in self.features}
 
 
 def _example(feature: Feature) -> object:
@@ -330,9 +328,9 @@ def _plain(value: Any) -> Any:
     if not hasattr(value, "__dataclass_fields__"):
         return value
     raw, later = {}, isinstance(value, PromotionRules | Source | LabelRules | PointRules)
-    for one in filter(lambda one: one.init, fields(value)):
-        part = getattr(value, one.name)
-        default = one.default if one.default_factory is MISSING else one.default_factory()
-        if part != default or not (later or one.metadata.get("later")):
-            raw[_KEYS.get(one.name, one.name)] = _plain(part)
+    for attribute in filter(lambda attribute: attribute.init, fields(value)):
+        part = getattr(value, attribute.name)
+        default = attribute.default if attribute.default_factory is MISSING else attribute.default_factory()
+        if part != default or not (later or attribute.metadata.get("later")):
+            raw[_KEYS.get(attribute.name, attribute.name)] = _plain(part)
     return raw

@@ -280,32 +280,32 @@ def _number_signs(
 
 
 def _time(column: str, texts: Sequence[str], words: _Words, notes: list[DraftNote]) -> None:
-    given = [text for text in texts if text and text.casefold() not in MISSING_WORDS]
-    different = list(dict.fromkeys(given))[:_SAMPLED]
-    found = date_format(different) or date_format([_with_marks(text) for text in different])
-    if found is None:
-        epoch = given and all(text.isdigit() and len(text) in (10, 13) for text in given)
+    stated = [text for text in texts if text and text.casefold() not in MISSING_WORDS]
+    different = list(dict.fromkeys(stated))[:_SAMPLED]
+    formats = date_format(different) or date_format([_with_marks(text) for text in different])
+    if formats is None:
+        epoch = stated and all(text.isdigit() and len(text) in (10, 13) for text in stated)
         seen = "seconds or milliseconds since 1970" if epoch else "no times that are known here"
         notes.append(
             DraftNote(
                 column,
-                f"its values are {seen} (such as {given[0]!r})" if given else "it is empty",
+                f"its values are {seen} (such as {stated[0]!r})" if stated else "it is empty",
                 "its rows will be refused",
                 "Write ISO 8601 times, or set source.dateFormat",
             )
         )
         return
-    if found[1]:
+    if formats[1]:
         notes.append(
             DraftNote(
                 column,
-                f"day and month cannot be told apart (such as {given[0]!r})",
-                f"it is read as {found[0]}",
-                f"If it is {found[1]}, set source.dateFormat so",
+                f"day and month cannot be told apart (such as {stated[0]!r})",
+                f"it is read as {formats[0]}",
+                f"If it is {formats[1]}, set source.dateFormat so",
             )
         )
-    if found[0] != ISO:
-        words.date_formats[found[0]] += 1_000_000  # the rows' own time decides
+    if formats[0] != ISO:
+        words.date_formats[formats[0]] += 1_000_000  # the rows' own time decides
 
 
 def _with_marks(text: str) -> str:
@@ -469,13 +469,13 @@ class _Drafter:
     def _drafted(
         self, column: str, values: Mapping[str, int], words: Mapping[str, int], blank: int
     ) -> dict[str, Any] | None:
-        most = dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))[:_SAMPLED])
+        commonest = dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))[:_SAMPLED])
         feature: dict[str, Any] = {"name": column, "nullable": bool(blank or words)}
         if (boolean := self._boolean(column, values)) is not None:
             self._words.missing.update(dict.fromkeys(sorted(words)))
             return feature | boolean
-        if (found := date_format(list(most))) is not None:
-            return self._date(column, feature, found, next(iter(most)), words)
+        if (formats := date_format(list(commonest))) is not None:
+            return self._date(column, feature, formats, next(iter(commonest)), words)
         codes = all(text.isascii() and text.isdigit() for text in values)
         padded = codes and any(text[0] == "0" and len(text) > 1 for text in values)
         if not padded and number_share(values, self._source) >= MIN_NUMERIC and len(values) > 1:
@@ -512,9 +512,9 @@ class _Drafter:
         return {"kind": "boolean"}
 
     def _date(
-        self, column: str, feature: dict[str, Any], found: tuple[str, str], example: str, words: Mapping[str, int]
+        self, column: str, feature: dict[str, Any], formats: tuple[str, str], example: str, words: Mapping[str, int]
     ) -> dict[str, Any] | None:
-        form, other = found
+        form, other = formats
         doubt = f", or {other}: no day is above 12" if other else ""
         seen = f"it is a date ({form}{doubt}, such as {example!r})"
         if self._time_column is None:
@@ -661,12 +661,12 @@ class _Drafter:
         texts = self._rows[column]
         if min(self._positives.sum(), self._n - self._positives.sum()) < 10:
             return 0.5
-        found = 0.5
+        best = 0.5
         if feature["kind"] in ("integer", "numeric"):
             memo = {text: as_number(text, self._source) for text in set(texts)}
             numbers = np.array([math.nan if (number := memo[text]) is None else number for text in texts])
             there = ~np.isnan(numbers)
-            found = max(
+            best = max(
                 _auc(there.astype(np.float64), self._positives),
                 _auc(numbers[there], self._positives[there]) if there.mean() > 0.5 else 0.5,
             )
@@ -679,8 +679,8 @@ class _Drafter:
                 scores[own] = (
                     (of_level + self._positives.mean()) / (np.bincount(codes[other], minlength=codes.max() + 1) + 1)
                 )[codes[own]]
-            found = max(found, _auc(scores, self._positives))
-        return found
+            best = max(best, _auc(scores, self._positives))
+        return best
 
 
 def _auc(scores: Floats, positives: Bools) -> float:

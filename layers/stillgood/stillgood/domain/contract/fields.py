@@ -179,8 +179,8 @@ def json_schema() -> dict[str, Any]:
         elif section == "actions":
             top["properties"][section] = {"anyOf": [{"enum": ["none", None]}, _object(section)], "description": meaning}
         elif section == "objective":
-            one = _object(section) | {"minProperties": 1, "maxProperties": 1}
-            top["properties"][section] = {"anyOf": [one, {"type": "null"}], "description": meaning}
+            choice = _object(section) | {"minProperties": 1, "maxProperties": 1}
+            top["properties"][section] = {"anyOf": [choice, {"type": "null"}], "description": meaning}
         elif section:
             made = _object(section)
             nullable = section != "target"

@@ -50,7 +50,9 @@ class Frame:
         if self.other is None:
             return Frame(self.contract, n, columns)
         places = np.arange(self.n)[index].tolist()
-        return Frame(self.contract, n, columns, {name: [one[i] for i in places] for name, one in self.other.items()})
+        return Frame(
+            self.contract, n, columns, {name: [texts[i] for i in places] for name, texts in self.other.items()}
+        )
 
     def values(self, row: int) -> dict[str, FeatureValue]:
         """One row as a scorer of single rows reads it: None for null; an unseen level is a text that no level is."""
@@ -71,21 +73,21 @@ class Frame:
         for name, column in self.columns.items():
             values = column.tolist()
             columns[name] = values if column.dtype == np.int32 else [None if v != v else v for v in values]
-        kept = {} if self.other is None else {"other": {name: list(one) for name, one in self.other.items()}}
+        kept = {} if self.other is None else {"other": {name: list(texts) for name, texts in self.other.items()}}
         return {"rows": self.n, "columns": columns, **kept}
 
     @classmethod
     def from_dict(cls, contract: Contract, raw: Mapping[str, Any]) -> "Frame":
         """Raises ModelUnusable when the columns do not fit the contract."""
         try:
-            n, given = int(raw["rows"]), raw["columns"]
+            n, raw_columns = int(raw["rows"]), raw["columns"]
             columns: dict[str, Column] = {}
             for feature in contract.features:
                 categorical = feature.categorical
                 column: Column = (
-                    np.array(given[feature.name], dtype=np.int32)
+                    np.array(raw_columns[feature.name], dtype=np.int32)
                     if categorical
-                    else np.array(given[feature.name], dtype=np.float64)
+                    else np.array(raw_columns[feature.name], dtype=np.float64)
                 )
                 if column.shape != (n,):
                     raise ValueError(f"{feature.name} has shape {column.shape}, not {(n,)}")
@@ -96,7 +98,7 @@ class Frame:
                 columns[feature.name] = column
             other = raw.get("other")
             if other is not None:
-                other = {str(name): [str(one) for one in texts] for name, texts in other.items()}
+                other = {str(name): [str(text) for text in texts] for name, texts in other.items()}
                 if any(len(texts) != n for texts in other.values()):
                     raise ValueError("another column has not one text a row")
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:

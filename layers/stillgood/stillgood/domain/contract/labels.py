@@ -57,11 +57,11 @@ def read_labels(
     """
     accepted, refused = [], []
     for number, raw in enumerate(rows):
-        one = _read(raw, target, now)
-        if isinstance(one, Label):
-            accepted.append(one)
-        elif one is not None:
-            name, message = one
+        parsed = _read(raw, target, now)
+        if isinstance(parsed, Label):
+            accepted.append(parsed)
+        elif parsed is not None:
+            name, message = parsed
             shown = {str(key)[:80]: shorten(value) for key, value in list(raw.items())[:20]}
             refused.append(RefusedLabel(number, name, message, shown))
     return accepted, refused
@@ -71,8 +71,8 @@ def overlaps(labels: Iterable[Label]) -> tuple[list[Label], list[Label]]:
     """The labels of one batch that say again what another of it says, and those that contradict another: the same id
     and time with both outcomes, of which neither holds.
 
-    >>> one, other = (Label("2026-11-23T00:00:00Z", "p", "", said) for said in ("Yes", "No"))
-    >>> repeated, contradicting = overlaps([one, one, other])
+    >>> yes, no = (Label("2026-11-23T00:00:00Z", "p", "", said) for said in ("Yes", "No"))
+    >>> repeated, contradicting = overlaps([yes, yes, no])
     >>> len(repeated), len(contradicting)
     (1, 2)
     """
@@ -84,7 +84,7 @@ def overlaps(labels: Iterable[Label]) -> tuple[list[Label], list[Label]]:
             repeated.append(label)
         outcomes.add(label.label)
         order[label] = None
-    both = [one for one in order if len(said[one.prediction_id, one.entity_id, one.event_time]) > 1]
+    both = [label for label in order if len(said[label.prediction_id, label.entity_id, label.event_time]) > 1]
     return repeated, both
 
 

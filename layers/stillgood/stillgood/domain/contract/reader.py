@@ -58,7 +58,7 @@ def read_contract(raw: object) -> Contract:
         id_column=top.text("id", None),
         time_column=top.text("time", None),
         target=_target(top.part("target")),
-        features=tuple(_feature(one) for one in top.parts("features")),
+        features=tuple(_feature(part) for part in top.parts("features")),
         floors=_floors(top.part("floors")),
         costs=_costs(top.part("costs")) if top.get("costs", None) is not None else None,
         slices=top.texts("slices"),
@@ -151,7 +151,7 @@ class _Reader:
         """A list of different texts; ``blank`` allows the empty one among them."""
         value = self.get(name, list(default))
         if not isinstance(value, list) or not all(
-            isinstance(one, str) and (one or blank) and _is_text(one) for one in value
+            isinstance(text, str) and (text or blank) and _is_text(text) for text in value
         ):
             raise self.broken(name, "must be a list of texts")
         if len(set(value)) != len(value):
@@ -161,7 +161,7 @@ class _Reader:
     def mapping(self, name: str) -> dict[str, str]:
         value = self.get(name, {})
         if not isinstance(value, Mapping) or not all(
-            isinstance(one, str) and one and _is_text(one) for pair in value.items() for one in pair
+            isinstance(text, str) and text and _is_text(text) for pair in value.items() for text in pair
         ):
             raise self.broken(name, "must be an object of texts")
         return dict(value)
@@ -174,7 +174,7 @@ class _Reader:
         value = self.get(name)
         if not isinstance(value, list) or not value:
             raise self.broken(name, "must be a list that is not empty")
-        return (_Reader.at(f"{name}[{i}]", one) for i, one in enumerate(value))
+        return (_Reader.at(f"{name}[{i}]", part) for i, part in enumerate(value))
 
     def done(self, *more: str) -> None:
         if unknown := sorted(set(self.raw) - self.seen - set(more)):
@@ -182,10 +182,10 @@ class _Reader:
 
 
 def _may_change(top: _Reader) -> dict[str, MayChange]:
-    found = top.mapping("may_change")
-    if wrong := sorted(name for name, how in found.items() if how not in get_args(MayChange)):
+    allowed = top.mapping("may_change")
+    if wrong := sorted(name for name, how in allowed.items() if how not in get_args(MayChange)):
         raise top.broken("may_change", f"says of {wrong[0]} what is none of {', '.join(get_args(MayChange))}")
-    return cast("dict[str, MayChange]", found)
+    return cast("dict[str, MayChange]", allowed)
 
 
 def _check_may_change(contract: Contract) -> None:
@@ -436,8 +436,12 @@ def _is_date(value: str) -> bool:
 
 
 def _check_names(contract: Contract) -> None:
-    names = [one.name for one in contract.features]
-    columns = [*names, contract.target.name, *(one for one in (contract.id_column, contract.time_column) if one)]
+    names = [feature.name for feature in contract.features]
+    columns = [
+        *names,
+        contract.target.name,
+        *(column for column in (contract.id_column, contract.time_column) if column),
+    ]
     for name in columns:
         if columns.count(name) > 1:
             raise ContractInvalid(f'features: "{name}" names two columns; every column has one role.', path="features")

@@ -16,9 +16,9 @@ def read_as(contract: Contract, frame: Frame, reader: str) -> Frame:
     """``frame`` in the columns of ``contract``, row by row the same.
 
     A feature of both keeps its values, a level that ``contract`` does not have is unseen. One that is of another kind,
-    or that only ``contract`` has, is read from the text of the data. What no row has, or ``contract`` refuses, is
-    missing: a model that still needs a column that ended upstream is judged without it, as it would serve. ``reader``
-    names the model in the message. Raises ModelUnusable where the other columns were not kept.
+    or that only ``contract`` has, is read from the text of the data. A value that no row has, or that ``contract``
+    refuses, is missing: a model that still needs a column that ended upstream is judged without it, as it would serve.
+    ``reader`` names the model in the message. Raises ModelUnusable where the other columns were not kept.
     """
     if frame.contract.sha256 == contract.sha256:
         return frame

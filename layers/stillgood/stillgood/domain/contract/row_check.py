@@ -88,10 +88,10 @@ class RowChecker:
         violations: list[Violation] = []
         time = self._time(raw, now) if self._dated else None
         for name, field, plain_levels, boolean, whole, low, high in self._loop:
-            given = raw.get(name)
-            if text and isinstance(given, str):
-                given = given.strip() or None
-            if given is None:
+            value = raw.get(name)
+            if text and isinstance(value, str):
+                value = value.strip() or None
+            if value is None:
                 if field.constant is not None:
                     values[name] = field.constant
                     repairs.append(Repair(name, "if_missing", None, field.constant))
@@ -102,31 +102,31 @@ class RowChecker:
                 continue
             # The commonest cases, a known level and a number within its bounds, are decided here: calling out for every
             # field would be half of a check's time.
-            if isinstance(given, str):
-                if given in plain_levels:
-                    values[name] = given
+            if isinstance(value, str):
+                if value in plain_levels:
+                    values[name] = value
                     continue
-                if given in field.aliases:
-                    level = field.aliases[given]
+                if value in field.aliases:
+                    level = field.aliases[value]
                     values[name] = level
-                    repairs.append(Repair(name, "alias", None if field.pii else given, level))
+                    repairs.append(Repair(name, "alias", None if field.pii else value, level))
                     continue
             elif boolean:
-                if given is True or given is False:
-                    values[name] = float(given)
+                if value is True or value is False:
+                    values[name] = float(value)
                     continue
             elif (
-                isinstance(given, float | int)
-                and not isinstance(given, bool)
-                and low <= given <= high
-                and (not whole or given.is_integer())
+                isinstance(value, float | int)
+                and not isinstance(value, bool)
+                and low <= value <= high
+                and (not whole or value.is_integer())
             ):
-                values[name] = float(given)
+                values[name] = float(value)
                 continue
             try:
-                values[name] = field.value(given, text, time)
+                values[name] = field.value(value, text, time)
             except _BrokenError as broken:
-                violations.append(field.violation(given, broken))
+                violations.append(field.violation(value, broken))
         if (extra or self.contract.extra) == "refuse" and not raw.keys() <= self.columns:
             for name in raw:
                 if name not in self.columns:
@@ -145,11 +145,11 @@ class RowChecker:
 
     def _time(self, raw: Mapping[str, object], now: datetime | None) -> datetime | None:
         """When the row is true, None when that cannot be read."""
-        given = raw.get(self.contract.time_column or "")
-        if given is None or given == "":
+        value = raw.get(self.contract.time_column or "")
+        if value is None or value == "":
             return now
         try:
-            return _utc(read_time(given.strip())) if isinstance(given, str) else None
+            return _utc(read_time(value.strip())) if isinstance(value, str) else None
         except (ValueError, OverflowError):
             return None
 
@@ -177,41 +177,41 @@ class FieldChecker:
         if self.constant is not None and not feature.categorical:
             self.constant = float(self.constant)
 
-    def read_text(self, given: str, time: datetime | None = None) -> tuple[FeatureValue, Violation | None, str | None]:
+    def read_text(self, text: str, time: datetime | None = None) -> tuple[FeatureValue, Violation | None, str | None]:
         """One CSV value: (value, violation, the rule of its repair). For column-wise readers, which ask once per
         distinct text.
 
         The same rules as ``RowChecker.check(text=True)``, because it is the same code. ``time``: the row's, for dates.
         """
-        given = given.strip()
-        if not given:
+        text = text.strip()
+        if not text:
             if self.constant is not None:
                 return self.constant, None, "if_missing"
             return None, None if self.nullable else self.missing(), None
-        if given in self.aliases:
-            return self.aliases[given], None, "alias"
+        if text in self.aliases:
+            return self.aliases[text], None, "alias"
         try:
-            return self.value(given, True, time), None, None
+            return self.value(text, True, time), None, None
         except _BrokenError as broken:
-            return None, self.violation(given, broken), None
+            return None, self.violation(text, broken), None
 
     def missing(self) -> Violation:
         return Violation(self.name, "required", None, f"{self.name} is required.")
 
-    def violation(self, given: object, broken: "_BrokenError") -> Violation:
-        shown = None if self.pii else shorten(given)
+    def violation(self, value: object, broken: "_BrokenError") -> Violation:
+        shown = None if self.pii else shorten(value)
         message = f"{self.name} {broken.message}" + ("." if self.pii else f", not {shown!r}.")
         return Violation(self.name, broken.rule, shown, message)
 
-    def value(self, given: object, text: bool, time: datetime | None) -> FeatureValue:
+    def value(self, raw: object, text: bool, time: datetime | None) -> FeatureValue:
         """Raises _BrokenError."""
         if self.kind == "categorical":
-            return self._level(given)
+            return self._level(raw)
         if self.kind == "boolean":
-            return _truth(given, text)
+            return _truth(raw, text)
         if self.kind == "date":
-            return self._date(given, text, time)
-        return self._within(_number(given, text))
+            return self._date(raw, text, time)
+        return self._within(_number(raw, text))
 
     def _within(self, number: float) -> float:
         if self.whole and not number.is_integer():
@@ -220,30 +220,30 @@ class FieldChecker:
             raise _BrokenError("range", _range(self.feature.minimum, self.feature.maximum))
         return number
 
-    def _level(self, given: object) -> str:
-        if not isinstance(given, str):
+    def _level(self, value: object) -> str:
+        if not isinstance(value, str):
             raise _BrokenError("type", "must be a text")
-        if given not in self.level_set and self.feature.unseen == "refuse":
+        if value not in self.level_set and self.feature.unseen == "refuse":
             levels = self.feature.levels
             shown = ", ".join(levels[:12]) + (", ..." if len(levels) > 12 else "")
             raise _BrokenError("level", f"must be one of {shown}")
-        if len(given) > LONGEST:
+        if len(value) > LONGEST:
             raise _BrokenError("length", f"must be at most {LONGEST} characters long")
-        return utf8(given)
+        return utf8(value)
 
-    def _date(self, given: object, text: bool, time: datetime | None) -> FeatureValue:
-        """What is derived of a date; what was derived before (days, or a level) is taken as it is, so that captured
-        rows can be read.
+    def _date(self, value: object, text: bool, time: datetime | None) -> FeatureValue:
+        """The value derived from a date. A value that was derived before (days, or a level) is taken as it is, so that
+        captured rows can be read.
         """
-        if not isinstance(given, str) or not _DATE.match(given):
+        if not isinstance(value, str) or not _DATE.match(value):
             try:
-                return self._level(given) if self.derive in CALENDAR_LEVELS else self._within(_number(given, text))
+                return self._level(value) if self.derive in CALENDAR_LEVELS else self._within(_number(value, text))
             except _BrokenError as broken:
                 if broken.rule == "range":
                     raise
                 raise _BrokenError("type", "must be an ISO 8601 date such as 2026-11-23") from None
         try:
-            moment = datetime.fromisoformat(given)
+            moment = datetime.fromisoformat(value)
         except ValueError:
             raise _BrokenError("type", "must be an ISO 8601 date such as 2026-11-23") from None
         if self.derive == "month":
@@ -277,12 +277,12 @@ def shorten(value: object) -> object:
 
 
 def _label(raw: Mapping[str, object], column: str | None) -> str | None:
-    given = raw.get(column) if column else None
-    if isinstance(given, float) and given.is_integer():
-        given = int(given)
-    if isinstance(given, int) and not isinstance(given, bool) and abs(given) < 2**63:
-        return str(given)
-    return utf8(given)[:256].strip() or None if isinstance(given, str) else None
+    value = raw.get(column) if column else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        return str(value)
+    return utf8(value)[:256].strip() or None if isinstance(value, str) else None
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -291,29 +291,29 @@ def _range(low: float | None, high: float | None) -> str:
     return f"must be within {low:g} and {high:g}"
 
 
-def _truth(given: object, text: bool) -> float:
-    if text and isinstance(given, str):
-        lower = given.lower()
+def _truth(value: object, text: bool) -> float:
+    if text and isinstance(value, str):
+        lower = value.lower()
         if lower in TRUE or lower in FALSE:
             return float(lower in TRUE)
-    elif isinstance(given, bool | int | float) and given in (0, 1):
-        return float(given)
+    elif isinstance(value, bool | int | float) and value in (0, 1):
+        return float(value)
     raise _BrokenError("type", "must be true or false")
 
 
-def _number(given: object, text: bool) -> float:
-    if text and isinstance(given, str):
-        if _DECIMAL.fullmatch(given) is None:
+def _number(value: object, text: bool) -> float:
+    if text and isinstance(value, str):
+        if _DECIMAL.fullmatch(value) is None:
             raise _BrokenError(
-                "finite" if given.lower().lstrip("+-") in ("nan", "inf", "infinity") else "type",
+                "finite" if value.lower().lstrip("+-") in ("nan", "inf", "infinity") else "type",
                 "must be a finite number",
             )
-        number = float(given)
-    elif isinstance(given, bool) or not isinstance(given, int | float):
+        number = float(value)
+    elif isinstance(value, bool) or not isinstance(value, int | float):
         raise _BrokenError("type", "must be a number")
     else:
         try:
-            number = float(given)
+            number = float(value)
         except OverflowError:
             number = math.inf
     if not math.isfinite(number):

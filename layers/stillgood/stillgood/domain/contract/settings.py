@@ -29,7 +29,7 @@ def with_settings(model: Contract, settings: Contract) -> Contract:
         model,
         floors=settings.floors,
         costs=settings.costs,
-        slices=tuple(one for one in settings.slices if any(one == feature.name for feature in model.features)),
+        slices=tuple(name for name in settings.slices if any(name == feature.name for feature in model.features)),
         monitoring=settings.monitoring,
         promotion=settings.promotion,
         labels=settings.labels,
@@ -43,7 +43,7 @@ def with_settings(model: Contract, settings: Contract) -> Contract:
 
 def split(old: Contract, new: Contract) -> tuple[list[Change], list[Change]]:
     """The changes that take effect by themselves, and those that a candidate has to bring."""
-    found = changes(old, new)
-    now = [one for one in found if one.place.partition(".")[0] in SETTINGS]
-    later = [one for one in found if one not in now and one.place not in _WORDS_ONLY]
+    changed = changes(old, new)
+    now = [change for change in changed if change.place.partition(".")[0] in SETTINGS]
+    later = [change for change in changed if change not in now and change.place not in _WORDS_ONLY]
     return now, later

@@ -1,7 +1,7 @@
 """The text of a file as the contract's check reads it: the words of ``source`` taken back, one value at a time.
 
-"1.234,50" becomes "1234.50", "$5" "5", "n/a" a blank, "02.05.2024" an ISO date. What does not follow ``source`` is left
-as it stands, or marked, so that the check refuses it: nothing is guessed.
+"1.234,50" becomes "1234.50", "$5" "5", "n/a" a blank, "02.05.2024" an ISO date. Text that does not follow ``source`` is
+left as it stands, or marked, so that the check refuses it: nothing is guessed.
 """
 
 import re
@@ -131,10 +131,10 @@ def plain_number(text: str, source: Source) -> str:
     """
     number = text
     if not source.bare_number:
-        found = _AFFIXED.fullmatch(text)
-        if found is None or (found[1] and found[2][:1] in "+-"):
+        match = _AFFIXED.fullmatch(text)
+        if match is None or (match[1] and match[2][:1] in "+-"):
             return text
-        number = found[1] + found[2].strip()
+        number = match[1] + match[2].strip()
     decimal, group = source.decimal_char or ".", source.group_char
     if group is not None:
         number = (

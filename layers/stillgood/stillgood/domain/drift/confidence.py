@@ -49,8 +49,8 @@ def compare_confidence(reference: Reference, scores: ScoreHistogram, design: Des
     >>> from stillgood.domain.drift.reference import Distribution
     >>> reference = Reference("v1", 40, {}, {}, Distribution.of([0.1, 0.3, 0.7, 0.9] * 10))
     >>> window = ScoreHistogram.of(reference.score, [0.4, 0.6, 0.5, 0.5] * 10, [0.2] * 40, [False] * 40)
-    >>> found = compare_confidence(reference, window)
-    >>> round(found.change, 6), round(found.test.value, 4), found.degraded(0.05)
+    >>> compared = compare_confidence(reference, window)
+    >>> round(compared.change, 6), round(compared.test.value, 4), compared.degraded(0.05)
     (-0.833333, -13.9642, True)
     """
     before, now = (reference.score.n, *reference.confidence), _moments(scores)

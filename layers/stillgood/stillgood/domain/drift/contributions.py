@@ -91,8 +91,8 @@ def contribution_drift(
     >>> contract = Contract("c", "1", None, None, Target("y", "1", "0"), (Feature("x", "numeric"),))
     >>> model = Model("v1", contract, (NumericTerm("x", 0.0, 1.0, 2.0),), 0.5, 0.0, Calibration(1.0, 0.0))
     >>> before = Reference("v1", 2, {"x": Distribution.of([0.0, 1.0])}, {}, Distribution.of([0.5]))
-    >>> found = contribution_drift(model, before, Frame(contract, 2, {"x": np.array([2.0, 3.0])}), np.arange(2))
-    >>> found.total.before, found.total.now, found.parts[0].change
+    >>> moved = contribution_drift(model, before, Frame(contract, 2, {"x": np.array([2.0, 3.0])}), np.arange(2))
+    >>> moved.total.before, moved.total.now, moved.parts[0].change
     (1.5, 5.5, 4.0)
     """
     n = frame.n
@@ -132,7 +132,7 @@ def reference_contributions(model: Model, reference: Reference) -> Mapping[str, 
 
     Of a single feature they follow from its distribution; of a pair, they were stored when the model was trained.
     """
-    found: dict[str, tuple[float, float]] = {}
+    moments: dict[str, tuple[float, float]] = {}
     for term in model.terms:
         values: Distribution | Levels | None = reference.numeric.get(term.name) or reference.categorical.get(term.name)
         if values is None:
@@ -144,13 +144,13 @@ def reference_contributions(model: Model, reference: Reference) -> Mapping[str, 
         else:
             k = len(values.levels)
             column, counts = np.array([*range(k), -2, -1], dtype=np.int32), values.counts
-        one = Frame(model.contract, len(column), {term.name: column})
-        found[term.name] = mean_and_variance(contribution(term, one), counts)
+        frame = Frame(model.contract, len(column), {term.name: column})
+        moments[term.name] = mean_and_variance(contribution(term, frame), counts)
     for pair in model.pairs:
         if pair.name not in reference.contributions:
             return None
-        found[pair.name] = reference.contributions[pair.name]
-    return found
+        moments[pair.name] = reference.contributions[pair.name]
+    return moments
 
 
 def _error(deviations: npt.NDArray[np.float64], whose: npt.NDArray[np.int64], groups: int, n: int) -> float:

@@ -98,14 +98,14 @@ class DriftReport:
         """Checks of distributions, score and confidence that drifted, largest effect first: the world may have
         changed.
         """
-        found = [check for check in self.checks if check.drifted and not self._is_fault(check)]
-        return tuple(sorted(found, key=lambda check: -check.effect))
+        drifted = [check for check in self.checks if check.drifted and not self._is_fault(check)]
+        return tuple(sorted(drifted, key=lambda check: -check.effect))
 
     @property
     def faults(self) -> tuple[DriftCheck, ...]:
         """Checks of missing and unseen values that drifted upwards, largest effect first: something upstream broke."""
-        found = [check for check in self.checks if check.drifted and self._is_fault(check)]
-        return tuple(sorted(found, key=lambda check: -check.effect))
+        faults = [check for check in self.checks if check.drifted and self._is_fault(check)]
+        return tuple(sorted(faults, key=lambda check: -check.effect))
 
     def _is_fault(self, check: DriftCheck) -> bool:
         return check.test in QUALITY_TESTS and not (check.test == "unseen" and check.subject in self.accepted)
@@ -153,11 +153,11 @@ def detect_drift(
     adjusted = holm(np.array([check.p for check in raw]))
     checks = []
     for check, p_adjusted in zip(raw, adjusted, strict=True):
-        least = thresholds.confidence_effect if check.test == "confidence" else thresholds.effect
+        min_effect = thresholds.confidence_effect if check.test == "confidence" else thresholds.effect
         if check.name in standing:
-            least *= thresholds.leave_effect / thresholds.effect
+            min_effect *= thresholds.leave_effect / thresholds.effect
         stands = check.name in standing
-        made = replace(check, p_adjusted=float(p_adjusted), alpha=thresholds.alpha, least_effect=least)
+        made = replace(check, p_adjusted=float(p_adjusted), alpha=thresholds.alpha, least_effect=min_effect)
         checks.append(_judged(made, stands))
     return DriftReport(tuple(checks), confidence, thresholds, frozenset(accepted))
 
@@ -168,11 +168,11 @@ def _feature_checks(
     between = _between(season, window)
     for name, before in reference.numeric.items():
         placed = window.numeric[name]
-        found = kolmogorov_smirnov(before, placed, design)
+        statistic = kolmogorov_smirnov(before, placed, design)
         outside = placed.outside / placed.n if placed.n else 0.0
         again = _placed_again(season.numeric[name], placed, between) if season else None
         way = moved(before, placed, units.get(name, ""))
-        yield replace(_check(name, "ks", found, placed.n, before.n, outside, again), direction=way)
+        yield replace(_check(name, "ks", statistic, placed.n, before.n, outside, again), direction=way)
         yield _share(name, "missing", (before.n, before.nulls), (placed.n, placed.nulls), design)
     for name, levels in reference.categorical.items():
         now = window.categorical[name]
@@ -181,9 +181,9 @@ def _feature_checks(
         n, n_before = int(now.counts.sum()) - nulls, int(levels.counts.sum()) - nulls_before
         again = _levels_again(season.categorical[name], now, between) if season else None
         # Unseen values are a column of the table, nulls a test of their own: they mean that something broke.
-        found = categories(levels.counts[:-1], now.counts[:-1], design)
+        statistic = categories(levels.counts[:-1], now.counts[:-1], design)
         way = moved(levels, now)
-        yield replace(_check(name, "chi_square", found, n, n_before, None, again), direction=way)
+        yield replace(_check(name, "chi_square", statistic, n, n_before, None, again), direction=way)
         yield _share(name, "missing", (n_before, nulls_before), (n, nulls), design)
         yield _share(name, "unseen", (n_before - unseen_before, unseen_before), (n - unseen, unseen), design)
 
@@ -193,10 +193,10 @@ def _score_checks(
 ) -> Iterator[DriftCheck]:
     between = _between(season, window)
     placed = window.scores.placed
-    found = kolmogorov_smirnov(reference.score, placed, design)
+    statistic = kolmogorov_smirnov(reference.score, placed, design)
     again = _placed_again(season.scores.placed, placed, between) if season else None
     way = moved(reference.score, placed)
-    yield replace(_check("score", "score", found, placed.n, reference.score.n, None, again), direction=way)
+    yield replace(_check("score", "score", statistic, placed.n, reference.score.n, None, again), direction=way)
     sure = compare_confidence_between(season.scores, window.scores, between) if season and season.scores.n else None
     checked = _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, sure)
     sure_now, sure_before = confidence.mean, confidence.reference_mean
@@ -220,18 +220,37 @@ def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int],
     """The test of the 2 x 2 table of (with, without); only a share that grew is a fault, so a fallen one has effect
     0.
     """
-    found = categories(np.array(before), np.array(now), design)
+    statistic = categories(np.array(before), np.array(now), design)
     grew = now[1] * sum(before) > before[1] * sum(now)
     shares = [part[1] / sum(part) if sum(part) else 0.0 for part in (before, now)]
-    made = _check(name, test, found if grew else replace(found, effect=0.0), sum(now), sum(before), None, None)
+    made = _check(name, test, statistic if grew else replace(statistic, effect=0.0), sum(now), sum(before), None, None)
     return replace(made, direction=f"{shares[0]:.1%} to {shares[1]:.1%} of the rows")
 
 
 def _check(
-    subject: str, test: Test, found: Statistic, rows: int, before: int, outside: float | None, season: Statistic | None
+    subject: str,
+    test: Test,
+    statistic: Statistic,
+    rows: int,
+    before: int,
+    outside: float | None,
+    season: Statistic | None,
 ) -> DriftCheck:
     return DriftCheck(
-        subject, test, found.value, found.p, found.p, found.effect, 0.0, 0.0, rows, before, outside, season, False, ""
+        subject,
+        test,
+        statistic.value,
+        statistic.p,
+        statistic.p,
+        statistic.effect,
+        0.0,
+        0.0,
+        rows,
+        before,
+        outside,
+        season,
+        False,
+        "",
     )
 
 

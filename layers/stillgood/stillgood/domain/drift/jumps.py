@@ -38,7 +38,7 @@ def jumped(
     >>> jumped(last, [cents], ["price"]), jumped(last, [dearer], ["price"]), jumped({}, [cents], ["price"])
     (('price',), (), ())
     """
-    found = []
+    names = []
     for part in parts:
         scale, last = part.spread_before, before.get(part.name)
         if part.name not in drifted or scale <= 0.0 or last is None:
@@ -47,5 +47,5 @@ def jumped(
         low, high = sorted((part.spread, last.spread))
         rescaled = high > MAX_FACTOR * low and distance > MIN_JUMP
         if distance > MAX_JUMP or rescaled:
-            found.append(part.name)
-    return tuple(sorted(found))
+            names.append(part.name)
+    return tuple(sorted(names))

@@ -176,5 +176,5 @@ def profile(
     )
 
 
-def _added[K](one: Mapping[K, int], other: Mapping[K, int]) -> dict[K, int]:
-    return {key: one.get(key, 0) + other.get(key, 0) for key in sorted({*one, *other}, key=str)}
+def _added[K](left: Mapping[K, int], right: Mapping[K, int]) -> dict[K, int]:
+    return {key: left.get(key, 0) + right.get(key, 0) for key in sorted({*left, *right}, key=str)}

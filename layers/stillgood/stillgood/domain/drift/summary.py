@@ -21,12 +21,12 @@ OTHER = "(other)"
 
 def distributions(reference: Reference, window: Profile) -> dict[str, Any]:
     """Each feature's reference and window over the same bins or levels, with the distances between them. JSON-able."""
-    found: dict[str, Any] = {}
+    summaries: dict[str, Any] = {}
     for name, values in reference.numeric.items():
-        found[name] = numeric_summary(values, window.numeric[name])
+        summaries[name] = numeric_summary(values, window.numeric[name])
     for name, levels in reference.categorical.items():
-        found[name] = categorical_summary(levels, window.categorical[name])
-    return found
+        summaries[name] = categorical_summary(levels, window.categorical[name])
+    return summaries
 
 
 def numeric_summary(reference: Distribution, window: Histogram) -> dict[str, Any]:
@@ -34,8 +34,8 @@ def numeric_summary(reference: Distribution, window: Histogram) -> dict[str, Any
     ``above``.
 
     >>> reference = Distribution.of([0.0, 1.0, 2.0, 4.0])
-    >>> found = numeric_summary(reference, Histogram.of(reference, [1.5, 1.7, 9.0, float("nan")]))
-    >>> found["edges"], found["reference"], found["window"], found["above"], found["window_missing"]
+    >>> summary = numeric_summary(reference, Histogram.of(reference, [1.5, 1.7, 9.0, float("nan")]))
+    >>> summary["edges"], summary["reference"], summary["window"], summary["above"], summary["window_missing"]
     ([0.0, 1.0, 2.0, 4.0, 6.0], [1, 1, 1, 1], [0, 2, 0, 0], 1, 1)
     """
     values = reference.values
@@ -73,8 +73,8 @@ def numeric_summary(reference: Distribution, window: Histogram) -> dict[str, Any
 def categorical_summary(reference: Levels, window: Levels) -> dict[str, Any]:
     """The MAX_LEVELS most frequent levels of both together, then ``(other)``; unseen and missing values beside them.
 
-    >>> found = categorical_summary(Levels.of(("no", "yes"), [0, 0, 1]), Levels.of(("no", "yes"), [1, -2]))
-    >>> found["levels"], found["reference"], found["window"], found["unseen"]
+    >>> summary = categorical_summary(Levels.of(("no", "yes"), [0, 0, 1]), Levels.of(("no", "yes"), [1, -2]))
+    >>> summary["levels"], summary["reference"], summary["window"], summary["unseen"]
     (['no', 'yes'], [2, 1], [0, 1], 1)
     """
     known = len(reference.levels)
@@ -124,9 +124,9 @@ def _number_moved(reference: Distribution, window: Histogram, unit: str) -> str:
     before = [_quantile_before(reference, q) for q in (0.25, 0.5, 0.75)]
     now = [_quantile_now(reference, window, q) for q in (0.25, 0.5, 0.75)]
     (low, middle, high), (low_now, middle_now, high_now) = before, now
-    least, most = float(reference.values[0]), float(reference.values[-1])
+    smallest, largest = float(reference.values[0]), float(reference.values[-1])
     if middle_now in (-np.inf, np.inf):
-        side, end = ("higher", most) if middle_now > 0 else ("lower", least)
+        side, end = ("higher", largest) if middle_now > 0 else ("lower", smallest)
         beyond = "above" if middle_now > 0 else "below"
         return f"{side} by at least {abs(end - middle):.4g}{unit} (median {middle:.6g}, now {beyond} {end:.6g})"
     if middle_now != middle:
@@ -156,14 +156,16 @@ def _quantile_now(reference: Distribution, window: Histogram, q: float) -> float
 
 
 def _level_moved(reference: Levels, window: Levels) -> str:
-    before, now = (np.asarray(one.counts[:-1], np.float64) for one in (reference, window))
+    before, now = (np.asarray(side_levels.counts[:-1], np.float64) for side_levels in (reference, window))
     if not before.sum() or not now.sum():
         return ""
     shares, shares_now = before / before.sum(), now / now.sum()
-    most = int(np.argmax(np.abs(shares_now - shares)))
-    name = repr(reference.levels[most]) if most < len(reference.levels) else "levels that the contract does not know"
-    side = "more of" if shares_now[most] > shares[most] else "fewer of"
-    return f"{side} {name} ({shares[most]:.1%} to {shares_now[most]:.1%})"
+    widest = int(np.argmax(np.abs(shares_now - shares)))
+    name = (
+        repr(reference.levels[widest]) if widest < len(reference.levels) else "levels that the contract does not know"
+    )
+    side = "more of" if shares_now[widest] > shares[widest] else "fewer of"
+    return f"{side} {name} ({shares[widest]:.1%} to {shares_now[widest]:.1%})"
 
 
 def score_summary(reference: Reference, scores: ScoreHistogram) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def kolmogorov_smirnov(reference: Distribution, window: Histogram, design: Desig
     (1958), "The Significance Probability of the Smirnov Two-Sample Test", Arkiv för Matematik 3(43).
 
     >>> reference = Distribution.of([1.0, 2.0, 3.0, 4.0])
-    >>> found = kolmogorov_smirnov(reference, Histogram.of(reference, [3.5, 4.0, 5.0, 6.0]))
-    >>> found.value, round(found.p, 6)
+    >>> result = kolmogorov_smirnov(reference, Histogram.of(reference, [3.5, 4.0, 5.0, 6.0]))
+    >>> result.value, round(result.p, 6)
     (0.75, 0.125)
     """
     n, m = reference.n, window.n
@@ -64,16 +64,18 @@ def kolmogorov_smirnov(reference: Distribution, window: Histogram, design: Desig
     return _two_sample(d, n / design[0], m / design[1])
 
 
-def kolmogorov_smirnov_between(one: Histogram, other: Histogram, design: Design = INDEPENDENT) -> Statistic:
+def kolmogorov_smirnov_between(first: Histogram, second: Histogram, design: Design = INDEPENDENT) -> Statistic:
     """The same test between two windows that were placed among the same reference values.
 
     D is taken at the reference values and just before them, so it is exact on that grid and at most the mass between
     two neighbours below the truth. No values on one side: D = 0, p = 1.
     """
-    n, m = one.n, other.n
+    n, m = first.n, second.n
     if n == 0 or m == 0:
         return NOTHING
-    steps = [np.concatenate(([0], np.cumsum(np.column_stack((part.between[:-1], part.at))))) for part in (one, other)]
+    steps = [
+        np.concatenate(([0], np.cumsum(np.column_stack((part.between[:-1], part.at))))) for part in (first, second)
+    ]
     return _two_sample(float(np.abs(steps[0] / n - steps[1] / m).max()), n / design[0], m / design[1])
 
 
@@ -89,8 +91,8 @@ def chi_square(reference: Counts, window: Counts) -> Statistic:
     freedom. Equals ``scipy.stats.chi2_contingency(table, correction=False)``. One column, or no rows on one side: X2 =
     0, p = 1. Source: Pearson (1900), Philosophical Magazine 50(302).
 
-    >>> found = chi_square(np.array([30, 70, 0]), np.array([45, 55, 0]))
-    >>> found.value, round(found.p, 6), round(found.effect, 2)
+    >>> result = chi_square(np.array([30, 70, 0]), np.array([45, 55, 0]))
+    >>> result.value, round(result.p, 6), round(result.effect, 2)
     (4.8, 0.02846, 0.15)
     """
     table = np.stack((reference, window)).astype(np.float64)
@@ -110,8 +112,8 @@ def categories(reference: Counts, window: Counts, design: Design = INDEPENDENT) 
     The effect is the total variation distance of the pooled rows less what chance alone would show
     (``contingency.distance``).
 
-    >>> found = categories(np.array([300, 700, 0]), np.array([450, 550, 0]))
-    >>> round(found.value, 2), round(found.effect, 2)
+    >>> result = categories(np.array([300, 700, 0]), np.array([450, 550, 0]))
+    >>> round(result.value, 2), round(result.effect, 2)
     (48.0, 0.15)
     """
     x2, p, before, now = contingency.independence(reference, window, design)

@@ -83,7 +83,7 @@ def front_matter(model: Model, oof: Metrics, holdout: Metrics | None) -> list[st
                 "revision": str(model.training["data_sha256"]),
             },
             "metrics": [
-                {"type": name, "name": title, "value": float(getattr(found, key).value)}
+                {"type": name, "name": title, "value": float(getattr(figures, key).value)}
                 for name, title, key in (
                     ("roc_auc", "ROC-AUC", "roc_auc"),
                     ("recall", "recall", "recall"),
@@ -93,8 +93,8 @@ def front_matter(model: Model, oof: Metrics, holdout: Metrics | None) -> list[st
                 )
             ],
         }
-        for rows, split, found in (("out of fold", "train", oof), ("newest rows", "test", holdout))
-        if found is not None
+        for rows, split, figures in (("out of fold", "train", oof), ("newest rows", "test", holdout))
+        if figures is not None
     ]
     fields = {
         "library_name": "stillgood",

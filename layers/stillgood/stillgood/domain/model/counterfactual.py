@@ -43,7 +43,7 @@ class Flip:
     @property
     def size(self) -> float:
         """The sum of the changes' sizes."""
-        return sum(one.size for one in self.changes)
+        return sum(change.size for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +96,28 @@ def flips(model: Model, values: Values, may_change: Mapping[str, MayChange]) -> 
     ones = []
     for axis in axes:
         name = axis.feature.name
-        found = list(_firsts(axis, lambda value, name=name: turned({name: value})))  # type: ignore[misc]
-        if found:
-            ones.append(flip({name: min(found, key=axis.size)}))
+        turning = list(_firsts(axis, lambda value, name=name: turned({name: value})))  # type: ignore[misc]
+        if turning:
+            ones.append(flip({name: min(turning, key=axis.size)}))
     best: dict[str, Value] | None = None
-    least = math.inf
-    for one, other in combinations(axes, 2):
-        for first, second in ((one, other), (other, one)):
+    smallest = math.inf
+    for left, right in combinations(axes, 2):
+        for first, second in ((left, right), (right, left)):
             a, b = first.feature.name, second.feature.name
             for value in sorted(_candidates(first), key=first.size):
-                if first.size(value) >= least:
+                if first.size(value) >= smallest:
                     break
                 if turned({a: value}):
                     continue
                 for to in _firsts(second, lambda to, a=a, b=b, value=value: turned({a: value, b: to})):  # type: ignore[misc]
                     size = first.size(value) + second.size(to)
-                    if size < least and not turned({b: to}):
-                        best, least = {a: value, b: to}, size
-    return tuple(sorted(ones, key=lambda one: one.size)), None if best is None else flip(best)
+                    if size < smallest and not turned({b: to}):
+                        best, smallest = {a: value, b: to}, size
+    return tuple(sorted(ones, key=lambda single: single.size)), None if best is None else flip(best)
 
 
 def _axis(model: Model, name: str, now: Value, how: MayChange) -> _Axis | None:
-    feature = next((one for one in model.contract.features if one.name == name), None)
+    feature = next((candidate for candidate in model.contract.features if candidate.name == name), None)
     if feature is None or feature.kind == "date":
         return None
     if feature.kind == "boolean":
@@ -137,40 +137,40 @@ def _axis(model: Model, name: str, now: Value, how: MayChange) -> _Axis | None:
 
 def _breaks(model: Model, feature: Feature) -> tuple[tuple[float, ...], float, float]:
     """Where the logit may bend or jump in a number, and the least and largest value that it may take."""
-    found: set[float] = set()
-    term = next(one for one in model.terms if one.name == feature.name)
+    cuts: set[float] = set()
+    term = next(candidate for candidate in model.terms if candidate.name == feature.name)
     low, high = -math.inf, math.inf
     if isinstance(term, NumericTerm):
         low, high = term.center - REACH * term.scale, term.center + REACH * term.scale
     elif isinstance(term, CurveTerm):
-        found.update(term.knots)
+        cuts.update(term.knots)
         low, high = term.knots[0], term.knots[-1]
     elif not isinstance(term, CategoricalTerm):  # steps
-        found.update((*term.cuts, term.low, term.high))
+        cuts.update((*term.cuts, term.low, term.high))
         low, high = term.low, term.high
     for pair in model.pairs:
         for axis in (pair.first, pair.second):
             if axis.feature == feature.name and hasattr(axis, "cuts"):
-                found.update(axis.cuts)
-    if found:
-        low, high = min(low, *found), math.nextafter(max(high, *found), math.inf)
+                cuts.update(axis.cuts)
+    if cuts:
+        low, high = min(low, *cuts), math.nextafter(max(high, *cuts), math.inf)
     low = low if feature.minimum is None else feature.minimum
     high = high if feature.maximum is None else feature.maximum
     if feature.kind == "integer":
         low, high = math.ceil(low), math.floor(high)
-    return tuple(sorted(found)), float(low), float(high)
+    return tuple(sorted(cuts)), float(low), float(high)
 
 
 def _points(axis: _Axis, upwards: bool) -> list[float]:
     """From the present value outwards: points between two of which the logit is a straight line."""
     whole = axis.feature.kind == "integer"
-    found = {axis.low, axis.high}
-    for one in axis.breaks:  # a value at a cut belongs to the piece on its left
-        found |= {math.floor(one), math.floor(one) + 1.0} if whole else {one, math.nextafter(one, math.inf)}
+    points = {axis.low, axis.high}
+    for cut in axis.breaks:  # a value at a cut belongs to the piece on its left
+        points |= {math.floor(cut), math.floor(cut) + 1.0} if whole else {cut, math.nextafter(cut, math.inf)}
     at = float(axis.now)  # type: ignore[arg-type]
     if upwards:
-        return sorted(one for one in found if at < one <= axis.high)
-    return sorted((one for one in found if axis.low <= one < at), reverse=True)
+        return sorted(point for point in points if at < point <= axis.high)
+    return sorted((point for point in points if axis.low <= point < at), reverse=True)
 
 
 def _firsts(axis: _Axis, turned: Callable[[Value], bool]) -> Iterator[Value]:
@@ -207,5 +207,5 @@ def _candidates(axis: _Axis) -> list[Value]:
     if not axis.numeric:
         return list(axis.others)
     if axis.feature.kind == "integer" and axis.high - axis.low <= MOST_WHOLE:
-        return [float(one) for one in range(int(axis.low), int(axis.high) + 1) if one != axis.now]
+        return [float(whole) for whole in range(int(axis.low), int(axis.high) + 1) if whole != axis.now]
     return [*_points(axis, upwards=True), *_points(axis, upwards=False)]

@@ -192,7 +192,7 @@ class Model:
         if any(axis.feature not in known for pair in self.pairs for axis in (pair.first, pair.second)):
             raise ValueError("a pair reads what is no feature of the contract")
         object.__setattr__(self, "names", tuple([part.name for part in (*self.terms, *self.pairs)]))
-        sent = {one.name: _SENT[one.kind] for one in self.contract.features if one.kind in _SENT}
+        sent = {feature.name: _SENT[feature.kind] for feature in self.contract.features if feature.kind in _SENT}
         object.__setattr__(self, "as_sent", sent)
         object.__setattr__(self, "threshold", self.calibration.probability(self.threshold_logit))
 
@@ -258,7 +258,7 @@ class Model:
             return cls(
                 version=str(raw["version"]),
                 contract=read_contract(raw["contract"]),
-                terms=tuple(_term(one) for one in raw["terms"]),
+                terms=tuple(_term(term) for term in raw["terms"]),
                 baseline=_finite(raw["baseline"]),
                 threshold_logit=_finite(raw["threshold_logit"]),
                 calibration=calibration,
@@ -284,7 +284,7 @@ def _term(raw: Mapping[str, Any]) -> Term:
         weights = {str(level): _finite(weight) for level, weight in raw["weights"].items()}
         return CategoricalTerm(str(raw["name"]), weights, _finite(raw["missing"]), _finite(raw["unseen"]))
     if raw["kind"] == "curve":
-        knots, shares = (tuple([_finite(one) for one in raw[name]]) for name in ("knots", "shares"))
+        knots, shares = (tuple([_finite(number) for number in raw[name]]) for name in ("knots", "shares"))
         if len(knots) < 2 or len(shares) != len(knots) or any(a >= b for a, b in pairwise(knots)):
             raise ValueError(f"the knots of {raw['name']} do not ascend, or have no share each")
         return CurveTerm(str(raw["name"]), knots, shares, _finite(raw["missing"]))
@@ -298,7 +298,7 @@ def _term(raw: Mapping[str, Any]) -> Term:
 def _pairs(raw: Any) -> "tuple[PairTerm, ...]":
     from stillgood.domain.model.pairs import pair_term
 
-    return tuple([pair_term(one, _finite) for one in raw])
+    return tuple([pair_term(pair, _finite) for pair in raw])
 
 
 def _finite(value: object) -> float:

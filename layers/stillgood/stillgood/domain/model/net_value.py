@@ -22,6 +22,6 @@ def value_report(costs: Costs | None, metrics: Mapping[str, Metrics]) -> dict[st
     if costs is None:
         return None
     return {
-        name: net_value(round(one.precision.value * one.flagged), one.flagged, one.rows, costs)
-        for name, one in metrics.items()
+        name: net_value(round(figures.precision.value * figures.flagged), figures.flagged, figures.rows, costs)
+        for name, figures in metrics.items()
     }

@@ -160,7 +160,7 @@ class Compiled:
                 self._terms.append((term, term.name, None, len(levels), None, *(0.0,) * 5, places if own else None))
         position = {term.name: at for at, term in enumerate(terms)}
         self._read = list(axes)
-        self._named = [(self._read.index(one.first.feature), self._read.index(one.second.feature)) for one in pairs]
+        self._named = [(self._read.index(pair.first.feature), self._read.index(pair.second.feature)) for pair in pairs]
 
         def places_of(axis: Axis) -> list[int]:
             if isinstance(axis, NumericAxis):
@@ -180,25 +180,25 @@ class Compiled:
 
     def contributions(self, values: Mapping[str, Value]) -> tuple[float, ...]:
         """What each term, then each pair adds, in logits. Raises KeyError when a feature is not in ``values``."""
-        found, at = [], []
+        parts, at = [], []
         for term, name, cuts, last, steps, weight, center, scale, low, high, places in self._terms:
             value = values[name]
             if cuts is None:
-                found.append(term.contribution(value))
+                parts.append(term.contribution(value))
                 at.append(0 if places is None else places.get(value, last))
             elif value is None:
-                found.append(term.missing)
+                parts.append(term.missing)
                 at.append(last)
             else:
                 place = bisect_left(cuts, value)
                 at.append(place)
                 if steps is None:
-                    found.append(term.contribution(value))
+                    parts.append(term.contribution(value))
                 else:
                     x = low if value < low else high if value > high else value
-                    found.append(steps[place] + ((weight * ((x - center) / scale) + _GRID) - _GRID))
-        found += [table[rows[at[first]] + columns[at[second]]] for first, second, rows, columns, table in self._pairs]
-        return tuple(found)
+                    parts.append(steps[place] + ((weight * ((x - center) / scale) + _GRID) - _GRID))
+        parts += [table[rows[at[first]] + columns[at[second]]] for first, second, rows, columns, table in self._pairs]
+        return tuple(parts)
 
     def texts(self, values: Mapping[str, Value]) -> list[str]:
         """The two values of each pair as one text, in the order of its name.
@@ -222,10 +222,10 @@ def _counted(cuts: Sequence[float], among: Sequence[float]) -> list[int]:
     [0, 0, 1, 1]
     """
     own = set(cuts)
-    found = [0]
+    counts = [0]
     for cut in among:
-        found.append(found[-1] + (cut in own))
-    return found
+        counts.append(counts[-1] + (cut in own))
+    return counts
 
 
 def split_evenly(names: Sequence[str], pairs: Sequence[PairTerm], contributions: Sequence[float]) -> tuple[float, ...]:

@@ -22,9 +22,9 @@ def shapes(model: Model) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def strongest(model: Model, most: int = _STRONGEST) -> list[str]:
+def strongest(model: Model, limit: int = _STRONGEST) -> list[str]:
     """The features and pairs of the largest span, in words, largest first."""
-    found = [_in_words(model, term) for term in model.terms]
+    spans = [_in_words(model, term) for term in model.terms]
     for pair in model.pairs:
         shape = _pair(pair)
         cells = [
@@ -33,8 +33,8 @@ def strongest(model: Model, most: int = _STRONGEST) -> list[str]:
             for column, share in zip(shape["columns"], shares, strict=True)
         ]
         (low, lowest), (high, highest) = min(cells), max(cells)
-        found.append((high - low, f"{pair.name}: {high:+.2f} at {highest}, {low:+.2f} at {lowest}"))
-    return [line for _, line in sorted(found, key=lambda one: (-one[0], one[1]))[:most]]
+        spans.append((high - low, f"{pair.name}: {high:+.2f} at {highest}, {low:+.2f} at {lowest}"))
+    return [line for _, line in sorted(spans, key=lambda span: (-span[0], span[1]))[:limit]]
 
 
 def points(term: Term, low: float, high: float) -> list[tuple[float, float]]:

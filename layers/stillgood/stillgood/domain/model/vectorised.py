@@ -44,8 +44,8 @@ def pair_contribution(pair: PairTerm, frame: Frame) -> Floats:
 def _places(axis: Axis, frame: Frame) -> NDArray[np.intp]:
     column = frame.columns[axis.feature]
     if isinstance(axis, NumericAxis):
-        found = np.searchsorted(axis.cuts, column, side="left")
-        return np.where(np.isnan(column), len(axis.cuts) + 1, found)
+        places = np.searchsorted(axis.cuts, column, side="left")
+        return np.where(np.isnan(column), len(axis.cuts) + 1, places)
     levels = frame.contract.feature(axis.feature).levels
     # Codes -2 (unseen) and -1 (null) index the last two places.
     table = np.array([*(axis.place(level) for level in levels), axis.size - 1, axis.size - 1])

@@ -86,7 +86,7 @@ class FittedCalibration:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Self:
         """Raises KeyError, TypeError or ValueError."""
-        a, ab, b = (float(one) for one in raw["covariance"])
+        a, ab, b = (float(number) for number in raw["covariance"])
         return cls(Calibration(float(raw["slope"]), float(raw["intercept"])), (a, ab, b), int(raw["rows"]))
 
 
@@ -108,8 +108,8 @@ def calibrate(labelled: Labelled, prior: Calibration, prior_rows: float = PRIOR_
 
     >>> rows = Labelled(np.array([-1.0, 1.0] * 500), np.array([False, True] * 400 + [True, False] * 100),
     ...                 np.arange(1000), np.zeros(1000, dtype=bool))
-    >>> found = calibrate(rows, Calibration(1.0, 0.0))
-    >>> round(found.line.slope, 2), abs(round(found.line.intercept, 2)), found.keeps_ranking
+    >>> fitted = calibrate(rows, Calibration(1.0, 0.0))
+    >>> round(fitted.line.slope, 2), abs(round(fitted.line.intercept, 2)), fitted.keeps_ranking
     (1.31, 0.0, True)
     """
     x, y = labelled.logits, labelled.y.astype(np.float64)

@@ -105,16 +105,16 @@ def decide(inputs: PointInputs) -> PointDecision:
     if inputs.population.n < MIN_POPULATION:
         return _stay(inputs, "keep", f"{inputs.population.n} predictions are too few to estimate the {name} from.")
     if inputs.faults:
-        told = tuple(f"Frozen: {fault}" for fault in inputs.faults)
-        return _stay(inputs, "freeze", *told, estimated=_now(inputs, inputs.line))
+        frozen = tuple(f"Frozen: {fault}" for fault in inputs.faults)
+        return _stay(inputs, "freeze", *frozen, estimated=_now(inputs, inputs.line))
     line, alert, reasons = inputs.line, False, list[str]()
     if inputs.labelled.of_the_rarer >= MIN_OF_EACH:
-        found = disagreement(inputs.objective.kind, inputs.line, inputs.labelled)
-        if found is not None and found.p < DISAGREE_P:
+        conflict = disagreement(inputs.objective.kind, inputs.line, inputs.labelled)
+        if conflict is not None and conflict.p < DISAGREE_P:
             alert = True
             reasons.append(
-                f"The newest {found.rows} labels show a {found.name} of {found.realised:.3f} where"
-                f" {found.estimated:.3f} was estimated (p {found.p:.1g}): the labels win."
+                f"The newest {conflict.rows} labels show a {conflict.name} of {conflict.realised:.3f} where"
+                f" {conflict.estimated:.3f} was estimated (p {conflict.p:.1g}): the labels win."
             )
         labelled = inputs.labelled.newest(BLOCK_ROWS if alert else MAX_LABELLED)  # nothing older has a say
         line = calibrate(labelled, inputs.line.line)
@@ -246,16 +246,16 @@ def disagreement(kind: str, line: FittedCalibration, labelled: Labelled) -> Disa
         return None
     y, p = rows.y.astype(np.float64), line.probabilities(rows.logits)
     flagged = rows.flagged.astype(np.float64)
-    found = [_contradiction("share of positives", float(y.mean()), float(p.mean()), y - p, rows)]
+    contradictions = [_contradiction("share of positives", float(y.mean()), float(p.mean()), y - p, rows)]
     if kind == "recall" and rows.y.any():
         estimated = float((flagged * p).sum() / p.sum())
         realised = float((flagged * y).sum() / y.sum())
-        found.append(_contradiction("recall", realised, estimated, (flagged - estimated) * (y - p), rows))
+        contradictions.append(_contradiction("recall", realised, estimated, (flagged - estimated) * (y - p), rows))
     elif kind == "precision" and rows.flagged.any():
         realised, estimated = float(y[rows.flagged].mean()), float(p[rows.flagged].mean())
-        found.append(_contradiction("precision", realised, estimated, flagged * (y - p), rows))
-    surest = min(found, key=lambda one: one.p)
-    return replace(surest, p=min(1.0, len(found) * surest.p))
+        contradictions.append(_contradiction("precision", realised, estimated, flagged * (y - p), rows))
+    surest = min(contradictions, key=lambda contradiction: contradiction.p)
+    return replace(surest, p=min(1.0, len(contradictions) * surest.p))
 
 
 def _contradiction(name: str, realised: float, estimated: float, parts: Floats, rows: Labelled) -> Disagreement:

@@ -76,8 +76,8 @@ def estimate(kind: str, fitted: FittedCalibration, population: Population, thres
     >>> from stillgood.domain.model.model import Calibration
     >>> sure = FittedCalibration(Calibration(1.0, 0.0), (0.0, 0.0, 0.0), 1000)
     >>> rows = Population(np.log([1 / 9, 1.0, 9.0, 9.0]), np.arange(4))
-    >>> found = estimate("recall", sure, rows, 1.0)
-    >>> round(found.value, 6), round(found.standard_error, 4)
+    >>> figure = estimate("recall", sure, rows, 1.0)
+    >>> round(figure.value, 6), round(figure.standard_error, 4)
     (0.75, 0.2394)
     """
     if population.n == 0:

@@ -83,7 +83,7 @@ class OperatingPoint:
             )
         try:
             line = raw["calibration"]
-            slope, ab, intercept = (_finite(one) for one in line["covariance"])
+            slope, ab, intercept = (_finite(number) for number in line["covariance"])
             calibration = Calibration(_finite(line["slope"]), _finite(line["intercept"]))
             if calibration.slope <= 0:
                 raise ValueError("the calibration turns the ranking around")

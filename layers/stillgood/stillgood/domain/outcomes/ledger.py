@@ -250,8 +250,8 @@ def apply(
     records["outcome"][target] = np.where(low == high, low, CONTRADICTING)
     after = records["outcome"][target]
     known = is_known(before)
-    told = np.concatenate([at, np.full(int(some.sum()), -1)])[winner]  # -1: what was held before
-    superseding[told[known & (after != before) & (told >= 0)]] = True
+    deciding = np.concatenate([at, np.full(int(some.sum()), -1)])[winner]  # -1: what was held before
+    superseding[deciding[known & (after != before) & (deciding >= 0)]] = True
     return Applied(
         replace(day, records=records, sources=names),
         matched,

@@ -1,4 +1,4 @@
-"""Which callers' labels contradict everybody else's: what such a caller says neither judges nor teaches.
+"""Callers whose labels contradict everybody else's: such labels neither judge nor teach.
 
 Labels are compared through the champion's scores, since two callers seldom speak of the same prediction: where both
 tell the truth, the champion ranks the rows of either about equally well, and is wrong about as often in either
@@ -23,7 +23,7 @@ MIN_DIFFERENCE = 0.1  # of ROC-AUC, or of the mean error of the probabilities; l
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Told:
+class SourceOutcomes:
     """What a source told of the predictions: ``probabilities`` float64[n] as captured, ``outcomes`` bool[n]."""
 
     probabilities: npt.NDArray[np.float64]
@@ -37,65 +37,68 @@ class Told:
     def together(cls, parts: Collection[Self]) -> Self:
         """Of several sources."""
         return cls(
-            np.concatenate([np.empty(0), *(one.probabilities for one in parts)]),
-            np.concatenate([np.empty(0, np.bool_), *(one.outcomes for one in parts)]),
+            np.concatenate([np.empty(0), *(part.probabilities for part in parts)]),
+            np.concatenate([np.empty(0, np.bool_), *(part.outcomes for part in parts)]),
         )
 
 
-def contradicting(told: Mapping[str, Told], suspects: Collection[str]) -> tuple[str, ...]:
+def contradicting(by_source: Mapping[str, SourceOutcomes], suspects: Collection[str]) -> tuple[str, ...]:
     """Which of ``suspects`` contradict the others, sorted. The largest contradiction is taken out before the next is
     looked for, so that one liar makes no liars of the rest.
 
     >>> rng = np.random.default_rng(1)
     >>> p = rng.uniform(size=400)
     >>> truth = rng.uniform(size=400) < p
-    >>> contradicting({"crm": Told(p, truth), "caller:x": Told(p, ~truth)}, ["caller:x"])
+    >>> contradicting({"crm": SourceOutcomes(p, truth), "caller:x": SourceOutcomes(p, ~truth)}, ["caller:x"])
     ('caller:x',)
-    >>> contradicting({"crm": Told(p, truth), "caller:x": Told(p, truth)}, ["caller:x"])
+    >>> contradicting({"crm": SourceOutcomes(p, truth), "caller:x": SourceOutcomes(p, truth)}, ["caller:x"])
     ()
     """
-    left = dict(told)
-    found: list[str] = []
+    left = dict(by_source)
+    names: list[str] = []
     while True:
         sizes = {
-            name: contradiction(left[name], Told.together([one for other, one in left.items() if other != name]))
+            name: contradiction(
+                left[name], SourceOutcomes.together([part for other, part in left.items() if other != name])
+            )
             for name in suspects
             if name in left
         }
         worst = max(sizes, key=lambda name: (sizes[name], name), default=None)
         if worst is None or sizes[worst] < Z:
-            return tuple(sorted(found))
-        found.append(worst)
+            return tuple(sorted(names))
+        names.append(worst)
         del left[worst]
 
 
-def contradiction(one: Told, others: Told) -> float:
+def contradiction(suspect: SourceOutcomes, others: SourceOutcomes) -> float:
     """The larger of two z values, 0 where too little was told or the difference is too small to matter.
 
     z = (a1 - a2) / sqrt(v1 + v2) of the ROC-AUCs with DeLong's variances, and of the means of outcome - probability
     with their own.
 
-    >>> contradiction(Told(np.full(9, 0.5), np.arange(9) < 3), Told(np.full(9, 0.5), np.arange(9) > 3))
+    >>> half = np.full(9, 0.5)
+    >>> contradiction(SourceOutcomes(half, np.arange(9) < 3), SourceOutcomes(half, np.arange(9) > 3))
     0.0
     """
-    if min(one.n, others.n) < MIN_LABELS:
+    if min(suspect.n, others.n) < MIN_LABELS:
         return 0.0
-    return max(_by_rank(one, others), _by_error(one, others))
+    return max(_by_rank(suspect, others), _by_error(suspect, others))
 
 
-def _by_rank(one: Told, others: Told) -> float:
-    if any(min(int(part.outcomes.sum()), int((~part.outcomes).sum())) < MIN_OF_EACH for part in (one, others)):
+def _by_rank(suspect: SourceOutcomes, others: SourceOutcomes) -> float:
+    if any(min(int(part.outcomes.sum()), int((~part.outcomes).sum())) < MIN_OF_EACH for part in (suspect, others)):
         return 0.0
     try:
-        auc = [roc_auc(part.probabilities, part.outcomes) for part in (one, others)]
-        variance = sum(delong_variance(part.probabilities, part.outcomes) for part in (one, others))
+        auc = [roc_auc(part.probabilities, part.outcomes) for part in (suspect, others)]
+        variance = sum(delong_variance(part.probabilities, part.outcomes) for part in (suspect, others))
     except NotEnoughData:
         return 0.0
     return _z(auc[0] - auc[1], variance)
 
 
-def _by_error(one: Told, others: Told) -> float:
-    errors = [part.outcomes - part.probabilities for part in (one, others)]
+def _by_error(suspect: SourceOutcomes, others: SourceOutcomes) -> float:
+    errors = [part.outcomes - part.probabilities for part in (suspect, others)]
     variance = sum(float(error.var(ddof=1)) / len(error) for error in errors)
     return _z(float(errors[0].mean() - errors[1].mean()), variance)
 

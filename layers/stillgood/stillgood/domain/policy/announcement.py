@@ -83,18 +83,18 @@ class Announcement:
 def of_window(report: Mapping[str, Any], before: Mapping[str, Any] | None, page: str) -> list[Announcement]:
     """What a judged window says: an alert or an action, and each lasting state that began, changed or ended.
 
-    ``before``: the report of the window before, None for the first. What goes on is not told again: a state with the
+    ``before``: the report of the window before, None for the first. Repetitions are not announced: a state with the
     same message, an alert for the same reasons with other figures.
     """
     window, decision = report["window"], report["decision"]
     action, reasons = str(decision["action"]), tuple(map(str, decision["reasons"][:_MAX_REASONS]))
     common: dict[str, Any] = {"subject": f"window/{window['id']}", "time": str(report["made_at"]), "page": page}
     stands, stood = _states(report), _states(before)
-    told: list[Announcement] = []
+    announcements: list[Announcement] = []
     if action != "nothing":
         # A state that begins is a message of its own.
         own = [reason for reason in reasons if reason not in stands.values() and not reason.startswith("still: ")]
-        told.append(
+        announcements.append(
             Announcement(
                 f"{SOURCE}.window.{action.replace('_', '-')}",
                 message=f"{_ACTED.get(action, action)} {_until(window['end'])}. {_because(own or reasons)}",
@@ -105,16 +105,16 @@ def of_window(report: Mapping[str, Any], before: Mapping[str, Any] | None, page:
             )
         )
     if report.get("standing") is None and "standing" in report:  # a window of the past says nothing of now
-        return told
+        return announcements
     for name, message in stands.items():
         if name not in stood:
-            told.append(_state("began", f"This began: {message}.", common))
+            announcements.append(_state("began", f"This began: {message}.", common))
         elif stood[name] != message:
-            told.append(_state("changed", f"This changed: {message}. Before: {stood[name]}.", common))
-    told += [
+            announcements.append(_state("changed", f"This changed: {message}. Before: {stood[name]}.", common))
+    announcements += [
         _state("ended", f"This is over: {message}.", common) for name, message in stood.items() if name not in stands
     ]
-    return told
+    return announcements
 
 
 def _state(what: str, message: str, common: Mapping[str, Any]) -> Announcement:
@@ -123,8 +123,11 @@ def _state(what: str, message: str, common: Mapping[str, Any]) -> Announcement:
 
 def _states(report: Mapping[str, Any] | None) -> dict[str, str]:
     """Message by name of what lasts in a report; an older one has messages only."""
-    found = (report or {}).get("standing") or ()
-    pairs = ((one, one) if isinstance(one, str) else (one.get("name", one["message"]), one["message"]) for one in found)
+    states = (report or {}).get("standing") or ()
+    pairs = (
+        (state, state) if isinstance(state, str) else (state.get("name", state["message"]), state["message"])
+        for state in states
+    )
     return {str(name): str(message) for name, message in pairs}
 
 
@@ -145,7 +148,7 @@ def _because(reasons: Sequence[str]) -> str:
     if not reasons:
         return ""
     said = [reason.rstrip(".") for reason in reasons[:_MAX_SAID]]
-    said[1:] = [one if one[:2].isupper() else one[:1].lower() + one[1:] for one in said[1:]]
+    said[1:] = [reason if reason[:2].isupper() else reason[:1].lower() + reason[1:] for reason in said[1:]]
     more = [f"and {len(reasons) - len(said)} more on the page"] * (len(reasons) > len(said))
     return "Why: " + "; ".join([*said, *more]) + "."
 
@@ -157,10 +160,10 @@ def _until(moment: str) -> str:
     '24 November 2026, 00:00 UTC'
     """
     try:
-        found = datetime.fromisoformat(moment).astimezone(UTC)
+        instant = datetime.fromisoformat(moment).astimezone(UTC)
     except ValueError:
         return moment
-    return f"{found.day} {found:%B %Y, %H:%M} UTC"
+    return f"{instant.day} {instant:%B %Y, %H:%M} UTC"
 
 
 def of_decision(record: Mapping[str, Any], page: str) -> Announcement:

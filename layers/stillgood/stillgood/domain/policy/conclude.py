@@ -2,7 +2,7 @@
 
 from stillgood.domain.policy.acted import hold_back
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
-from stillgood.domain.policy.standing import Standing, only_told, stand, tell
+from stillgood.domain.policy.standing import Standing, stand, watched, with_standing
 from stillgood.domain.policy.state import MonitorState
 
 
@@ -19,4 +19,4 @@ def conclude(
     if evidence.late:
         return decision, before
     after = stand(evidence, policy, decision, before, point)
-    return tell(only_told(decision) if watching else decision, before, after), after
+    return with_standing(watched(decision) if watching else decision, before, after), after

@@ -132,8 +132,8 @@ class Guarded:
     def _learn(
         self, evidence: Evidence, drift: DriftReport, state: MonitorState, figures: Mapping[str, Any]
     ) -> PolicyDecision:
-        found = findings(self, evidence)
-        lasting = {name: why for name, why in found.items() if figures["streaks"][name] >= self.persistence}
+        against = findings(self, evidence)
+        lasting = {name: why for name, why in against.items() if figures["streaks"][name] >= self.persistence}
         if PREVIOUS in lasting:
             change = "an interval of the gain that holds 0, in this window or the one before"
             return PolicyDecision("roll_back", self.name, (lasting[PREVIOUS],), figures, (change,))
@@ -154,10 +154,10 @@ class Guarded:
             change = "fewer new labelled rows, or a champion that has learnt from more"
             if state.last_retrain is None or evidence.at >= state.last_retrain.at + self.cooldown:
                 return PolicyDecision("retrain", self.name, (f"{GROWTH}: {grown}",), figures, (change,))
-        if found:
+        if against:
             reasons = tuple(
                 f"{name}: {why}; seen in {figures['streaks'][name]} of {self.persistence} windows"
-                for name, why in found.items()
+                for name, why in against.items()
             )
             return PolicyDecision("nothing", self.name, reasons, figures, ("the same finding in the next window",))
         ways = {check.name: f" ({check.direction})" for check in drift.checks if check.direction}
@@ -232,13 +232,13 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     """
     quiet = set(news(evidence))
     drifted = evidence.drift.drifted if evidence.drift else ()
-    found = {check.name: check.reason for check in drifted if check.name not in quiet}
+    against = {check.name: check.reason for check in drifted if check.name not in quiet}
     gain = evidence.previous_gain
     if gain is not None and gain.low > 0 and gain.value > policy.auc_drop:
-        found[PREVIOUS] = f"the previous champion is better on the same labelled rows: ROC-AUC +{gain}"
+        against[PREVIOUS] = f"the previous champion is better on the same labelled rows: ROC-AUC +{gain}"
     realised, alpha = evidence.trusted_realised, policy.thresholds.alpha
     if realised is None:
-        return found
+        return against
     # A champion that does better than promised was promised on other rows than those of now: also something to learn
     # from.
     # Outcomes add up and are looked at in every window, so the p values are those that may be looked at always.
@@ -246,26 +246,28 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
         why = (
             "concept drift, or worse data" if realised.drop > 0 else "better: these are other rows than it learnt from"
         )
-        found[PERFORMANCE] = (
+        against[PERFORMANCE] = (
             f"realised ROC-AUC {realised.metrics.roc_auc} against {realised.promised.roc_auc} at promotion,"
             f" p {realised.drop_always_p:.2g} ({why})"
         )
     if abs(realised.calibration_gap) > policy.calibration_gap and realised.calibration_always_p < alpha:
-        found[CALIBRATION] = (
+        against[CALIBRATION] = (
             f"{realised.calibration_gap:+.3f} between the share of positives and the mean probability, p"
             f" {realised.calibration_always_p:.2g}"
         )
     auc = realised.metrics.roc_auc
     if auc.value + _STRICT * auc.standard_error < evidence.roc_auc_floor:
-        found[FLOOR] = f"realised ROC-AUC {auc} is demonstrably under the contract's floor {evidence.roc_auc_floor:.3f}"
+        against[FLOOR] = (
+            f"realised ROC-AUC {auc} is demonstrably under the contract's floor {evidence.roc_auc_floor:.3f}"
+        )
     recall = realised.metrics.recall
     fell = realised.recall_drop > policy.recall_drop and realised.recall_drop_always_p < alpha
     if fell and recall.value < evidence.recall_floor:
-        found[RECALL] = (
+        against[RECALL] = (
             f"realised recall {recall} against {realised.promised.recall} at promotion, p"
             f" {realised.recall_drop_always_p:.2g}, and under the contract's floor {evidence.recall_floor:.3f}"
         )
-    return found
+    return against
 
 
 def growth(policy: Guarded, evidence: Evidence, state: MonitorState) -> str | None:
@@ -275,15 +277,15 @@ def growth(policy: Guarded, evidence: Evidence, state: MonitorState) -> str | No
     (Akaike 1974). So m more rows are worth w / 2 (1 / n - 1 / (n + m)); what an earlier attempt could learn does not
     count again. Large models, small beginnings and fresh starts after a change grow soon, and an old champion never.
     """
-    n, most = evidence.learnt_rows, evidence.unlearnt_rows
-    tried = max((one.unlearnt_rows for one in state.retrains if one.version == evidence.version), default=0)
-    if not n or most <= tried:
+    n, unlearnt = evidence.learnt_rows, evidence.unlearnt_rows
+    tried = max((retrain.unlearnt_rows for retrain in state.retrains if retrain.version == evidence.version), default=0)
+    if not n or unlearnt <= tried:
         return None
-    gain = evidence.weights / 2 * (1 / (n + tried) - 1 / (n + most))
+    gain = evidence.weights / 2 * (1 / (n + tried) - 1 / (n + unlearnt))
     if gain < policy.growth_gain:
         return None
     return (
-        f"{most} labelled predictions that the champion has not learnt from, beside the {n} that it has,"
+        f"{unlearnt} labelled predictions that the champion has not learnt from, beside the {n} that it has,"
         f" are worth about {gain:.4f} of log-likelihood a row (at least {policy.growth_gain:g})"
     )
 

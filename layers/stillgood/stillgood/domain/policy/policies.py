@@ -36,8 +36,10 @@ def advance(policy: Policy, evidence: Evidence, decision: PolicyDecision, state:
     )
     if decision.action not in ("retrain", "recalibrate"):
         return replace(after, streaks=streaks(guarded, evidence, state))
-    # What labels say goes on being true, and its own cooldown spaces the attempts; drift has to last anew.
-    told = {name: lasted for name, lasted in streaks(guarded, evidence, state).items() if name in GRAVE}
-    grave = any(lasted >= guarded.persistence for lasted in told.values())
-    asked = Retrain(evidence.window, evidence.at, evidence.data_sha256, evidence.version, grave, evidence.unlearnt_rows)
-    return replace(after, streaks=told, retrains=(*state.retrains, asked)[-_RETRAINS_KEPT:])
+    # Findings from labels keep their streaks, and the cooldown spaces the attempts. Drift has to last anew.
+    grave_streaks = {name: lasted for name, lasted in streaks(guarded, evidence, state).items() if name in GRAVE}
+    grave = any(lasted >= guarded.persistence for lasted in grave_streaks.values())
+    retrain = Retrain(
+        evidence.window, evidence.at, evidence.data_sha256, evidence.version, grave, evidence.unlearnt_rows
+    )
+    return replace(after, streaks=grave_streaks, retrains=(*state.retrains, retrain)[-_RETRAINS_KEPT:])

@@ -19,21 +19,21 @@ def jumps(evidence: "Evidence", state: "MonitorState", alpha: float) -> dict[str
     """Features that were repaired more often than in the windows before under the same champion, with the reason.
 
     The 2 x 2 table of repaired and other rows, then and now, has to differ by Fisher's or the chi-square test at
-    ``alpha`` over all features that were repaired (Bonferroni), and by MIN_JUMP. The first window of a champion, and
-    windows with too few rows, set the standard or are none.
+    ``alpha`` over all features that were repaired (Bonferroni), and by MIN_JUMP. A champion's first window sets the
+    standard; windows with too few rows are not compared.
     """
     usual = state.repairs if state.version == evidence.version else {}
     rows = usual.get("", 0)
     if evidence.rows < evidence.min_rows or not rows:
         return {}
-    found = {}
+    reasons = {}
     for name, count in evidence.repairs.items():
         before = usual.get(name, 0)
         now, then = count / evidence.rows, before / rows
         p = categories(np.array([rows - before, before]), np.array([evidence.rows - count, count])).p
         if now - then > MIN_JUMP and p < alpha / len(evidence.repairs):
-            found[name] = f"{name} was blank and repaired in {now:.1%} of the rows, {then:.1%} before, p {p:.2g}"
-    return found
+            reasons[name] = f"{name} was blank and repaired in {now:.1%} of the rows, {then:.1%} before, p {p:.2g}"
+    return reasons
 
 
 def remembered(evidence: "Evidence", state: "MonitorState", alpha: float) -> Mapping[str, int]:

@@ -98,9 +98,9 @@ def _value(evidence: Evidence, window: Profile, costs: Costs | None) -> dict[str
     """
     if costs is None:
         return None
-    found = {}
+    values = {}
     if evidence.estimated is not None and window.scores.n:
-        found["estimated"] = expected_value(window.scores, costs)
+        values["estimated"] = expected_value(window.scores, costs)
     if evidence.realised is not None:
-        found |= value_report(costs, {"realised": evidence.realised.metrics}) or {}
-    return found
+        values |= value_report(costs, {"realised": evidence.realised.metrics}) or {}
+    return values

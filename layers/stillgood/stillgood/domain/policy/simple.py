@@ -40,10 +40,10 @@ class Simple:
                 f"every p at or above {self.alpha:g} and mean confidence within {self.tolerance:.0%} of the reference"
             )
             return PolicyDecision("retrain", self.name, tuple(reasons), figures, (change,))
-        least = min(features, key=lambda check: check.p, default=None)
+        smallest = min(features, key=lambda check: check.p, default=None)
         changes = [f"mean confidence below {confidence.reference_mean * (1 - self.tolerance):.3f}"]
-        if least is not None:
-            changes.insert(0, f"any p below {self.alpha:g}; the least was {least.p:.2g} ({least.name})")
+        if smallest is not None:
+            changes.insert(0, f"any p below {self.alpha:g}; the least was {smallest.p:.2g} ({smallest.name})")
         return PolicyDecision(
             "nothing",
             self.name,

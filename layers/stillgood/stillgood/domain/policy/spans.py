@@ -25,10 +25,10 @@ def span_of(window: str) -> tuple[datetime, datetime] | None:
     """Start and end of a window by its id; None for an id of another form."""
     start, _, end = window.partition("_")
     try:
-        found = [datetime.strptime(one, _STAMP).replace(tzinfo=UTC) for one in (start, end)]
+        ends = [datetime.strptime(text, _STAMP).replace(tzinfo=UTC) for text in (start, end)]
     except ValueError:
         return None
-    return found[0], found[1]
+    return ends[0], ends[1]
 
 
 def follows(before: str | None, window: str) -> Literal["adjoins", "overlaps", "gap"]:

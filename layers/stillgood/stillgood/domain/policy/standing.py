@@ -36,7 +36,7 @@ WINDOWS = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A state that holds since ``since`` (ISO 8601) and was seen in ``windows`` windows in a row; ``told`` once it
+    """A state that holds since ``since`` (ISO 8601) and was seen in ``windows`` windows in a row; ``announced`` once it
     counts.
     """
 
@@ -47,7 +47,7 @@ class Standing:
     windows: int = 1
 
     @property
-    def told(self) -> bool:
+    def announced(self) -> bool:
         return self.windows >= WINDOWS[self.name]
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,40 +74,42 @@ def stand(
     """What stands after a window; ``before``: what stood after the window before. A state keeps the time at which it
     began. ``point``: what the operating point waits for a person with, empty for nothing.
     """
-    known = {one.name: one for one in before}
-    found = []
-    for one in _found(evidence, policy, decision, point):
-        if (old := known.get(one.name)) is not None:
-            found.append(replace(old, windows=old.windows + 1))
+    known = {state.name: state for state in before}
+    states = []
+    for state in _current_states(evidence, policy, decision, point):
+        if (old := known.get(state.name)) is not None:
+            states.append(replace(old, windows=old.windows + 1))
         else:
-            found.append(one)
-    # What a window cannot judge goes on: no rows are no sign that a fault is over.
-    seen = {one.name for one in found}
+            states.append(state)
+    # A state that a window cannot judge goes on: a window without rows does not show that a fault is over.
+    seen = {state.name for state in states}
     unjudged = {"fault"} if evidence.drift is None else set()
     if evidence.trusted_realised is None:
         unjudged |= {"recall", "roc_auc"}
     if not evidence.outcomes.actions.declared:  # people who were found to act are not forgotten
         unjudged.add(ACTED)
-    return (*found, *(one for one in before if one.name in unjudged - seen))
+    return (*states, *(state for state in before if state.name in unjudged - seen))
 
 
-def tell(decision: PolicyDecision, before: tuple[Standing, ...], after: tuple[Standing, ...]) -> PolicyDecision:
+def with_standing(
+    decision: PolicyDecision, before: tuple[Standing, ...], after: tuple[Standing, ...]
+) -> PolicyDecision:
     """``decision``, but never silent: a state that begins is an alert, one that goes on is said with what is waited
     for.
     """
-    known = {one.name for one in before if one.told}
-    began = [one for one in after if one.told and one.name not in known]
-    on = [one for one in after if one.told and one.name in known]
-    news = tuple(one.message for one in began)
-    # What the policy found itself comes first; where it found nothing, what begins is the reason of the alert.
+    known = {state.name for state in before if state.announced}
+    began = [state for state in after if state.announced and state.name not in known]
+    on = [state for state in after if state.announced and state.name in known]
+    news = tuple(state.message for state in began)
+    # The policy's own reasons come first. If it decided nothing, the states that begin are the alert's reasons.
     own = (*news, *decision.reasons) if decision.action == "nothing" else (*decision.reasons, *news)
-    reasons = (*own, *(f"still: {one.message}" for one in on))
-    waits = tuple(one.waits_for for one in (*began, *on))
+    reasons = (*own, *(f"still: {state.message}" for state in on))
+    waits = tuple(state.waits_for for state in (*began, *on))
     action = "alert" if began and decision.action == "nothing" else decision.action
     return replace(decision, action=action, reasons=reasons, would_change=(*decision.would_change, *waits))
 
 
-def only_told(decision: PolicyDecision) -> PolicyDecision:
+def watched(decision: PolicyDecision) -> PolicyDecision:
     """``decision`` in mode watch: what would be done is an alert, and nothing is done."""
     if decision.action in ("nothing", "alert"):
         return decision
@@ -115,12 +117,12 @@ def only_told(decision: PolicyDecision) -> PolicyDecision:
     return replace(decision, action="alert", reasons=(would, *decision.reasons))
 
 
-def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: str) -> list[Standing]:
-    found: list[Standing] = []
+def _current_states(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: str) -> list[Standing]:
+    states: list[Standing] = []
 
     def add(name: str, message: str, waits_for: str, since: datetime | None = None) -> None:
         moment = since or evidence.at
-        found.append(Standing(name, iso(moment), message, waits_for))
+        states.append(Standing(name, iso(moment), message, waits_for))
 
     outcomes, realised, total = evidence.outcomes, evidence.trusted_realised, evidence.rows + evidence.refused
     if outcomes.deaf_since is not None:
@@ -195,7 +197,7 @@ def _found(evidence: Evidence, policy: Policy, decision: PolicyDecision, point: 
         add("budget", "the budget of retrains is spent while there is something to learn", "time, or a retrain by hand")
     if point:
         add("point", point, "a person: the report's operating_point says why, with figures")
-    return found
+    return states
 
 
 def _long_pool(evidence: Evidence) -> bool:

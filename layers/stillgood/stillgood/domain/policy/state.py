@@ -57,14 +57,15 @@ class MonitorState:
 
     def grave_attempts(self, version: str) -> tuple[Retrain, ...]:
         """The retrains asked of champion ``version`` because labels said that it had failed, oldest first."""
-        return tuple(one for one in self.retrains if one.grave and one.version == version)
+        return tuple(retrain for retrain in self.retrains if retrain.grave and retrain.version == version)
 
     def attempts(self, version: str) -> int:
         """How many of the newest retrains in a row were asked of champion ``version``: it has withstood all but the
         last.
         """
         return next(
-            (count for count, one in enumerate(reversed(self.retrains)) if one.version != version), len(self.retrains)
+            (count for count, retrain in enumerate(reversed(self.retrains)) if retrain.version != version),
+            len(self.retrains),
         )
 
     def retrains_within(self, period: timedelta, until: datetime) -> int:
@@ -87,7 +88,7 @@ class MonitorState:
                 }
                 for retrain in self.retrains
             ],
-        } | ({"standing": [dict(one) for one in self.standing]} if self.standing else {})
+        } | ({"standing": [dict(state) for state in self.standing]} if self.standing else {})
         if self.repairs:
             raw |= {"repairs": dict(self.repairs)}
         if self.pooled_since:
@@ -106,14 +107,14 @@ class MonitorState:
             pooled_since=datetime.fromisoformat(data["pooled_since"]) if data.get("pooled_since") else None,
             retrains=tuple(
                 Retrain(
-                    str(one["window"]),
-                    datetime.fromisoformat(one["at"]),
-                    str(one["data_sha256"]),
-                    str(one.get("version", "")),
-                    one.get("grave") is True,
-                    int(one.get("unlearnt_rows", 0)),
+                    str(retrain["window"]),
+                    datetime.fromisoformat(retrain["at"]),
+                    str(retrain["data_sha256"]),
+                    str(retrain.get("version", "")),
+                    retrain.get("grave") is True,
+                    int(retrain.get("unlearnt_rows", 0)),
                 )
-                for one in data["retrains"]
+                for retrain in data["retrains"]
             ),
-            standing=tuple(dict(one) for one in data.get("standing", ())),
+            standing=tuple(dict(state) for state in data.get("standing", ())),
         )

@@ -72,11 +72,11 @@ def evidence_of(report: Mapping[str, Any]) -> Evidence:
     )
 
 
-def _performance(found: RealisedPerformance | None) -> dict[str, Any] | None:
-    if found is None:
+def _performance(realised: RealisedPerformance | None) -> dict[str, Any] | None:
+    if realised is None:
         return None
-    plain = {name: getattr(found, name) for name in _JUDGED}
-    return {**plain, "metrics": found.metrics.to_dict(), "promised": found.promised.to_dict()}
+    plain = {name: getattr(realised, name) for name in _JUDGED}
+    return {**plain, "metrics": realised.metrics.to_dict(), "promised": realised.promised.to_dict()}
 
 
 def _realised(raw: Mapping[str, Any] | None) -> RealisedPerformance | None:
@@ -94,24 +94,25 @@ def _estimated(raw: Mapping[str, Any] | None) -> EstimatedPerformance | None:
 
 def _drift(raw: Mapping[str, Any], accepted: Collection[str]) -> DriftReport:
     checks = tuple(
-        DriftCheck(**{**one, "season": Statistic(**one["season"]) if one["season"] else None}) for one in raw["checks"]
+        DriftCheck(**{**check, "season": Statistic(**check["season"]) if check["season"] else None})
+        for check in raw["checks"]
     )
-    told = {name: value for name, value in raw["confidence"].items() if name not in ("change", "test")}
-    confidence = Confidence(**told, test=Statistic(**raw["confidence"]["test"]))
+    fields = {name: value for name, value in raw["confidence"].items() if name not in ("change", "test")}
+    confidence = Confidence(**fields, test=Statistic(**raw["confidence"]["test"]))
     return DriftReport(checks, confidence, Thresholds(**raw["thresholds"]), frozenset(accepted))
 
 
 def _outcomes(evidence: Evidence, streaks: Collection[int]) -> dict[str, Any]:
-    found = evidence.outcomes
-    newest = next((one for one in reversed(found.spans) if one.labelled), None)
-    actions = found.actions
+    outcomes = evidence.outcomes
+    newest = next((span for span in reversed(outcomes.spans) if span.labelled), None)
+    actions = outcomes.actions
     return {
-        **{name: getattr(found, name) for name in _OUTCOMES},
-        "contradicting": list(found.contradicting),
-        "deaf_since": found.deaf_since.isoformat() if found.deaf_since else None,
+        **{name: getattr(outcomes, name) for name in _OUTCOMES},
+        "contradicting": list(outcomes.contradicting),
+        "deaf_since": outcomes.deaf_since.isoformat() if outcomes.deaf_since else None,
         "newest": newest.to_dict() if newest else None,
-        "learnable": len(found.learnable),
-        "learnable_since": [[at, _counted(found.learnable, at)] for at in _moments(evidence.window, streaks)],
+        "learnable": len(outcomes.learnable),
+        "learnable_since": [[at, _counted(outcomes.learnable, at)] for at in _moments(evidence.window, streaks)],
         "actions": {
             "declared": actions.declared,
             "control": actions.control,

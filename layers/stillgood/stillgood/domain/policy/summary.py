@@ -49,12 +49,12 @@ def summarise(
     if last is not None:
         findings += _findings(last)
     run, late = _monitor(last, now, scheduled)
-    lines += sorted([*findings, *late], key=lambda one: -one.level)
+    lines += sorted([*findings, *late], key=lambda line: -line.level)
     lines.append(run)
     if last is not None:
         lines += _labels(last)
     orders = history.get("orders") or {}
-    lines += [Line("waits", LOOK, _case(one)) for one in orders.get("waiting") or ()]
+    lines += [Line("waits", LOOK, _case(case)) for case in orders.get("waiting") or ()]
     lines += [Line("waits", WELL, text) for text in waits]
     lines += _orders(orders)
     if (used := usage(windows)) is not None:
@@ -68,7 +68,7 @@ def worst(lines: Sequence[Line]) -> int:
     >>> worst([Line("finding", 1, "drift"), Line("waits", 0, "labels")])
     1
     """
-    return max((one.level for one in lines), default=WELL)
+    return max((line.level for line in lines), default=WELL)
 
 
 def _serving(serving: Mapping[str, Any] | None) -> Line:
@@ -93,9 +93,9 @@ def made(dates: Mapping[str, Any]) -> str:
 
 
 def _findings(last: Mapping[str, Any]) -> list[Line]:
-    stands = [Line("finding", ACT, _standing(one, last)) for one in last.get("stands") or ()]
+    stands = [Line("finding", ACT, _standing(state, last)) for state in last.get("stands") or ()]
     if "found" not in last:  # a window of older code
-        stands = stands or [Line("finding", ACT, str(one)) for one in last.get("standing") or ()]
+        stands = stands or [Line("finding", ACT, str(state)) for state in last.get("standing") or ()]
         level = {"nothing": WELL, "alert": ACT}.get(str(last["action"]), LOOK)
         text = f"{last['action']}: {'; '.join(map(str, last['reasons']))}"
         return stands + ([Line("finding", level, text)] if level else [])
@@ -105,14 +105,16 @@ def _findings(last: Mapping[str, Any]) -> list[Line]:
     return [*stands, Line("finding", int(last["level"]), text)]
 
 
-def _standing(one: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+def _standing(kept: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     """A state that lasts, with its figure of now where it is about one."""
-    name = str(one.get("name", ""))
+    name = str(kept.get("name", ""))
     figure = (last.get("realised") or {}).get(name) if name in _NOW else None
     value = figure.get("value") if isinstance(figure, Mapping) else figure
     now = f", {_NOW[name]} now {value:.3f}" if isinstance(value, float) else ""
-    since = f" (since {str(one['since'])[:10]})" if one.get("since") and "since" not in str(one["message"])[:12] else ""
-    return f"{one['message']}{since}{now}; it waits for {one['waits_for']}"
+    since = (
+        f" (since {str(kept['since'])[:10]})" if kept.get("since") and "since" not in str(kept["message"])[:12] else ""
+    )
+    return f"{kept['message']}{since}{now}; it waits for {kept['waits_for']}"
 
 
 def _monitor(last: Mapping[str, Any] | None, now: datetime, scheduled: bool) -> tuple[Line, list[Line]]:
@@ -139,11 +141,11 @@ def _labels(last: Mapping[str, Any]) -> list[Line]:
     return [Line("labels", WELL, f"{missing:,} of {labels['predictions']:,} matured predictions have no label{since}")]
 
 
-def _case(one: Mapping[str, Any]) -> str:
-    n = one["n"]
+def _case(case: Mapping[str, Any]) -> str:
+    n = case["n"]
     return (
-        f"decision {n} asks a person whether to {one['kind']} {one['candidate']}: `stillgood approve {n}` or `stillgood"
-        f" refuse {n}` until {minute(one['expires'])}"
+        f"decision {n} asks a person whether to {case['kind']} {case['candidate']}: `stillgood approve {n}` or"
+        f" `stillgood refuse {n}` until {minute(case['expires'])}"
     )
 
 
@@ -159,9 +161,11 @@ def _orders(orders: Mapping[str, Any]) -> list[Line]:
     return lines
 
 
-def _said(one: Mapping[str, Any]) -> str:
-    by = f" by {one['by']}" if one.get("by") else ""
-    return f"since {minute(one['since'])}{by} (decision {one['decision']}): {str(one['because']).rstrip('.')}"
+def _said(by_hand: Mapping[str, Any]) -> str:
+    by = f" by {by_hand['by']}" if by_hand.get("by") else ""
+    return (
+        f"since {minute(by_hand['since'])}{by} (decision {by_hand['decision']}): {str(by_hand['because']).rstrip('.')}"
+    )
 
 
 def minute(moment: object) -> str:

@@ -30,15 +30,15 @@ def usage(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     until = datetime.fromisoformat(str(windows[-1]["end"]))
     since = until - DAY
     last, before = list[Mapping[str, Any]](), until
-    for one in reversed(windows):  # windows that overlap, as one judged by hand may, count their rows once
-        start, end = (datetime.fromisoformat(str(one[name])) for name in ("start", "end"))
+    for window in reversed(windows):  # windows that overlap, as one judged by hand may, count their rows once
+        start, end = (datetime.fromisoformat(str(window[name])) for name in ("start", "end"))
         if end <= before and (start >= since or not last):
-            last.insert(0, one)
+            last.insert(0, window)
             before = start
-    rows = sum(int(one["rows"] or 0) for one in last)
-    refused = sum(int(one["refused"] or 0) for one in last)
-    counted = [one.get("requests") for one in last]
-    requests = None if None in counted else sum(int(one or 0) for one in counted)
+    rows = sum(int(window["rows"] or 0) for window in last)
+    refused = sum(int(window["refused"] or 0) for window in last)
+    counted = [window.get("requests") for window in last]
+    requests = None if None in counted else sum(int(requests_of_window or 0) for requests_of_window in counted)
     calls = rows + refused if requests is None else requests
     predict = calls * REQUEST + (rows + refused) * ROW
     monitor = len(last) * MONITOR_RUN + rows * MONITORED_ROW + calls * READ
@@ -61,11 +61,11 @@ def sentence(used: Mapping[str, Any]) -> str:
     '9 predictions, 2 refused rows, 3 requests in the day up to 2026-11-24 00:00 UTC, 1 run of monitor: about $0.0002'
     """
     calls = f", {used['requests']:,} requests" if used["requests"] is not None else ""
-    most = "about" if used["requests"] is not None else "at most"
+    bound = "about" if used["requests"] is not None else "at most"
     runs = f"{used['windows']} run{'s' if used['windows'] != 1 else ''} of monitor"
     return (
         f"{used['rows']:,} predictions, {used['refused']:,} refused rows{calls} in the day up to"
-        f" {str(used['until'])[:16].replace('T', ' ')} UTC, {runs}: {most} {_dollars(used['dollars'])}"
+        f" {str(used['until'])[:16].replace('T', ' ')} UTC, {runs}: {bound} {_dollars(used['dollars'])}"
     )
 
 

@@ -23,15 +23,15 @@ _LISTED = 3
 _ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
 
-def found(report: Mapping[str, Any]) -> str:
+def finding(report: Mapping[str, Any]) -> str:
     """What the window showed, whatever was done about it.
 
-    >>> found({"decision": {"action": "nothing", "reasons": ["nothing drifted enough to matter"], "figures": {}}})
+    >>> finding({"decision": {"action": "nothing", "reasons": ["nothing drifted enough to matter"], "figures": {}}})
     'nothing'
     """
     decision = report["decision"]
-    reasons, figures = [str(one) for one in decision["reasons"]], decision.get("figures") or {}
-    if faults := [one for one in reasons if one.startswith("data fault upstream")]:
+    reasons, figures = [str(reason) for reason in decision["reasons"]], decision.get("figures") or {}
+    if faults := [reason for reason in reasons if reason.startswith("data fault upstream")]:
         return "; ".join(faults[:_LISTED])
     if reasons and reasons[0].startswith("a later window"):
         return f"not judged: {reasons[0]}"
@@ -46,11 +46,11 @@ def found(report: Mapping[str, Any]) -> str:
         rest = f" and {len(drifted) - _LISTED} more" if len(drifted) > _LISTED else ""
         what = "drift" if felt else "drift that the scores do not feel"
         ways = figures.get("directions") or {}
-        told = [f"{name} {ways[name]}" if ways.get(name) else name for name in (felt or drifted)[:_LISTED]]
-        said.append(f"{what}: {', '.join(told)}{rest}")
-    said += [one for one in reasons if one.startswith("growth: ")]
+        moved = [f"{name} {ways[name]}" if ways.get(name) else name for name in (felt or drifted)[:_LISTED]]
+        said.append(f"{what}: {', '.join(moved)}{rest}")
+    said += [reason for reason in reasons if reason.startswith("growth: ")]
     if not said and decision["action"] != "nothing":
-        said = [one for one in reasons if not one.startswith(("still: ", *_STANDS_IN_THE_WAY))][:_LISTED]
+        said = [reason for reason in reasons if not reason.startswith(("still: ", *_STANDS_IN_THE_WAY))][:_LISTED]
     return "; ".join(said) or "nothing"
 
 
@@ -64,12 +64,12 @@ def done(report: Mapping[str, Any]) -> str:
     'nothing yet, the second window is due 2026-11-25 00:00 UTC'
     """
     decision, action = report["decision"], str(report["decision"]["action"])
-    reasons, figures = [str(one) for one in decision["reasons"]], decision.get("figures") or {}
+    reasons, figures = [str(reason) for reason in decision["reasons"]], decision.get("figures") or {}
     moved = (report.get("operating_point") or {}).get("effect")
     more = ["a move of the operating point was asked for"] if moved and report.get("mode") != "watch" else []
     if action in _DONE:
         return "; ".join([_DONE[action], *more])
-    in_the_way = [one for one in reasons if one.startswith(_STANDS_IN_THE_WAY)]
+    in_the_way = [reason for reason in reasons if reason.startswith(_STANDS_IN_THE_WAY)]
     if action == "alert":
         return "; ".join(["a person was told", *in_the_way, *more])
     if in_the_way:
@@ -77,7 +77,7 @@ def done(report: Mapping[str, Any]) -> str:
     streaks = figures.get("streaks") or {}
     needed = int((figures.get("rules") or {}).get("persistence") or 0)
     seen = max((int(count) for count in streaks.values()), default=0)
-    if any("; seen in " in one for one in reasons) and seen < needed:
+    if any("; seen in " in reason for reason in reasons) and seen < needed:
         word = _ORDINALS.get(seen + 1, f"{seen + 1}th")
         more.insert(0, f"nothing yet, the {word} window is due {next_end(report['window'])[:16].replace('T', ' ')} UTC")
         return "; ".join(more)
@@ -88,7 +88,7 @@ def level(report: Mapping[str, Any]) -> int:
     """0 well, 1 worth a look, 2 a person has to act: what the policy alerted about, or a state that lasts."""
     if report["decision"]["action"] == "alert" or report.get("standing"):
         return ACT
-    what = found(report)
+    what = finding(report)
     quiet = what == "nothing" or what.startswith(("too few rows", "not judged", "drift that the scores do not feel"))
     return WELL if quiet and report["decision"]["action"] == "nothing" else LOOK
 
@@ -105,9 +105,9 @@ def next_end(window: Mapping[str, Any]) -> str:
 
 def _why(name: str, reasons: list[str]) -> str:
     """The reason of a finding without its name; empty where none of the reasons is of it."""
-    for one in reasons:
-        if one.startswith(f"{name}: "):
-            return one.removeprefix(f"{name}: ").partition("; seen in ")[0]
+    for reason in reasons:
+        if reason.startswith(f"{name}: "):
+            return reason.removeprefix(f"{name}: ").partition("; seen in ")[0]
     return reasons[0] if name == "previous" and reasons and reasons[0].startswith("the previous champion") else ""
 
 

@@ -22,17 +22,17 @@ def under_floors(figures: Mapping[str, Any], contract: Contract) -> tuple[str, .
         metrics = Metrics.from_dict(figures)
     except (KeyError, TypeError, ValueError, AttributeError):
         return ()
-    floors, found = contract.floors, []
+    floors, sentences = contract.floors, []
     if metrics.roc_auc.value < floors.roc_auc:
-        found.append(f"ROC-AUC {metrics.roc_auc} is under the contract's floor {floors.roc_auc:.3f}.")
+        sentences.append(f"ROC-AUC {metrics.roc_auc} is under the contract's floor {floors.roc_auc:.3f}.")
     if contract.costs is None and contract.objective.kind == "recall":
         for name, figure, floor in (
             ("Recall", metrics.recall, floors.recall),
             ("Precision", metrics.precision, floors.precision),
         ):
             if figure.high < floor:
-                found.append(f"{name} {figure} is demonstrably under the contract's floor {floor:.3f}.")
-    return tuple(found)
+                sentences.append(f"{name} {figure} is demonstrably under the contract's floor {floor:.3f}.")
+    return tuple(sentences)
 
 
 def waits_for_person(mode: Mode) -> str | None:

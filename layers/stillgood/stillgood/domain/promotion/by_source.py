@@ -32,17 +32,17 @@ class Largest:
 def largest_unvouched(sources: Sequence[str] | None, vouched: Collection[str]) -> Largest | None:
     """Of ``sources``, one a row; None where all are vouched for. Of two as large the first by name.
 
-    >>> found = largest_unvouched(["", "caller:a", "caller:b", "caller:b"], ["a"])
-    >>> found.source, found.others.tolist()
+    >>> largest = largest_unvouched(["", "caller:a", "caller:b", "caller:b"], ["a"])
+    >>> largest.source, largest.others.tolist()
     ('caller:b', [True, True, False, False])
     >>> largest_unvouched(["", "caller:a"], ["a"]) is None
     True
     """
-    counts = Counter(one for one in sources or () if one and standing_of(one, vouched) != VOUCHED)
+    counts = Counter(name for name in sources or () if name and standing_of(name, vouched) != VOUCHED)
     if not counts:
         return None
     source = min(counts, key=lambda name: (-counts[name], name))
-    return Largest(source, np.array([one != source for one in sources or ()], np.bool_))
+    return Largest(source, np.array([name != source for name in sources or ()], np.bool_))
 
 
 def agreed(verdict: GateDecision, without: GateDecision, largest: Largest) -> GateDecision:

@@ -152,13 +152,17 @@ def _mean_difference(differences: Floats) -> Difference:
 
 
 def segment_recalls(
-    candidate: HoldoutScores, champion: HoldoutScores, y: npt.ArrayLike, segments: Mapping[str, Flags], least: int
+    candidate: HoldoutScores,
+    champion: HoldoutScores,
+    y: npt.ArrayLike,
+    segments: Mapping[str, Flags],
+    min_positives: int,
 ) -> dict[str, Difference]:
-    """The recall difference within each segment (name -> bool[n]) that holds at least ``least`` positives."""
+    """The recall difference within each segment (name -> bool[n]) that holds at least ``min_positives`` positives."""
     _, positive = checked(candidate.logits, y)
     flagged, before = candidate.flagged, champion.flagged
     return {
         name: recall_difference(flagged[rows], before[rows], positive[rows])
         for name, rows in segments.items()
-        if int(positive[rows].sum()) >= max(least, 2)
+        if int(positive[rows].sum()) >= max(min_positives, 2)
     }

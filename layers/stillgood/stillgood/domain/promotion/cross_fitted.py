@@ -71,10 +71,10 @@ class CrossFitted:
 def first_model(case: CrossFitted) -> tuple[list[GateCheck], dict[str, Any], dict[str, Metrics]]:
     """Nothing serves: no figure may be demonstrably under its floor. Raises NotEnoughData."""
     enough(case.y)
-    found = _metrics(case, case.candidate)
+    metrics = _metrics(case, case.candidate)
     floors = {"ROC-AUC": case.floors.roc_auc, "Recall": case.floors.recall, "Precision": case.floors.precision}
-    figures = {"ROC-AUC": found.roc_auc, "Recall": found.recall, "Precision": found.precision}
-    return [reaches(name, figures[name], floor) for name, floor in floors.items()], {}, {"candidate": found}
+    figures = {"ROC-AUC": metrics.roc_auc, "Recall": metrics.recall, "Precision": metrics.precision}
+    return [reaches(name, figures[name], floor) for name, floor in floors.items()], {}, {"candidate": metrics}
 
 
 def challenger(case: CrossFitted) -> tuple[list[GateCheck], dict[str, Any], dict[str, Metrics]]:
@@ -99,13 +99,13 @@ def challenger(case: CrossFitted) -> tuple[list[GateCheck], dict[str, Any], dict
         figures["recalibration"] = True
         checks = _recalibrated(case, candidate, champion, brier, alpha)
     else:
-        one, two, at = gain(
+        new, old, at = gain(
             case.objective, case.costs, case.candidate.logits, case.champion.logits, case.y, case.clusters
         )
-        figures["paired"]["objective"] = {"candidate": one, "champion": two, **at.to_dict()}
+        figures["paired"]["objective"] = {"candidate": new, "champion": old, **at.to_dict()}
         checks = [
             _better(auc, alpha, case.attempts, failed),
-            _objective_kept(case, one, two, at, lenient),
+            _objective_kept(case, new, old, at, lenient),
             *_not_overflagging(case, candidate, champion),
             _calibration_kept(brier),
             *_floors(case, candidate, champion),
@@ -140,8 +140,8 @@ def _compared(case: CrossFitted) -> PairedAuc:
 
 
 def _metrics(case: CrossFitted, model: HoldoutScores) -> Metrics:
-    found = evaluate(model.logits, model.probabilities, case.y, model.threshold_logit)
-    return clustered(found, model.logits, model.flagged, np.asarray(case.y) == 1, case.clusters)
+    metrics = evaluate(model.logits, model.probabilities, case.y, model.threshold_logit)
+    return clustered(metrics, model.logits, model.flagged, np.asarray(case.y) == 1, case.clusters)
 
 
 def _failed(case: CrossFitted, champion: Metrics) -> list[str]:
@@ -176,20 +176,20 @@ def _better(auc: PairedAuc, alpha: float, attempts: int, failed: list[str]) -> G
     )
 
 
-def _objective_kept(case: CrossFitted, one: float, two: float, at: Difference, lenient: bool) -> GateCheck:
+def _objective_kept(case: CrossFitted, new: float, old: float, at: Difference, lenient: bool) -> GateCheck:
     """Not lost beyond doubt; in place of a champion that has failed (``lenient``), not demonstrably lost."""
     margin = COST_MARGIN if case.objective.kind == "cost" else OBJECTIVE_MARGIN
     name = name_of(case.objective)
     if lenient:
         return GateCheck(
             at.high >= -margin,
-            f"{name[0].upper()}{name[1:]}: {one:.4f} against {two:.4f}, {at.value:+.4f} (one-sided 95% limit"
+            f"{name[0].upper()}{name[1:]}: {new:.4f} against {old:.4f}, {at.value:+.4f} (one-sided 95% limit"
             f" {at.high:+.4f}); in place of a champion that has failed it may not be demonstrably {margin} lower.",
             f"An upper limit of at least {-margin} of the difference in {name}.",
         )
     return GateCheck(
         at.low > -margin,
-        f"{name[0].upper()}{name[1:]}: {one:.4f} against {two:.4f}, {at.value:+.4f} (one-sided 95% limit"
+        f"{name[0].upper()}{name[1:]}: {new:.4f} against {old:.4f}, {at.value:+.4f} (one-sided 95% limit"
         f" {at.low:+.4f}); it must demonstrably not fall by {margin}.",
         f"A lower limit above {-margin} of the difference in {name}.",
     )
@@ -292,12 +292,12 @@ def _slices(case: CrossFitted) -> list[GateCheck]:
         return [GateCheck(True, none, "")] if case.segments else []
     checks = []
     for name, rows in judged.items():
-        found = slice_gain(
+        change = slice_gain(
             case.objective, case.costs, case.candidate.logits, case.champion.logits, positive, rows, case.clusters
         )
-        if found.low <= -SLICE_LIMIT or found.p_below(-SEGMENT_MARGIN) < 0.05 / len(judged):
+        if change.low <= -SLICE_LIMIT or change.p_below(-SEGMENT_MARGIN) < 0.05 / len(judged):
             says = (
-                f"Recall among {name} is {found.value:+.4f} (one-sided 95% limit {found.low:+.4f}): demonstrably more"
+                f"Recall among {name} is {change.value:+.4f} (one-sided 95% limit {change.low:+.4f}): demonstrably more"
                 f" than {SEGMENT_MARGIN} lower, or perhaps {SLICE_LIMIT} lower."
             )
             checks.append(

@@ -70,5 +70,5 @@ class FoldModels:
         if (against is not None and not isinstance(against, str)) or not isinstance(raw["unseen"], bool):
             raise ValueError("'against' is a version or null, 'unseen' true or false")
         stated = contract.to_dict()
-        models = tuple(Model.from_dict({**one, "contract": stated}) for one in raw["models"])
+        models = tuple(Model.from_dict({**model, "contract": stated}) for model in raw["models"])
         return cls(str(raw["version"]), models, against, raw["unseen"], int(raw.get("gate_version", 2)))

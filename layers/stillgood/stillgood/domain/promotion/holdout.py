@@ -42,7 +42,7 @@ class Holdout:
             "target": self.target.tolist(),
         }
         if self.entities is not None:
-            raw["entities"] = [f"{one:016x}" for one in self.entities.tolist()]
+            raw["entities"] = [f"{entity:016x}" for entity in self.entities.tolist()]
         return raw
 
     @classmethod
@@ -52,5 +52,5 @@ class Holdout:
         if target.dtype.kind != "i" or not np.isin(target, (0, 1)).all():  # a cast would turn .9 into 0
             raise ValueError("the outcomes of a holdout are 0 or 1")
         entities = raw.get("entities")
-        hashes = None if entities is None else np.array([int(one, 16) for one in entities], dtype=np.uint64)
+        hashes = None if entities is None else np.array([int(entity, 16) for entity in entities], dtype=np.uint64)
         return cls(Frame.from_dict(contract, raw["frame"]), target.astype(np.int8), hashes)

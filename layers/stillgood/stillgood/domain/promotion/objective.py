@@ -60,10 +60,10 @@ def placed(objective: Objective, costs: Costs | None, logits: npt.ArrayLike, y: 
             return float(hits[at] / flagged[at]), at + 1
         case _:
             price = _price(costs)
-            most = (
+            max_flagged = (
                 len(hits) if costs is None or costs.capacity is None else int(costs.capacity / 1000 * len(hits) + 1e-9)
             )
-            gains = np.append(0.0, (hits - price * flagged)[:most])
+            gains = np.append(0.0, (hits - price * flagged)[:max_flagged])
             return float(gains.max() / len(hits)), int(gains.argmax())
 
 

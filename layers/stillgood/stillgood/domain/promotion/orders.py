@@ -129,7 +129,7 @@ class Orders:
 
     def case(self, n: int) -> Case | None:
         """The open case of decision ``n``."""
-        return next((one for one in self.waiting if one.n == n), None)
+        return next((case for case in self.waiting if case.n == n), None)
 
     def mode_or(self, deployed: str) -> Mode:
         """The mode in force, where ``deployed`` is the deployment's."""
@@ -145,7 +145,7 @@ class Orders:
         if self.rejected:
             raw["rejected"] = list(self.rejected)
         if self.waiting:
-            raw["waiting"] = [one.to_dict() for one in self.waiting]
+            raw["waiting"] = [case.to_dict() for case in self.waiting]
         if self.settings is not None:
             named = {"contract": self.settings.contract, "learnt_by": self.settings.learnt_by}
             raw["settings"] = {**named, **self.settings.said.to_dict()}
@@ -157,8 +157,8 @@ class Orders:
         return cls(
             mode=ModeOrder.from_dict(raw["mode"]) if raw.get("mode") else None,
             hold=Hold.from_dict(raw["hold"]) if raw.get("hold") else None,
-            rejected=tuple(str(one) for one in raw.get("rejected", ())),
-            waiting=tuple(Case.from_dict(one) for one in raw.get("waiting", ())),
+            rejected=tuple(str(version) for version in raw.get("rejected", ())),
+            waiting=tuple(Case.from_dict(case) for case in raw.get("waiting", ())),
             settings=SettingsOrder.from_dict(raw["settings"]) if raw.get("settings") else None,
         )
 

@@ -28,7 +28,7 @@ def orders_after(before: Orders, decision: Decision) -> Orders:
         contract, learnt_by = str(decision.figures["asked"]["contract"]), str(decision.figures["learnt_by"])
         return replace(orders, settings=SettingsOrder(contract, learnt_by, _said(decision)))
     if decision.action == "ask":
-        return replace(orders, waiting=_asked(orders.waiting, decision))
+        return replace(orders, waiting=_with_case(orders.waiting, decision))
     if decision.action == "release":
         return replace(orders, hold=None)
     case = _answered(before, decision)
@@ -37,11 +37,11 @@ def orders_after(before: Orders, decision: Decision) -> Orders:
     if after is None or not changed:
         return orders
     # Another model serves: what was asked about the one before is no question any more.
-    orders = replace(orders, waiting=tuple(one for one in orders.waiting if one.kind == "promote"))
-    orders = replace(orders, waiting=tuple(one for one in orders.waiting if one.candidate != after.version))
+    orders = replace(orders, waiting=tuple(case for case in orders.waiting if case.kind == "promote"))
+    orders = replace(orders, waiting=tuple(case for case in orders.waiting if case.candidate != after.version))
     if not by_hand(decision.request_id):
         return orders
-    kept = tuple(one for one in orders.rejected if one != after.version)
+    kept = tuple(version for version in orders.rejected if version != after.version)
     orders = replace(orders, rejected=kept, hold=None if decision.action == "promote" else orders.hold)
     if decision.action == "rollback" and serving is not None:
         hold = Hold(str(serving), after.version, _said(decision))
@@ -63,16 +63,18 @@ def _answered(before: Orders, decision: Decision) -> Case | None:
 
 def _closed(before: Orders, decision: Decision) -> Orders:
     case = _answered(before, decision)
-    return before if case is None else replace(before, waiting=tuple(one for one in before.waiting if one != case))
+    return (
+        before if case is None else replace(before, waiting=tuple(other for other in before.waiting if other != case))
+    )
 
 
-def _asked(waiting: tuple[Case, ...], decision: Decision) -> tuple[Case, ...]:
+def _with_case(waiting: tuple[Case, ...], decision: Decision) -> tuple[Case, ...]:
     asks = decision.figures["asks"]
     kind: CaseKind = asks["kind"]
     generation = decision.pointer_before.generation if decision.pointer_before else None
     case = Case(decision.n, kind, str(decision.candidate), decision.at, str(asks["expires"]), generation)
-    return (*(one for one in waiting if one.kind != kind), case)
+    return (*(other for other in waiting if other.kind != kind), case)
 
 
 def _rejected(orders: Orders, version: str) -> tuple[str, ...]:
-    return (*(one for one in orders.rejected if one != version), version)[-_MAX_REJECTED:]
+    return (*(other for other in orders.rejected if other != version), version)[-_MAX_REJECTED:]

@@ -48,7 +48,7 @@ def _change(logits: npt.NDArray[np.float64], y: npt.NDArray[np.int8], clusters: 
     high = len(y) - int(np.searchsorted(rarer_back, MIN_PER_CLASS)) - 1
     if high < low:
         return 0
-    best, found = _LEAST_Z, 0
+    best, place = _LEAST_Z, 0
     for cut in np.unique(np.linspace(low, high, CUTS).astype(int)).tolist():
         try:
             before, variance = clustered_auc(logits[:cut], y[:cut], clusters[:cut])
@@ -57,5 +57,5 @@ def _change(logits: npt.NDArray[np.float64], y: npt.NDArray[np.int8], clusters: 
             continue
         error = math.sqrt(variance + other)
         if error > 0.0 and abs(after - before) / error > best:
-            best, found = abs(after - before) / error, cut
-    return found
+            best, place = abs(after - before) / error, cut
+    return place

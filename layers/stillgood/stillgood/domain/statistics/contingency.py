@@ -55,11 +55,11 @@ def pooled(reference: Counts, window: Counts, design: tuple[float, float] = (1.0
     order = np.argsort(-total, kind="stable")
     expected = total[order] * (min(n / design[0], m / design[1]) / (n + m))
     starts, waiting = [], MIN_EXPECTED
-    for at, one in enumerate(expected.tolist()):
+    for at, count in enumerate(expected.tolist()):
         if waiting >= MIN_EXPECTED:
             starts.append(at)
             waiting = 0.0
-        waiting += one
+        waiting += count
     return np.add.reduceat(reference[order], starts), np.add.reduceat(window[order], starts), waiting < MIN_EXPECTED
 
 

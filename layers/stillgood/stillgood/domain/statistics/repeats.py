@@ -38,15 +38,15 @@ class EntitySample:
         >>> EntitySample.of(np.array([7, 7, 9], dtype=np.uint64)).repeats
         1.6666666666666667
         """
-        found, counts = np.unique(np.asarray(hashes, dtype=np.uint64) * _MIX, return_counts=True)
-        return cls(found[: cls.SIZE], counts[: cls.SIZE].astype(np.int64), len(hashes) + single, single)
+        unique, counts = np.unique(np.asarray(hashes, dtype=np.uint64) * _MIX, return_counts=True)
+        return cls(unique[: cls.SIZE], counts[: cls.SIZE].astype(np.int64), len(hashes) + single, single)
 
     @classmethod
     def of_ids(cls, ids: Iterable[str | None]) -> Self:
         """Of the entities' ids as captured, None for a row without one."""
         listed = list(ids)
-        named = [one for one in listed if one is not None]
-        hashes = np.fromiter((zlib.crc32(one.encode(errors="replace")) for one in named), np.uint64, len(named))
+        named = [entity for entity in listed if entity is not None]
+        hashes = np.fromiter((zlib.crc32(entity.encode(errors="replace")) for entity in named), np.uint64, len(named))
         return cls.of(hashes, single=len(listed) - len(named))
 
     @property
@@ -75,7 +75,7 @@ class EntitySample:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "hashes": [format(one, "x") for one in self.hashes.tolist()],
+            "hashes": [format(hashed, "x") for hashed in self.hashes.tolist()],
             "counts": self.counts.tolist(),
             "rows": self.rows,
             "single": self.single,
@@ -84,8 +84,8 @@ class EntitySample:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Raises KeyError, TypeError or ValueError for what is not a sample."""
-        hashes = np.array([int(one, 16) for one in data["hashes"]], dtype=np.uint64)
-        counts = np.array([int(one) for one in data["counts"]], dtype=np.int64)
+        hashes = np.array([int(text, 16) for text in data["hashes"]], dtype=np.uint64)
+        counts = np.array([int(count) for count in data["counts"]], dtype=np.int64)
         if hashes.shape != counts.shape or len(hashes) > cls.SIZE or np.any(counts < 1):
             raise ValueError("a sample has one count from 1 an entity")
         return cls(hashes, counts, int(data["rows"]), int(data["single"]))

@@ -28,9 +28,9 @@ class Adopted:
 
 
 def adopt(
-    found: Chronicle, store: ObjectStore, source: str, *, told: Callable[[int, int], None] | None = None
+    past: Chronicle, store: ObjectStore, source: str, *, progress: Callable[[int, int], None] | None = None
 ) -> Adopted:
-    """Play guarded over ``found`` once more and copy what it left into ``store``, which must be empty. ``source`` names
+    """Play guarded over ``past`` once more and copy what it left into ``store``, which must be empty. ``source`` names
     the history.
 
     The log gets one more record at its end, a refused rollback whose reason says that all before it was rehearsed; it
@@ -38,16 +38,16 @@ def adopt(
     same call goes on. Raises HistoryInvalid when the store holds something else, or when the gate refuses the first
     model.
     """
-    driver = Driver(found.world, "guarded")
+    driver = Driver(past.world, "guarded")
     driver.begin()
     if driver.first[0].result != "promoted":
         reasons = " ".join(driver.first[0].reasons)
         raise HistoryInvalid(f"There is nothing to adopt: the gate refuses the first model. {reasons}")
-    spans = found.world.spans
+    spans = past.world.spans
     for at in range(len(spans)):
         driver.step(at)
-        if told is not None:
-            told(at + 1, len(spans))
+        if progress is not None:
+            progress(at + 1, len(spans))
     registry = Registry(driver.store)
     pointer = registry.pointer()
     assert pointer is not None

@@ -27,9 +27,9 @@ def lost(result: WindowResult, promised: Mapping[str, Any]) -> bool | None:
     y, p = result.y[known], result.probability[known]
     if not promised or min(int(y.sum()), int(len(y) - y.sum())) < _MIN_PER_CLASS:
         return None
-    found = auc_estimate(p, y)
-    error = float(np.hypot(promised["high"] - promised["low"], found.high - found.low)) / (2 * Z95)
-    gap = float(promised["value"]) - found.value
+    estimate = auc_estimate(p, y)
+    error = float(np.hypot(promised["high"] - promised["low"], estimate.high - estimate.low)) / (2 * Z95)
+    gap = float(promised["value"]) - estimate.value
     return gap > LEAST_LOSS and gap > _ONE_SIDED_95 * error
 
 

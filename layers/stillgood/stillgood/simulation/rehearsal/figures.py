@@ -25,7 +25,7 @@ def window_row(result: WindowResult, contract: Contract) -> dict[str, Any]:
     """
     known = ~result.refused & (result.y >= 0)
     y, p, flagged = result.y[known] == 1, result.probability[known], result.flagged[known]
-    hits, positives, asked = int((y & flagged).sum()), int(y.sum()), int(flagged.sum())
+    hits, positives, n_flagged = int((y & flagged).sum()), int(y.sum()), int(flagged.sum())
     both = 0 < positives < len(y)
     costs = contract.costs
     answered = ~result.refused
@@ -40,10 +40,10 @@ def window_row(result: WindowResult, contract: Contract) -> dict[str, Any]:
         "champion": result.champion,
         "roc_auc": roc_auc(p, y) if both else None,
         "recall": hits / positives if positives else None,
-        "precision": hits / asked if asked else None,
+        "precision": hits / n_flagged if n_flagged else None,
         "flagged_share": float(result.flagged[answered].mean()) if answered.any() else None,
         "brier": float(np.mean((p - y) ** 2)) if len(y) else None,
-        "value": net_value(hits, asked, len(y), costs) if costs is not None and len(y) else None,
+        "value": net_value(hits, n_flagged, len(y), costs) if costs is not None and len(y) else None,
     }
     row["under_floor"] = _under(row, contract)
     row["action"] = result.action
@@ -60,12 +60,12 @@ def signals(report: Mapping[str, Any] | None) -> list[str]:
     if report is None:
         return []
     drift = report.get("drift") or {}
-    found = [f"{name}" for name in drift.get("drifted", ())] + [f"{name} (fault)" for name in drift.get("faults", ())]
+    names = [f"{name}" for name in drift.get("drifted", ())] + [f"{name} (fault)" for name in drift.get("faults", ())]
     estimated = (report.get("estimated_performance") or {}).get("roc_auc")
     promised = ((report.get("realised_performance") or {}).get("promised") or {}).get("roc_auc") or {}
     if estimated is not None and promised and promised["value"] - _value(estimated) > 0.02:
-        found.append("estimated performance")
-    return sorted(set(found))
+        names.append("estimated performance")
+    return sorted(set(names))
 
 
 def _value(estimate: Any) -> float:
@@ -83,23 +83,23 @@ def _under(row: Mapping[str, Any], contract: Contract) -> bool | None:
 
 def _decisions(result: WindowResult) -> list[dict[str, Any]]:
     """What was decided in the window, in words, in order."""
-    found = []
+    decisions = []
     if result.report is not None and result.action != "nothing":
-        found.append(
+        decisions.append(
             {"step": "monitor", "result": result.action, "reasons": list(result.report["decision"]["reasons"])}
         )
-    found += [
+    decisions += [
         {"step": event.step, "result": event.result, "reasons": list(event.reasons)}
         for event in result.events
         if (event.step, event.result) != ("train", "trained")
     ]
-    return found
+    return decisions
 
 
 def summary(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A policy's year: means over its windows, and counts. ``days_under_floor``: of windows with a figure under it."""
-    found: dict[str, Any] = {name: _mean([row[name] for row in windows]) for name in METRICS}
-    found |= {
+    figures: dict[str, Any] = {name: _mean([row[name] for row in windows]) for name in METRICS}
+    figures |= {
         "promotions": sum(row["promoted"] for row in windows),
         "retrains": sum(row["retrained"] for row in windows),
         "rollbacks": sum(row["rolled_back"] for row in windows),
@@ -108,7 +108,7 @@ def summary(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "refused": sum(row["refused"] for row in windows),
         "errors": sum(row["error"] is not None for row in windows),
     }
-    return found
+    return figures
 
 
 def _days(row: Mapping[str, Any]) -> float:
@@ -157,20 +157,20 @@ class Difference:
 
 def differences(policies: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Difference]:
     """Each pair of policies on each metric, paired over the windows."""
-    names, found = list(policies), []
+    names, compared = list(policies), []
     for metric in METRICS:
         for place, a in enumerate(names):
             for b in names[:place]:
                 pairs = [
-                    (one[metric], other[metric])
-                    for one, other in zip(policies[a], policies[b], strict=True)
-                    if one[metric] is not None and other[metric] is not None
+                    (row[metric], other[metric])
+                    for row, other in zip(policies[a], policies[b], strict=True)
+                    if row[metric] is not None and other[metric] is not None
                 ]
                 if pairs:
-                    gaps = np.array([one - other for one, other in pairs])
+                    gaps = np.array([value - other for value, other in pairs])
                     low, high = _interval(gaps)
-                    found.append(Difference(a, b, metric, float(gaps.mean()), low, high, len(gaps)))
-    return found
+                    compared.append(Difference(a, b, metric, float(gaps.mean()), low, high, len(gaps)))
+    return compared
 
 
 def _interval(gaps: NDArray[np.float64]) -> tuple[float, float] | tuple[None, None]:

@@ -143,14 +143,14 @@ def _times(table: pd.DataFrame, column: str | None, plan: Plan) -> Times:
 
 def _moments(column: "pd.Series[Any]", what: str) -> Times:
     """datetime64[us][n] in UTC; times without an offset are UTC. Raises HistoryInvalid with the first that is none."""
-    found = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
-    if found.isna().any():
-        place = int(np.flatnonzero(found.isna().to_numpy())[0])
+    moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+    if moments.isna().any():
+        place = int(np.flatnonzero(moments.isna().to_numpy())[0])
         raise HistoryInvalid(
             f"Row {place + 1} of the {what} holds {str(column.iloc[place])[:40]!r}, which is no time such as 2026-01-31"
             " or 2026-01-31T09:00:00Z."
         )
-    return np.asarray(found.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
+    return np.asarray(moments.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
 
 
 def _check_order(times: Times, column: str | None, now: datetime) -> None:
@@ -226,12 +226,12 @@ def _spans(bounds: Times) -> tuple[Window, ...]:
 
 def _placed(table: pd.DataFrame, times: Times, spans: tuple[Window, ...], edges: Ints) -> Times:
     """Times for rows that have none: spread evenly over their window."""
-    found = np.empty(len(table), dtype="datetime64[us]")
+    spread = np.empty(len(table), dtype="datetime64[us]")
     for span, low, high in zip(spans, edges[:-1], edges[1:], strict=True):
         step = (span.end - span.start) / max(high - low, 1)
         start = np.datetime64(span.start.replace(tzinfo=None), "us")
-        found[low:high] = start + np.arange(high - low) * np.timedelta64(step // timedelta(microseconds=1), "us")
-    return found
+        spread[low:high] = start + np.arange(high - low) * np.timedelta64(step // timedelta(microseconds=1), "us")
+    return spread
 
 
 def _check_outcomes(outcome: NDArray[np.object_], edges: Ints, plan: Plan, target: str) -> None:

@@ -35,12 +35,12 @@ class RecordingStore(MemoryObjectStore):
     def changes(self) -> dict[str, tuple[bytes, datetime] | None]:
         """By key: bytes and time of writing, None for what was deleted; since the last call."""
         with self._lock:
-            found: dict[str, tuple[bytes, datetime] | None] = {}
+            changes: dict[str, tuple[bytes, datetime] | None] = {}
             for key in self._changed:
                 present = self._objects.get(key)
-                found[key] = None if present is None else (present[0].data, present[1])
+                changes[key] = None if present is None else (present[0].data, present[1])
             self._changed = {}
-        return found
+        return changes
 
     def restore(self, changes: Mapping[str, tuple[bytes, datetime] | None]) -> None:
         """Make ``changes`` again, with their times of writing."""

@@ -24,7 +24,7 @@ from stillgood.simulation.rehearsal.figures import summary, window_row
 from stillgood.simulation.rehearsal.journal import Journal, RecordingStore
 from stillgood.simulation.world import World
 
-type Told = Callable[[str, int, int], None]
+type Progress = Callable[[str, int, int], None]
 _TICK_SECONDS = 0.2
 _queue: Any = None
 
@@ -42,10 +42,10 @@ class Kept:
         if not self.pages(policy).is_dir():
             return None
         try:
-            found: dict[str, Any] = json.loads((self.folder / f"{policy}.json").read_text(encoding="utf-8"))
+            played: dict[str, Any] = json.loads((self.folder / f"{policy}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return found
+        return played
 
     def journal(self, policy: str) -> Journal:
         """Where the windows of a policy that is not finished are."""
@@ -76,7 +76,7 @@ def play(
     *,
     journal: Journal | None = None,
     pages: Path | None = None,
-    told: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """One policy over all windows: ``summary`` of ``figures.py``, ``windows``, and what became of the first model.
 
@@ -95,8 +95,8 @@ def play(
         rows.append({**window_row(result, world.contract), "lost": lost(result, promised)})
         if journal is not None:
             journal.append(driver, store, rows[-1])
-        if told is not None:
-            told(at + 1)
+        if progress is not None:
+            progress(at + 1)
     if pages is not None:
         write_out(store, pages)
     first = [
@@ -106,35 +106,40 @@ def play(
 
 
 def play_all(
-    world: World, policies: tuple[str, ...], *, kept: Kept | None = None, told: Told | None = None, workers: int = 2
+    world: World,
+    policies: tuple[str, ...],
+    *,
+    kept: Kept | None = None,
+    progress: Progress | None = None,
+    workers: int = 2,
 ) -> dict[str, dict[str, Any]]:
-    """Each of ``policies``, those that are kept from an earlier call without being played again. ``told(policy,
+    """Each of ``policies``, those that are kept from an earlier call without being played again. ``progress(policy,
     windows, of)``. With ``kept``, a policy that was interrupted goes on, and pages are written.
     """
-    found = {name: played for name in policies if kept is not None and (played := kept.read(name)) is not None}
-    left = [name for name in policies if name not in found]
-    for name, played in _played(world, left, kept, told, min(workers, len(left))):
-        found[name] = played
+    finished = {name: played for name in policies if kept is not None and (played := kept.read(name)) is not None}
+    left = [name for name in policies if name not in finished]
+    for name, played in _played(world, left, kept, progress, min(workers, len(left))):
+        finished[name] = played
         if kept is not None:
             kept.write(name, played)
-    return {name: found[name] for name in policies}
+    return {name: finished[name] for name in policies}
 
 
 def _played(
-    world: World, names: list[str], kept: Kept | None, told: Told | None, workers: int
+    world: World, names: list[str], kept: Kept | None, progress: Progress | None, workers: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     total = len(world.spans)
     if workers < 2:
         for name in names:
             with threadpool_limits(1):
-                yield name, _kept(world, name, kept, None if told is None else _for(told, name, total))
+                yield name, _kept(world, name, kept, None if progress is None else _for(progress, name, total))
         return
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     with ProcessPoolExecutor(workers, context, _remember, (queue,)) as pool:
-        running = {pool.submit(_one, world, name, kept): name for name in names}
+        running = {pool.submit(_play_in_worker, world, name, kept): name for name in names}
         try:
-            yield from _finished(running, queue, told, total)
+            yield from _finished(running, queue, progress, total)
         except BaseException:
             for process in list((pool._processes or {}).values()):
                 process.terminate()  # the journal holds the windows that are played
@@ -142,21 +147,21 @@ def _played(
 
 
 def _finished(
-    running: dict["Future[dict[str, Any]]", str], queue: Any, told: Told | None, total: int
+    running: dict["Future[dict[str, Any]]", str], queue: Any, progress: Progress | None, total: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     while running:
         done, _ = wait(running, timeout=_TICK_SECONDS, return_when="FIRST_COMPLETED")
         with suppress(Empty):
             while True:
                 name, at = queue.get_nowait()
-                if told is not None:
-                    told(name, at, total)
+                if progress is not None:
+                    progress(name, at, total)
         for future in done:
             yield running.pop(future), future.result()
 
 
-def _for(told: Told, name: str, total: int) -> Callable[[int], None]:
-    return lambda at: told(name, at, total)
+def _for(progress: Progress, name: str, total: int) -> Callable[[int], None]:
+    return lambda at: progress(name, at, total)
 
 
 def _remember(queue: Any) -> None:
@@ -164,12 +169,12 @@ def _remember(queue: Any) -> None:
     _queue = queue
 
 
-def _one(world: World, name: str, kept: Kept | None) -> dict[str, Any]:
+def _play_in_worker(world: World, name: str, kept: Kept | None) -> dict[str, Any]:
     with threadpool_limits(1):
         return _kept(world, name, kept, lambda at: _queue.put((name, at)))
 
 
-def _kept(world: World, name: str, kept: Kept | None, told: Callable[[int], None] | None) -> dict[str, Any]:
+def _kept(world: World, name: str, kept: Kept | None, progress: Callable[[int], None] | None) -> dict[str, Any]:
     if kept is None:
-        return play(world, name, told=told)
-    return play(world, name, journal=kept.journal(name), pages=kept.pages(name), told=told)
+        return play(world, name, progress=progress)
+    return play(world, name, journal=kept.journal(name), pages=kept.pages(name), progress=progress)

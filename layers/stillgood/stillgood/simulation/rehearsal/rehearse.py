@@ -19,7 +19,7 @@ from stillgood.simulation.rehearsal.alarms import HORIZON, worth
 from stillgood.simulation.rehearsal.figures import differences
 from stillgood.simulation.rehearsal.history import Chronicle, FirstDraft, chronicle
 from stillgood.simulation.rehearsal.plan import Plan
-from stillgood.simulation.rehearsal.play import Told, kept_under, play_all
+from stillgood.simulation.rehearsal.play import Progress, kept_under, play_all
 from stillgood.simulation.rehearsal.text import differences_said
 from stillgood.simulation.rehearsal.tune import tune
 from stillgood.storage.windows import iso
@@ -89,58 +89,61 @@ def rehearse(
     now: datetime | None = None,
     folder: Path | None = None,
     pages: Path | None = None,
-    told: Told | None = None,
+    progress: Progress | None = None,
     tuned: bool = False,
     workers: int = 2,
 ) -> Rehearsal:
     """Play ``plan.policies`` (the default plan where there is none) over the rows of ``table``, whose columns are named
     as in ``contract`` (also as JSON data).
 
-    ``folder``: where what is played is kept, so that the same call after an interruption goes on from there.
-    ``pages``: a folder for index.html, which compares the policies, and each one's pages as a deployment writes them.
-    ``tuned``: compare a small grid of settings, too (``tune.py``). ``told(policy, windows, of)`` is called after each
-    window. Raises HistoryInvalid before anything is played, ContractInvalid, and NotEnoughData when no first model can
-    be learnt.
+    ``folder``: where what is played is kept, so that the same call after an interruption goes on from there. ``pages``:
+    a folder for index.html, which compares the policies, and each one's pages as a deployment writes them. ``tuned``:
+    compare a small grid of settings, too (``tune.py``). ``progress(policy, windows, of)`` is called after each window.
+    Raises HistoryInvalid before anything is played, ContractInvalid, and NotEnoughData when no first model can be
+    learnt.
     """
     plan = Plan() if plan is None else plan
     if isinstance(contract, Mapping):
         contract = read_contract(contract)
-    found = chronicle(table, contract, plan, now=datetime.now(UTC) if now is None else now)
+    past = chronicle(table, contract, plan, now=datetime.now(UTC) if now is None else now)
     with TemporaryDirectory() as passing:
         kept = None
         if folder is not None or pages is not None:
             described = json.dumps({**plan.to_dict(), "policies": None}, sort_keys=True).encode()
             data = pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
-            parts = (data, found.contract.sha256.encode(), described, version("stillgood").encode())
+            parts = (data, past.contract.sha256.encode(), described, version("stillgood").encode())
             kept = kept_under(Path(passing) if folder is None else folder, *parts)
-        played = play_all(found.world, plan.policies, kept=kept, told=told, workers=workers)
-        document = _document(found, plan, played)
+        played = play_all(past.world, plan.policies, kept=kept, progress=progress, workers=workers)
+        document = _document(past, plan, played)
         if tuned:
-            document["tuning"] = tune(found.world, plan, told=told, workers=workers)
+            document["tuning"] = tune(past.world, plan, progress=progress, workers=workers)
         if pages is not None and kept is not None:
             for name in plan.policies:
                 copytree(kept.pages(name), pages / name, dirs_exist_ok=True)
             (pages / "index.html").write_bytes(rehearsal_page(document, differences_said(document)[1:]))
-    return Rehearsal(document, found)
+    return Rehearsal(document, past)
 
 
-def _document(found: Chronicle, plan: Plan, played: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _document(past: Chronicle, plan: Plan, played: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     watched = "never" if "never" in played else next(iter(played))
-    spans = found.world.spans
+    spans = past.world.spans
     return {
         "format": FORMAT,
         "format_version": 1,
         "history": {
-            "rows": found.rows,
-            "first_rows": found.first_rows,
+            "rows": past.rows,
+            "first_rows": past.first_rows,
             "windows": len(spans),
             "start": iso(spans[0].start),
             "end": iso(spans[-1].end),
-            "contract": {"name": found.contract.name, "sha256": found.contract.sha256},
-            "notes": list(found.notes),
+            "contract": {"name": past.contract.name, "sha256": past.contract.sha256},
+            "notes": list(past.notes),
         },
         "plan": plan.to_dict(),
         "policies": dict(played),
-        "differences": [one.to_dict() for one in differences({name: one["windows"] for name, one in played.items()})],
+        "differences": [
+            difference.to_dict()
+            for difference in differences({name: result["windows"] for name, result in played.items()})
+        ],
         "alarms": {"policy": watched, "horizon_windows": HORIZON, "signals": worth(played[watched]["windows"])},
     }

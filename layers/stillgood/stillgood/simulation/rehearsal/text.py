@@ -48,7 +48,7 @@ def _level(above: float, span: float) -> int:
 def lines(document: Mapping[str, Any]) -> list[str]:
     """The whole document, in lines of text."""
     history = document["history"]
-    found = [
+    body = [
         (
             f"{history['rows']:,} rows, {history['windows']} windows from {history['start'][:10]} to"
             f" {history['end'][:10]}; the first model learnt from the {history['first_rows']:,} rows before"
@@ -56,10 +56,10 @@ def lines(document: Mapping[str, Any]) -> list[str]:
         *(f"  note: {note}" for note in history["notes"]),
     ]
     played = document["policies"]
-    if any(one["result"] != "promoted" for one in next(iter(played.values()))["first_model"]):
+    if any(event["result"] != "promoted" for event in next(iter(played.values()))["first_model"]):
         refused = next(iter(played.values()))["first_model"][0]
-        found.append("  note: the gate would have refused the first model: " + " ".join(refused["reasons"]))
-    found += [
+        body.append("  note: the gate would have refused the first model: " + " ".join(refused["reasons"]))
+    body += [
         "",
         *_table(played),
         "",
@@ -69,23 +69,23 @@ def lines(document: Mapping[str, Any]) -> list[str]:
         "",
         *_alarms(document["alarms"]),
     ]
-    return [*found, "", *_tuned(document["tuning"])] if "tuning" in document else found
+    return [*body, "", *_tuned(document["tuning"])] if "tuning" in document else body
 
 
 def _table(played: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    aucs = {name: [row["roc_auc"] for row in one["windows"]] for name, one in played.items()}
+    aucs = {name: [row["roc_auc"] for row in result["windows"]] for name, result in played.items()}
     known = [value for values in aucs.values() for value in values if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    metrics = [name for name in METRICS if any(one[name] is not None for one in played.values())]
+    metrics = [name for name in METRICS if any(result[name] is not None for result in played.values())]
     head = ["", *(_NAMES[name] for name in metrics), *(label for _, label in _COUNTS), "ROC-AUC by window"]
     body = [
         [
             name,
-            *(_figure(metric, one[metric]) for metric in metrics),
-            *(f"{one[key]:,.0f}" for key, _ in _COUNTS),
+            *(_figure(metric, result[metric]) for metric in metrics),
+            *(f"{result[key]:,.0f}" for key, _ in _COUNTS),
             sparkline(aucs[name], low, high),
         ]
-        for name, one in played.items()
+        for name, result in played.items()
     ]
     widths = [max(len(row[place]) for row in [head, *body]) for place in range(len(head))]
     rows = []
@@ -106,36 +106,38 @@ def _figure(metric: str, value: float | None) -> str:
 
 def differences_said(document: Mapping[str, Any]) -> list[str]:
     """Differences in ROC-AUC that the data show, and those that they do not."""
-    found = []
-    for one in document["differences"]:
-        if one["metric"] != "roc_auc":
+    sentences = []
+    for difference in document["differences"]:
+        if difference["metric"] != "roc_auc":
             continue
-        better, worse, low, high = one["a"], one["b"], one["low"], one["high"]
-        if one["difference"] < 0:
+        better, worse, low, high = difference["a"], difference["b"], difference["low"], difference["high"]
+        if difference["difference"] < 0:
             better, worse = worse, better
             low, high = (None, None) if low is None else (-high, -low)
-        gap = f"{abs(one['difference']):.4f} ROC-AUC"
+        gap = f"{abs(difference['difference']):.4f} ROC-AUC"
         if low is None:
-            found.append(f"  {better} is {gap} above {worse}; {one['windows']} windows are too few to say more")
-        elif one["shown"]:
-            found.append(f"  {better} is better than {worse} by {gap} ({low:.4f} to {high:.4f})")
+            sentences.append(
+                f"  {better} is {gap} above {worse}; {difference['windows']} windows are too few to say more"
+            )
+        elif difference["shown"]:
+            sentences.append(f"  {better} is better than {worse} by {gap} ({low:.4f} to {high:.4f})")
         else:
-            found.append(f"  {better} and {worse} cannot be told apart: {gap} ({low:+.4f} to {high:+.4f})")
-    return ["What the windows say (paired over windows, 95%)", *(found or ["  nothing: one policy was played"])]
+            sentences.append(f"  {better} and {worse} cannot be told apart: {gap} ({low:+.4f} to {high:+.4f})")
+    return ["What the windows say (paired over windows, 95%)", *(sentences or ["  nothing: one policy was played"])]
 
 
 def _decided(played: Mapping[str, Mapping[str, Any]]) -> list[str]:
     name = "guarded" if "guarded" in played else list(played)[-1]
     made = [(row["start"][:10], decision) for row in played[name]["windows"] for decision in row["decisions"]]
-    found = [f"What {name} decided"]
+    sentences = [f"What {name} decided"]
     for day, decision in made[-_DECISIONS:]:
         reason = decision["reasons"][0] if decision["reasons"] else ""
-        found.append(f"  {day}  {decision['step']}: {decision['result']}. {reason[:110]}")
+        sentences.append(f"  {day}  {decision['step']}: {decision['result']}. {reason[:110]}")
     if not made:
-        found.append("  nothing had to be decided")
+        sentences.append("  nothing had to be decided")
     elif len(made) > _DECISIONS:
-        found.insert(1, f"  the last {_DECISIONS} of {len(made)}; --json holds them all")
-    return found
+        sentences.insert(1, f"  the last {_DECISIONS} of {len(made)}; --json holds them all")
+    return sentences
 
 
 def _alarms(alarms: Mapping[str, Any]) -> list[str]:
@@ -143,30 +145,34 @@ def _alarms(alarms: Mapping[str, Any]) -> list[str]:
     everything.
     """
     signals = alarms["signals"]
-    total = next(one for one in signals if one["signal"] == "any")
-    found = [
+    total = next(signal for signal in signals if signal["signal"] == "any")
+    sentences = [
         f"Were the alarms worth it? (policy {alarms['policy']}: {total['losses']} windows with a demonstrable loss of"
         " ROC-AUC)"
     ]
-    for one in [row for row in signals if row["signal"] != "any"][:_SIGNALS]:
-        paid = f"{one['paid']} of {one['alarms']} followed by a loss within {alarms['horizon_windows']} windows"
-        before = "" if one["windows_before"] is None else f", {one['windows_before']:.1f} windows before"
-        found.append(f"  {one['signal']}: {paid}; announced {one['announced']} of {one['losses']} losses{before}")
+    for signal in [row for row in signals if row["signal"] != "any"][:_SIGNALS]:
+        paid = f"{signal['paid']} of {signal['alarms']} followed by a loss within {alarms['horizon_windows']} windows"
+        before = "" if signal["windows_before"] is None else f", {signal['windows_before']:.1f} windows before"
+        sentences.append(
+            f"  {signal['signal']}: {paid}; announced {signal['announced']} of {signal['losses']} losses{before}"
+        )
     if total["base_rate"] is not None:
-        found.append(f"  without looking at anything: {total['base_rate']:.0%} of all windows are followed by a loss")
-    if never := [one["signal"] for one in signals if one["never_paid"] and one["signal"] != "any"]:
-        found.append(f"  never paid: {', '.join(never)}. {SILENCE}")
+        sentences.append(
+            f"  without looking at anything: {total['base_rate']:.0%} of all windows are followed by a loss"
+        )
+    if never := [signal["signal"] for signal in signals if signal["never_paid"] and signal["signal"] != "any"]:
+        sentences.append(f"  never paid: {', '.join(never)}. {SILENCE}")
     if len(signals) == 1:
-        found.append("  there were none")
-    return found
+        sentences.append("  there were none")
+    return sentences
 
 
 def _tuned(tuning: Mapping[str, Any]) -> list[str]:
-    found = ["Settings, compared on the first two thirds of the windows", f"  {tuning['why']}"]
+    sentences = ["Settings, compared on the first two thirds of the windows", f"  {tuning['why']}"]
     for row in tuning["grid"]:
         first, last = ("-" if row[key] is None else f"{row[key]:.4f}" for key in ("choosing", "looking"))
-        found.append(f"  {first} then {last}  {row['setting']}")
-    return found + [f"  change {one['place']}: {one['what']}" for one in tuning["changes"]]
+        sentences.append(f"  {first} then {last}  {row['setting']}")
+    return sentences + [f"  change {change['place']}: {change['what']}" for change in tuning["changes"]]
 
 
 SILENCE = (

@@ -32,31 +32,31 @@ def grid(contract: Contract, plan: Plan) -> list[Setting]:
     family learns.
     """
     training, monitoring = contract.training, contract.monitoring
-    found = [Setting("as it is", contract)]
+    settings = [Setting("as it is", contract)]
     for windows in (3, 6, 12):
         days = plan.window_days * windows
         if days != training.window_days:
             changed = replace(training, window_days=days)
-            found.append(Setting(f"learn from the last {days:g} days", replace(contract, training=changed)))
+            settings.append(Setting(f"learn from the last {days:g} days", replace(contract, training=changed)))
     if training.window_days is not None:
-        found.append(Setting("learn from all rows", replace(contract, training=replace(training, window_days=None))))
+        settings.append(Setting("learn from all rows", replace(contract, training=replace(training, window_days=None))))
     if (delay := plan.label_delay_days) != monitoring.label_maturity_days and plan.label_time is None:
         changed_monitoring = replace(monitoring, label_maturity_days=delay)
-        found.append(
+        settings.append(
             Setting(f"labels are mature after {delay:g} days", replace(contract, monitoring=changed_monitoring))
         )
     for family in ("logistic", "boosted"):
         if training.family not in (family, "auto"):
             changed = replace(training, family=family)
-            found.append(Setting(f"family {family}", replace(contract, training=changed)))
-    return found
+            settings.append(Setting(f"family {family}", replace(contract, training=changed)))
+    return settings
 
 
 def tune(
     world: History,
     plan: Plan,
     *,
-    told: Callable[[str, int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
     workers: int = 2,
 ) -> dict[str, Any]:
     """Play guarded with every setting. JSON-able: the grid, the choice, and both on the last third.
@@ -73,7 +73,9 @@ def tune(
         return {"windows": n, "chosen_on": 0, "grid": [], "choice": None, "why": why, "changes": []}
     rows = []
     for setting in settings:
-        played = play_all(world.under(setting.contract), ("guarded",), told=_named(told, setting.name), workers=workers)
+        played = play_all(
+            world.under(setting.contract), ("guarded",), progress=_named(progress, setting.name), workers=workers
+        )
         rows.append(_series(played["guarded"]["windows"]))
     default = rows[0]
     compared = [_row(setting.name, series, default, cut) for setting, series in zip(settings, rows, strict=True)]
@@ -91,8 +93,8 @@ def tune(
         f" {choice['high']:.4f}); on the last {n - cut}, {_shown(choice['looking'])} against"
         f" {_shown(compared[0]['looking'])} as it is."
     )
-    found = [{"place": one.place, "what": one.what} for one in changes(world.contract, chosen.contract)]
-    return {"windows": n, "chosen_on": cut, "grid": compared, "choice": chosen.name, "why": why, "changes": found}
+    changed = [{"place": change.place, "what": change.what} for change in changes(world.contract, chosen.contract)]
+    return {"windows": n, "chosen_on": cut, "grid": compared, "choice": chosen.name, "why": why, "changes": changed}
 
 
 def _series(windows: Sequence[Mapping[str, Any]]) -> list[float | None]:
@@ -122,7 +124,7 @@ def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _named(told: Callable[[str, int, int], None] | None, name: str) -> Callable[[str, int, int], None] | None:
-    if told is None:
+def _named(progress: Callable[[str, int, int], None] | None, name: str) -> Callable[[str, int, int], None] | None:
+    if progress is None:
         return None
-    return lambda _, at, of: told(name, at, of)
+    return lambda _, at, of: progress(name, at, of)

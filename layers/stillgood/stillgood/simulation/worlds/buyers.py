@@ -95,16 +95,16 @@ def _orders(random: np.random.Generator, world: str, n: int) -> tuple[NDArray[np
     mean = random.gamma(6.25, 1 / 0.14, n)  # a customer's own mean value of an order
     now = random.uniform(low, high, n)
     alive = np.arange(n)
-    found: list[tuple[NDArray[np.int64], Floats, Floats, Floats]] = []
+    orders: list[tuple[NDArray[np.int64], Floats, Floats, Floats]] = []
     while len(alive):
         value = random.gamma(3.0, mean[alive] / 3.0)
-        found.append((alive, now[alive], value.round(2), 1 + random.poisson(1.2, len(alive)).astype(float)))
+        orders.append((alive, now[alive], value.round(2), 1 + random.poisson(1.2, len(alive)).astype(float)))
         # Nobody leaves at the first order, which is where the model's time begins.
-        stays = (random.random(len(alive)) >= drop[alive]) | (len(found) == 1)
+        stays = (random.random(len(alive)) >= drop[alive]) | (len(orders) == 1)
         alive = alive[stays]
         now[alive] += random.exponential(1 / np.maximum(rate[alive], 1e-9))
         alive = alive[now[alive] < WATCHED_DAYS]
-    who, day, value, units = (np.concatenate(part) for part in zip(*found, strict=True))
+    who, day, value, units = (np.concatenate(part) for part in zip(*orders, strict=True))
     order = np.argsort(day, kind="stable")
     return who[order], day[order], value[order], units[order]
 
@@ -121,20 +121,20 @@ def _snapshot(
     np.maximum.at(last, who[past], day[past])
     last_value = np.zeros(n)
     last_value[who[past]] = value[past]  # in order of time, so the last one stays
-    one = np.ones(len(day))
+    ones = np.ones(len(day))
     columns = {
         "recency": at - last,
         "tenure": at - joined,
-        "orders": total(one, past),
+        "orders": total(ones, past),
         "units": total(units, past),
         "spent": total(value, past),
         "last_value": last_value,
-        **{f"orders_{days}": total(one, past & (day >= at - days)) for days in (30, 90)},
+        **{f"orders_{days}": total(ones, past & (day >= at - days)) for days in (30, 90)},
         **{f"spent_{days}": total(value, past & (day >= at - days)) for days in (30, 90)},
     }
     active = np.flatnonzero(last >= at - ACTIVE_DAYS)
     table = pd.DataFrame({name: columns[name][active].round(3) for name in FEATURES})
     table.insert(0, "customer", [f"b{number:05d}" for number in active])
     table.insert(0, "day", at)
-    table["left"] = np.where(total(one, ahead)[active] == 0, "yes", "no")
+    table["left"] = np.where(total(ones, ahead)[active] == 0, "yes", "no")
     return table

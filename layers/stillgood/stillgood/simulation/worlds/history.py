@@ -66,15 +66,15 @@ class History:
             for name in (contract.id_column, contract.time_column)
             if name
         }
-        self._columns = {one.name: _column(one, table[one.name]) for one in contract.features}
+        self._columns = {feature.name: _column(feature, table[feature.name]) for feature in contract.features}
 
     def under(self, contract: Contract) -> "History":
         """The same rows under another contract of the same features."""
         if contract.features != self.contract.features:
             raise InvalidEvent("The other contract has other features; make a history of the table for it.")
-        found = copy(self)
-        found.contract = contract
-        return found
+        other = copy(self)
+        other.contract = contract
+        return other
 
     def rows(self, at: int) -> Ints:
         """int64[n]: the places in the table of the rows of window ``at``."""
@@ -118,10 +118,10 @@ class History:
         row = np.flatnonzero(known & ~np.isnat(self._known[rows]))
         # An outcome comes after its row was predicted, and a slice is predicted at its last row's time: of one that is
         # not later than its prediction the ledger would make nothing.
-        when = np.maximum(self._known[rows[row]], self._asked_at(at)[row] + np.timedelta64(1, "s"))
+        when = np.maximum(self._known[rows[row]], self._predicted_at(at)[row] + np.timedelta64(1, "s"))
         return Feedback(row, y[row] == 1, when, when)
 
-    def _asked_at(self, at: int) -> Times:
+    def _predicted_at(self, at: int) -> Times:
         """datetime64[us][n]: when each row of the window is predicted."""
         when = np.empty(len(self.rows(at)), dtype="datetime64[us]")
         for moment, low, high in self._calls(at):
@@ -141,11 +141,11 @@ class History:
 
 def windows_of(start: datetime, length: timedelta, until: datetime) -> tuple[Window, ...]:
     """Windows of ``length`` from ``start`` on, as many as begin before ``until``; the last may reach beyond it."""
-    found = []
+    windows = []
     while start < until:
-        found.append(Window(start, start + length))
+        windows.append(Window(start, start + length))
         start += length
-    return tuple(found)
+    return tuple(windows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,15 +161,17 @@ class _Column:
     def values(self, low: int, high: int) -> list[Any]:
         """Values as a typed client sends them. NaN is written as null."""
         part = self.codes[low:high]
-        found: list[Any] = (part if self.texts is None else self.texts[part]).tolist()  # the last is what -1 stands for
-        return [int(value) if value.is_integer() else value for value in found] if self.whole else found
+        values: list[Any] = (
+            part if self.texts is None else self.texts[part]
+        ).tolist()  # the last is what -1 stands for
+        return [int(value) if value.is_integer() else value for value in values] if self.whole else values
 
 
 def _column(feature: Feature, column: "pd.Series[Any]") -> _Column:
     """Values as the contract's kind reads them; what does not read so is sent as it stands, and refused."""
     if feature.kind in ("categorical", "boolean"):
-        codes, found = pd.factorize(column)
-        texts = [_value(feature, value) for value in found]
+        codes, uniques = pd.factorize(column)
+        texts = [_value(feature, value) for value in uniques]
         return _Column(codes.astype(np.int32), np.array([*texts, None], dtype=object))
     if column.dtype.kind not in "fiu":
         try:
@@ -219,5 +221,5 @@ _TRUTHS = {"1": True, "true": True, "yes": True, "1.0": True, "0": False, "false
 
 
 def _moment(time: np.datetime64) -> datetime:
-    found: datetime = time.astype("datetime64[us]").item()
-    return found.replace(tzinfo=UTC)
+    moment: datetime = time.astype("datetime64[us]").item()
+    return moment.replace(tzinfo=UTC)

@@ -77,7 +77,7 @@ class Pool:
 
     @classmethod
     def of(cls, frame: Frame, y: NDArray[np.int8]) -> "Pool":
-        columns = np.column_stack([frame.columns[one.name] for one in frame.contract.features]).astype(float)
+        columns = np.column_stack([frame.columns[feature.name] for feature in frame.contract.features]).astype(float)
         learner = HistGradientBoostingClassifier(max_iter=80, learning_rate=0.06, max_leaf_nodes=12, random_state=0)
         p = cross_val_predict(learner, columns, y, cv=5, method="predict_proba")[:, 1]
         return cls(frame, p, tuple(json_rows(frame)))
@@ -123,12 +123,12 @@ class Resampled:
         return self.scenario.begins <= at < self.scenario.begins + self.scenario.lasts
 
     def requests(self, at: int) -> Sequence[Request]:
-        one = self.scenario
+        scenario = self.scenario
         random = np.random.default_rng((self.seed, 3, at))
-        index = self._who(random, one.rows, at)
+        index = self._who(random, scenario.rows, at)
         frame, p = self._become(index, at, random)
-        bad = random.random(one.rows) < one.refused if self.on(at) else np.zeros(one.rows, dtype=bool)
-        changed = self.on(at) and one.change is not None
+        bad = random.random(scenario.rows) < scenario.refused if self.on(at) else np.zeros(scenario.rows, dtype=bool)
+        changed = self.on(at) and scenario.change is not None
         rows: Sequence[bytes] = json_rows(frame) if changed else [self._pool.rows[place] for place in index.tolist()]
         rows = [with_id(self.contract, row, self._identity(at, place)) for place, row in enumerate(rows)]
         self._drawn = (at, frame, p, bad)
@@ -150,25 +150,25 @@ class Resampled:
         return (y & ~saved).astype(np.int8)
 
     def feedback(self, at: int, flagged: Bools, y: NDArray[np.int8]) -> Feedback:
-        one = self.scenario
+        scenario = self.scenario
         random = np.random.default_rng((self.seed, 5, at))
-        known = random.random(len(y)) < one.coverage
-        if one.feed == "flagged":
+        known = random.random(len(y)) < scenario.coverage
+        if scenario.feed == "flagged":
             known &= flagged
-        elif one.feed == "positives":
+        elif scenario.feed == "positives":
             known &= y == 1
         row = np.flatnonzero(known)
         made = utc64(self.start + at * self.window + self.window / 2)
-        delay = np.timedelta64(round(one.delay_days * 86_400), "s")
+        delay = np.timedelta64(round(scenario.delay_days * 86_400), "s")
         sent = np.full(len(row), made + delay, dtype="datetime64[us]")
-        wrong = random.random(len(row)) < one.corrected
-        told = Feedback(row, (y[row] == 1) ^ wrong, sent, sent)
+        wrong = random.random(len(row)) < scenario.corrected
+        reported = Feedback(row, (y[row] == 1) ^ wrong, sent, sent)
         if not wrong.any():
-            return told
+            return reported
         later = sent[wrong] + np.timedelta64(5, "D")
         return Feedback(
             np.concatenate([row, row[wrong]]),
-            np.concatenate([told.positive, y[row[wrong]] == 1]),
+            np.concatenate([reported.positive, y[row[wrong]] == 1]),
             np.concatenate([sent, later]),
             np.concatenate([sent, later]),
         )
@@ -178,26 +178,26 @@ class Resampled:
 
     @cached_property
     def _truths(self) -> dict[bool, Truth]:
-        found = {}
+        truths = {}
         for on in (False, True):
             random = np.random.default_rng((self.seed, 2, on))
             at = self.scenario.begins if on else -1
             index = self._who(random, TRUTH_ROWS, at)
             frame, p = self._become(index, at, random)
-            found[on] = Truth(str(on), frame, (random.random(len(p)) < p).astype(np.int8))
-        return found
+            truths[on] = Truth(str(on), frame, (random.random(len(p)) < p).astype(np.int8))
+        return truths
 
     def _who(self, random: np.random.Generator, n: int, at: int) -> NDArray[np.int64]:
-        one, frame = self.scenario, self._unseen_frame
+        scenario, frame = self.scenario, self._unseen_frame
         weights = np.ones(frame.n)
-        if self.on(at) and one.weights is not None:
-            weights = one.weights(frame, self._p[self._unseen])
-        if one.weekly and at % 7 in (5, 6):  # at weekends other people come
+        if self.on(at) and scenario.weights is not None:
+            weights = scenario.weights(frame, self._p[self._unseen])
+        if scenario.weekly and at % 7 in (5, 6):  # at weekends other people come
             weights = np.where(frame.columns["contract"] == 0, 1.0, 0.5)
-        if one.returning and at >= 0:  # the same customers in turn, unchanged
-            turns = one.returning // one.rows
-            fixed = np.random.default_rng((self.seed, 6)).choice(frame.n, one.returning)
-            return np.asarray(self._unseen[fixed[(at % turns) * one.rows : (at % turns + 1) * one.rows]])
+        if scenario.returning and at >= 0:  # the same customers in turn, unchanged
+            turns = scenario.returning // scenario.rows
+            fixed = np.random.default_rng((self.seed, 6)).choice(frame.n, scenario.returning)
+            return np.asarray(self._unseen[fixed[(at % turns) * scenario.rows : (at % turns + 1) * scenario.rows]])
         return np.asarray(self._unseen[random.choice(frame.n, n, p=weights / weights.sum())])
 
     @cached_property
@@ -224,7 +224,7 @@ class Resampled:
 
 def named(scenarios: Sequence[Scenario], name: str) -> Scenario:
     """The scenario of that name."""
-    return next(one for one in scenarios if one.name == name)
+    return next(scenario for scenario in scenarios if scenario.name == name)
 
 
 def column(frame: Frame, name: str, values: Any) -> Frame:

@@ -15,20 +15,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--shrink", action="store_true", help="leave out operations and faults while it still fails")
-    asked = parser.parse_args()
-    lived = live(asked.seed, asked.days)
+    args = parser.parse_args()
+    lived = live(args.seed, args.days)
     print(
-        f"seed {asked.seed}, {asked.days} days: {sum(lived.operations.values())} operations, {len(lived.faults)} faults"
+        f"seed {args.seed}, {args.days} days: {sum(lived.operations.values())} operations, {len(lived.faults)} faults"
     )
     print(f"objects left: sha256 {lived.digest}")
     for name, count in {**lived.operations, **lived.counts}.items():
         print(f"  {name}: {count}")
-    for one in lived.broken:
-        print(f"BROKEN {one.invariant}, {one.at:%Y-%m-%d %H:%M}: {one.detail}")
-    if lived.broken and asked.shrink:
-        small = shrink(asked.seed, asked.days, lived.broken[0].invariant)
-        print(f"left after {small.lives} lives: {len(small.given.operations)} operations, {len(small.faults)} faults")
-        for operation in small.given.operations:
+    for breach in lived.broken:
+        print(f"BROKEN {breach.invariant}, {breach.at:%Y-%m-%d %H:%M}: {breach.detail}")
+    if lived.broken and args.shrink:
+        small = shrink(args.seed, args.days, lived.broken[0].invariant)
+        print(f"left after {small.lives} lives: {len(small.plan.operations)} operations, {len(small.faults)} faults")
+        for operation in small.plan.operations:
             print(f"  {operation.number} at {operation.at:.3f} s: {operation.kind} {json.dumps(operation.args)[:160]}")
         for fault in small.faults:
             print(f"  {asdict(fault)}")

@@ -62,7 +62,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AcceptedLabel:
     """A label as a client had it accepted."""
 
     id: str
@@ -84,7 +84,7 @@ class Book:
     captured: dict[str, list[tuple[str, datetime]]] = field(default_factory=dict)  # by id: object, when it was written
     lines: dict[str, list[tuple[datetime, datetime]]] = field(default_factory=dict)  # by object: (time, written at)
     lost: set[str] = field(default_factory=set)  # predictions whose capture was told as lost
-    accepted: list[Told] = field(default_factory=list)
+    accepted: list[AcceptedLabel] = field(default_factory=list)
     champions: list[tuple[datetime, str]] = field(default_factory=list)
     requests: dict[str, int] = field(default_factory=dict)
     held: bool = False
@@ -179,17 +179,21 @@ class Book:
             return
         for line in data.splitlines():
             with suppress(ValueError, KeyError, TypeError):
-                one = json.loads(line)
-                at = utc(one["time"])
+                record = json.loads(line)
+                at = utc(record["time"])
                 self.lines.setdefault(key, []).append((at, now))
-                if one.get("kind") == "prediction":
-                    self.captured.setdefault(one["prediction_id"], []).append((key, now))
+                if record.get("kind") == "prediction":
+                    self.captured.setdefault(record["prediction_id"], []).append((key, now))
 
-    def served_by(self, one: Answered, patience: timedelta) -> bool:
+    def served_by(self, answer: Answered, patience: timedelta) -> bool:
         """Whether the answer's version was champion some time from ``patience`` before the request until the answer."""
         until: datetime | None = None
         for at, version in reversed(self.champions):
-            if at <= one.answered_at and version == one.version and (until is None or until >= one.sent_at - patience):
+            if (
+                at <= answer.answered_at
+                and version == answer.version
+                and (until is None or until >= answer.sent_at - patience)
+            ):
                 return True
             until = at
         return False

@@ -75,22 +75,28 @@ def _champion_whole(life: Life) -> Found:
 
 
 def _log_verifies(life: Life) -> Found:
-    yield from (f"{one.kind} {one.key}: {one.detail}" for one in verify(life.bucket))
+    yield from (f"{problem.kind} {problem.key}: {problem.detail}" for problem in verify(life.bucket))
 
 
 def _log_replays(life: Life) -> Found:
-    yield from (f"{one.n}: {one.detail}" for one in replay(life.bucket) if not one.same and not one.forgotten)
-    yield from (f"{one.window}: {one.detail}" for one in replay_windows(life.bucket) if not one.same)
+    yield from (
+        f"{replayed.n}: {replayed.detail}"
+        for replayed in replay(life.bucket)
+        if not replayed.same and not replayed.forgotten
+    )
+    yield from (
+        f"{replayed.window}: {replayed.detail}" for replayed in replay_windows(life.bucket) if not replayed.same
+    )
 
 
 def _captured_once(life: Life) -> Found:
     book = life.book
-    for one in book.answered.values():
-        written = book.captured.get(one.prediction_id, [])
-        if not written and one.prediction_id not in book.lost:
-            yield f"{one.prediction_id} was answered, is not captured, and nobody was told"
+    for answer in book.answered.values():
+        written = book.captured.get(answer.prediction_id, [])
+        if not written and answer.prediction_id not in book.lost:
+            yield f"{answer.prediction_id} was answered, is not captured, and nobody was told"
         if len({key for key, _ in written}) > 1:
-            yield f"{one.prediction_id} was captured {len(written)} times: {written}"
+            yield f"{answer.prediction_id} was captured {len(written)} times: {written}"
 
 
 def _judged_once(life: Life) -> Found:
@@ -102,11 +108,11 @@ def _judged_once(life: Life) -> Found:
         window = Window.from_id(name)
         inside = [written for at, written in times if at in window]
         counted = report["rows"] + report["contract"]["refused"]
-        least = sum(written <= window.end + timedelta(seconds=SETTLE_SECONDS / 2) for written in inside)
-        most = sum(written <= book.judged_at[name] for written in inside)
+        low = sum(written <= window.end + timedelta(seconds=SETTLE_SECONDS / 2) for written in inside)
+        high = sum(written <= book.judged_at[name] for written in inside)
         gone = len(book.forgotten) * 10  # rows of a forgotten customer may be gone by then
-        if not least - gone <= counted <= most:
-            yield f"window {name} counts {counted} rows; {least} to {most} were captured in it"
+        if not low - gone <= counted <= high:
+            yield f"window {name} counts {counted} rows; {low} to {high} were captured in it"
 
 
 def _effects_arrive(life: Life) -> Found:
@@ -125,12 +131,12 @@ def _labels_kept(life: Life) -> Found:
     kept: Counter[tuple[str, str, datetime]] = Counter()
     for key in life.keys(LEDGER_PREFIX):
         with suppress(StillgoodError):
-            for one in read_batch(life.bucket, key).labels:
-                kept[one.prediction_id or one.entity_id, one.label, utc(one.event_time)] += 1
-    for told in life.book.accepted:
-        gone = told.id in life.book.forgotten or _of_forgotten(life, told.id)
-        if not kept[told.id, told.label, utc(told.event)] and not gone:
-            yield f"{told} was accepted, and is not in the ledger"
+            for label in read_batch(life.bucket, key).labels:
+                kept[label.prediction_id or label.entity_id, label.label, utc(label.event_time)] += 1
+    for accepted in life.book.accepted:
+        gone = accepted.id in life.book.forgotten or _of_forgotten(life, accepted.id)
+        if not kept[accepted.id, accepted.label, utc(accepted.event)] and not gone:
+            yield f"{accepted} was accepted, and is not in the ledger"
     for info in life.bucket.list(INCOMING_PREFIX):
         if life.bucket.peek(taken_key(info.key, info.etag)) is None:
             yield f"{info.key} was never taken in"
@@ -147,7 +153,7 @@ def _labels_add_up(life: Life) -> Found:
         yield f"{said} labels were heard, and {made} came to an end: {totals}, {len(progress.waiting)} wait"
 
 
-def _outcome_as_told(life: Life) -> Found:
+def _outcomes_follow_labels(life: Life) -> Found:
     """The ledger says of every prediction what its labels say by the rules at the top of domain/outcomes/ledger.py."""
     raw = life.bucket.peek(CONTRACT_KEY)
     assert raw is not None
@@ -158,11 +164,13 @@ def _outcome_as_told(life: Life) -> Found:
         with suppress(StillgoodError):
             batch = read_batch(life.bucket, info.key)
             arrived = microseconds(batch.arrived or info.modified)
-            for one in batch.labels:
-                event = microseconds(utc(one.event_time))
+            for label in batch.labels:
+                event = microseconds(utc(label.event_time))
                 if event <= arrived + CLOCK_SKEW:
-                    into = by_id if one.prediction_id else by_entity
-                    into[identity(one.prediction_id or one.entity_id)].append((event, arrived, one.label == "yes"))
+                    into = by_id if label.prediction_id else by_entity
+                    into[identity(label.prediction_id or label.entity_id)].append(
+                        (event, arrived, label.label == "yes")
+                    )
     for day in ledger_days(life.bucket):
         known, _ = read_day(life.bucket, day)
         if known is None:
@@ -184,19 +192,19 @@ def _outcome(
     at: int, own: list[tuple[int, int, bool]], of_entity: list[tuple[int, int, bool]], within: int, limit: int
 ) -> int:
     """The rules of the ledger once more, for one prediction. A label is (event, arrived, positive)."""
-    mine = [one for one in own if one[0] > at]
-    near = [one for one in of_entity if at < one[0] <= at + within]
-    later = [one for one in of_entity if at + within < one[0] <= at + limit]
+    mine = [label for label in own if label[0] > at]
+    near = [label for label in of_entity if at < label[0] <= at + within]
+    later = [label for label in of_entity if at + within < label[0] <= at + limit]
     if not (mine or near or later):
         return UNKNOWN
     if mine or near:
-        event = max(one[0] for one in mine or near)
-        group = [one for one in mine or near if one[0] == event]
+        event = max(label[0] for label in mine or near)
+        group = [label for label in mine or near if label[0] == event]
     else:
-        event = min(one[0] for one in later)
-        group = [one for one in later if one[0] == event]
-    arrived = max(one[1] for one in group)
-    said = {one[2] for one in group if one[1] == arrived}
+        event = min(label[0] for label in later)
+        group = [label for label in later if label[0] == event]
+    arrived = max(label[1] for label in group)
+    said = {label[2] for label in group if label[1] == arrived}
     return CONTRADICTING if len(said) > 1 else POSITIVE if said.pop() else NEGATIVE
 
 
@@ -205,18 +213,20 @@ def _ledger_whole(life: Life) -> Found:
     progress, _ = read_progress(life.bucket)
     if progress.until is None:
         return
-    found: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     for day in ledger_days(life.bucket):
         known, _ = read_day(life.bucket, day)
         if known is not None:
-            found.update(int(one) for one in known.records["id"])
-    twice = [one for one, count in found.items() if count > 1]
+            counts.update(int(number) for number in known.records["id"])
+    twice = [number for number, count in counts.items() if count > 1]
     if twice:
         yield f"{len(twice)} predictions are in the ledger more than once"
     missing = [
-        one
-        for one in life.book.captured
-        if not found[identity(one)] and not _of_forgotten(life, one) and _captured_before(life, one, progress.until)
+        prediction
+        for prediction in life.book.captured
+        if not counts[identity(prediction)]
+        and not _of_forgotten(life, prediction)
+        and _captured_before(life, prediction, progress.until)
     ]
     if missing:
         yield f"{len(missing)} captured predictions are not in the outcome ledger, such as {missing[0]}"
@@ -291,35 +301,39 @@ def _trained_or_judged(life: Life) -> Found:
             taken.frame.contract, json.loads(life.bucket.get(artifact_key(key.split("/")[1], HOLDOUT)).data)
         )
         rows = zip(holdout.frame.columns["first"].tolist(), holdout.frame.columns["second"].tolist(), strict=True)
-        found = np.array([ids[row] for row in rows if row in ids], np.uint32)
-        if (count := int(seen_in(json.loads(learnt), found).sum())) > len(
-            found
+        shared = np.array([ids[row] for row in rows if row in ids], np.uint32)
+        if (count := int(seen_in(json.loads(learnt), shared).sum())) > len(
+            shared
         ) // 50:  # ids of 32 bits may meet by chance
-            yield f"{key} is judged on {count} of {len(found)} rows that {folds['against']} has learnt from"
+            yield f"{key} is judged on {count} of {len(shared)} rows that {folds['against']} has learnt from"
 
 
 def _forgotten(life: Life) -> Found:
     """Nothing made of a customer's rows from before is left, in no version either. Later labels find nothing."""
     for customer, began in life.book.forgotten.items():
-        asked = [one for one in life.book.answered.values() if one.customer == customer and one.answered_at < began]
+        answers = [
+            answer
+            for answer in life.book.answered.values()
+            if answer.customer == customer and answer.answered_at < began
+        ]
         # Of a prediction whose capture was lost nothing says whose it was.
-        ids = [one.prediction_id.encode() for one in asked if one.prediction_id in life.book.captured]
+        ids = [answer.prediction_id.encode() for answer in answers if answer.prediction_id in life.book.captured]
         for prefix in ROW_PREFIXES:
             for info in life.bucket.list(prefix):
                 if info.key.startswith((LABELS_PREFIX, REFUSED_LABELS_PREFIX)) and info.modified >= began:
                     continue
                 data = life.bucket.get(info.key).data
                 old = info.modified < began and prefix != DATA_PREFIX and customer.encode() in data
-                if old or any(one in data for one in ids):
+                if old or any(prediction in data for prediction in ids):
                     yield f"{info.key} of {info.modified} still tells of {customer}, forgotten {began}"
         for key, versions in life.bucket.versions.items():
-            if key.startswith(ROW_PREFIXES) and any(one in data for one in ids for data in versions):
+            if key.startswith(ROW_PREFIXES) and any(prediction in data for prediction in ids for data in versions):
                 yield f"an old version of {key} still tells of {customer}, forgotten {began}"
 
 
 def _of_forgotten(life: Life, identity_: str) -> bool:
-    one = life.book.answered.get(identity_)
-    return (one.customer if one else identity_) in life.book.forgotten
+    answer = life.book.answered.get(identity_)
+    return (answer.customer if answer else identity_) in life.book.forgotten
 
 
 def _bounded(life: Life) -> Found:
@@ -333,11 +347,11 @@ def _bounded(life: Life) -> Found:
     versions = len({version for _, version in life.book.champions})
     if (count := len(life.keys(SUMMARIES_PREFIX))) > 24 * days * max(versions, 1):
         yield f"{count} summaries in {days} days under {versions} champions"
-    quiet = [one.calls for one in life.costs if one.step == "monitor"][-5:]
+    quiet = [cost.calls for cost in life.costs if cost.step == "monitor"][-5:]
     if max(quiet, default=0) > min(quiet, default=0) + 50:
         yield f"windows in which nothing happens cost {quiet} calls, more with each day"
-    for key, most in ((STATE_KEY, 120_000), (outcomes_key("progress"), 60_000)):
-        if (size := len(life.bucket.peek(key) or b"")) > most:
+    for key, limit in ((STATE_KEY, 120_000), (outcomes_key("progress"), 60_000)):
+        if (size := len(life.bucket.peek(key) or b"")) > limit:
             yield f"{key} has {size} bytes"
 
 
@@ -362,7 +376,7 @@ AT_REST: dict[str, Invariant] = {
     "effects arrive": _effects_arrive,
     "labels kept": _labels_kept,
     "labels add up": _labels_add_up,
-    "outcome as told": _outcome_as_told,
+    "outcome as told": _outcomes_follow_labels,
     "ledger whole": _ledger_whole,
     "training rows": _training_rows,
     "rows add up": _rows_add_up,

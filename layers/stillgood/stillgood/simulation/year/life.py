@@ -78,24 +78,24 @@ class Life:
 
     def __init__(
         self,
-        given: Plan,
+        plan: Plan,
         *,
         calm: bool = False,
         prompt: bool = False,
         only: frozenset[tuple[str, int]] | None = None,
     ) -> None:
-        self.given, self.calm, self.prompt = given, calm, prompt
+        self.plan, self.calm, self.prompt = plan, calm, prompt
         self.retries = _PROMPT if prompt else _RETRIES
         self.clock = VirtualClock(BEGIN)
-        self.weather = weather_of(given, BEGIN, SECOND, only)
+        self.weather = weather_of(plan, BEGIN, SECOND, only)
         if calm:
             self.weather.rate = 0.0
         self.bucket = Bucket(self.clock, lambda *change: self.book.changed(*change))
-        self.scheduler = Scheduler(self.clock, TURNS_PER_DAY * (given.days + 10))
+        self.scheduler = Scheduler(self.clock, TURNS_PER_DAY * (plan.days + 10))
         self.book = Book(self.clock, self.bucket.peek, lambda: self.scheduler.running, POLICY)
         self.instances: list[Instance] = []
         self.born = 0
-        self.asked: dict[int, list[tuple[str, str, bool]]] = {}
+        self.predicted: dict[int, list[tuple[str, str, bool]]] = {}
         self.dead: list[Letter] = []
         self.costs: list[Cost] = []
         self.files: list[str] = []
@@ -195,9 +195,11 @@ class Life:
 
     def request(self, task: Task, path: str, body: bytes) -> tuple[int, Any, Instance] | None:
         """One request; None where the process died with it."""
-        for idle in [one for one in self.instances if not one.busy and one.used_at + _IDLE < self.clock()]:
+        for idle in [
+            candidate for candidate in self.instances if not candidate.busy and candidate.used_at + _IDLE < self.clock()
+        ]:
             self.kill(idle)
-        instance = next((one for one in self.instances if not one.busy), None)
+        instance = next((candidate for candidate in self.instances if not candidate.busy), None)
         if instance is None:
             self.born += 1
             name = f"i{self.born}"
@@ -207,7 +209,7 @@ class Life:
         instance.busy, instance.used_at = True, self.clock()
         instance.store.serve(task)
         try:
-            status, answer = instance.ask(path, body)
+            status, answer = instance.post(path, body)
         except Crashed:
             self.kill(instance)
             return None
@@ -220,7 +222,7 @@ class Life:
         """The process ends, and captures that it still held are lost: CaptureFailures told of them before."""
         if instance in self.instances:
             self.instances.remove(instance)
-        held = {one for one in instance.answered if one not in self.book.captured}
+        held = {prediction for prediction in instance.answered if prediction not in self.book.captured}
         if held and not instance.store.failed_writes:
             self.book.fail(
                 "captured once", f"{len(held)} answers of {instance.name} had no capture, and nobody was told"
@@ -245,12 +247,20 @@ class Life:
                         break
                 task.pause(1800.0)
 
-    def note_answers(self, given: list[tuple[Mapping[str, Any], bool]], instance: Instance, sent_at: datetime) -> None:
+    def note_answers(
+        self, answers: list[tuple[Mapping[str, Any], bool]], instance: Instance, sent_at: datetime
+    ) -> None:
         """Predictions that a client was answered, each with what will become of its customer."""
-        for one, leaves in given:
-            identity = str(one["prediction_id"])
+        for answer, leaves in answers:
+            identity = str(answer["prediction_id"])
             noted = Answered(
-                identity, str(one["entity_id"]), str(one["model_version"]), sent_at, self.clock(), instance.name, leaves
+                identity,
+                str(answer["entity_id"]),
+                str(answer["model_version"]),
+                sent_at,
+                self.clock(),
+                instance.name,
+                leaves,
             )
             instance.answered.add(identity)
             self.book.answered[identity] = noted

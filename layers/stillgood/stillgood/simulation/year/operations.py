@@ -10,7 +10,7 @@ from typing import Any
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import InvalidRows, MalformedRequest, StillgoodError
 from stillgood.pages.writer import write_window
-from stillgood.simulation.year.book import Told
+from stillgood.simulation.year.book import AcceptedLabel
 from stillgood.simulation.year.life import SECOND, Letter, Life
 from stillgood.simulation.year.plan import DAY, HOUR, Operation, contract
 from stillgood.simulation.year.tasks import Task
@@ -68,12 +68,13 @@ def _predict(life: Life, task: Task, operation: Operation) -> None:
             if status == 200:
                 made = [answer] if single else answer["predictions"]
                 life.note_answers(list(zip(made, fates, strict=True)), instance, sent_at)
-                life.asked[operation.number] = [
-                    (one["prediction_id"], one["entity_id"], fate) for one, fate in zip(made, fates, strict=True)
+                life.predicted[operation.number] = [
+                    (prediction["prediction_id"], prediction["entity_id"], fate)
+                    for prediction, fate in zip(made, fates, strict=True)
                 ]
                 return
             if status == 422:  # the client leaves the rows out that were refused
-                bad = {one["row"] for one in answer["violations"]}
+                bad = {violation["row"] for violation in answer["violations"]}
                 kept = [place for place in range(len(wanted)) if place not in bad]
                 if single or not kept:
                     return
@@ -83,14 +84,14 @@ def _predict(life: Life, task: Task, operation: Operation) -> None:
 
 
 def _labels(life: Life, task: Task, operation: Operation) -> None:
-    given = life.asked.get(operation.args["about"], [])
-    rows = [_label(life, operation, *one) for one in given]
+    predictions = life.predicted.get(operation.args["about"], [])
+    rows = [_label(life, operation, *prediction) for prediction in predictions]
     if operation.args["spoilt"] in ("selected", "one class"):
-        rows = [one for one in rows if one["label"] == "yes"]
+        rows = [row for row in rows if row["label"] == "yes"]
     if not rows:
         return
     if operation.args["way"] == "file":
-        lines = "".join(json.dumps(one) + "\n" for one in rows)
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
         key = f"{INCOMING_PREFIX}{operation.number}.jsonl"
         life.bucket.put(key, lines.encode())
         life.files.append(key)
@@ -101,13 +102,13 @@ def _labels(life: Life, task: Task, operation: Operation) -> None:
             status, answer, _ = answered
             life.book.count(f"labels: {status}")
             if status == 200:
-                refused = {one["row"] for one in answer["violations"]}
-                if answer["accepted"] + answer["refused"] < len({json.dumps(one) for one in rows}):
+                refused = {violation["row"] for violation in answer["violations"]}
+                if answer["accepted"] + answer["refused"] < len({json.dumps(row) for row in rows}):
                     life.book.fail("labels kept", f"of {len(rows)} labels {answer['accepted']} were accepted, and "
                                    f"{answer['refused']} refused")  # fmt: skip
                 life.book.accepted += [
-                    Told(one.get("prediction_id") or one["entity_id"], one["label"], one["event_time"])
-                    for place, one in enumerate(rows)
+                    AcceptedLabel(row.get("prediction_id") or row["entity_id"], row["label"], row["event_time"])
+                    for place, row in enumerate(rows)
                     if place not in refused
                 ]
                 return
@@ -226,10 +227,10 @@ def _damage(life: Life, task: Task, operation: Operation) -> None:
 
 def _pointer(life: Life) -> str | None:
     try:
-        found = Registry(life.bucket).pointer()
+        pointer = Registry(life.bucket).pointer()
     except StillgoodError:
         return None
-    return None if found is None else found.version
+    return None if pointer is None else pointer.version
 
 
 def _batch(life: Life, task: Task, operation: Operation) -> None:
@@ -248,11 +249,18 @@ def _audit(life: Life, task: Task, operation: Operation) -> None:
             return
         problems = verify(_store(life, task))
         if problems and life.bucket.peek(POINTER_KEY) != _JUNK:
-            life.book.fail("log verifies", "; ".join(f"{one.kind} {one.key}: {one.detail}" for one in problems))
+            life.book.fail(
+                "log verifies", "; ".join(f"{problem.kind} {problem.key}: {problem.detail}" for problem in problems)
+            )
         head = max(life.book.requests.values(), default=0)
-        for one in replay(_store(life, task), [n for n in (head - 1, head) if n > 0]):
-            if not one.same and not one.forgotten and "Slow" not in one.detail and "lost" not in one.detail:
-                life.book.count(f"replay differs: {one.detail[:60]}")
+        for replayed in replay(_store(life, task), [n for n in (head - 1, head) if n > 0]):
+            if (
+                not replayed.same
+                and not replayed.forgotten
+                and "Slow" not in replayed.detail
+                and "lost" not in replayed.detail
+            ):
+                life.book.count(f"replay differs: {replayed.detail[:60]}")
     except (Crashed, StillgoodError) as error:
         life.book.count(f"audit: {type(error).__name__}")
 
@@ -260,11 +268,13 @@ def _audit(life: Life, task: Task, operation: Operation) -> None:
 def _mend(life: Life, task: Task, operation: Operation) -> None:
     """A person mends refused rows and takes them in again."""
     try:
-        found = next((one for one in listing(_store(life, task)) if one.key.startswith(REFUSED_ROWS_PREFIX)), None)
+        refused = next(
+            (entry for entry in listing(_store(life, task)) if entry.key.startswith(REFUSED_ROWS_PREFIX)), None
+        )
         raw = life.bucket.peek(CONTRACT_KEY)
-        if found is None or raw is None:
+        if refused is None or raw is None:
             return
-        text = export(_store(life, task), found.key)
+        text = export(_store(life, task), refused.key)
         for wrong in ("wide", "1000000000.0"):
             text = text.replace(wrong, "0.5")
         reingest(_store(life, task), text.encode(), read_contract(json.loads(raw)), life.clock().date())
@@ -287,7 +297,7 @@ def _pages(life: Life, task: Task, operation: Operation) -> None:
 
 
 def _kill(life: Life, task: Task, operation: Operation) -> None:
-    idle = [one for one in life.instances if not one.busy]
+    idle = [instance for instance in life.instances if not instance.busy]
     if idle:
         life.kill(idle[int(operation.args["which"] * len(idle))])
 

@@ -59,8 +59,8 @@ def contract(version: int = 1) -> dict[str, Any]:
 
 def plan(seed: int, days: int) -> Plan:
     """The operations of a life of ``days`` days, in the order of time."""
-    found = list(_operations(seed, days))
-    found.sort(key=lambda one: (one.at, one.number))
+    operations = list(_operations(seed, days))
+    operations.sort(key=lambda operation: (operation.at, operation.number))
     chance = random.Random(f"{seed}/weather")
     outages = []
     for day in range(days):
@@ -68,7 +68,7 @@ def plan(seed: int, days: int) -> Plan:
             start = (day + chance.random()) * DAY
             outages.append((start, start + chance.uniform(0.3, 5) * HOUR))
     rate = chance.choice((0.0005, 0.002, 0.006))
-    return Plan(seed, days, tuple(found), tuple(outages), rate)
+    return Plan(seed, days, tuple(operations), tuple(outages), rate)
 
 
 def row(chance: random.Random, day: float) -> tuple[dict[str, Any], bool]:
@@ -92,11 +92,11 @@ def _operations(seed: int, days: int) -> Iterator[Operation]:
     paused = 0
     for day in range(days):
         chance = random.Random(f"{seed}/{day}")
-        for asked in _requests(chance, day):
-            one = made(**asked)
-            yield one
-            if one.kind == "predict":
-                for about in _labels(chance, one):
+        for request in _requests(chance, day):
+            operation = made(**request)
+            yield operation
+            if operation.kind == "predict":
+                for about in _labels(chance, operation):
                     yield made(**about)
         end = (day + 1) * DAY
         paused = paused - 1 if paused else (chance.randint(2, 5) if chance.random() < 0.02 else 0)
@@ -116,33 +116,33 @@ def _requests(chance: random.Random, day: int) -> Iterator[dict[str, Any]]:
     for _ in range(chance.randint(3, 5)):
         at = (day + chance.random()) * DAY
         rows = [row(chance, day) for _ in range(chance.randint(10, 22))]
-        given = [one for one, _ in rows]
+        sent = [values for values, _ in rows]
         if chance.random() < 0.08:
-            given[0] = {**given[0], "first": chance.choice(["wide", 1e9, None])}
-        yield {"at": at, "kind": "predict", "rows": given, "leaves": [leaves for _, leaves in rows]}
+            sent[0] = {**sent[0], "first": chance.choice(["wide", 1e9, None])}
+        yield {"at": at, "kind": "predict", "rows": sent, "leaves": [leaves for _, leaves in rows]}
         if chance.random() < 0.15:  # two at the same microsecond
-            one, leaves = row(chance, day)
-            yield {"at": at, "kind": "predict", "rows": one, "leaves": [leaves]}
+            values, leaves = row(chance, day)
+            yield {"at": at, "kind": "predict", "rows": values, "leaves": [leaves]}
 
 
-def _labels(chance: random.Random, asked: Operation) -> Iterator[dict[str, Any]]:
+def _labels(chance: random.Random, request: Operation) -> Iterator[dict[str, Any]]:
     """Truth about one request's rows, in all its disorder."""
     if chance.random() < 0.08:
         return  # nobody ever tells
-    happened = asked.at + chance.uniform(0.1, MATURITY_DAYS) * DAY
+    happened = request.at + chance.uniform(0.1, MATURITY_DAYS) * DAY
     sent = happened + chance.choice((0.1, 0.5, 1.0, 1.0, 6.0, 12.0)) * DAY * chance.random()
     way = chance.choice(("api", "api", "file"))
     by = chance.choice(("prediction", "prediction", "prediction", "entity"))
-    told = {"kind": "labels", "about": asked.number, "event": happened, "way": way, "by": by}
+    label = {"kind": "labels", "about": request.number, "event": happened, "way": way, "by": by}
     spoilt = chance.choice((None,) * 8 + ("selected", "one class", "future", "before", "unknown", "words"))
-    yield {**told, "at": sent, "spoilt": spoilt}
+    yield {**label, "at": sent, "spoilt": spoilt}
     more = chance.random()
     if more < 0.1:  # the same again
-        yield {**told, "at": sent + chance.choice((0.0, 1.0, 3 * DAY)), "spoilt": spoilt}
+        yield {**label, "at": sent + chance.choice((0.0, 1.0, 3 * DAY)), "spoilt": spoilt}
     elif more < 0.2:  # corrected
-        yield {**told, "at": sent + chance.uniform(0, 5) * DAY, "event": happened + HOUR, "spoilt": "turned"}
+        yield {**label, "at": sent + chance.uniform(0, 5) * DAY, "event": happened + HOUR, "spoilt": "turned"}
     elif more < 0.25:  # contradicted
-        yield {**told, "at": sent + MINUTE, "spoilt": "turned"}
+        yield {**label, "at": sent + MINUTE, "spoilt": "turned"}
 
 
 def _rare(chance: random.Random, day: int) -> Iterator[tuple[str, float, dict[str, Any]]]:
@@ -173,8 +173,8 @@ def _rare(chance: random.Random, day: int) -> Iterator[tuple[str, float, dict[st
 def _upload(chance: random.Random, day: int, *, rows: int, bad: int) -> dict[str, Any]:
     lines = []
     for number in range(rows):
-        one, leaves = row(chance, day)
-        lines.append([f"u{day}-{number}", one["first"], one["second"], "yes" if leaves else "no"])
+        values, leaves = row(chance, day)
+        lines.append([f"u{day}-{number}", values["first"], values["second"], "yes" if leaves else "no"])
     for place in range(bad):
         lines[place][1] = chance.choice(("wide", 1e9, ""))
     if bad and len(lines) > bad:
@@ -182,7 +182,7 @@ def _upload(chance: random.Random, day: int, *, rows: int, bad: int) -> dict[str
     return {"day": day, "lines": lines}
 
 
-def weather_of(given: Plan, begin: Any, seconds: Any, only: frozenset[tuple[str, int]] | None = None) -> Weather:
+def weather_of(planned: Plan, begin: Any, seconds: Any, only: frozenset[tuple[str, int]] | None = None) -> Weather:
     """The weather of a plan; ``begin`` (aware) and ``seconds``, a timedelta of one, place its outages."""
-    spans = tuple((begin + seconds * start, begin + seconds * end) for start, end in given.outages)
-    return Weather(str(given.seed), given.fault_rate, spans, only)
+    spans = tuple((begin + seconds * start, begin + seconds * end) for start, end in planned.outages)
+    return Weather(str(planned.seed), planned.fault_rate, spans, only)

@@ -137,7 +137,7 @@ PLANTED = (
     Planted(
         "forgotten in part",
         "captures are left out of what is forgotten",
-        ((forget, "ROW_PREFIXES", lambda real: tuple(one for one in real if one != CAPTURE_PREFIX)),),
+        ((forget, "ROW_PREFIXES", lambda real: tuple(prefix for prefix in real if prefix != CAPTURE_PREFIX)),),
     ),
     Planted(
         "lost update",

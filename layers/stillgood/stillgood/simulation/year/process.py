@@ -35,7 +35,7 @@ class Instance:
         self.deps = PredictDeps(champions, self.capture, clock, self._new_id, _MAX_ROWS, _MAX_BYTES)
         self._app = create_app(self.deps, [labels_router(self.deps, store)])
 
-    def ask(self, path: str, body: bytes) -> tuple[int, Any]:
+    def post(self, path: str, body: bytes) -> tuple[int, Any]:
         """POST ``body``; the status and the answer. Raises Crashed."""
         sent: list[dict[str, Any]] = []
 
@@ -60,7 +60,7 @@ class Instance:
             "server": ("simulated", 443),
         }
         self._loop.run_until_complete(self._app(scope, receive, send))  # type: ignore[arg-type]  # plain dictionaries
-        data = b"".join(one.get("body", b"") for one in sent[1:])
+        data = b"".join(message.get("body", b"") for message in sent[1:])
         return int(sent[0]["status"]), json.loads(data)
 
     def close(self) -> None:

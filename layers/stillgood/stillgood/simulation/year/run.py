@@ -38,11 +38,11 @@ class Lived:
 
     @property
     def names(self) -> Set[str]:
-        return {one.invariant for one in self.broken}
+        return {breach.invariant for breach in self.broken}
 
 
 def live(
-    given: Plan | int,
+    life_plan: Plan | int,
     days: int = 60,
     *,
     calm: bool = False,
@@ -50,7 +50,7 @@ def live(
 ) -> Lived:
     """Live a plan, or the one of a seed. ``only``: the faults (attempt, call) that may happen. Always ends: a life that
     does not move is a failure of its own (tasks.Hung)."""
-    made = plan(given, days) if isinstance(given, int) else given
+    made = plan(life_plan, days) if isinstance(life_plan, int) else life_plan
     life = Life(made, calm=calm, only=only)
     with _quiet():
         try:
@@ -63,16 +63,16 @@ def live(
         tuple(life.book.broken),
         tuple(life.weather.fired),
         dict(sorted(life.book.counts.items())),
-        dict(sorted(Counter(one.kind for one in made.operations).items())),
+        dict(sorted(Counter(operation.kind for operation in made.operations).items())),
         sha256(left.encode()),
         tuple(life.costs),
     )
 
 
 def _live(life: Life) -> None:
-    for operation in life.given.operations:
+    for operation in life.plan.operations:
         begin(life, operation)
-    life.scheduler.start("0.flush/1", life.at(life.given.days * DAY + HOUR), life.flush)
+    life.scheduler.start("0.flush/1", life.at(life.plan.days * DAY + HOUR), life.flush)
     life.scheduler.run()
     life.weather.rate = 0.0
     for letter in life.dead:  # somebody finds them at last
@@ -94,10 +94,14 @@ def calm_and_not(seed: int, days: int) -> tuple[list[Step], list[Step], int]:
     many faults those were. Steps fail and are tried again until they are done, and clients are answered at once:
     then no decision can have been made on other evidence, so that both must be the same.
     """
-    given = plan(seed, days)
-    kept = [_apart(one) for one in given.operations if one.kind in ("predict", "labels", "upload", *_STEPS)]
-    quiet = replace(given, operations=tuple(kept), outages=(), fault_rate=0.01)
-    found = []
+    life_plan = plan(seed, days)
+    kept = [
+        _apart(operation)
+        for operation in life_plan.operations
+        if operation.kind in ("predict", "labels", "upload", *_STEPS)
+    ]
+    quiet = replace(life_plan, operations=tuple(kept), outages=(), fault_rate=0.01)
+    registries = []
     faults = 0
     with _quiet():
         for calm in (True, False):
@@ -105,30 +109,38 @@ def calm_and_not(seed: int, days: int) -> tuple[list[Step], list[Step], int]:
             life.weather.kinds = frozenset(_STEPS)
             try:
                 _live(life)
-                found.append(_registry(life))
+                registries.append(_registry(life))
                 faults = len(life.weather.fired)
             finally:
                 life.close()
-    return found[0], found[1], faults
+    return registries[0], registries[1], faults
 
 
-def _apart(one: Operation) -> Operation:
+def _apart(operation: Operation) -> Operation:
     """At another time of day than the schedule: an hour later in the first hour, and on time where it would be late."""
-    if one.kind == "monitor":
-        return replace(one, at=float(one.args["end"]) + 1.0)
-    return replace(one, at=one.at + HOUR) if one.at % DAY < HOUR and one.at > HOUR else one
+    if operation.kind == "monitor":
+        return replace(operation, at=float(operation.args["end"]) + 1.0)
+    return (
+        replace(operation, at=operation.at + HOUR) if operation.at % DAY < HOUR and operation.at > HOUR else operation
+    )
 
 
 def _registry(life: Life) -> list[Step]:
     return [
-        (one.n, one.action, one.request_id, one.candidate, one.pointer_after.version if one.pointer_after else None)
-        for one in Registry(life.bucket).decisions()
+        (
+            decision.n,
+            decision.action,
+            decision.request_id,
+            decision.candidate,
+            decision.pointer_after.version if decision.pointer_after else None,
+        )
+        for decision in Registry(life.bucket).decisions()
     ]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What the code logs of thousands of faults is nothing to read."""
+    """Without the log lines of thousands of injected faults."""
     logger = logging.getLogger("stillgood")
     before = logger.disabled
     logger.disabled = True

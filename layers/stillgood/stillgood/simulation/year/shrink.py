@@ -12,19 +12,19 @@ from stillgood.simulation.year.weather import Fault
 class Shrunk:
     """What is left of a seed, and ``lives``, how many it took. ``only`` is what ``live`` takes."""
 
-    given: Plan
+    plan: Plan
     faults: tuple[Fault, ...]
     lives: int
 
     @property
     def only(self) -> frozenset[tuple[str, int]]:
-        return frozenset((one.attempt, one.call) for one in self.faults)
+        return frozenset((fault.attempt, fault.call) for fault in self.faults)
 
 
 def shrink(seed: int, days: int, invariant: str, *, max_lives: int = 60) -> Shrunk:
     """The least that was found of ``seed`` with which ``invariant`` still breaks. Raises ValueError where it holds."""
-    given = plan(seed, days)
-    first = live(given)
+    whole = plan(seed, days)
+    first = live(whole)
     if invariant not in first.names:
         raise ValueError(f"{invariant!r} holds in seed {seed}")
     lives = 1
@@ -32,18 +32,18 @@ def shrink(seed: int, days: int, invariant: str, *, max_lives: int = 60) -> Shru
     def breaks(operations: Sequence[Operation], faults: Sequence[Fault]) -> bool:
         nonlocal lives
         lives += 1
-        only = frozenset((one.attempt, one.call) for one in faults)
-        return invariant in live(replace(given, operations=tuple(operations)), only=only).names
+        only = frozenset((fault.attempt, fault.call) for fault in faults)
+        return invariant in live(replace(whole, operations=tuple(operations)), only=only).names
 
     def left() -> int:
         return max_lives - lives
 
     faults: Sequence[Fault] = first.faults
-    if breaks(given.operations, ()):
+    if breaks(whole.operations, ()):
         faults = ()
-    operations = ddmin(given.operations, lambda some: breaks(some, faults), left)
+    operations = ddmin(whole.operations, lambda some: breaks(some, faults), left)
     faults = ddmin(faults, lambda some: breaks(operations, some), left)
-    return Shrunk(replace(given, operations=tuple(operations)), tuple(faults), lives)
+    return Shrunk(replace(whole, operations=tuple(operations)), tuple(faults), lives)
 
 
 def ddmin[T](items: Sequence[T], fails: Callable[[Sequence[T]], bool], left: Callable[[], int]) -> Sequence[T]:

@@ -36,7 +36,7 @@ class Task:
         self.done = self.started = False
 
     def pause(self, seconds: float) -> None:
-        """Let ``seconds`` of virtual time pass; whoever is due earlier runs meanwhile. Raises Ended."""
+        """Let ``seconds`` of virtual time pass; tasks that are due earlier run meanwhile. Raises Ended."""
         self._scheduler.give_way(self, seconds)
 
     def resume(self) -> None:

@@ -88,9 +88,9 @@ class WeatheredStore:
         self.read_bytes = 0
 
     def get(self, key: str) -> Stored:
-        found = self._call(ON_READ, lambda: self._bucket.get(key))
-        self.read_bytes += len(found.data)
-        return found
+        stored = self._call(ON_READ, lambda: self._bucket.get(key))
+        self.read_bytes += len(stored.data)
+        return stored
 
     def get_if_changed(self, key: str, etag: str) -> Stored | None:
         return self._call(ON_READ, lambda: self._bucket.get_if_changed(key, etag))

@@ -57,7 +57,7 @@ def batch(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     Raises InvalidEvent, ObjectNotFound, PreconditionFailed (the input changed while it was read: try again),
     NoChampion, ModelUnusable, StoreUnavailable.
     """
-    key, reasons = _asked(event)
+    key, reasons = _scored_key(event)
     info = _input(deps.store, key)
     model = _model(event, deps)
     if _whole_file(event):
@@ -96,7 +96,7 @@ def _model(event: Mapping[str, Any], deps: BatchDeps) -> Model:
     named = event.get("model")
     if named is None:
         return deps.champions.current().model
-    if not isinstance(named, Mapping) or not all(isinstance(named.get(one), str) for one in ("version", "sha256")):
+    if not isinstance(named, Mapping) or not all(isinstance(named.get(name), str) for name in ("version", "sha256")):
         raise InvalidEvent(
             'The model of an event is {"version": "...", "sha256": "..."}; without it the champion scores.'
         )
@@ -133,9 +133,9 @@ def place_on_file(info: ObjectInfo, model: Model, deps: BatchDeps) -> Model:
             parts = [logits(model, check(chunk).frame) for chunk in table.chunks]
     except TableUnreadable as error:
         raise _refused(info.key, error) from error
-    found = np.concatenate([np.empty(0), *parts])
-    found = found[np.isfinite(found)]
-    if not len(found):
+    scores = np.concatenate([np.empty(0), *parts])
+    scores = scores[np.isfinite(scores)]
+    if not len(scores):
         return model
     objective, wanted = objective_of(contract)
     costs, rules = contract.costs, contract.operating_point
@@ -143,7 +143,7 @@ def place_on_file(info: ObjectInfo, model: Model, deps: BatchDeps) -> Model:
         objective,
         aim(wanted, _correction(deps, model)),
         uncertain(model.calibration),
-        Population(found, np.arange(len(found))),
+        Population(scores, np.arange(len(scores))),
         capacity=None if costs is None or costs.capacity is None else costs.capacity / 1000,
     )
     if not placed.reached or not rules.min_flagged <= placed.share <= rules.max_flagged:
@@ -229,7 +229,7 @@ def captured(store: ObjectStore, summary: dict[str, Any]) -> dict[str, Any]:
     return summary
 
 
-def _asked(event: Mapping[str, Any]) -> tuple[str, Reasons]:
+def _scored_key(event: Mapping[str, Any]) -> tuple[str, Reasons]:
     """The key and whether reasons are wanted. Raises InvalidEvent."""
     key: object = event.get("input")
     reasons: object = event.get("reasons", False)
@@ -267,10 +267,10 @@ def checked_reasons(value: object) -> Reasons:
 
 def _input(store: ObjectStore, key: str) -> ObjectInfo:
     """Raises ObjectNotFound."""
-    found = next(store.list(key, key[:-1]), None)
-    if found is None or found.key != key:
+    info = next(store.list(key, key[:-1]), None)
+    if info is None or info.key != key:
         raise ObjectNotFound(f"{key} does not exist; upload the input first.", key=key)
-    return found
+    return info
 
 
 def _needed(contract: Contract) -> list[str]:

@@ -18,5 +18,5 @@ def filled(line: bytes, columns: Sequence[Sequence[bytes]]) -> bytes:
 
 def each(values: Any) -> list[bytes]:
     """The JSON of each value of a list or an array: null for NaN."""
-    found = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-    return found if len(found) == len(values) else [orjson.dumps(value) for value in values]
+    parts = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    return parts if len(parts) == len(values) else [orjson.dumps(value) for value in values]

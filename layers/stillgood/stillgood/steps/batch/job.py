@@ -38,7 +38,7 @@ def plan(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     Raises InvalidEvent, also when there is nothing to score, something that is not rows, or more than ``MAX_SHARDS``
     objects; NoChampion, ModelUnusable, StoreUnavailable.
     """
-    prefix, reasons = _asked(event)
+    prefix, reasons = _job_request(event)
     listed = [info for info in deps.store.list(prefix) if not _is_left_out(info.key, info.size)]
     only_new = event.get("new") is True
     if only_new:
@@ -96,7 +96,7 @@ def report(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
 
     Raises InvalidEvent, ObjectNotFound when there is no such plan, StoreUnavailable.
     """
-    folder, said = _told(event)
+    folder, said = _shard_results(event)
     planned = decode(
         deps.store.get(f"{folder}/plan.json").data, format="stillgood.batch_plan", what=f"{folder}/plan.json"
     )
@@ -124,7 +124,7 @@ def report(event: Mapping[str, Any], deps: BatchDeps) -> dict[str, Any]:
     return {**document, "report": f"{folder}/report.json", "failures": failed[:20]}
 
 
-def _asked(event: Mapping[str, Any]) -> tuple[str, Reasons]:
+def _job_request(event: Mapping[str, Any]) -> tuple[str, Reasons]:
     prefix, reasons = event.get("prefix"), checked_reasons(event.get("reasons", False))
     if not isinstance(prefix, str):
         raise InvalidEvent(
@@ -147,17 +147,19 @@ def _is_left_out(key: str, size: int) -> bool:
     return name.startswith(("_", ".")) or (name == "" and size == 0)
 
 
-def _told(event: Mapping[str, Any]) -> tuple[str, dict[int, Mapping[str, Any]]]:
+def _shard_results(event: Mapping[str, Any]) -> tuple[str, dict[int, Mapping[str, Any]]]:
     folder, shards = event.get("folder"), event.get("shards")
     if not isinstance(folder, str) or not folder.startswith(JOBS_PREFIX) or not isinstance(shards, Sequence):
         raise InvalidEvent("A report takes the folder of a plan, and a list of what was said of its shards.")
-    return checked_key(folder), {one["shard"]: one for one in shards if isinstance(one, Mapping) and "shard" in one}
+    return checked_key(folder), {
+        shard["shard"]: shard for shard in shards if isinstance(shard, Mapping) and "shard" in shard
+    }
 
 
-def _failure(told: Mapping[str, Any]) -> dict[str, str]:
+def _failure(failure: Mapping[str, Any]) -> dict[str, str]:
     """The error's name and message out of what Lambda or Step Functions gave as the cause, which may be cut off."""
     cause = str(
-        told.get("cause") or "It was not scored, or was replaced after the job was planned; start the job again."
+        failure.get("cause") or "It was not scored, or was replaced after the job was planned; start the job again."
     )
     message = _MESSAGE.search(cause)
-    return {"error": str(told.get("error") or "NotScored"), "detail": json.loads(message[1]) if message else cause}
+    return {"error": str(failure.get("error") or "NotScored"), "detail": json.loads(message[1]) if message else cause}

@@ -72,18 +72,22 @@ class Scorer:
             broken[index] = score(self._model, self._check.row(chunk, index))[0].violations
         predicted = [index for index in checked.accepted if index not in broken] if broken else checked.accepted
         rejected = {
-            one.number: _rejected(one.number, [Violation("", one.rule, None, one.message)], one.raw)
-            for one in chunk.unreadable
+            line.number: _rejected(line.number, [Violation("", line.rule, None, line.message)], line.raw)
+            for line in chunk.unreadable
         }
-        rejected |= {chunk.numbers[i]: _rejected(chunk.numbers[i], found, chunk.row(i)) for i, found in broken.items()}
+        rejected |= {
+            chunk.numbers[i]: _rejected(chunk.numbers[i], violations, chunk.row(i)) for i, violations in broken.items()
+        }
         totals = self.totals
         totals.rows += len(predicted) + len(rejected)
         totals.predicted += len(predicted)
         totals.rejected += len(rejected)
         totals.positive += int(np.count_nonzero(logit[finite] >= self._model.threshold_logit))
-        totals.rules.update(one.rule for one in chunk.unreadable)
-        totals.rules.update(self._name(one) for found in broken.values() for one in found)
-        totals.repaired.update(one.field for i, row in checked.by_row.items() if i not in broken for one in row.repairs)
+        totals.rules.update(line.rule for line in chunk.unreadable)
+        totals.rules.update(self._name(violation) for violations in broken.values() for violation in violations)
+        totals.repaired.update(
+            repair.field for i, row in checked.by_row.items() if i not in broken for repair in row.repairs
+        )
         lines = self._explained(chunk, predicted) if self._reasons else self._plain(chunk, predicted, logit[finite])
         frame = checked.frame if finite.all() else checked.frame.take(finite)
         numbers = np.array([chunk.numbers[index] for index in predicted], np.int64)
@@ -120,11 +124,13 @@ class Scorer:
         if self._model.contract.control is not None:
             exempt = self._exempt(chunk)
             groups = [
-                self._group(chunk, index, one, yes, exempt)
-                for index, one, yes in zip(predicted, ids, flagged.tolist(), strict=True)
+                self._group(chunk, index, entity, yes, exempt)
+                for index, entity, yes in zip(predicted, ids, flagged.tolist(), strict=True)
             ]
-            act = [b"true" if acts(one or NONE, yes) else b"false" for one, yes in zip(groups, flagged, strict=True)]
-            columns = (*columns, act, [(one or NONE).encode() for one in groups])
+            act = [
+                b"true" if acts(group or NONE, yes) else b"false" for group, yes in zip(groups, flagged, strict=True)
+            ]
+            columns = (*columns, act, [(group or NONE).encode() for group in groups])
             line += ',"act":%s,"group":"%s"'
         line += "}\n"
         return filled(line.encode(), columns)
@@ -150,7 +156,7 @@ class Scorer:
             number = chunk.numbers[index]
             row = self._check.row(chunk, index)
             scored = self._model.score(row.values)
-            given = answer(
+            body = answer(
                 self._model,
                 row,
                 scored,
@@ -158,7 +164,7 @@ class Scorer:
                 split_pairs=self._reasons == "features",
                 group=self._group(chunk, index, row.entity_id, scored.decision, exempt),
             )
-            lines.append(orjson.dumps({"row": number, **given}, option=orjson.OPT_APPEND_NEWLINE))
+            lines.append(orjson.dumps({"row": number, **body}, option=orjson.OPT_APPEND_NEWLINE))
         return b"".join(lines)
 
 
@@ -171,7 +177,7 @@ def _sigmoids(x: Floats) -> Floats:
 
 
 def _rejected(number: int, violations: Iterable[Violation], raw: str | Mapping[str, Any]) -> bytes:
-    line = {"row": number, "violations": [asdict(one) for one in violations], "raw": raw}
+    line = {"row": number, "violations": [asdict(violation) for violation in violations], "raw": raw}
     try:
         return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # an integer of more than 64 bits

@@ -44,19 +44,19 @@ class IngestedLabels:
         """
         first = self.refused[0] if self.refused else None
         kept = 0 if not self.new else self.accepted - len(self.repeated) - len(self.contradicting)
-        found: dict[str, tuple[int, Any]] = {
+        ends: dict[str, tuple[int, Any]] = {
             "kept": (kept, None),
             "sent_before": (0 if self.new else self.accepted, None),
             "repeated": (len(self.repeated), self.repeated[0].to_dict() if self.repeated else None),
             "contradicting": (
                 len(self.contradicting),
-                [one.to_dict() for one in self.contradicting[:2]] if self.contradicting else None,
+                [label.to_dict() for label in self.contradicting[:2]] if self.contradicting else None,
             ),
             "refused": (len(self.refused), None if first is None else {"row": first.row, "message": first.message}),
         }
         return {
             name: {"count": count} | ({} if example is None else {"example": example})
-            for name, (count, example) in found.items()
+            for name, (count, example) in ends.items()
             if count
         }
 
@@ -93,8 +93,14 @@ def post_labels(
     rows, _ = parse_rows(body, max_rows=max_rows, max_bytes=max_bytes)
     taken = ingest_labels(store, rows, target, now=now, source=source)
     listed = [
-        {"row": one.row, "field": one.field, "rule": "label", "value": one.raw.get(one.field), "message": one.message}
-        for one in taken.refused[:_LISTED]
+        {
+            "row": label.row,
+            "field": label.field,
+            "rule": "label",
+            "value": label.raw.get(label.field),
+            "message": label.message,
+        }
+        for label in taken.refused[:_LISTED]
     ]
     if taken.refused and not taken.accepted:
         raise InvalidRows(f"None of the {len(rows)} labels can be used; nothing was changed.", listed)
@@ -117,7 +123,7 @@ def ingest_label_files(
     until the date in its name, or until it was uploaded where its name has none; one with rows that cannot be read has
     not told everything.
     """
-    # With NumPy, for which predict, which takes posted labels in, must not wait.
+    # Imported here because it loads NumPy, and predict, which takes in posted labels, must start without it.
     from stillgood.steps.labels.files import label_rows
 
     totals = {"files": 0, "accepted": 0, "refused": 0}
@@ -142,9 +148,9 @@ def ingest_label_files(
 
 
 def _file_date(name: str, modified: datetime) -> str:
-    found = _DATE.search(name)
+    match = _DATE.search(name)
     try:
-        day = datetime(int(found[1]), int(found[2]), int(found[3]), tzinfo=UTC) if found else modified
+        day = datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=UTC) if match else modified
     except ValueError:
         day = modified
     return day.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"

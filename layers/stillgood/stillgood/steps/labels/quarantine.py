@@ -79,13 +79,13 @@ def reingest(store: ObjectStore, data: bytes, contract: Contract, today: date) -
     names, rows = _mended(data, contract)
     if set(names) <= set(FIELDS):
         _, refused = read_labels(rows, contract.target)
-        wrong = [{"row": one.row + 1, "field": one.field, "message": one.message} for one in refused]
+        wrong = [{"row": label.row + 1, "field": label.field, "message": label.message} for label in refused]
         folder = INCOMING_PREFIX
     else:
         wrong = _wrong(rows, contract)
         folder = f"{DATA_PREFIX}{today:%Y-%m-%d}/"
     if wrong or not rows:
-        count = len({one["row"] for one in wrong})
+        count = len({mistake["row"] for mistake in wrong})
         raise InvalidRows(f"{count} of {len(rows)} rows are still wrong; nothing was taken in.", wrong[:_LISTED])
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, names)
@@ -146,7 +146,7 @@ def _wrong(rows: list[dict[str, str | None]], contract: Contract) -> list[dict[s
     wrong: list[dict[str, Any]] = []
     for number, row in enumerate(rows, 1):
         violations = checker.check(row, text=True, extra="ignore").violations
-        wrong += [{"row": number, "field": one.field, "message": one.message} for one in violations]
+        wrong += [{"row": number, "field": violation.field, "message": violation.message} for violation in violations]
         if read_outcome(contract.target, row.get(contract.target.name)) is None:
             message = f"{contract.target.name} must be {contract.target.positive} or {contract.target.negative}."
             wrong.append({"row": number, "field": contract.target.name, "message": message})

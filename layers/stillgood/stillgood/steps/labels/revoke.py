@@ -52,7 +52,7 @@ class Which:
         if self.since is not None and (batch.arrived is None or batch.arrived < self.since):
             return ()
         if self.prediction:
-            return tuple(one for one in batch.labels if one.prediction_id == self.prediction)
+            return tuple(label for label in batch.labels if label.prediction_id == self.prediction)
         if self.batch:
             return batch.labels if key == self.batch or key.rpartition("/")[2].startswith(self.batch) else ()
         return batch.labels if self.caller in (batch.source, batch.source.removeprefix(CALLER)) else ()
@@ -85,14 +85,14 @@ class _Found:
 
     @property
     def ids(self) -> set[int]:
-        return {one for ids in self.days.values() for one in ids.tolist()}
+        return {number for ids in self.days.values() for number in ids.tolist()}
 
 
 def revoke(store: ObjectStore, contract: Contract, which: Which, *, because: str, dry: bool = False) -> Revoked:
     """Take back ``which``; ``dry``: only say what it would be. Raises InvalidEvent, StoreUnavailable."""
     if not because.strip():
         raise InvalidEvent("Say why, for whoever finds the labels in quarantine.")
-    found = _Found()
+    affected = _Found()
     counts: dict[str, int] = {}
     for info in ledger(store, date.min):
         try:
@@ -100,27 +100,27 @@ def revoke(store: ObjectStore, contract: Contract, which: Which, *, because: str
         except DocumentUnusable:  # monitor names it
             continue
         if labels := which.of(info.key, batch):
-            found.batches[info.key] = (replace(batch, arrived=batch.arrived or info.modified), labels)
+            affected.batches[info.key] = (replace(batch, arrived=batch.arrived or info.modified), labels)
             counts[batch.source] = counts.get(batch.source, 0) + len(labels)
     for day in ledger_days(store):
         known = read_day(store, day)[0]
-        if known is not None and (told := _told(known, found)).any():
-            found.days[day] = known.records["id"][told]
-    files = _joined_rows(store, found.ids)
+        if known is not None and (mask := _labelled_by(known, affected)).any():
+            affected.days[day] = known.records["id"][mask]
+    files = _joined_rows(store, affected.ids)
     models = _models(store, contract, [row for _, gone, _ in files.values() for row in gone])
-    answer = Revoked(counts, len(found.ids), sum(len(gone) for _, gone, _ in files.values()), models)
+    answer = Revoked(counts, len(affected.ids), sum(len(gone) for _, gone, _ in files.values()), models)
     if not dry and counts:
-        _apply(store, found, files, because)
+        _apply(store, affected, files, because)
     return answer
 
 
-def _told(day: OutcomeDay, found: _Found) -> np.ndarray[Any, Any]:
+def _labelled_by(day: OutcomeDay, affected: _Found) -> np.ndarray[Any, Any]:
     """bool[n]: whose outcome one of the labels told, as far as the ledger knows."""
     mask = np.zeros(day.n, np.bool_)
-    for batch, labels in found.batches.values():
+    for batch, labels in affected.batches.values():
         assert batch.arrived is not None
-        ids = [identity(one.prediction_id) for one in labels if one.prediction_id]
-        entities = [identity(one.entity_id) for one in labels if one.entity_id]
+        ids = [identity(label.prediction_id) for label in labels if label.prediction_id]
+        entities = [identity(label.entity_id) for label in labels if label.entity_id]
         named = np.isin(day.records["id"], np.array(ids, np.uint64))
         named |= np.isin(day.records["entity"], np.array(entities, np.uint64))
         mask |= named & (day.records["place"] > 0) & (day.records["arrived"] == microseconds(batch.arrived))
@@ -131,7 +131,7 @@ def _joined_rows(
     store: ObjectStore, ids: set[int]
 ) -> dict[str, tuple[list[dict[str, str]], list[dict[str, str]], list[str]]]:
     """By key of a joined file: the rows that stay, those that go, and the names of its columns."""
-    found = {}
+    files = {}
     for info in store.list(DATA_PREFIX) if ids else ():
         if not is_joined(info.key):
             continue
@@ -140,8 +140,8 @@ def _joined_rows(
         gone = [row for row in rows if identity(row.get(PREDICTION_ID) or "") in ids]
         if gone:
             stay = [row for row in rows if identity(row.get(PREDICTION_ID) or "") not in ids]
-            found[info.key] = (stay, gone, list(reader.fieldnames or ()))
-    return found
+            files[info.key] = (stay, gone, list(reader.fieldnames or ()))
+    return files
 
 
 def _models(store: ObjectStore, contract: Contract, rows: list[dict[str, str]]) -> tuple[str, ...]:
@@ -155,23 +155,23 @@ def _models(store: ObjectStore, contract: Contract, rows: list[dict[str, str]]) 
         name = (row.get(contract.id_column) if contract.id_column else None) or f"prediction:{row[PREDICTION_ID]}"
         entities.append(int.from_bytes(hashed(name.strip().encode()).digest()[:8]))
     wanted = row_ids(np.array(times), np.array(entities, np.uint64))
-    found = []
+    versions = []
     for info in store.list(MODELS_PREFIX):
         version, _, name = info.key.removeprefix(MODELS_PREFIX).partition("/")
         if name == LEARNT and seen_in(decode_any(store.get(info.key).data, what=info.key), wanted).any():
-            found.append(version)
-    return tuple(sorted(found))
+            versions.append(version)
+    return tuple(sorted(versions))
 
 
 def _apply(
     store: ObjectStore,
-    found: _Found,
+    affected: _Found,
     files: Mapping[str, tuple[list[dict[str, str]], list[dict[str, str]], list[str]]],
     because: str,
 ) -> None:
-    for batch, labels in found.batches.values():
+    for batch, labels in affected.batches.values():
         said = f"revoked, told by {batch.source or 'nobody known'}: {because.strip()[:200]}"
-        quarantine(store, [RefusedLabel(at, "label", said, one.to_dict()) for at, one in enumerate(labels)])
+        quarantine(store, [RefusedLabel(at, "label", said, label.to_dict()) for at, label in enumerate(labels)])
     for key, (stay, _, names) in files.items():
         if stay:
             out = io.StringIO(newline="")
@@ -182,7 +182,7 @@ def _apply(
             day = date.fromisoformat(key.removeprefix(DATA_PREFIX).partition("/")[0])
             store.put(joined_key(day, data), data)
         store.delete(key)
-    for day, ids in found.days.items():
+    for day, ids in affected.days.items():
 
         def change(known: OutcomeDay | None, day: date = day, ids: np.ndarray[Any, Any] = ids) -> OutcomeDay:
             assert known is not None
@@ -194,8 +194,8 @@ def _apply(
             return replace(known, records=records)
 
         change_day(store, day, change)
-    for key, (batch, labels) in found.batches.items():
+    for key, (batch, labels) in affected.batches.items():
         taken = set(labels)
-        rewrite_batch(store, key, batch, [one for one in batch.labels if one not in taken])
+        rewrite_batch(store, key, batch, [label for label in batch.labels if label not in taken])
     # Without it all labels are heard again, and what they had overruled holds once more.
     store.delete(outcomes_key(STATE_NAME))

@@ -111,11 +111,11 @@ def action_evidence(contract: Contract, records: Records, stand: Stand, jump: Ju
 
 def without_flagged(days: Mapping[date, OutcomeDay], known: Known) -> dict[date, tuple[Bools, Bools]]:
     """``known`` but for what was flagged and acted on in no group: such outcomes teach nothing."""
-    found = {}
+    kept = {}
     for day, (seen, positive) in known.items():
         records = days[day].records
-        found[day] = (seen & ~(records["decision"].astype(np.bool_) & (records["group"] == 0)), positive)
-    return found
+        kept[day] = (seen & ~(records["decision"].astype(np.bool_) & (records["group"] == 0)), positive)
+    return kept
 
 
 def entities_of(records: Records) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

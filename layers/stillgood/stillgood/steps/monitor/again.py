@@ -49,7 +49,7 @@ class Again:
 
 
 class _Nobody:
-    """An invoker that asks nobody: nothing that a dry run decides is done."""
+    """An invoker that invokes nothing: a dry run's decisions have no effect."""
 
     def invoke(self, step: str, event: Mapping[str, Any]) -> None:
         return None
@@ -102,7 +102,7 @@ def look_again(
     then = _AsThen(store, window, _last_decision(store, str(stored["made_at"])))
     pointer = decision.pointer_after
     assert pointer is not None
-    MemoryObjectStore.put(then, POINTER_KEY, encode(_asked(then, pointer, version, contract).to_dict()))
+    MemoryObjectStore.put(then, POINTER_KEY, encode(_judged_pointer(then, pointer, version, contract).to_dict()))
     _remember(store, then, stored, window)
     hours = (window.end - window.start).total_seconds() / 3600
     deps = MonitorDeps(
@@ -119,7 +119,7 @@ def last_windows(store: ObjectStore, count: int) -> list[Window]:
     return list(reports(store))[-count:]
 
 
-def _asked(then: ObjectStore, pointer: Pointer, version: str | None, contract: Contract | None) -> Pointer:
+def _judged_pointer(then: ObjectStore, pointer: Pointer, version: str | None, contract: Contract | None) -> Pointer:
     """The pointer of then, naming another model or the same one under other settings."""
     version = version or pointer.version
     key = artifact_key(version, MODEL)
@@ -173,18 +173,18 @@ def _differences(stored: Mapping[str, Any], made: Mapping[str, Any]) -> Iterator
     if (more := made["rows"] - stored["rows"]) != 0:
         what = "came late" if more > 0 else "are gone"
         yield f"{abs(more)} predictions {what}: {stored['rows']} then, {made['rows']} now"
-    one, two = stored["contract"]["refused"], made["contract"]["refused"]
-    if one != two:
-        yield f"refused rows: {one} then, {two} now"
+    before, after = stored["contract"]["refused"], made["contract"]["refused"]
+    if before != after:
+        yield f"refused rows: {before} then, {after} now"
     if (was := stored["champion"]["version"]) != (now := made["champion"]["version"]):
         yield f"judged as if {now} had served in place of {was}"
     was_drifted, drifted = _drifted(stored), _drifted(made)
     if was_drifted != drifted:
         yield f"drifted: {', '.join(was_drifted) or 'nothing'} then, {', '.join(drifted) or 'nothing'} now"
     for section, words in (("estimated_performance", "estimated"), ("realised_performance", "realised")):
-        one, two = _auc(stored.get(section)), _auc(made.get(section))
-        if one != two:
-            yield f"{words} ROC-AUC: {one} then, {two} now"
+        before, after = _auc(stored.get(section)), _auc(made.get(section))
+        if before != after:
+            yield f"{words} ROC-AUC: {before} then, {after} now"
     if stored["decision"]["action"] != made["decision"]["action"]:
         yield f"decision: {stored['decision']['action']} then, {made['decision']['action']} now"
     if list(stored["decision"]["reasons"]) != list(made["decision"]["reasons"]):
@@ -196,7 +196,7 @@ def _drifted(report: Mapping[str, Any]) -> list[str]:
 
 
 def _auc(section: Any) -> str:
-    found = (section or {}).get("roc_auc") or ((section or {}).get("metrics") or {}).get("roc_auc")
-    if isinstance(found, Mapping):
-        found = found.get("value")
-    return f"{found:.4f}" if isinstance(found, float) else "none"
+    figure = (section or {}).get("roc_auc") or ((section or {}).get("metrics") or {}).get("roc_auc")
+    if isinstance(figure, Mapping):
+        figure = figure.get("value")
+    return f"{figure:.4f}" if isinstance(figure, float) else "none"

@@ -56,35 +56,35 @@ def _predictions(store: ObjectStore, reference: Reference, contract: Contract) -
         if len(numbers) != len(block.numbers):  # rows of forgotten entities are gone from either
             block = block.take(np.isin(block.numbers, numbers))
             kept = np.isin(numbers, block.numbers)
-            taken = [one for one, keep in zip(taken, kept.tolist(), strict=True) if keep]
+            taken = [pair for pair, keep in zip(taken, kept.tolist(), strict=True) if keep]
         if len(taken) == len(block.numbers) and taken:
             yield _joined(reference, contract, block, [line for _, line in taken])
 
 
 def _joined(reference: Reference, contract: Contract, block: Block, lines: list[bytes]) -> bytes:
-    features = [one for one in contract.features if one.name in block.columns]
-    named = ",".join(f"{msgspec.json.encode(one.name).decode()}:%s" for one in features)
+    features = [feature for feature in contract.features if feature.name in block.columns]
+    named = ",".join(f"{msgspec.json.encode(feature.name).decode()}:%s" for feature in features)
     point = "" if reference.point is None else f'"point":{msgspec.json.encode(reference.point).decode()},'
     head = f'{{"{KIND}":"{PREDICTION}","time":"{reference.time}","model":"{reference.model}",{point}"features":'
     line = head.replace("%", "%%").encode() + b"{" + named.encode() + b"},%s\n"
     columns: list[list[bytes]] = []
-    for one in features:
-        column = block.columns[one.name]
-        if one.categorical:
-            texts = [msgspec.json.encode(level) for level in one.levels]
+    for feature in features:
+        column = block.columns[feature.name]
+        if feature.categorical:
+            texts = [msgspec.json.encode(level) for level in feature.levels]
             codes = dict(enumerate(texts)) | {NULL: b"null"}
             columns.append([codes.get(code, b'"(unseen)"') for code in column.tolist()])
         else:
             columns.append(each(column))
-    return filled(line, [*columns, [one[1:] for one in lines]])
+    return filled(line, [*columns, [text[1:] for text in lines]])
 
 
 def _rejections(store: ObjectStore, reference: Reference) -> Iterator[bytes]:
     made = []
     for line in _lines(store, f"{reference.output}/rejected.jsonl"):
         with suppress(msgspec.MsgspecError):
-            found = msgspec.json.decode(line, type=_Refused).violations
-            broken = [{"field": one.get("field"), "rule": one.get("rule")} for one in found]
+            violations = msgspec.json.decode(line, type=_Refused).violations
+            broken = [{"field": violation.get("field"), "rule": violation.get("rule")} for violation in violations]
             row = {KIND: REJECTION, "time": reference.time, "violations": broken, "model": reference.model}
             made.append(msgspec.json.encode(row) + b"\n")
     if made:

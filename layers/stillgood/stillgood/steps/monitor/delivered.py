@@ -43,12 +43,12 @@ def neighbours(store: ObjectStore, hour: datetime) -> list[ObjectInfo]:
     before, after = hour - _HOUR, hour + _HOUR
     begun = f"{capture_prefix(before)}{DELIVERED}{hour - _BUFFERED:%H%M%S}"
     last = f"{capture_prefix(after)}{DELIVERED}{after + _ON_THE_WAY:%H%M%S}"
-    found = [*store.list(f"{capture_prefix(before)}{DELIVERED}", begun)]
+    objects = [*store.list(f"{capture_prefix(before)}{DELIVERED}", begun)]
     for info in store.list(f"{capture_prefix(after)}{DELIVERED}"):
         if info.key >= last:
             break
-        found.append(info)
-    return found
+        objects.append(info)
+    return objects
 
 
 def once(objects: Iterable[bytes], span: Window) -> Iterator[bytes]:
@@ -63,15 +63,15 @@ def once(objects: Iterable[bytes], span: Window) -> Iterator[bytes]:
     for data in objects:
         kept, here = [], Counter[bytes]()
         for line in data.splitlines():
-            found = None
+            record = None
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                found = _DECODER.decode(line)
-            if found is not None:
+                record = _DECODER.decode(line)
+            if record is not None:
                 with suppress(StillgoodError):
-                    if utc(found.time) not in span:
+                    if utc(record.time) not in span:
                         continue
-                if found.prediction_id:
-                    key = identity(found.prediction_id)
+                if record.prediction_id:
+                    key = identity(record.prediction_id)
                     if key in seen:
                         continue
                     seen.add(key)

@@ -1,8 +1,8 @@
 """Let the operating point follow the population: estimate, decide, and ask promote for the move. Once a window, beside
 its policy.
 
-What must last from window to window is remembered in the monitor's state: the slow correction, since when no fault of
-the data stands, and which spans were faulty, whose rows are no population and whose labels teach nothing.
+The monitor's state remembers what lasts from window to window: the slow correction, since when no fault of the data
+stands, and the faulty spans. Rows of a faulty span are no population, and its labels teach nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,9 +84,9 @@ def follow(
     objective, wanted = objective_of(contract)
     line = _line(store, pointer) or uncertain(served.calibration)
     kind = objective.kind
-    told = evidence.outcomes.rows.vouched_only  # what others say places no threshold
+    vouched = evidence.outcomes.rows.vouched_only  # what others say places no threshold
     # A window too small to be compared does not end a suspicion: it would leave nothing to compare the next one with.
-    if memory.suspects and evidence.drift and _agree(kind, line, told, memory.suspects[0][0]):
+    if memory.suspects and evidence.drift and _agree(kind, line, vouched, memory.suspects[0][0]):
         memory = memory.absolved()
     since = window.start if faults else memory.sound_since
     seen = sample(store, contract, pointer.version, window, material.kept, since=since, settled=settled)
@@ -95,7 +95,7 @@ def follow(
     memory = memory.after(window, bool(faults), suspected, moved)
     if suspected:
         faults = (*faults, f"{', '.join(suspected)} moved the mean score by an implausible jump within one window.")
-    rows = _sound(told, (*memory.faults, *memory.suspects))
+    rows = _sound(vouched, (*memory.faults, *memory.suspects))
     labelled = _labelled(rows)
     correction, judged_until = _corrected(memory, kind, wanted, rows, evidence.rows, window)
     costs = contract.costs
@@ -169,7 +169,7 @@ class Memory:
                 faults,
                 _spans(raw.get("suspects", [])),
                 tuple(map(str, raw.get("suspected", []))),
-                {str(name): Moments(float(one[0]), float(one[1])) for name, one in raw.get("moments", {}).items()},
+                {str(name): Moments(float(pair[0]), float(pair[1])) for name, pair in raw.get("moments", {}).items()},
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DocumentUnusable(f"The monitor's state of the operating point is malformed ({error}).") from error
@@ -203,7 +203,7 @@ class Memory:
             "faults": [list(span) for span in self.faults],
             "suspects": [list(span) for span in self.suspects],
             "suspected": list(self.suspected),
-            "moments": {name: [one.mean, one.spread] for name, one in self.moments.items()},
+            "moments": {name: [moments.mean, moments.spread] for name, moments in self.moments.items()},
         }
 
 
@@ -222,25 +222,25 @@ def _suspected(
     """Numbers whose contribution jumped since the last sound window. Windows too small to compare change nothing."""
     if evidence.drift is None or moved is None:
         return memory.suspected
-    numbers = {one.name for one in contract.features if one.kind not in ("categorical", "boolean")}
+    numbers = {feature.name for feature in contract.features if feature.kind not in ("categorical", "boolean")}
     return jumped(memory.moments, moved.parts, numbers & {check.subject for check in evidence.drift.drifted})
 
 
 def _agree(kind: str, line: FittedCalibration, every: LabelledRows, since: int) -> bool:
     """Whether rows made from ``since`` on have enough labels, and these do not contradict what was estimated."""
     rows = every.take(every.times >= since)
-    found = disagreement(kind, line, _labelled(rows)) if rows.n >= BLOCK_ROWS else None
-    return found is not None and found.p >= DISAGREE_P
+    contradiction = disagreement(kind, line, _labelled(rows)) if rows.n >= BLOCK_ROWS else None
+    return contradiction is not None and contradiction.p >= DISAGREE_P
 
 
 def _faults(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
     """Faults of the data and refusals in numbers: while one stands, the population is not what it seems."""
-    found = []
+    faults = []
     if evidence.violation_rate > policy.violation_rate:
-        found.append(f"{evidence.violation_rate:.1%} of the rows were refused by the contract.")
+        faults.append(f"{evidence.violation_rate:.1%} of the rows were refused by the contract.")
     if evidence.drift is not None:
-        found += [f"data fault upstream, {check.name}: {check.reason}." for check in evidence.drift.faults]
-    return tuple(found)
+        faults += [f"data fault upstream, {check.name}: {check.reason}." for check in evidence.drift.faults]
+    return tuple(faults)
 
 
 def _held(store: ObjectStore, pointer: Pointer, rows: LabelledRows) -> tuple[str, ...]:

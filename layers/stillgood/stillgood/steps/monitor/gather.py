@@ -86,7 +86,7 @@ class WindowInputs:
                 policy.thresholds,
                 standing=state.streaks_of(self.pointer.version),
                 season=self.season[1] if self.season else None,
-                accepted=[one.name for one in self.contract.features if one.unseen == "accept"],
+                accepted=[feature.name for feature in self.contract.features if feature.unseen == "accept"],
                 units=self.contract.units,
             )
             if seen.rows >= rules.min_rows
@@ -101,7 +101,7 @@ class WindowInputs:
             recall_floor=self.contract.floors.recall if self.contract.costs is None else 0.0,
             roc_auc_floor=self.contract.floors.roc_auc,
             learnt_rows=self.learnt_rows,
-            weights=sum(max(len(one.levels) - 1, 1) for one in self.contract.features) + 1,
+            weights=sum(max(len(feature.levels) - 1, 1) for feature in self.contract.features) + 1,
             unlearnt_rows=self.outcomes.evidence.labelled_since(
                 utc(self.pointer.promoted_at) - timedelta(days=rules.label_maturity_days)
             ),
@@ -114,10 +114,10 @@ class WindowInputs:
         return replace(evidence, estimated=estimate_performance(seen.scores))
 
     def _heard(self, state: MonitorState) -> Outcomes:
-        """What labels say; once people were found to act, which no contract says, nothing by rows that were flagged."""
+        """The outcomes by labels. If people were found to act although no contract says so, labels judge nothing."""
         heard, actions = self.outcomes, self.outcomes.evidence.actions
-        found = actions.acted or any(one.get("name") == ACTED for one in state.standing)
-        if actions.declared or not found:
+        acted = actions.acted or any(entry.get("name") == ACTED for entry in state.standing)
+        if actions.declared or not acted:
             return heard
         none = LabelledRows.empty()
         evidence = replace(heard.evidence, rows=none, recent=none, actions=replace(actions, observed=False))

@@ -147,12 +147,12 @@ def hear_now(store: ObjectStore, contract: Contract, now: datetime) -> dict[str,
     after = heard.progress
     counts = {name: count - before.totals.get(name, 0) for name, count in after.totals.items() if name in _BECAME}
     counts["waiting"] = max(len(after.waiting) - len(before.waiting), 0)
-    found = {}
+    became = {}
     for name in (*_BECAME, "waiting"):
         example = after.examples.get(name, "")
         news = example and example != before.examples.get(name)
-        found[name] = {"count": counts.get(name, 0)} | ({"example": example} if news else {})
-    return found
+        became[name] = {"count": counts.get(name, 0)} | ({"example": example} if news else {})
+    return became
 
 
 def _new_batches(store: ObjectStore, progress: Progress) -> tuple[list[ObjectInfo], date | None, frozenset[str]]:
@@ -279,9 +279,9 @@ def _index_late(
         return 0, None, replace(progress, verified=last)
     late, again = 0, None
     span = Window(_bounds(progress.verified)[1], _bounds(last)[1]) if last > progress.verified else None
-    for day, found in groupby(busy_hours(store, span) if span else (), key=lambda hour: hour.date()):
+    for day, busy in groupby(busy_hours(store, span) if span else (), key=lambda hour: hour.date()):
         known = read_day(store, day)[0]
-        hours = list(found)
+        hours = list(busy)
         changed = []
         for hour, inventory in zip(hours, captured.inventories(hours), strict=True):
             had = known.hours.get(hour.hour, (0, "")) if known is not None else (0, "")
@@ -338,17 +338,17 @@ def change_day(store: ObjectStore, day: date, change: Callable[[OutcomeDay | Non
 
 def _records(hour: CapturedHour) -> tuple[Records, list[str]]:
     """The predictions of an hour, and the model of each. Unreadable lines are skipped; monitor counts them."""
-    scored = [one for part in hour.parts for one in _decoded(part)]
+    scored = [prediction for part in hour.parts for prediction in _decoded(part)]
     rows, models = [], []
-    for one in scored:
+    for prediction in scored:
         with suppress(StillgoodError):
-            at = utc(one.time)
+            at = utc(prediction.time)
             if hour.start <= at < hour.start + _HOUR:
-                entity = identity(one.entity_id) if one.entity_id else 0
-                group = GROUPS.index(one.group) if one.group in GROUPS else 0
-                numbers = (one.score, one.probability, one.decision, group)
-                rows.append((identity(one.prediction_id), entity, microseconds(at), *numbers))
-                models.append(one.model)
+                entity = identity(prediction.entity_id) if prediction.entity_id else 0
+                group = GROUPS.index(prediction.group) if prediction.group in GROUPS else 0
+                numbers = (prediction.score, prediction.probability, prediction.decision, group)
+                rows.append((identity(prediction.prediction_id), entity, microseconds(at), *numbers))
+                models.append(prediction.model)
     records = blank(len(rows))
     names = ("id", "entity", "time", "score", "probability", "decision", "group")
     for name, column in zip(names, zip(*rows, strict=True), strict=False):
@@ -396,9 +396,9 @@ def _apply(
     """
     known = None if before is None else microseconds(before - _TOLD_AGAIN)
     nothing = np.zeros(len(labels), bool)
-    found = _Applying(nothing, nothing.copy(), set(), nothing.copy(), nothing.copy())
+    applying = _Applying(nothing, nothing.copy(), set(), nothing.copy(), nothing.copy())
     if not len(labels):
-        return found
+        return applying
     sizes = ledger_days(store)
     days = sorted(sizes, reverse=True)
     reach = feed.reach
@@ -412,16 +412,18 @@ def _apply(
         return mask & (fresh | (known is None or end > known))
 
     first = {day: mask for day in days if (mask := near(day)).any()}
-    _tell(store, pool, first, sizes, labels, sources, feed, found)
+    _apply_to_days(store, pool, first, sizes, labels, sources, feed, applying)
     # An id whose label is dated long after its prediction, or before it: look through all other days, once.
-    lost = fresh & (labels["id"] != 0) & ~found.matched & ~found.early
+    lost = fresh & (labels["id"] != 0) & ~applying.matched & ~applying.early
     if lost.any():
         rest = {day: lost & ~first.get(day, np.zeros(len(labels), bool)) for day in days}
-        _tell(store, pool, {day: mask for day, mask in rest.items() if mask.any()}, sizes, labels, sources, feed, found)
-    return found
+        _apply_to_days(
+            store, pool, {day: mask for day, mask in rest.items() if mask.any()}, sizes, labels, sources, feed, applying
+        )
+    return applying
 
 
-def _tell(
+def _apply_to_days(
     store: ObjectStore,
     pool: Executor,
     days: dict[date, Bools],
@@ -429,7 +431,7 @@ def _tell(
     labels: Labels,
     sources: Sequence[str],
     feed: Feed,
-    found: _Applying,
+    applying: _Applying,
 ) -> None:
     reads = ((partial(read_day, store, day), sizes[day]) for day in days)
     for (day, mask), (known, etag) in zip(days.items(), ahead(pool, reads), strict=True):
@@ -445,12 +447,12 @@ def _tell(
             except (PreconditionFailed, ObjectExists):
                 change_day(store, day, partial(_again, known, labels[which], sources, feed))
         if applied.changed:
-            found.touched.add(day)
-        found.matched[which[applied.matched]] = True
-        found.early[which[applied.early]] = True
-        found.repeated[which[applied.repeated]] = True
-        found.superseding[which[applied.superseding]] = True
-        found.corrected += applied.corrected
+            applying.touched.add(day)
+        applying.matched[which[applied.matched]] = True
+        applying.early[which[applied.early]] = True
+        applying.repeated[which[applied.repeated]] = True
+        applying.superseding[which[applied.superseding]] = True
+        applying.corrected += applied.corrected
 
 
 def _again(known: OutcomeDay, labels: Labels, sources: Sequence[str], feed: Feed, now: OutcomeDay | None) -> OutcomeDay:

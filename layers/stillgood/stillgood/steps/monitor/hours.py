@@ -1,9 +1,9 @@
 """Captured objects by clock hour: fetched by threads, a bounded number of bytes ahead of their use.
 
-An hour that is over and came as several small objects is written once more as one object. Whoever reads it later, for
-its labels, for another champion or as a season, makes one request instead of thousands. A reader takes either that
-object or the captures, so it sees each record once, and one PUT makes or replaces it whole. The captures stay as they
-were written: only they are evidence, and the packed hour can be made again of them (docs/decisions/0051).
+An hour that is over and came as several small objects is written once more as one object. A later read, for its labels,
+for another champion or as a season, takes one request instead of thousands. A reader takes either that object or the
+captures, so it sees each record once, and one PUT makes or replaces it whole. The captures stay as they were written:
+only they are evidence, and the packed hour can be made again of them (docs/decisions/0051).
 """
 
 import hashlib
@@ -102,11 +102,11 @@ class CapturedHours:
         """In order. Of an hour that ``window`` covers in part, only the objects written in ``window``."""
         packed = self._packed_hours(hours)
         finds = ((partial(self._find, hour, window, packed), _AHEAD_BYTES // 3) for hour in hours)
-        for hour, found in zip(hours, ahead(self._pool, finds), strict=True):
-            if isinstance(found, _Packed):
-                yield CapturedHour(hour, found.inventory, self._parts(found), found.requests)
+        for hour, objects in zip(hours, ahead(self._pool, finds), strict=True):
+            if isinstance(objects, _Packed):
+                yield CapturedHour(hour, objects.inventory, self._parts(objects), objects.requests)
             else:
-                yield CapturedHour(hour, Inventory.of(found), self._fetch(hour, found, window), _requests(found))
+                yield CapturedHour(hour, Inventory.of(objects), self._fetch(hour, objects, window), _requests(objects))
 
     def inventories(self, hours: Sequence[datetime]) -> Iterator[Inventory]:
         """What the hours hold now, by listing."""
@@ -142,8 +142,8 @@ class CapturedHours:
         return set(takewhile(lambda key: key <= last, listed))
 
     def _find(self, hour: datetime, window: Window | None, packed: Container[str]) -> "_Packed | list[ObjectInfo]":
-        if hour_key(hour) in packed and self._whole(hour, window) and (found := self._packed(hour)) is not None:
-            return found
+        if hour_key(hour) in packed and self._whole(hour, window) and (pack := self._packed(hour)) is not None:
+            return pack
         return self._list(hour, window)
 
     def _packed(self, hour: datetime) -> "_Packed | None":

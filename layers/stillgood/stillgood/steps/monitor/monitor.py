@@ -2,7 +2,7 @@
 
 The state object is a write-ahead log of one entry: it takes the whole report by compare-and-swap, which is the one
 moment at which a window is decided. Then the effect is invoked and the report written, so a report's presence means
-that its effect was asked for. Whoever comes next *finishes* what a crash left half-way before deciding anything.
+that its effect was asked for. The next run *finishes* what a crash left half-way before it decides anything.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
 from stillgood.domain.policy.policies import advance
 from stillgood.domain.policy.report import build_report
 from stillgood.domain.policy.state import FORMAT, MonitorState
-from stillgood.domain.policy.wording import done, found
+from stillgood.domain.policy.wording import done, finding
 from stillgood.steps.monitor.follow import Followed, follow
 from stillgood.steps.monitor.gather import WindowInputs, gather
 from stillgood.steps.monitor.outcomes import take_label_files
@@ -104,10 +104,10 @@ def _window(event: Mapping[str, Any], deps: MonitorDeps) -> Window:
 
 
 def _ending(event: Mapping[str, Any], hours: float) -> Window:
-    given = event.get("scheduled_time") if isinstance(event, Mapping) else None
-    if not isinstance(given, str):
+    scheduled = event.get("scheduled_time") if isinstance(event, Mapping) else None
+    if not isinstance(scheduled, str):
         raise InvalidEvent("The event needs 'scheduled_time', the end of the window to judge; see events/monitor.json.")
-    return Window.ending(utc(given), hours)
+    return Window.ending(utc(scheduled), hours)
 
 
 def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], bool]:
@@ -128,7 +128,7 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
             followed = follow(deps.store, material, evidence, deps.policy, state.point, settled=settled)
         stands = "" if followed is None else followed.stands
         decision, after_all = conclude(deps.policy, evidence, state, point=stands, watching=watching)
-        standing_now = None if evidence.late else [one.to_dict() for one in after_all if one.told]
+        standing_now = None if evidence.late else [lasting.to_dict() for lasting in after_all if lasting.announced]
         if watching and followed is not None and followed.effect is not None:
             followed = replace(followed, effect=None)
         report = _report(pooled, evidence, decision, state, followed, deps) | {
@@ -142,7 +142,7 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
             return _finish(report, deps), False
         after = replace(
             advance(deps.policy, evidence, decision, state),
-            standing=tuple(one.to_dict() for one in after_all),
+            standing=tuple(lasting.to_dict() for lasting in after_all),
             point=followed.remembered,
         )
         entry = {"format": FORMAT, "format_version": 1, **after.to_dict(), "report": report}
@@ -196,15 +196,15 @@ def effect_of(window: Window, decision: PolicyDecision) -> dict[str, Any] | None
     """The event a decision leads to; its request id is the window's, so a window has one effect however often it is
     asked for.
     """
-    asked_by, why = _request_id(window), "; ".join(decision.reasons)[:500]
+    identifier, why = _request_id(window), "; ".join(decision.reasons)[:500]
     match decision.action:
         case "retrain":
-            return {"step": "train", "event": {"request_id": asked_by, "reason": why, "window": window.id}}
+            return {"step": "train", "event": {"request_id": identifier, "reason": why, "window": window.id}}
         case "recalibrate":
-            asked = {"request_id": asked_by, "reason": why, "window": window.id, "action": "recalibrate"}
-            return {"step": "train", "event": asked}
+            request = {"request_id": identifier, "reason": why, "window": window.id, "action": "recalibrate"}
+            return {"step": "train", "event": request}
         case "roll_back":
-            event = {"action": "rollback", "request_id": asked_by, "to": None, "reason": why}
+            event = {"action": "rollback", "request_id": identifier, "to": None, "reason": why}
             return {"step": "promote", "event": event}
         case _:
             return None
@@ -269,7 +269,7 @@ def _outcome(window: Window, report: Mapping[str, Any], *, duplicate: bool) -> d
         "report": report_key(window.id),
         "policy": decision["policy"],
         "champion": report["champion"]["version"],
-        "found": found(report),
+        "found": finding(report),
         "done": done(report),
         "rows": report["rows"],
         "refused": report["contract"]["refused"],

@@ -2,7 +2,7 @@
 before it.
 
 A prediction is judged once it has matured: a label that arrived sooner says yes sooner than no, so early ones are no
-sample. Whatever comes later is heard whenever it comes, and judged again.
+sample. A label that comes later is read whenever it comes, and its prediction is judged again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ from stillgood.domain.outcomes.evidence import LabelledRows, OutcomeEvidence, mi
 from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
 from stillgood.domain.outcomes.ledger import POSITIVE, UNKNOWN, Bools, OutcomeDay, Records, blank, is_known
 from stillgood.domain.outcomes.sources import ANONYMOUS, IDENTIFIED, STANDINGS, VOUCHED
-from stillgood.domain.outcomes.trust import Told, contradicting
+from stillgood.domain.outcomes.trust import SourceOutcomes, contradicting
 from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.domain.statistics.clustered import paired_clustered
 from stillgood.domain.statistics.delong import paired_delong
@@ -104,7 +104,7 @@ def outcomes(
         rival = _rival(store, pointer) if learnable(contract) else None
         trusted = _trusted(spans, sound, feed, heard.complete, until)
         jump = find_jump(contract, sound, trusted)
-        if contract.actions is None and jump is not None and jump.found:
+        if contract.actions is None and jump is not None and jump.detected:
             trusted = without_flagged(days, trusted)
         days, written = write_training_rows(store, contract, pool, days, trusted, pointer.version, rival)
         last = moment(microseconds(now) - feed.matures).date()  # of which more may mature
@@ -130,7 +130,7 @@ def _sources(feed: Feed, days: Mapping[date, OutcomeDay], until: int | None) -> 
     names = sorted({name for day in days.values() for name in day.sources})
     standing = {name: feed.standing(name) for name in names}
     anonymous = frozenset(name for name in names if standing[name] == ANONYMOUS)
-    told: dict[str, list[Told]] = {name: [] for name in names}
+    reports: dict[str, list[SourceOutcomes]] = {name: [] for name in names}
     counts = dict.fromkeys(names, 0)
     newest = max(days, default=None)
     for day, known in days.items():
@@ -141,9 +141,9 @@ def _sources(feed: Feed, days: Mapping[date, OutcomeDay], until: int | None) -> 
             counts[name] += int(own.sum())
             if newest is not None and (newest - day).days < POOLED_DAYS and name not in anonymous:
                 matured = records[own & (records["time"] <= (until or 0))]
-                told[name].append(Told(matured["probability"], matured["outcome"] == POSITIVE))
+                reports[name].append(SourceOutcomes(matured["probability"], matured["outcome"] == POSITIVE))
     suspects = [name for name in names if standing[name] == IDENTIFIED]
-    pooled = {name: Told.together(parts) for name, parts in told.items() if parts}
+    pooled = {name: SourceOutcomes.together(parts) for name, parts in reports.items() if parts}
     return _Sources(
         {name: count for name, count in counts.items() if count},
         anonymous,
@@ -153,7 +153,7 @@ def _sources(feed: Feed, days: Mapping[date, OutcomeDay], until: int | None) -> 
 
 
 def _sound(days: Mapping[date, OutcomeDay], sources: _Sources) -> dict[date, OutcomeDay]:
-    """The days as though nobody had spoken who neither judges nor teaches."""
+    """The days without the labels of sources that neither judge nor teach."""
     return {day: known.without(sources.muted) for day, known in days.items()}
 
 
@@ -164,16 +164,16 @@ def _matured_days(store: ObjectStore, pool: Executor, heard: Heard, until: int) 
     last = moment(until).date()
     sizes = ledger_days(store)
     listed = {day: sizes[day] for day in reversed(sizes) if day <= last}
-    found: dict[date, OutcomeDay] = {}
+    matured: dict[date, OutcomeDay] = {}
     total = 0
     for day, known in _read_days(store, pool, listed):
-        full = total >= MAX_ROWS or len(found) >= MAX_DAYS
+        full = total >= MAX_ROWS or len(matured) >= MAX_DAYS
         if not full or day in heard.touched:
-            found[day] = known
+            matured[day] = known
         total += known.n
         if full and not any(touched < day for touched in heard.touched):
             break
-    return dict(sorted(found.items()))
+    return dict(sorted(matured.items()))
 
 
 def _read_days(store: ObjectStore, pool: Executor, days: Mapping[date, int]) -> Iterator[tuple[date, OutcomeDay]]:
@@ -245,13 +245,13 @@ def _trusted(
     spans: tuple[Span, ...], days: Mapping[date, OutcomeDay], feed: Feed, complete: int | None, until: int | None
 ) -> dict[date, tuple[Bools, Bools]]:
     """By day: which predictions of trusted spans have a known outcome (bool[n]), and which is positive (bool[n])."""
-    found = {}
+    trusted = {}
     for day, known in days.items():
         if until is not None and any(span.trusted and span.start <= _midnight(day) < span.end for span in spans):
             said = feed.outcomes(known.records, complete)
             mature = known.records["time"] <= until
-            found[day] = (mature & is_known(said), said == POSITIVE)
-    return found
+            trusted[day] = (mature & is_known(said), said == POSITIVE)
+    return trusted
 
 
 def _judge(
@@ -295,7 +295,7 @@ def _judge(
         realised=realised,
         recent=_realise(recent, pointer, evidence, contract.monitoring.min_rows) if recent.n < rows.n else None,
         previous_gain=_previous_gain(days, trusted, vouched, pointer) if realised is not None else None,
-        labels=_told(feed, heard, evidence, days) | {"sources": _listed(feed, sources)},
+        labels=_label_figures(feed, heard, evidence, days) | {"sources": _listed(feed, sources)},
         evidence=evidence,
         written=written,
     )
@@ -352,7 +352,7 @@ def _listed(feed: Feed, sources: _Sources) -> list[dict[str, Any]]:
             "share": count / total,
             "counts": name not in sources.muted,
         }
-        for name, count in sorted(sources.counts.items(), key=lambda one: (-one[1], one[0]))[:_SPANS_REPORTED]
+        for name, count in sorted(sources.counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_SPANS_REPORTED]
     ]
 
 
@@ -456,7 +456,9 @@ def _previous_gain(
     return Estimate(test.difference, test.difference - reach, test.difference + reach)
 
 
-def _told(feed: Feed, heard: Heard, evidence: OutcomeEvidence, days: Mapping[date, OutcomeDay]) -> dict[str, Any]:
+def _label_figures(
+    feed: Feed, heard: Heard, evidence: OutcomeEvidence, days: Mapping[date, OutcomeDay]
+) -> dict[str, Any]:
     progress = heard.progress
     predictions = sum(span.predictions for span in evidence.spans)
     return {

@@ -84,10 +84,10 @@ def replay_windows(store: ObjectStore) -> Iterator[ReplayedWindow]:
 
 def seen_champion(data: bytes) -> Mapping[str, Any]:
     """The champion that a stored report names."""
-    found = decode_any(data)["champion"]
-    if not isinstance(found, Mapping):
+    champion = decode_any(data)["champion"]
+    if not isinstance(champion, Mapping):
         raise TypeError("its champion is no object")
-    return found
+    return champion
 
 
 def _judge(report: Mapping[str, Any], window: Window, seen: _Seen) -> tuple[list[str], bool]:
@@ -106,7 +106,7 @@ def _judge(report: Mapping[str, Any], window: Window, seen: _Seen) -> tuple[list
     made = {
         "decision": decision.to_dict(),
         "effect": None if watching else effect_of(window, decision),
-        "standing": None if evidence.late else [one.to_dict() for one in standing if one.told],
+        "standing": None if evidence.late else [state.to_dict() for state in standing if state.announced],
         "realised_performance": evidence.realised.to_dict() if evidence.realised else None,
         "window": {**report["window"], "id": evidence.window},
     }
@@ -118,7 +118,7 @@ def _judge(report: Mapping[str, Any], window: Window, seen: _Seen) -> tuple[list
     seen.before, seen.late, seen.began = report["before"], evidence.late, _digest(state)
     if not evidence.late:
         after = advance(policy, evidence, decision, state)
-        seen.after = _digest(replace(after, standing=tuple(one.to_dict() for one in standing)))
+        seen.after = _digest(replace(after, standing=tuple(state.to_dict() for state in standing)))
     return problems, False
 
 
@@ -137,26 +137,26 @@ def _policy(report: Mapping[str, Any]) -> Policy:
 
 def _digest(state: MonitorState) -> str:
     """Of what one window leaves to the next, but for sentences, and the operating point, whose moves have records."""
-    standing = [Standing.from_dict(one) for one in state.standing]
+    standing = [Standing.from_dict(raw_state) for raw_state in state.standing]
     raw = replace(state, standing=(), point={}).to_dict()
-    return sha256(encode({**raw, "standing": [[one.name, one.since, one.windows] for one in standing]}))
+    return sha256(encode({**raw, "standing": [[kept.name, kept.since, kept.windows] for kept in standing]}))
 
 
 def _links(seen: Mapping[str, _Seen]) -> Iterator[ReplayedWindow]:
     """What does not fit between the reports."""
     continued: dict[str, str] = {}
-    for name, one in seen.items():
-        if one.before is None:
+    for name, report in seen.items():
+        if report.before is None:
             continue
-        before = str(one.before["window"])
+        before = str(report.before["window"])
         last = seen.get(before)
         if last is None:
             yield ReplayedWindow(before, False, f"was removed: {report_key(name)} continues it")
-        elif last.sha256 != one.before["sha256"]:
+        elif last.sha256 != report.before["sha256"]:
             yield ReplayedWindow(before, False, f"was changed: {report_key(name)} continues other bytes")
-        elif not one.late and one.began != last.after and last.after and one.began != _FRESH:
+        elif not report.late and report.began != last.after and last.after and report.began != _FRESH:
             yield ReplayedWindow(name, False, f"begins with another state than {report_key(before)} left")
-        if one.late:
+        if report.late:
             continue
         if (twin := continued.setdefault(before, name)) != name:
             yield ReplayedWindow(name, False, f"was inserted: {report_key(twin)} continues {before} too")
@@ -173,7 +173,11 @@ def _newest(store: ObjectStore, seen: Mapping[str, _Seen]) -> Iterator[ReplayedW
     name = str(report["window"]["id"])
     if (stored := seen.get(name)) is not None and stored.sha256 != sha256(encode(report)):
         yield ReplayedWindow(name, False, "was changed: monitoring/state.json holds other bytes")
-    first = [other for other, one in seen.items() if not one.late and one.before is None and one.began]
+    first = [
+        other
+        for other, report_seen in seen.items()
+        if not report_seen.late and report_seen.before is None and report_seen.began
+    ]
     for other in first[1:]:
         yield ReplayedWindow(other, False, "was inserted: it continues no report, and it is not the first")
 
@@ -199,10 +203,10 @@ class _Champions:
         problems = []
         if self._named and self._named.get(champion["generation"]) != (version, digest):
             problems.append(f"names a champion, {version}, that the decision log does not")
-        key, found = artifact_key(version, MODEL), self._model(version)
-        if found is None:
+        key, actual = artifact_key(version, MODEL), self._model(version)
+        if actual is None:
             problems.append(f"{key} is gone")
-        elif found != digest and (key, digest, found) not in replaced:
+        elif actual != digest and (key, digest, actual) not in replaced:
             problems.append(f"{key} was rewritten")
         return problems
 

@@ -105,23 +105,26 @@ def sample(
         for hour in captured.read(missing, window):
             for _ in kept.passing(hour.start, hour.parts):
                 pass
-        found = _of_version(decoder, version, (line for lines in kept.by_hour.values() for line in lines))
-        if len(found) < MAX_POPULATION and since < window.start:
+        records = _of_version(decoder, version, (line for lines in kept.by_hour.values() for line in lines))
+        if len(records) < MAX_POPULATION and since < window.start:
             for hour in captured.read(*_before(store, window, since)):
-                found += _of_version(decoder, version, (line for part in hour.parts for line in part.splitlines()))
-                if len(found) >= MAX_POPULATION:
+                records += _of_version(decoder, version, (line for part in hour.parts for line in part.splitlines()))
+                if len(records) >= MAX_POPULATION:
                     break
-    found.sort(key=lambda record: record.time)
-    found = found[-MAX_POPULATION:]
+    records.sort(key=lambda record: record.time)
+    records = records[-MAX_POPULATION:]
     entities = np.array(
-        [_number(identity(one.entity_id)) if one.entity_id else -1 - place for place, one in enumerate(found)],
+        [
+            _number(identity(record.entity_id)) if record.entity_id else -1 - place
+            for place, record in enumerate(records)
+        ],
         dtype=np.int64,
     )
-    first = bisect_left(found, iso(window.start), key=lambda record: record.time)
-    places = range(first, len(found), max(1, -(-(len(found) - first) // MAX_EXPLAINED)))
-    rows = [(place, row) for place in places if (row := _values(contract, found[place])) is not None]
+    first = bisect_left(records, iso(window.start), key=lambda record: record.time)
+    places = range(first, len(records), max(1, -(-(len(records) - first) // MAX_EXPLAINED)))
+    rows = [(place, row) for place in places if (row := _values(contract, records[place])) is not None]
     return Sample(
-        logits_of(np.array([record.score for record in found], dtype=np.float64)),
+        logits_of(np.array([record.score for record in records], dtype=np.float64)),
         entities,
         first,
         Frame.from_values(contract, [row for _, row in rows]),

@@ -1,9 +1,9 @@
 """Write training rows of predictions whose outcome is known: ``data/<date>/labels-<sha256>.csv``, each prediction once.
 
 ``prediction_id`` and ``predicted_at`` are a row's identity and time, whatever the contract names; a later row of the
-same prediction corrects the one before, by ``label_arrived_at``. Where somebody told an outcome whom nobody vouches
-for, ``label_source`` says who, so that the gate can do without. The key is the content, so a retry writes the same
-object. The hours are read for this alone, once, so the previous champion scores the same rows on the way.
+same prediction corrects the one before, by ``label_arrived_at``. ``label_source`` names the source of an outcome that
+nobody vouches for, so that the gate can leave it out. The key is the content, so a retry writes the same object. The
+hours are read for this alone, once, so the previous champion scores the same rows on the way.
 """
 
 import csv
@@ -57,7 +57,7 @@ _DECODER = msgspec.json.Decoder(_Captured | _Refused)
 
 def learnable(contract: Contract) -> bool:
     """Whether captured rows can be learnt from. A feature that is personal data was not captured."""
-    return not any(one.pii and not one.nullable and one.if_missing is None for one in contract.features)
+    return not any(feature.pii and not feature.nullable and feature.if_missing is None for feature in contract.features)
 
 
 def write_training_rows(
@@ -109,8 +109,8 @@ def _model(store: ObjectStore, contract: Contract, rival: Release) -> Model | No
         model = load_model(store, rival)
     except (DocumentUnusable, ObjectNotFound):
         return None
-    captured = {one.name for one in contract.features if not one.pii}
-    return model if all(one.name in captured for one in model.contract.features) else None
+    captured = {feature.name for feature in contract.features if not feature.pii}
+    return model if all(feature.name in captured for feature in model.contract.features) else None
 
 
 def _blank(day: OutcomeDay, model: Model | None) -> Any:
@@ -135,7 +135,7 @@ def _noted(store: ObjectStore, contract: Contract, day: OutcomeDay, known: Bools
     if not said:
         return day
     records = day.records.copy()
-    records["learnt"] = [said.get(one, UNKNOWN) for one in records["id"].tolist()]
+    records["learnt"] = [said.get(key, UNKNOWN) for key in records["id"].tolist()]
     return replace(day, records=records)
 
 
@@ -145,13 +145,13 @@ def _captured_rows(store: ObjectStore, pool: Executor, day: OutcomeDay, wanted: 
     numbers = np.unique(day.records["time"][wanted] // 3_600_000_000 % 24).tolist()
     midnight = datetime.combine(day.day, time(), UTC)
     hours = [midnight + timedelta(hours=int(number)) for number in numbers]
-    found = {}
+    lines = {}
     for hour in CapturedHours(store, pool, midnight).read(hours):
         for part in hour.parts:
             for line in _decoded(part):
                 if isinstance(line, _Captured) and (key := identity(line.prediction_id)) in ids:
-                    found[key] = line
-    return found
+                    lines[key] = line
+    return lines
 
 
 def _decoded(data: bytes) -> Iterator[_Captured | _Refused]:
@@ -174,7 +174,7 @@ def _score(model: Model, day: OutcomeDay, rows: Mapping[int, _Captured], wanted:
 def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], written: Bools, positive: Bools) -> bytes:
     """Rows as ingestion reads them, in order of time."""
     out = io.StringIO(newline="")
-    names = [one.name for one in contract.features if not one.pii]
+    names = [feature.name for feature in contract.features if not feature.pii]
     feed = Feed.of(contract)
     unvouched = {name for name in day.sources if feed.standing(name) != VOUCHED}
     signed = bool((written & day.sent_by(unvouched)).any())
@@ -200,8 +200,8 @@ def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], wri
             line.append(GROUPS[int(record["group"])])
         line.append(contract.target.positive if positive[place] else contract.target.negative)
         if signed:
-            told = day.sources[int(record["source"])] if record["place"] else ""
-            line.append(told if told in unvouched else "")
+            source = day.sources[int(record["source"])] if record["place"] else ""
+            line.append(source if source in unvouched else "")
         lines.append(line)
     lines.sort(key=lambda line: (line[1], line[0]))
     writer.writerows(lines)

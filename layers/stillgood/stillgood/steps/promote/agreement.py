@@ -13,7 +13,7 @@ TOLERANCE = 1e-9  # relative, and absolute near 0; AVX2 and AVX-512 differ by so
 _NUMBER = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
-def agrees(one: object, other: object) -> bool:
+def agrees(first: object, second: object) -> bool:
     """True if two JSON values are equal but for the rounding of figures.
 
     >>> agrees({"auc": 0.8257603380233356}, {"auc": 0.8257603380233351}), agrees({"auc": 0.82576}, {"auc": 0.82577})
@@ -21,30 +21,30 @@ def agrees(one: object, other: object) -> bool:
     >>> agrees("ROC-AUC 0.8258", "ROC-AUC 0.8257"), agrees("ROC-AUC 0.8258", "ROC-AUC 0.8268"), agrees("v1", "v2")
     (True, False, False)
     """
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(agrees(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(agrees, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-    if isinstance(one, str) and isinstance(other, str):
-        return one == other or _sentences_agree(one, other)
-    return type(one) is type(other) and one == other
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(agrees(value, second[name]) for name, value in first.items())
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(agrees, first, second))
+    if isinstance(first, float) and isinstance(second, float):
+        return math.isclose(first, second, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    if isinstance(first, str) and isinstance(second, str):
+        return first == second or _sentences_agree(first, second)
+    return type(first) is type(second) and first == second
 
 
-def _sentences_agree(one: str, other: str) -> bool:
+def _sentences_agree(first: str, second: str) -> bool:
     """Only sentences have decimals that may be rounded; a name, a hash or a time has none."""
-    if " " not in one or _NUMBER.sub("#", one) != _NUMBER.sub("#", other):
+    if " " not in first or _NUMBER.sub("#", first) != _NUMBER.sub("#", second):
         return False
-    return all(map(_printed_alike, _NUMBER.findall(one), _NUMBER.findall(other)))
+    return all(map(_printed_alike, _NUMBER.findall(first), _NUMBER.findall(second)))
 
 
-def _printed_alike(one: str, other: str) -> bool:
-    if one == other:
+def _printed_alike(first: str, second: str) -> bool:
+    if first == second:
         return True
-    digits = one.partition("e")[0].partition(".")[2]
+    digits = first.partition("e")[0].partition(".")[2]
     if not digits:
         return False  # whole numbers are counts
-    a, b = float(one.replace(",", "")), float(other.replace(",", ""))
-    exponent = int(one.partition("e")[2] or 0)
+    a, b = float(first.replace(",", "")), float(second.replace(",", ""))
+    exponent = int(first.partition("e")[2] or 0)
     return abs(a - b) <= 1.5 * 10.0 ** (exponent - len(digits))

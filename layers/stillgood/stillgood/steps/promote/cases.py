@@ -50,13 +50,13 @@ def _answer(verb: str, event: Mapping[str, Any], deps: PromoteDeps) -> dict[str,
     number = event.get("case")
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise InvalidEvent("The event needs 'case', the number of the decision that asks.")
-    asked = {"action": verb, "case": number}
+    request = {"action": verb, "case": number}
     registry = Registry(deps.store)
 
     def draft(head: LogHead) -> Proposal:
         orders = registry.orders(head)
         case = orders.case(number)
-        figures = {"asked": asked, "serving": head.serving, **by, "case": number}
+        figures = {"asked": request, "serving": head.serving, **by, "case": number}
         problem = _problem(number, case, orders, iso(deps.clock()))
         if case is None or problem:
             return _refused(request_id, case.candidate if case else None, (problem,), why, figures, deps)
@@ -67,12 +67,15 @@ def _answer(verb: str, event: Mapping[str, Any], deps: PromoteDeps) -> dict[str,
         return _approved(case, why, request_id, figures, deps, registry, head)
 
     decision, new = registry.decide(request_id, draft)
-    return outcome(registry, decision, asked, new)
+    return outcome(registry, decision, request, new)
 
 
 def _problem(number: int, case: Case | None, orders: Orders, now: str) -> str:
     if case is None:
-        waiting = ", ".join(f"{one.n} ({one.kind} {one.candidate})" for one in orders.waiting) or "none"
+        waiting = (
+            ", ".join(f"{open_case.n} ({open_case.kind} {open_case.candidate})" for open_case in orders.waiting)
+            or "none"
+        )
         return f"Refused, because decision {number} does not wait for anybody (any more); waiting: {waiting}."
     if now > case.expires:
         return f"Refused, because case {number} expired at {case.expires}; let {case.candidate} be judged anew."

@@ -197,12 +197,12 @@ def _champions_folds(store: ObjectStore, champion: Model, inputs: dict[str, dict
 def _read_folds(data: bytes, key: str, model: Model) -> FoldModels:
     raw = decode(data, format="stillgood.folds", what=key)
     try:
-        found = FoldModels.from_dict(model.contract, raw)
+        folds = FoldModels.from_dict(model.contract, raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelUnusable(f"{key} is malformed ({type(error).__name__}: {error}).") from error
-    if found.version != model.version:
-        raise ModelUnusable(f"{key} holds the fold models of {found.version}.")
-    return found
+    if folds.version != model.version:
+        raise ModelUnusable(f"{key} holds the fold models of {folds.version}.")
+    return folds
 
 
 def _read(store: ObjectStore, version: str, name: str, role: str, inputs: dict[str, dict[str, str]]) -> bytes:
@@ -217,9 +217,9 @@ def _read(store: ObjectStore, version: str, name: str, role: str, inputs: dict[s
 def _scored_by_folds(model: Model, folds: FoldModels, frame: Frame, fold: npt.NDArray[np.int64]) -> HoldoutScores:
     """Each row by the fold model that had not seen its customer, calibrated and flagged as ``model`` does."""
     values = np.empty(frame.n)
-    for number, one in enumerate(folds.models):
+    for number, fold_model in enumerate(folds.models):
         rows = fold == number
-        values[rows] = _scored(one, frame.take(rows)).logits
+        values[rows] = _scored(fold_model, frame.take(rows)).logits
     return HoldoutScores(model.version, values, probabilities(model, values), model.threshold_logit)
 
 

@@ -30,7 +30,7 @@ def set_mode(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
         mode = checked_mode(event.get("mode"))
     except ValueError as error:
         raise InvalidEvent(f"The event has an {error}.") from error
-    asked = {"action": "mode", "mode": mode}
+    request = {"action": "mode", "mode": mode}
     registry = Registry(deps.store)
 
     def draft(head: LogHead) -> Proposal:
@@ -44,7 +44,7 @@ def set_mode(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
             candidate=None,
             reasons=(done, f"{ASKED_BECAUSE}{why}"),
             figures={
-                "asked": asked,
+                "asked": request,
                 "serving": head.serving,
                 **by,
                 **deployed_mode(orders, deps),
@@ -52,4 +52,4 @@ def set_mode(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
         )
 
     decision, new = registry.decide(request_id, draft)
-    return outcome(registry, decision, asked, new)
+    return outcome(registry, decision, request, new)

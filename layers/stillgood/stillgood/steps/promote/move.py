@@ -30,18 +30,18 @@ def move(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     hash), StoreUnavailable, DocumentUnusable (damaged registry).
     """
     request_id, digest = text(event, "request_id"), checked_version(text(event, "evidence"))
-    asked = {"action": "move", "evidence": digest}
+    request = {"action": "move", "evidence": digest}
     registry = Registry(deps.store)
     decision, new = registry.decide(
-        request_id, lambda head: move_proposal(digest, request_id, asked, who(event), deps, registry, head)
+        request_id, lambda head: move_proposal(digest, request_id, request, who(event), deps, registry, head)
     )
-    return outcome(registry, decision, asked, new)
+    return outcome(registry, decision, request, new)
 
 
 def move_proposal(
     digest: str,
     request_id: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     extra: Mapping[str, Any],
     deps: PromoteDeps,
     registry: Registry,
@@ -54,7 +54,7 @@ def move_proposal(
     moment, orders, pointer = deps.clock(), registry.orders(head), head.pointer
     now = iso(moment)
     inputs = {"evidence": {"key": point_evidence_key(digest), "sha256": digest}}
-    figures: dict[str, Any] = {"asked": asked, "serving": pointer.version if pointer else None, **extra}
+    figures: dict[str, Any] = {"asked": request, "serving": pointer.version if pointer else None, **extra}
     figures |= deployed_mode(orders, deps)
     waits = None if by_hand(request_id) or not deps.approvals else waits_for_person(orders.mode_or(deps.mode))
     release, reasons = None, tuple[str, ...]()

@@ -53,18 +53,18 @@ def promote(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """
     request_id = text(event, "request_id")
     version = checked_version(text(event, "candidate"))
-    asked = {"action": "promote", "version": version} | ({"force": True} if event.get("force") is True else {})
+    request = {"action": "promote", "version": version} | ({"force": True} if event.get("force") is True else {})
     registry = Registry(deps.store)
     decision, new = registry.decide(
-        request_id, lambda head: _draft(version, request_id, asked, who(event), deps, registry, head)
+        request_id, lambda head: _draft(version, request_id, request, who(event), deps, registry, head)
     )
-    return outcome(registry, decision, asked, new)
+    return outcome(registry, decision, request, new)
 
 
 def _draft(
     version: str,
     request_id: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     by: Mapping[str, str],
     deps: PromoteDeps,
     registry: Registry,
@@ -76,7 +76,7 @@ def _draft(
     waits: tuple[str, ...] = ()
     try:
         material = gather(deps.store, version, head.pointer, inputs, at_point=deps.at_point)
-        stopped = _stopped(version, request_id, orders, deps, force="force" in asked)
+        stopped = _stopped(version, request_id, orders, deps, force="force" in request)
         verdict = stopped or verdict_of(material, deps.gate, registry, head, inputs)
         if verdict.promote and deps.approvals:
             mode = orders.mode_or(deps.mode)
@@ -89,7 +89,7 @@ def _draft(
         verdict = refusal(
             deps.gate, f"The candidate cannot be judged: {error.detail}", "Artifacts that can be read and verified."
         )
-    figures = {**figures_of(verdict), "asked": asked, "serving": head.serving, **by}
+    figures = {**figures_of(verdict), "asked": request, "serving": head.serving, **by}
     reasons = verdict.reasons
     if waits:
         expires = iso(expiry(at))
@@ -263,13 +263,13 @@ RESULTS: Mapping[str, str] = {
 }
 
 
-def outcome(registry: Registry, decision: Decision, asked: Mapping[str, Any], new: bool) -> dict[str, Any]:
+def outcome(registry: Registry, decision: Decision, request: Mapping[str, Any], new: bool) -> dict[str, Any]:
     """The step's answer: what was decided, under which number, who served before and after, why, and what serves now.
 
     ``says`` is a sentence about now: a request that comes again learns what was decided then and what is in force
     today. Raises InvalidEvent when the request id was used before to ask for something else.
     """
-    if decision.figures.get("asked") != asked:
+    if decision.figures.get("asked") != request:
         before = decision.figures.get("asked")
         raise InvalidEvent(
             f"Request id {decision.request_id[:80]!r} was decision {decision.n}, which was asked {before}; use another"

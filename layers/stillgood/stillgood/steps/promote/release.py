@@ -13,20 +13,19 @@ from stillgood.storage.windows import iso
 def release(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """Do ``{"action": "release", "request_id": "...", "reason": "..."}``, once per request id; see events/release.json.
 
-    Where nothing holds, that is a recorded refusal. Raises InvalidEvent, StoreUnavailable, DocumentUnusable (damaged
-    registry).
+    Without a hold it is a recorded refusal. Raises InvalidEvent, StoreUnavailable, DocumentUnusable (damaged registry).
     """
     request_id, why, by = text(event, "request_id"), text(event, "reason"), who(event)
-    asked = {"action": "release", "version": None}
+    request = {"action": "release", "version": None}
     registry = Registry(deps.store)
-    decision, new = registry.decide(request_id, lambda head: _draft(why, request_id, asked, by, deps, registry, head))
-    return outcome(registry, decision, asked, new)
+    decision, new = registry.decide(request_id, lambda head: _draft(why, request_id, request, by, deps, registry, head))
+    return outcome(registry, decision, request, new)
 
 
 def _draft(
     why: str,
     request_id: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     by: Mapping[str, str],
     deps: PromoteDeps,
     registry: Registry,
@@ -44,5 +43,5 @@ def _draft(
         request_id=request_id,
         candidate=None,
         reasons=(done, f"{ASKED_BECAUSE}{why}"),
-        figures={"asked": asked, "serving": head.serving, **by},
+        figures={"asked": request, "serving": head.serving, **by},
     )

@@ -96,23 +96,27 @@ def _again(store: ObjectStore, past: _Past, n: int, record: bytes) -> Replayed:
         return Replayed(n, False, "rows that it was decided on were forgotten since", forgotten=True)
     again = read_decision(made, decision_key(n)).to_dict()
     parts = [name for name, value in decision.to_dict().items() if again.get(name) != value]
-    return Replayed(n, False, f"differs in {', '.join(parts) or 'layout'}" + "".join(f"; {one}" for one in changed))
+    return Replayed(
+        n, False, f"differs in {', '.join(parts) or 'layout'}" + "".join(f"; {change}" for change in changed)
+    )
 
 
 def _has_lost_rows(store: ObjectStore, decision: Decision) -> bool:
     replaced = {(key, before) for key, before, _ in replaced_by_forgetting(store)}
     return any(
-        (one.get("key"), one.get("sha256")) in replaced for one in decision.inputs.values() if isinstance(one, dict)
+        (entry.get("key"), entry.get("sha256")) in replaced
+        for entry in decision.inputs.values()
+        if isinstance(entry, dict)
     )
 
 
 def _decide(decision: Decision, past: _Past) -> None:
     """Ask what was asked then, at the time it was asked."""
-    asked = decision.figures["asked"]
+    request = decision.figures["asked"]
     gate = str(decision.figures.get("gate", "guarded"))
-    action = ACTIONS.get(str(asked["action"]))
+    action = ACTIONS.get(str(request["action"]))
     if action is None:
-        raise ValueError(f"nobody can ask for {asked['action']!r}")
+        raise ValueError(f"nobody can ask for {request['action']!r}")
     deps = PromoteDeps(
         past,
         lambda: utc(decision.at),
@@ -121,8 +125,8 @@ def _decide(decision: Decision, past: _Past) -> None:
         mode=str(decision.figures.get("mode", "automatic")),
         approvals=decision.orders is not None,
     )
-    version = asked.get("version")
-    event = {**asked, "request_id": decision.request_id, "candidate": version, "to": version}
+    version = request.get("version")
+    event = {**request, "request_id": decision.request_id, "candidate": version, "to": version}
     if decision.reasons:
         event["reason"] = decision.reasons[-1].removeprefix(ASKED_BECAUSE)
     if "by" in decision.figures:

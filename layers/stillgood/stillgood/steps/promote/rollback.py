@@ -46,20 +46,20 @@ def roll_back(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     if point is not None and to is not None:
         raise InvalidEvent("A rollback goes by 'to', a version, or by 'point', an operating point of the champion.")
     force = event.get("force") is True
-    asked: dict[str, Any] = {"action": "rollback", "version": to} | ({} if point is None else {"point": point})
-    asked |= {"force": True} if force else {}
+    request: dict[str, Any] = {"action": "rollback", "version": to} | ({} if point is None else {"point": point})
+    request |= {"force": True} if force else {}
     wanted = Wanted(to, point, why, force, former=not deps.approvals)
     registry = Registry(deps.store)
     decision, new = registry.decide(
-        request_id, lambda head: rollback_proposal(wanted, request_id, asked, who(event), deps, registry, head)
+        request_id, lambda head: rollback_proposal(wanted, request_id, request, who(event), deps, registry, head)
     )
-    return outcome(registry, decision, asked, new)
+    return outcome(registry, decision, request, new)
 
 
 def rollback_proposal(
     wanted: Wanted,
     request_id: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     figures: Mapping[str, Any],
     deps: PromoteDeps,
     registry: Registry,
@@ -85,7 +85,7 @@ def rollback_proposal(
         named = "its own, of its training" if target.point is None else target.point.id
         done = f"{target.version} stays and goes back to operating point {named}."
     waits = None if by_hand(request_id) or not deps.approvals else waits_for_person(orders.mode_or(deps.mode))
-    recorded: dict[str, Any] = {"asked": asked, "serving": serving, **figures, **deployed_mode(orders, deps)}
+    recorded: dict[str, Any] = {"asked": request, "serving": serving, **figures, **deployed_mode(orders, deps)}
     if target is not None and waits is not None:
         expires = iso(expiry(at))
         recorded["asks"] = {"kind": "rollback", "expires": expires, "because": [waits]}
@@ -114,10 +114,10 @@ def in_order_of_service(decisions: Sequence[Decision]) -> list[Pointer]:
             continue
         if served and after.version == served[-1].version:
             served[-1] = after
-        elif decision.action == "rollback" and after.version in (names := [one.version for one in served]):
+        elif decision.action == "rollback" and after.version in (names := [pointer.version for pointer in served]):
             served = [*served[: names.index(after.version)], after]
         else:
-            served = [*(one for one in served if one.version != after.version), after]
+            served = [*(pointer for pointer in served if pointer.version != after.version), after]
     return served
 
 
@@ -131,11 +131,11 @@ def _target(wanted: Wanted, rejected: Sequence[str], registry: Registry, head: L
         return head.pointer.previous, missing
     if to is None:
         earlier = in_order_of_service(list(registry.decisions()))[:-1]
-        left = [one.release for one in earlier if one.version not in rejected]
+        left = [pointer.release for pointer in earlier if pointer.version not in rejected]
         if left:
             return left[-1], ""
         if earlier:
-            names = ", ".join(one.version for one in earlier)
+            names = ", ".join(pointer.version for pointer in earlier)
             return None, f"Refused, because a person rejected every champion before {head.pointer.version}: {names}."
         return None, (
             f"Refused, because {head.pointer.version} is the first champion in the order of service: there is no"
@@ -145,7 +145,7 @@ def _target(wanted: Wanted, rejected: Sequence[str], registry: Registry, head: L
         return None, f"Refused, because a person rejected {to}; only a rollback with force goes back to it."
     if to == head.pointer.version:
         return None, f"Refused, because {to} is the champion already."
-    served = [after.release for one in registry.decisions() if (after := one.pointer_after) is not None]
+    served = [after.release for decision in registry.decisions() if (after := decision.pointer_after) is not None]
     match = [release for release in served if release.version == to]
     if not match:
         names = ", ".join(dict.fromkeys(release.version for release in reversed(served)))
@@ -161,19 +161,24 @@ def _point(wanted: str, deps: PromoteDeps, registry: Registry, head: LogHead) ->
     current = None if now.point is None else now.point.id
     served = [
         after.release
-        for one in registry.decisions()
-        if (after := one.pointer_after) is not None and after.version == now.version
+        for decision in registry.decisions()
+        if (after := decision.pointer_after) is not None and after.version == now.version
     ]
     if wanted == "own":
         if current is None:
             return None, f"Refused, because {now.version} serves with its own operating point already."
         return replace(now.release, point=None, threshold=load_model(deps.store, now).threshold), ""
-    others = [one for one in served if (None if one.point is None else one.point.id) != current]
+    others = [release for release in served if (None if release.point is None else release.point.id) != current]
     match = (
-        others if wanted == "previous" else [one for one in others if one.point is not None and one.point.id == wanted]
+        others
+        if wanted == "previous"
+        else [release for release in others if release.point is not None and release.point.id == wanted]
     )
     if not match:
-        names = ", ".join(dict.fromkeys(one.point.id for one in reversed(served) if one.point is not None)) or "none"
+        names = (
+            ", ".join(dict.fromkeys(release.point.id for release in reversed(served) if release.point is not None))
+            or "none"
+        )
         return (
             None,
             (

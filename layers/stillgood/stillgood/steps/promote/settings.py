@@ -18,17 +18,17 @@ from stillgood.storage.windows import iso
 def put_settings(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
     """Do ``{"action": "settings", "contract": "<sha256>", "request_id": "...", "reason": "..."}``, once per request id.
 
-    ``contract`` names what ``storage/settings.py`` wrote. The reasons say each difference to what held before. What
-    only a candidate can bring is a recorded refusal. Returns ``promote.outcome``. Raises InvalidEvent, UnknownVersion
-    (not a hash), StoreUnavailable, DocumentUnusable (damaged registry).
+    ``contract`` names what ``storage/settings.py`` wrote. The reasons say each difference to what held before. A change
+    that only a candidate can bring is a recorded refusal. Returns ``promote.outcome``. Raises InvalidEvent,
+    UnknownVersion (not a hash), StoreUnavailable, DocumentUnusable (damaged registry).
     """
     request_id, why, by = text(event, "request_id"), text(event, "reason"), who(event)
     digest = checked_version(text(event, "contract"))
-    asked = {"action": "settings", "contract": digest}
+    request = {"action": "settings", "contract": digest}
     registry = Registry(deps.store)
 
     def draft(head: LogHead) -> Proposal:
-        figures: dict[str, Any] = {"asked": asked, "serving": head.serving, **by}
+        figures: dict[str, Any] = {"asked": request, "serving": head.serving, **by}
         inputs = {"contract": {"key": settings_key(digest), "sha256": digest}}
         reasons: tuple[str, ...] = ("Refused, because nothing serves yet: the first model learns by the contract.",)
         done = False
@@ -39,8 +39,10 @@ def put_settings(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
                 new = read_settings(deps.store, digest)
                 now, later = split(before, new)
                 done = bool(now)
-                reasons = tuple(f"{one.place}: {one.what}." for one in now) or ("Refused, because no setting changes.",)
-                figures |= {"learnt_by": new.sha256, "later": [f"{one.place}: {one.what}" for one in later]}
+                reasons = tuple(f"{change.place}: {change.what}." for change in now) or (
+                    "Refused, because no setting changes.",
+                )
+                figures |= {"learnt_by": new.sha256, "later": [f"{change.place}: {change.what}" for change in later]}
         except StoreUnavailable:
             raise
         except DocumentUnusable as error:
@@ -56,4 +58,4 @@ def put_settings(event: Mapping[str, Any], deps: PromoteDeps) -> dict[str, Any]:
         )
 
     decision, new = registry.decide(request_id, draft)
-    return outcome(registry, decision, asked, new)
+    return outcome(registry, decision, request, new)

@@ -96,7 +96,7 @@ def candidate(
         "libraries": model.training["libraries"],
     }
     figures = _figures(fitted, held)
-    told = track(
+    tracked = track(
         tracking,
         name=model.version,
         parameters=_parameters(ingested, parts, fitted),
@@ -104,7 +104,7 @@ def candidate(
         artifacts={**files, METRICS: encode(metrics)},
         tags={"version": model.version, "contract": contract.name},
     )
-    return Candidate({**files, METRICS: encode({**metrics, "tracking": told})}, figures, told)
+    return Candidate({**files, METRICS: encode({**metrics, "tracking": tracked})}, figures, tracked)
 
 
 def _evidence(fitted: Fitted) -> list[str]:
@@ -148,7 +148,7 @@ def _parameters(ingested: Ingested, parts: Split, fitted: Fitted) -> dict[str, A
         "family": model.family,
         "recalibrates": model.training.get("recalibrates", ""),
         "class_weight": "balanced",
-        **{"C" if name == "inverse_regularisation" else name: one for name, one in settings.items()},
+        **{"C" if name == "inverse_regularisation" else name: setting for name, setting in settings.items()},
         "seed": model.training["seed"],
         "threshold": model.threshold,
         "train_rows": len(parts.train),

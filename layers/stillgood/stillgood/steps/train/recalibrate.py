@@ -43,7 +43,7 @@ def recalibrate(
     The reference stays the champion's: the same features and scores are still the yardstick. Raises NotEnoughData,
     ModelUnusable.
     """
-    # What judges is among what is learnt from: every row is judged by the fold that has not seen it.
+    # The judging rows are among the training rows: each is judged by the fold that has not seen it.
     newest = training.newest(parts.train, ingested.frame.contract.training)
     parts = replace(parts, train=np.union1d(newest, parts.holdout))
     fitted = training.recalibrate(

@@ -198,7 +198,7 @@ def _quarantine(store: ObjectStore, ingested: Ingested, key: str) -> str | None:
     """
     if not ingested.refused:
         return None
-    store.put(key, b"".join(encode(one.to_dict()) for one in ingested.refused))
+    store.put(key, b"".join(encode(row.to_dict()) for row in ingested.refused))
     return key
 
 

@@ -61,7 +61,7 @@ def unpacked(data: Iterable[bytes]) -> Iterator[bytes]:
             for start in range(0, len(piece), PIECE_BYTES):
                 yield piece[start : start + PIECE_BYTES]
         return
-    taken = given = 0
+    taken = size = 0
     machine = zlib.decompressobj(wbits=31)
     for piece in chain([head], pieces):
         taken += len(piece)
@@ -71,10 +71,10 @@ def unpacked(data: Iterable[bytes]) -> Iterator[bytes]:
                 out = machine.decompress(rest, PIECE_BYTES)
             except zlib.error as error:
                 raise TableUnreadable(f"it is not whole as gzip ({error}); upload it again.", rule="gzip") from None
-            given += len(out)
-            if given > MAX_UNPACKED_BYTES or (given > RATIO_FROM_BYTES and given > MAX_UNPACKED_RATIO * taken):
+            size += len(out)
+            if size > MAX_UNPACKED_BYTES or (size > RATIO_FROM_BYTES and size > MAX_UNPACKED_RATIO * taken):
                 raise TableUnreadable(
-                    f"it unpacks to more than {given // 1024**2} MiB from {taken:,} bytes, which no table of rows does;"
+                    f"it unpacks to more than {size // 1024**2} MiB from {taken:,} bytes, which no table of rows does;"
                     " split it, or upload it unpacked.",
                     rule="gzip",
                 )

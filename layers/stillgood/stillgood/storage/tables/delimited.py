@@ -1,6 +1,6 @@
 """Rows of text between delimiters: CSV and TSV, quoted as in RFC 4180.
 
-What can be read in one way only is read; a row that cannot is listed with its line, and costs itself only.
+A row is read if it can be read in one way only. Any other row is listed with its line, and costs no other row.
 """
 
 import csv
@@ -83,7 +83,7 @@ def _chunks(
 
 
 def _named(chunk: Chunk) -> Chunk:
-    """The chunk without its nameless columns, and without rows in which a column that stands twice says two things."""
+    """The chunk without its nameless columns, and without rows whose values differ in a column that stands twice."""
     columns = chunk.columns or {}
     inner = [name for name in columns if name.startswith(_NAMELESS)]
     if not inner:
@@ -93,9 +93,9 @@ def _named(chunk: Chunk) -> Chunk:
         _, _, name = twin[1:].partition(_NAMELESS)
         if not name:
             continue
-        for index, (one, other) in enumerate(zip(columns[name], columns[twin], strict=True)):
-            if str(one).strip() != str(other).strip():
-                message = f"The column {name} stands twice, with {str(one)[:40]!r} and {str(other)[:40]!r}."
+        for index, (first, second) in enumerate(zip(columns[name], columns[twin], strict=True)):
+            if str(first).strip() != str(second).strip():
+                message = f"The column {name} stands twice, with {str(first)[:40]!r} and {str(second)[:40]!r}."
                 bad[index] = Unreadable(chunk.numbers[index], "twice", message, "", chunk.lines[index])
     chunk.columns = {name: column for name, column in columns.items() if not name.startswith(_NAMELESS)}
     return chunk.without(bad) if bad else chunk
@@ -234,11 +234,11 @@ def _block(
     return None
 
 
-def _lines_are_within(data: bytes, most: int) -> bool:
-    """Whether no line is blank, and none is longer than ``most`` bytes."""
+def _lines_are_within(data: bytes, max_bytes: int) -> bool:
+    """Whether no line is blank, and none is longer than ``max_bytes`` bytes."""
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
     lengths = np.diff(ends, prepend=-1, append=len(data)) - 1  # the last is what follows the last end
-    return bool(lengths[:-1].min(initial=1) > 0 and lengths.max() <= most)
+    return bool(lengths[:-1].min(initial=1) > 0 and lengths.max() <= max_bytes)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -48,11 +48,11 @@ def _keys(first: bytes) -> dict[str, bytes]:
 
     A name that stands twice is here once: the lines have a cell too many then.
     """
-    found: dict[str, bytes] = {}
+    keys: dict[str, bytes] = {}
     for cell in first.split(b","):
         key, colon, _ = cell.partition(b":")
-        found[_name(key if found else key.removeprefix(b"{"))] = key + colon
-    return found
+        keys[_name(key if keys else key.removeprefix(b"{"))] = key + colon
+    return keys
 
 
 def _name(key: bytes) -> str:
@@ -66,9 +66,9 @@ def _decoded(column: DictionaryColumn, name: str, before: str, after: str) -> Di
     """Raises ValueError."""
     # No cell has a comma: an array of as many objects as cells has one of each.
     objects = orjson.loads(f"[{before}{f'{after},{before}'.join(column.values)}{after}]")
-    if len(objects) != len(column.values) or any(list(one) != [name] for one in objects):
+    if len(objects) != len(column.values) or any(list(cell) != [name] for cell in objects):
         raise ValueError("a cell is not one member of this name")
-    return DictionaryColumn(_scalars([one[name] for one in objects]), column.codes)
+    return DictionaryColumn(_scalars([cell[name] for cell in objects]), column.codes)
 
 
 def _unpacked(column: StringBuffer, key: bytes, after: str) -> list[Any]:

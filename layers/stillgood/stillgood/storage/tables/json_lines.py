@@ -22,10 +22,10 @@ def json_chunks(
     while True:
         columns = _block(lines, high_cardinality)
         if columns is None:
-            most = min(chunk_rows, lines.left or chunk_rows)  # not into the next block, which may be plain
+            limit = min(chunk_rows, lines.left or chunk_rows)  # not into the next block, which may be plain
             line = lines.passed + 1
-            columns = _plain(lines, most)
-            chunk = _careful(lines, most, number) if columns is None else _chunk(columns, number, line)
+            columns = _plain(lines, limit)
+            chunk = _careful(lines, limit, number) if columns is None else _chunk(columns, number, line)
         else:
             chunk = _chunk(columns, number, lines.passed + 1)
             lines.passed += len(chunk.numbers)
@@ -52,11 +52,11 @@ def _block(lines: Lines, high_cardinality: Collection[str]) -> Mapping[str, Sequ
     return columns
 
 
-def _plain(lines: Lines, most: int) -> dict[str, Sequence[object]] | None:
+def _plain(lines: Lines, limit: int) -> dict[str, Sequence[object]] | None:
     """The next rows by column, if they are flat objects of one layout and nothing is wrong with any; otherwise none,
     and the lines again.
     """
-    text = lines.take(most)
+    text = lines.take(limit)
     try:
         rows = list(map(orjson.loads, lines.taken)) if lines.are_clean() else []
         if set(map(type, rows)) == {dict} and len(layouts := set(map(tuple, rows))) == 1 and (names := layouts.pop()):
@@ -71,7 +71,8 @@ def _plain(lines: Lines, most: int) -> dict[str, Sequence[object]] | None:
 
 
 def _nothing_was_dropped(columns: Mapping[str, Sequence[object]], text: str) -> bool:
-    """Whether no key stood twice and no number lost digits, for both of which the quick parser has no ear.
+    """True if orjson lost nothing: it silently keeps the last of two equal keys, and turns integers over 64 bits into
+    floats.
 
     Each key and each text has two quotes. A second key would bring two more, so that the count can only be exact
     without one.
@@ -87,13 +88,13 @@ def _nothing_was_dropped(columns: Mapping[str, Sequence[object]], text: str) -> 
     return text.count('"') == 2 * quoted
 
 
-def _careful(lines: Lines, most: int, number: int) -> Chunk:
+def _careful(lines: Lines, limit: int, number: int) -> Chunk:
     """The next rows one by one."""
     rows: list[Mapping[str, Any]] = []
     numbers: list[int] = []
     places: list[int] = []
     unreadable: list[Unreadable] = []
-    while len(rows) + len(unreadable) < most and (line := next(lines, None)) is not None:
+    while len(rows) + len(unreadable) < limit and (line := next(lines, None)) is not None:
         if not line.isspace():
             number += 1
             try:

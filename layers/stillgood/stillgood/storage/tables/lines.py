@@ -61,10 +61,10 @@ class Lines:
         self.taken.append(line)
         return line
 
-    def take(self, most: int) -> str:
-        """The next lines as one text, at most ``most`` of them; "" after the last."""
-        again = [self._again.pop() for _ in range(min(most, len(self._again)))]
-        again += islice(self._source, most - len(again))
+    def take(self, limit: int) -> str:
+        """The next lines as one text, at most ``limit`` of them; "" after the last."""
+        again = [self._again.pop() for _ in range(min(limit, len(self._again)))]
+        again += islice(self._source, limit - len(again))
         self.taken += again
         self.passed += len(again)
         return "".join(self.taken)

@@ -77,14 +77,14 @@ def open_for(
     A column that is absent would read as blank in every row, so it is refused by name. Raises TableUnreadable.
     """
     # Ids and measures: hardly two rows have the same.
-    varied = {one.name for one in contract.features if one.kind == "numeric"}
+    varied = {feature.name for feature in contract.features if feature.kind == "numeric"}
     if contract.id_column is not None:
         varied.add(contract.id_column)
     table = open_table(
         name, data, source=contract.source, wanted=contract.columns, high_cardinality=varied, chunk_rows=chunk_rows
     )
     try:
-        require_columns(table, needed or [one.name for one in contract.features])
+        require_columns(table, needed or [feature.name for feature in contract.features])
     except TableUnreadable:
         table.close()
         raise

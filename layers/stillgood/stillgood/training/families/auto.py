@@ -39,7 +39,7 @@ class Choice:
     """
 
     learner: Learner
-    found: OutOfFold
+    out_of_fold: OutOfFold
     comparison: Comparison | None = None
     others: tuple[tuple[Learner, OutOfFold], ...] = ()
 
@@ -91,7 +91,7 @@ def loss_difference(before: Floats, after: Floats, target: Targets) -> tuple[flo
 
     >>> import numpy as np
     >>> y = np.tile([0, 1], 50).astype(np.int8)
-    >>> [round(one, 3) for one in loss_difference(np.zeros(100), y - 0.5, y)]
+    >>> [round(value, 3) for value in loss_difference(np.zeros(100), y - 0.5, y)]
     [0.219, 0.0]
     """
     less = balanced(target) * (log_loss(before, target) - log_loss(after, target))

@@ -42,8 +42,8 @@ class Bins:
                 bin_of[levels] = np.arange(len(levels))
                 made[:, place] = bin_of[column]
             else:
-                found = np.searchsorted(self.thresholds[place], column, side="left")
-                made[:, place] = np.where(np.isnan(column), self.missing, found)
+                places = np.searchsorted(self.thresholds[place], column, side="left")
+                made[:, place] = np.where(np.isnan(column), self.missing, places)
         return made
 
 

@@ -157,7 +157,7 @@ class Boosted:
         codes, target = np.asfortranarray(self.codes[train]), self.target[train]
         raw = self.base.matrix[train] @ weights + intercept
         pairs = screen(self.bins, codes, target, raw) if screened else []
-        groups = [{one} for one in range(codes.shape[1])] + [set(pair) for pair in pairs]
+        groups = [{feature} for feature in range(codes.shape[1])] + [set(pair) for pair in pairs]
         return Boosting(self.bins, codes, target, raw, groups), self.base.matrix[test] @ weights + intercept
 
 
@@ -170,12 +170,14 @@ def screen(bins: Bins, codes: Codes, target: Targets, raw: Floats) -> list[Pair]
     """
     step = -(-len(target) // SCREENED_ROWS)
     codes, target, raw = np.asfortranarray(codes[::step]), target[::step], raw[::step]
-    singles = [{one} for one in range(codes.shape[1])]
+    singles = [{feature} for feature in range(codes.shape[1])]
     alone = Boosting(bins, codes, target, raw, singles, learning_rate=2 * LEARNING_RATE, max_leaves=4)
     alone.grow(_SCREENING_ROUNDS)
     gradient, hessian = alone.slope()
     noise = float((gradient**2).sum() / hessian.sum())
-    coarse = [_coarse(codes[:, one], gradient if bins.categorical[one] else None) for one in range(codes.shape[1])]
+    coarse = [
+        _coarse(codes[:, feature], gradient if bins.categorical[feature] else None) for feature in range(codes.shape[1])
+    ]
     gains: list[tuple[float, Pair]] = []
     for first, second in combinations(range(codes.shape[1]), 2):
         (a, wide), (b, high) = coarse[first], coarse[second]

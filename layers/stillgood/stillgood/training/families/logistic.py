@@ -58,7 +58,7 @@ class Logistic:
             self.matrix = sparse.csr_array(sparse.hstack([straight, sparse.csr_array(bent_columns)]))
         else:
             self.matrix = encode(frame, self.columns)
-        # By the very array of rows: folds are fitted by whoever starts from them, too.
+        # Fits by the identity of their array of rows: other learners start from the fits of the same folds.
         self._known: list[tuple[Positions, float, tuple[Floats, float]]] = []
         self._signs = {
             column.start: 1.0 if signs[column.name] == "increasing" else -1.0
@@ -76,12 +76,12 @@ class Logistic:
         """Weights float64[width] and intercept; docs/decisions/0005 has the solver. Monotone features keep their
         sign.
         """
-        for known, inverse, found in self._known:
+        for known, inverse, fitted in self._known:
             if known is rows and inverse == inverse_regularisation:
-                return found
-        found = self._of_many(rows, inverse_regularisation) or self._path(rows, (inverse_regularisation,))[0]
-        self._known.append((rows, inverse_regularisation, found))
-        return found
+                return fitted
+        fitted = self._of_many(rows, inverse_regularisation) or self._path(rows, (inverse_regularisation,))[0]
+        self._known.append((rows, inverse_regularisation, fitted))
+        return fitted
 
     def _of_many(self, rows: Positions, inverse: float) -> tuple[Floats, float] | None:
         """The optimum of more than ``CHOSEN_ON`` rows, from that of some of them on; None where ``_path`` is to find
@@ -91,10 +91,10 @@ class Logistic:
         few = len(some) == len(rows) or not 0 < self.target[some].sum() < len(some)
         if few or isinstance(self.matrix, sparse.csr_array):
             return None
-        found = newton(self.matrix, rows, self.target, inverse, self._path(some, (inverse,))[0])
-        if found is None or any(sign * found[0][at] < 0 for at, sign in self._signs.items()):
+        fitted = newton(self.matrix, rows, self.target, inverse, self._path(some, (inverse,))[0])
+        if fitted is None or any(sign * fitted[0][at] < 0 for at, sign in self._signs.items()):
             return None
-        return found
+        return fitted
 
     def _path(self, rows: Positions, penalties: tuple[float, ...]) -> list[tuple[Floats, float]]:
         """The weights of each inverse penalty, each fit starting from the one before."""
@@ -107,7 +107,7 @@ class Logistic:
             random_state=self.seed,
             warm_start=True,
         )
-        found = []
+        fitted = []
         for inverse in penalties:
             _fit(estimator.set_params(C=inverse), matrix, target)
             kept = np.ones(self.matrix.shape[1])
@@ -117,8 +117,8 @@ class Logistic:
                 kept[wrong] = 0.0
                 _fit(estimator, _scaled(matrix, kept), target)
                 estimator.coef_ = estimator.coef_ * kept
-            found.append((estimator.coef_[0].copy(), float(estimator.intercept_[0])))
-        return found
+            fitted.append((estimator.coef_[0].copy(), float(estimator.intercept_[0])))
+        return fitted
 
     def out_of_fold(self, folds: Folds) -> OutOfFold:
         """Choose the penalty, on at most ``CHOSEN_ON`` rows: those of the folds, thinned out evenly."""
@@ -134,12 +134,12 @@ class Logistic:
             for logits in scored
         ]
         aucs = [roc_auc(logits[rows], self.target[rows]) for logits in scored]
-        best = min(range(len(losses)), key=lambda one: float(losses[one].mean()))
+        best = min(range(len(losses)), key=lambda index: float(losses[index].mean()))
         bound = float(losses[best].mean() + losses[best].std(ddof=1) / np.sqrt(len(folds)))
         chosen = max(
-            one
-            for one in range(best, len(losses))
-            if losses[one].mean() <= bound and aucs[one] >= aucs[best] - MAX_AUC_LOSS
+            index
+            for index in range(best, len(losses))
+            if losses[index].mean() <= bound and aucs[index] >= aucs[best] - MAX_AUC_LOSS
         )
         logits = scored[chosen]
         if step > 1:

@@ -352,7 +352,7 @@ def test_tuning_recommends_nothing_on_a_short_history_and_shows_the_last_third_o
     # A grid of two that differ for sure: the second never forgets, and the rule changes.
     longer = chronicle(table, _read(raw_contract), PLAN, now=NOW)
     two = [tune.Setting("as it is", longer.contract), tune.Setting("other", replace(longer.contract, version="2"))]
-    monkeypatch.setattr(tune, "grid", lambda contract, plan: two)
+    monkeypatch.setattr(tune, "grid", lambda contract, plan, window_days: two)
     played = iter([[0.6] * 11, [0.8] * 8 + [0.5] * 3])
     monkeypatch.setattr(
         tune, "play_all", lambda *_, **__: {"guarded": {"windows": [{"roc_auc": auc} for auc in next(played)]}}
@@ -365,10 +365,13 @@ def test_tuning_recommends_nothing_on_a_short_history_and_shows_the_last_third_o
 
 
 def test_the_grid_changes_one_setting_at_a_time(raw_contract: dict[str, Any]) -> None:
-    settings = tune.grid(_read(raw_contract), PLAN)
+    settings = tune.grid(_read(raw_contract), PLAN, 14)
 
     assert settings[0].contract == _read(raw_contract)
     assert len({setting.contract.sha256 for setting in settings}) == len(settings)
-    assert {"learn from all rows", "learn from the last 42 days", "labels are mature after 1 days"} <= {
-        setting.name for setting in settings
-    }
+    assert {
+        "learn from all rows",
+        "learn from the last 42 days",
+        "learn from the last 168 days",
+        "labels are mature after 1 day",
+    } <= {setting.name for setting in settings}

@@ -4,6 +4,8 @@ last third.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -27,14 +29,15 @@ class Setting:
     contract: Contract
 
 
-def grid(contract: Contract, plan: Plan) -> list[Setting]:
+def grid(contract: Contract, plan: Plan, window_days: float) -> list[Setting]:
     """The contract as it is first, then one change at a time: what the model remembers, when labels are mature, which
-    family learns.
+    family learns. ``window_days``: the length of a usual window, which a column of windows may make another than the
+    plan's.
     """
     training, monitoring = contract.training, contract.monitoring
     settings = [Setting("as it is", contract)]
     for windows in (3, 6, 12):
-        days = plan.window_days * windows
+        days = window_days * windows
         if days != training.window_days:
             changed = replace(training, window_days=days)
             settings.append(Setting(f"learn from the last {days:g} days", replace(contract, training=changed)))
@@ -43,7 +46,10 @@ def grid(contract: Contract, plan: Plan) -> list[Setting]:
     if (delay := plan.label_delay_days) != monitoring.label_maturity_days and plan.label_time is None:
         changed_monitoring = replace(monitoring, label_maturity_days=delay)
         settings.append(
-            Setting(f"labels are mature after {delay:g} days", replace(contract, monitoring=changed_monitoring))
+            Setting(
+                f"labels are mature after {delay:g} day{'s' * (delay != 1)}",
+                replace(contract, monitoring=changed_monitoring),
+            )
         )
     for family in ("logistic", "boosted"):
         if training.family not in (family, "auto"):
@@ -65,7 +71,8 @@ def tune(
     block bootstrap's 95% interval; that several were tried is why the last third is shown, not why the interval is
     believed.
     """
-    settings = grid(world.contract, plan)
+    lengths = [(span.end - span.start) / timedelta(days=1) for span in world.spans]
+    settings = grid(world.contract, plan, round(median(lengths), 2))
     n = len(world.spans)
     cut = n - n // 3
     if n < MIN_WINDOWS:

@@ -138,12 +138,6 @@ class Life:
         self._measured("promote", lambda: promote(request, PromoteDeps(self.store, lambda: self.now)))
         return trained
 
-    def judge_itself(self, request_id: str) -> dict[str, Any]:
-        """Have promote judge the champion against itself, which it refuses: one more decision."""
-        version = promote_candidate(self.inner)
-        event = {"action": "promote", "candidate": version, "request_id": request_id}
-        return self._measured("promote", lambda: promote(event, PromoteDeps(self.store, lambda: self.now)))
-
     def upload(self, rows: int, name: str) -> None:
         """Labelled rows of today, as somebody's export writes them."""
         text = io.StringIO(newline="")
@@ -174,11 +168,6 @@ class Life:
 
     def _id(self) -> str:
         return f"{self.rng.integers(2**62):x}"
-
-
-def promote_candidate(store: MemoryObjectStore) -> str:
-    """The newest version in the bucket."""
-    return max(info.key.split("/")[1] for info in store.list("models/"))
 
 
 def together(counts: list[Counts]) -> Counts:

@@ -125,30 +125,30 @@ def damaged(data: bytes, kind: str, random_: random.Random) -> bytes:
     """``data`` as transport, disks and people damage it; of Parquet often in the footer, of a workbook in its XML."""
     if kind == "xlsx" and random_.random() < 0.7:
         return _other_part(data, random_)
-    found = bytearray(data)
-    end = len(found)
-    footer = max(end - 8 - int.from_bytes(found[-8:-4], "little"), 0) if kind == "parquet" else 0
+    changed = bytearray(data)
+    end = len(changed)
+    footer = max(end - 8 - int.from_bytes(changed[-8:-4], "little"), 0) if kind == "parquet" else 0
     for _ in range(random_.choice([1, 1, 2, 5, 40])):
         start = footer if footer and random_.random() < 0.6 else 0
-        place = random_.randrange(min(start, len(found)), max(len(found), start + 1)) if found else 0
+        place = random_.randrange(min(start, len(changed)), max(len(changed), start + 1)) if changed else 0
         match random_.randrange(6):
-            case 0 if place < len(found):
-                found[place] ^= 1 << random_.randrange(8)
-            case 1 if place < len(found):
-                found[place] = random_.choice([0, 0xFF, 0x7F, 0x80, random_.randrange(256)])
+            case 0 if place < len(changed):
+                changed[place] ^= 1 << random_.randrange(8)
+            case 1 if place < len(changed):
+                changed[place] = random_.choice([0, 0xFF, 0x7F, 0x80, random_.randrange(256)])
             case 2:
-                found[place:place] = random_.randbytes(random_.randrange(1, 20))
+                changed[place:place] = random_.randbytes(random_.randrange(1, 20))
             case 3:
-                del found[place : place + random_.randrange(1, 40)]
+                del changed[place : place + random_.randrange(1, 40)]
             case 4:
-                found[place : place + 10] = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"  # the largest varint
+                changed[place : place + 10] = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"  # the largest varint
             case _ if random_.random() < 0.1:
-                del found[place:]
+                del changed[place:]
     if kind == "parquet" and random_.random() < 0.7:  # so that more of it is looked at than the end
-        body = max(min(footer, len(found) - 9), 4)
-        found[:4] = b"PAR1"
-        found[-8:] = struct.pack("<I", max(len(found) - 8 - body, 0)) + b"PAR1"
-    return bytes(found)
+        body = max(min(footer, len(changed) - 9), 4)
+        changed[:4] = b"PAR1"
+        changed[-8:] = struct.pack("<I", max(len(changed) - 8 - body, 0)) + b"PAR1"
+    return bytes(changed)
 
 
 def _other_part(data: bytes, random_: random.Random) -> bytes:
@@ -258,8 +258,8 @@ def _deep() -> Any:
 
 def _laughs() -> bytes:
     text = b'<!DOCTYPE l [<!ENTITY a "' + b"ha" * 50 + b'">'
-    for one, other in zip("abcdefgh", "bcdefghi", strict=True):
-        text += f'<!ENTITY {other} "{f"&{one};" * 10}">'.encode()
+    for name, other in zip("abcdefgh", "bcdefghi", strict=True):
+        text += f'<!ENTITY {other} "{f"&{name};" * 10}">'.encode()
     return text + b"]>"
 
 
@@ -341,19 +341,19 @@ def run(kind: str, count: int, seed: int = 0, *, bombs: bool = True) -> dict[str
         random_ = random.Random(f"{seed} {kind}")
         bases = [good(kind, random_) for _ in range(20)]
         forget_peak()
-        found: Counter[str] = Counter()
+        outcomes: Counter[str] = Counter()
         slowest = 0.0
         for _ in range(count):
             data = damaged(random_.choice(bases), kind, random_)
             began = time.process_time()
-            found[outcome(kind, data)[0]] += 1
+            outcomes[outcome(kind, data)[0]] += 1
             slowest = max(slowest, time.process_time() - began)
         own, others = peak_mb(), Forked.peak_mb
-        told: dict[str, Any] = {"files": count, "outcomes": dict(found), "peak_mb": round(max(own, others), 1)}
-        told |= {"slowest_cpu_s": round(slowest, 2), "bombs": _bombs(kind) if bombs else {}}
+        figures: dict[str, Any] = {"files": count, "outcomes": dict(outcomes), "peak_mb": round(max(own, others), 1)}
+        figures |= {"slowest_cpu_s": round(slowest, 2), "bombs": _bombs(kind) if bombs else {}}
     finally:
         readers.start = start_before
-    return told
+    return figures
 
 
 def _bombs(kind: str) -> dict[str, Any]:
@@ -383,9 +383,9 @@ def _alone(kind: str, make: Callable[[], bytes]) -> dict[str, Any]:
         os._exit(0)
     os.close(theirs)
     with os.fdopen(ours, "rb") as file:
-        told: dict[str, Any] = orjson.loads(file.read() or b'{"outcome": "escaped: the process died"}')
+        answer: dict[str, Any] = orjson.loads(file.read() or b'{"outcome": "escaped: the process died"}')
     os.waitpid(pid, 0)
-    return told
+    return answer
 
 
 def _measured(peak: str, module: str, wish: str, file: IO[bytes], errors: IO[bytes]) -> Any:

@@ -37,7 +37,7 @@ def performed(store: ObjectStore) -> Iterator[Performed]:
                 raw = json.loads(line)
                 texts = {name: str(raw.get(name, "")) for name in ("time", "prediction_id", "entity_id", "action")}
                 "".join(texts.values()).encode()
-                found = Performed(**texts, cost=float(raw.get("cost", 0.0)))
+                action = Performed(**texts, cost=float(raw.get("cost", 0.0)))
             except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
                 continue
-            yield found
+            yield action

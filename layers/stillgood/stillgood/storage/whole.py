@@ -9,25 +9,25 @@ from stillgood.storage.registry import Registry
 def lacks(store: ObjectStore, pointer: Pointer | None) -> tuple[str, ...]:
     """What is missing, each by its key and with what mends it; by listing alone. Raises StoreUnavailable."""
     numbers = [n for info in store.list(DECISIONS_PREFIX) if (n := decision_number(info.key)) is not None]
-    found = [
+    missing = [
         f"{DECISIONS_PREFIX}{n:08d}.json is missing from the log: the bucket was copied in part, or it was deleted;"
         " `stillgood restore` or `stillgood move` brings it back"
         for n in sorted(set(range(1, max([*numbers, pointer.decision if pointer else 0], default=0) + 1)) - {*numbers})
     ]
     if pointer is None:
-        return (*found, lost_pointer(max(numbers))) if numbers and _served(store) else tuple(found)
+        return (*missing, lost_pointer(max(numbers))) if numbers and _served(store) else tuple(missing)
     wanted = {
         pointer.model_key: "which serves",
         pointer.reference_key: "which monitoring compares with",
     }
     if pointer.previous is not None:
         wanted[artifact_key(pointer.previous.version, MODEL)] = "which a rollback goes back to"
-    found += [
+    missing += [
         f"{key}, {why}, is missing; `stillgood restore {key}` or `stillgood move` from a whole copy brings it back"
         for key, why in wanted.items()
         if not any(info.key == key for info in store.list(key))
     ]
-    return tuple(found)
+    return tuple(missing)
 
 
 def lost_pointer(newest: int) -> str:
@@ -40,4 +40,4 @@ def lost_pointer(newest: int) -> str:
 
 def _served(store: ObjectStore) -> bool:
     """Whether any decision put something in force."""
-    return any(one.pointer_after is not None for one in Registry(store).decisions())
+    return any(decision.pointer_after is not None for decision in Registry(store).decisions())

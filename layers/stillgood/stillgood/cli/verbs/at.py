@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> Answer:
         f"  promised: ROC-AUC {estimate(pointer.metrics.get('roc_auc'))}, recall"
         f" {estimate(pointer.metrics.get('recall'))}"
     )
-    window = next((one for one in reports(place.store) if one.start <= moment < one.end), None)
+    window = next((span for span in reports(place.store) if span.start <= moment < span.end), None)
     report = None if window is None else read_report(place.store, window)
     metrics = ((report or {}).get("realised_performance") or {}).get("metrics")
     if window is not None and metrics:

@@ -57,8 +57,8 @@ class Apart:
         self._errors.seek(max(self._errors.tell() - _SERIES, 0))
         for line in reversed(self._errors.read().decode(errors="replace").splitlines()):
             with suppress(ValueError, KeyError, TypeError):
-                told = json.loads(line)
-                raise TableUnreadable(str(told["detail"]), rule=str(told["rule"]))
+                refusal = json.loads(line)
+                raise TableUnreadable(str(refusal["detail"]), rule=str(refusal["rule"]))
         if status == -signal.SIGXCPU:
             raise TableUnreadable("reading it takes longer than a file of its size may.", rule="budget")
         raise TableUnreadable(
@@ -93,7 +93,7 @@ def start(module: str, wish: str, file: IO[bytes], errors: IO[bytes]) -> "subpro
         stderr=errors,
         env={
             **{name: os.environ[name] for name in _INHERITED if name in os.environ},
-            "PYTHONPATH": os.pathsep.join(str(Path(one).resolve()) for one in sys.path if one),
+            "PYTHONPATH": os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place),
             "ARROW_DEFAULT_MEMORY_POOL": "system",  # which the limit holds
             "OMP_NUM_THREADS": "1",
         },
@@ -126,11 +126,11 @@ def _bound(limits: Mapping[str, int]) -> None:
     """No more memory and time than that, and no core dump."""
     import resource  # not on Windows, where nothing is deployed
 
-    for kind, most in (
+    for kind, limit in (
         (resource.RLIMIT_DATA, limits["memory"]),
         (resource.RLIMIT_CPU, limits["cpu"]),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, hard if kind == resource.RLIMIT_CPU else most))
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (limit, hard if kind == resource.RLIMIT_CPU else limit))

@@ -58,15 +58,15 @@ def read_parquet(data: Iterable[bytes], *, wanted: Collection[str] = (), chunk_r
     finally:
         file.close()  # the reader has it
     try:
-        head = reader.out.readline()
-        if not head.endswith(b"\n"):
+        line = reader.out.readline()
+        if not line.endswith(b"\n"):
             reader.finish()
             raise TableUnreadable("it is not a readable Parquet file.", rule="format")
-        told = json.loads(head)
+        head = json.loads(line)
     except BaseException:
         reader.close()
         raise
-    names, every = told["names"], told["every"]
+    names, every = head["names"], head["every"]
     return Table(tuple(names or every), _chunks(reader, names), False, close=reader.close)
 
 

@@ -88,17 +88,17 @@ def _check_budget(footer: Any, names: Collection[str], size: int, limits: Mappin
             )
 
 
-def _check_texts(batch: Any, most: int) -> None:
+def _check_texts(batch: Any, limit: int) -> None:
     """No text is longer than a line of CSV may be."""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         texts = column.dictionary if pa.types.is_dictionary(column.type) else column
-        if not _is_text(texts.type) or texts.nbytes <= most:
+        if not _is_text(texts.type) or texts.nbytes <= limit:
             continue
         from pyarrow import compute
 
-        if (longest := compute.max(compute.binary_length(texts)).as_py() or 0) > most:
+        if (longest := compute.max(compute.binary_length(texts)).as_py() or 0) > limit:
             raise TableUnreadable(
-                f"column {str(name)[:80]!r} holds a text of {longest:,} bytes; at most {most:,} are read.",
+                f"column {str(name)[:80]!r} holds a text of {longest:,} bytes; at most {limit:,} are read.",
                 rule="budget",
             )
 

@@ -30,6 +30,7 @@ from stillgood.storage.memory import MemoryObjectStore
 from stillgood.training.ingest import DUPLICATE, ingest
 
 FILES = 400
+PARQUET_FILES = 100  # each is read in a process of its own; benchmarks/strangers reads thousands
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "=cmd|' /C calc'!A0"]
 CELLS = [
@@ -254,7 +255,7 @@ def test_a_damaged_parquet_file_is_refused_as_such_or_its_rows_are_counted(
 ) -> None:
     whole = parquet(pa.table({name: [value] * 30 for name, value in telco.example().items()}))
     dice, ends = random.Random(3), Counter[str]()
-    for number in range(2 * FILES):
+    for number in range(PARQUET_FILES):
         data = bytearray(whole)
         for _ in range(dice.choice([1, 1, 2, 5, 20])):
             at = dice.randrange(len(data)) if dice.random() < 0.5 else len(data) - 1 - dice.randrange(2_000)
@@ -267,7 +268,7 @@ def test_a_damaged_parquet_file_is_refused_as_such_or_its_rows_are_counted(
         else:
             ends["read"] += 1
             assert summary["rows"] == summary["predicted"] + summary["rejected"]
-    assert min(ends.values()) > 20
+    assert min(ends.values()) > 5
     count("fuzz: damaged Parquet files", ends.total())
 
 

@@ -56,7 +56,7 @@ def outputs(stack: Stack) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def told(stack: Stack) -> str:
+def letter_events(stack: Stack) -> str:
     """The queue of a rule of one's own, as docs/events.md has it."""
     events, sqs = stack.cloud.client("events"), stack.cloud.client("sqs")
     url = str(sqs.create_queue(QueueName="told")["QueueUrl"])
@@ -85,7 +85,7 @@ def letters(stack: Stack, queue: str, seconds: int) -> list[dict[str, Any]]:
     [("train", "request_id"), ("promote", "action"), ("monitor", "scheduled_time"), ("batch", "input")],
 )
 def test_what_a_step_fails_on_for_good_is_kept_can_be_mended_and_sent_again(
-    stack: Stack, outputs: dict[str, str], record: str, step: str, needs: str
+    stack: Stack, outputs: dict[str, str], letter_events: str, step: str, needs: str
 ) -> None:
     client, queue = stack.cloud.client("lambda"), outputs["DeadLettersUrl"]
     client.invoke(FunctionName=stack.functions[step], InvocationType="Event", Payload=b'{"by": "mistake"}')
@@ -93,12 +93,12 @@ def test_what_a_step_fails_on_for_good_is_kept_can_be_mended_and_sent_again(
     (letter,) = keep.wait_for(lambda: letters(stack, queue, 1) or None, "a dead letter")
 
     kept = json.loads(letter["Body"])
-    (message,) = keep.wait_for(lambda: letters(stack, record, 1) or None, "the event of a dead letter")
+    (message,) = keep.wait_for(lambda: letters(stack, letter_events, 1) or None, "the event of a dead letter")
     event = json.loads(message["Body"])["detail"]
     assert event["type"] == "stillgood.dead-letter.kept"
     assert event["data"]["function"] == stack.functions[step]
     assert needs in event["data"]["reasons"][0]
-    stack.cloud.client("sqs").delete_message(QueueUrl=record, ReceiptHandle=message["ReceiptHandle"])
+    stack.cloud.client("sqs").delete_message(QueueUrl=letter_events, ReceiptHandle=message["ReceiptHandle"])
 
     assert kept["requestContext"]["functionArn"].split(":")[6] == stack.functions[step]
     assert kept["requestPayload"]["by"] == "mistake"

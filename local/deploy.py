@@ -153,12 +153,22 @@ def _noted(cloud: Cloud, fingerprint: str) -> Stack | None:
     return None
 
 
+def outputs(cloud: Cloud) -> dict[str, str]:
+    """The stack's outputs by name, as `aws cloudformation describe-stacks` shows them."""
+    (stack,) = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    return _named(stack)
+
+
+def _named(stack: Mapping[str, Any]) -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
 def _finished(formation: Any) -> dict[str, str]:
     deadline = time.monotonic() + DEPLOY_SECONDS
     while time.monotonic() < deadline:
         stack = formation.describe_stacks(StackName=STACK)["Stacks"][0]
         if stack["StackStatus"] == "CREATE_COMPLETE":
-            return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+            return _named(stack)
         if "FAILED" in stack["StackStatus"] or "ROLLBACK" in stack["StackStatus"]:
             raise CloudError(
                 f"template.yaml: {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason given')}"

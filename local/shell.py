@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from local.cloud import REGION, ROOT, Cloud, CloudError, running
-from local.deploy import STACK
+from local.cloud import REGION, ROOT, CloudError, running
+from local.deploy import outputs
 from local.up import CLOUD
 
 
@@ -22,7 +22,7 @@ def variables(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
         note = json.loads((home / "stack.json").read_text())
         named = {f"{step.capitalize()}Function": str(name) for step, name in note["functions"].items()}
         named |= {"BUCKET": str(note["bucket"]), "BatchJob": str(note["machine"])}
-        named |= {} if cloud is None else _outputs(cloud)  # as docs/operations.md names them
+        named |= {} if cloud is None else outputs(cloud)  # as docs/operations.md names them
         named["ApiUrl"] = str(note["api"])
     except (OSError, ValueError, KeyError):
         cloud = None
@@ -45,12 +45,6 @@ def variables(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
             "PATH": os.pathsep.join([str(ROOT / ".venv" / "bin"), environ.get("PATH", "")]),
         }
     )
-
-
-def _outputs(cloud: Cloud) -> dict[str, str]:
-    """The stack's outputs, as `aws cloudformation describe-stacks` shows them."""
-    (stack,) = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    return {str(output["OutputKey"]): str(output["OutputValue"]) for output in stack["Outputs"]}
 
 
 def main() -> None:

@@ -23,11 +23,11 @@ from stillgood.storage.champion import load_model
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
 
-from local import cloud, customers, datasets, shell
+from local import cloud, customers, datasets, deploy, shell
 from local import up as keep
 from local.api import Api
 from local.cloud import ROOT
-from local.deploy import STACK, Stack, bring_up
+from local.deploy import Stack, bring_up
 from tests.faults import story
 
 pytestmark = pytest.mark.deployed
@@ -51,8 +51,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def outputs(stack: Stack) -> dict[str, str]:
-    (described,) = stack.cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    return deploy.outputs(stack.cloud)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ def test_the_shell_finds_the_cloud_and_nothing_of_ones_own(tmp_path: Path, monke
     note = {"bucket": "b", "functions": {"train": "t-1"}, "machine": "m", "api": "http://127.0.0.1:9/x"}
     (tmp_path / "stack.json").write_text(json.dumps(note))
     monkeypatch.setattr(shell, "running", lambda home: Cloud(home, 1, 9))
-    monkeypatch.setattr(shell, "_outputs", lambda cloud: {"DeadLettersUrl": "q"})
+    monkeypatch.setattr(shell, "outputs", lambda cloud: {"DeadLettersUrl": "q"})
     made = shell.variables(tmp_path, {"PATH": "/bin", "AWS_PROFILE": "mine", "STILLGOOD_STORE": "else", "HOME": "/h"})
     assert (made["AWS_ENDPOINT_URL"], made["AWS_ACCESS_KEY_ID"]) == ("http://127.0.0.1:9", "test")
     assert (made["STILLGOOD_BUCKET"], made["BUCKET"], made["TrainFunction"], made["HOME"]) == ("b", "b", "t-1", "/h")

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stillgood.domain.errors import StillgoodError
+from stillgood.domain.policy.wording import ACT as ACT
+from stillgood.domain.policy.wording import LOOK as LOOK
+from stillgood.domain.policy.wording import WELL as WELL
 
-WELL, LOOK, ACT, AGAIN = 0, 1, 2, 3
+AGAIN = 3  # beside WELL, LOOK and ACT
 EXIT_CODES = """exit codes
   0  well: done, nothing to see to
   1  look: done, and something was found: rows that break the contract, a refused candidate, drift, a damaged log

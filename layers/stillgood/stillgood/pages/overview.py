@@ -120,23 +120,23 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
     windows: Sequence[Mapping[str, Any]] = history["windows"]
     decisions: Sequence[Mapping[str, Any]] = history["decisions"]
     last = windows[-1] if windows else None
-    serving = next((d["version"] for d in reversed(decisions) if d["version"]), last["version"] if last else None)
-    serves = _serves(decisions, serving)
-    lines = summarise(history, serving=serves, now=_written(windows, decisions))
     tenures = _tenures(decisions)
+    serves = _serves(tenures, last)
+    lines = summarise(history, serving=serves, now=_written(windows, decisions))
+    axis = _axis(windows, decisions) if windows else None
     return page(
         "Is the model still good?",
         h.p(class_="soft")[
             "Serving: ",
-            h.a(href=f"models/{serving}.html")[h.code[serving]] if serving else "no model yet",
+            h.a(href=f"models/{serves['version']}.html")[h.code[serves["version"]]] if serves else "no model yet",
             [" since ", moment(serves["since"])] if serves and serves["since"] else None,
             [", ", made(serves)] if serves and made(serves) else None,
         ],
         _summary(lines),
         _latest(last),
         h.h2["Figures over time"],
-        _times(windows, decisions, history.get("floors") or {}),
-        _promise(windows, decisions),
+        _times(windows, *axis, history.get("floors") or {}) if axis else h.p["Nothing yet."],
+        over_time(windows, *axis) if axis else None,
         h.h2["What moved: drift effect per feature and window"],
         _drift(windows),
         h.h2["What served when"],
@@ -148,17 +148,13 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
     )
 
 
-def _serves(decisions: Sequence[Mapping[str, Any]], version: str | None) -> dict[str, Any] | None:
-    """What serves, since the decision that put it in force: the first of those that name it last in a row."""
-    if version is None:
+def _serves(tenures: Sequence[Sequence[Mapping[str, Any]]], last: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What serves, and the decision that put it in force; where none is known, the version of the last window."""
+    if not tenures and last is None:
         return None
-    first: Mapping[str, Any] = {}
-    for decision in reversed([decision for decision in decisions if decision["version"]]):
-        if decision["version"] != version:
-            break
-        first = decision
+    first = tenures[-1][0] if tenures or last is None else {"version": last["version"]}
     dates = {name: first[name] for name in ("trained", "learnt_until") if first.get(name)}
-    return {"version": version, "since": first.get("at"), "decision": first.get("n"), **dates}
+    return {"version": first["version"], "since": first.get("at"), "decision": first.get("n"), **dates}
 
 
 def _written(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]) -> datetime:
@@ -195,11 +191,8 @@ def _latest(last: Mapping[str, Any] | None) -> Node:
 
 
 def _times(
-    windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]], floors: Mapping[str, float]
+    windows: Sequence[Mapping[str, Any]], x: Sequence[float], axis: charts.TimeAxis, floors: Mapping[str, float]
 ) -> Node:
-    if not windows:
-        return h.p["Nothing yet."]
-    x, axis = _axis(windows, decisions)
     plots = []
     for name, key in FIGURES:
         realised = [window["realised"].get(key) for window in windows]
@@ -272,10 +265,6 @@ def _figures(windows: Sequence[Mapping[str, Any]]) -> Node:
             for w in windows[: -LISTED - 1 : -1]
         ],
     )
-
-
-def _promise(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]) -> Node:
-    return over_time(windows, *_axis(windows, decisions)) if windows else None
 
 
 def _axis(

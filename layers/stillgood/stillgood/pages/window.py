@@ -7,7 +7,7 @@ from typing import Any
 
 import htpy as h
 
-from stillgood.domain.policy.wording import WELL, done, finding, level
+from stillgood.domain.policy.wording import WELL, done, finding, level, minute
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, p_value, page, share, state, table
 from stillgood.pages.point import of_window, what_moved
@@ -22,7 +22,7 @@ def window_page(report: Mapping[str, Any]) -> bytes:
     drift = report.get("drift") or {}
     checks: Sequence[Mapping[str, Any]] = drift.get("checks", ())
     return page(
-        f"Window to {window['end'][:16].replace('T', ' ')} UTC",
+        f"Window to {minute(window['end'])}",
         h.p(class_="soft")[
             moment(window["start"]),
             " to ",

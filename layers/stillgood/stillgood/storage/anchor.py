@@ -1,8 +1,7 @@
-"""What anchors the logs outside of the bucket: the hashes of their newest records, kept where the bucket's owner cannot
-write.
+"""Anchors: the hashes of the logs' newest records, kept outside of the bucket, where its owner cannot write.
 
-Whoever may write everything in a bucket can also write its decision log anew, hashes and all, or the reports of its
-windows. An anchor of a day says what both ended with; records that were written over since do not fit it any more.
+The owner of a bucket can write its decision log and its reports anew, hashes included. An anchor holds what both logs
+ended with on a day, so that a record that was rewritten later does not fit it.
 """
 
 from contextlib import suppress
@@ -12,12 +11,19 @@ from typing import Any
 
 from stillgood.domain.errors import DocumentUnusable, ObjectExists, ObjectNotFound
 from stillgood.storage.codec import decode, encode, sha256
-from stillgood.storage.keys import DECISIONS_PREFIX, REPORTS_PREFIX, aware, decision_key, report_key
+from stillgood.storage.keys import (
+    ANCHORS_PREFIX,
+    DECISIONS_PREFIX,
+    REPORTS_PREFIX,
+    anchor_key,
+    anchors_of,
+    aware,
+    decision_key,
+    report_key,
+)
 from stillgood.storage.objects import ObjectStore
 
 FORMAT = "stillgood.anchor"
-ANCHORS_PREFIX = "stillgood-anchors/"
-"""Below it one folder a bucket that is anchored, so that one bucket may hold the anchors of many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ def write_anchor(outside: ObjectStore, bucket: str, hashes: dict[str, Any], now:
     """Keep ``hashes`` of ``bucket`` as the anchor of the day of ``now``; False where the day has one."""
     value = {"format": FORMAT, "format_version": 1, "bucket": bucket, "at": aware(now).isoformat(), "sha256": hashes}
     with suppress(ObjectExists):
-        outside.create(f"{ANCHORS_PREFIX}{bucket}/{aware(now):%Y-%m-%d}.json", encode(value))
+        outside.create(anchor_key(bucket, now), encode(value))
         return True
     return False
 
@@ -52,7 +58,7 @@ def misfits(store: ObjectStore, outside: ObjectStore, bucket: str = "") -> tuple
     anchor first.
     """
     wrong, count, seen = [], 0, set()
-    for info in outside.list(f"{ANCHORS_PREFIX}{bucket}/" if bucket else ANCHORS_PREFIX):
+    for info in outside.list(anchors_of(bucket) if bucket else ANCHORS_PREFIX):
         count += 1
         try:
             hashes = decode(outside.get(info.key).data, format=FORMAT, what=info.key)["sha256"]

@@ -49,6 +49,7 @@ OUTPUT_PREFIX = "batch/output/"
 JOBS_PREFIX = "batch/output/jobs/"
 SCORED_PREFIX = "batch/output/scored/"
 PAGES_PREFIX = "pages/"
+ANCHORS_PREFIX = "stillgood-anchors/"  # in another bucket, which may hold the anchors of many
 OVERVIEW_KEY = "pages/overview.json"
 INDEX_PAGE = "pages/index.html"
 ACTION_PAGE = "pages/action.html"
@@ -342,6 +343,20 @@ def capture_key(now: datetime, unique: str) -> str:
     day, time = aware(now).isoformat(timespec="microseconds")[:26].split("T")
     name = f"{time.replace(':', '').replace('.', '')}-{unique.replace('/', '_')}.jsonl"
     return f"{CAPTURE_PREFIX}dt={day}/hour={time[:2]}/{name}"
+
+
+def anchors_of(bucket: str) -> str:
+    """Where the anchors of ``bucket`` lie in the bucket that keeps them."""
+    return f"{ANCHORS_PREFIX}{bucket}/"
+
+
+def anchor_key(bucket: str, now: datetime) -> str:
+    """The key of the anchor of ``bucket`` for the day of ``now`` (aware).
+
+    >>> anchor_key("models", datetime(2026, 11, 24, 9, tzinfo=UTC))
+    'stillgood-anchors/models/2026-11-24.json'
+    """
+    return f"{anchors_of(bucket)}{aware(now):%Y-%m-%d}.json"
 
 
 def captured_in(key: str) -> datetime | None:

@@ -1,4 +1,6 @@
-"""Is a bucket whole? What the pointer and the log name must be there: a copy that was broken off is refused by name."""
+"""Is a bucket whole? It must hold all that the pointer and the log name. A copy that was broken off is refused, with
+the keys that it lacks.
+"""
 
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.storage.keys import DECISIONS_PREFIX, MODEL, POINTER_KEY, artifact_key, decision_number
@@ -7,7 +9,7 @@ from stillgood.storage.registry import Registry
 
 
 def lacks(store: ObjectStore, pointer: Pointer | None) -> tuple[str, ...]:
-    """What is missing, each by its key and with what mends it; by listing alone. Raises StoreUnavailable."""
+    """A sentence for each missing object: its key, and the command that brings it back. Raises StoreUnavailable."""
     numbers = [n for info in store.list(DECISIONS_PREFIX) if (n := decision_number(info.key)) is not None]
     missing = [
         f"{DECISIONS_PREFIX}{n:08d}.json is missing from the log: the bucket was copied in part, or it was deleted;"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stillgood.domain.contract import times
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.keys import (
@@ -49,7 +50,7 @@ def iso(moment: datetime) -> str:
     >>> iso(datetime(2026, 11, 24, tzinfo=UTC))
     '2026-11-24T00:00:00Z'
     """
-    return aware(moment).isoformat().removesuffix("+00:00") + "Z"
+    return times.iso(aware(moment))
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,16 +75,14 @@ def draft_file(
             break
     # A name that stands twice is noted by the table; the others' notes are the draft's own.
     notes += [DraftNote(note.column, note.message.rstrip("."), "the rest is read") for note in table.notes]
-    for row in unreadable[:MAX_REFUSED_LINES]:
-        place = f"line {row.line}" if row.line is not None else f"row {row.number}"
-        notes.append(
-            DraftNote(
-                "", f"{place} cannot be read: {row.message.rstrip('.')}", "it is left out, and training refuses it"
-            )
-        )
-    if not rows and unreadable:
-        first = notes[-min(len(unreadable), MAX_REFUSED_LINES)].seen
-        raise ContractInvalid(f"None of {len(unreadable)} rows can be read: {first}.")
+    bad = [
+        f"{f'line {row.line}' if row.line is not None else f'row {row.number}'} cannot be read:"
+        f" {row.message.rstrip('.')}"
+        for row in unreadable[:MAX_REFUSED_LINES]
+    ]
+    notes += [DraftNote("", seen, "it is left out, and training refuses it") for seen in bad]
+    if not rows and bad:
+        raise ContractInvalid(f"None of {len(unreadable)} rows can be read: {bad[0]}.")
     contract, more = draft(
         columns,
         target=target,

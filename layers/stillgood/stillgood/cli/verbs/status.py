@@ -116,7 +116,8 @@ def status(place: Place) -> dict[str, Any]:
     if refused := sum(1 for _ in store.list(QUARANTINE_PREFIX)):
         waits.append(f"{refused} objects of refused rows wait to be mended (`stillgood quarantine list`).")
     newest = sorted(list(reports(store))[-_READ:], key=lambda window: window.end)  # as the overview has them
-    windows = [window_row(report) for window in newest if (report := read_report(store, window))]
+    stored = [report for window in newest if (report := read_report(store, window))]
+    windows = [window_row(report) for report in stored]
     lines = summarise(
         {"windows": windows, "orders": _orders(store)},
         serving=_serving(store, pointer),
@@ -126,13 +127,12 @@ def status(place: Place) -> dict[str, Any]:
         scheduled=not place.option.startswith("--store"),
     )
     level = worst(lines)
-    last = read_report(store, newest[-1]) if newest else None
     return {
         "status": level,
         "says": WORDS[level],
         "lines": [line.to_dict() for line in lines],
         "champion": pointer.to_dict() if pointer else None,
-        "operating_point": (last or {}).get("operating_point"),
+        "operating_point": stored[-1].get("operating_point") if stored else None,
         "action": _action(store, model),
         "findings": [{"status": line.level, "what": line.text} for line in lines if line.topic == "finding"],
         "windows": windows[: -_WINDOWS - 1 : -1],

@@ -8,6 +8,7 @@ from typing import Any
 
 from stillgood.domain.contract.labels import RefusedLabel
 from stillgood.domain.contract.row_check import shorten
+from stillgood.domain.contract.times import iso
 
 FIELDS = ("prediction_id", "entity_id", "action", "time", "cost")
 _LONGEST = {"prediction_id": 256, "entity_id": 256, "action": 80}
@@ -63,12 +64,12 @@ def _read(raw: Mapping[str, Any], now: datetime) -> Performed | tuple[str, str]:
         moment = datetime.fromisoformat(str(raw.get("time")).strip()[:40])
         if moment.tzinfo is None:
             raise ValueError("without an offset")
-        moment = moment.astimezone(UTC)
+        moment = moment.astimezone(UTC)  # raises for what UTC cannot say
     except (ValueError, OverflowError):
         return "time", "time must be an ISO 8601 time with an offset, such as 2026-11-23T17:00:00Z."
     if moment > now + _CLOCK_SKEW:
         return "time", "time lies in the future; send the action once it has been done."
-    return Performed(moment.isoformat().removesuffix("+00:00") + "Z", prediction, entity, action, cost)
+    return Performed(iso(moment), prediction, entity, action, cost)
 
 
 def _text(value: object, longest: int) -> str | None:

@@ -4,13 +4,14 @@ joins them.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from stillgood.domain.contract.contract import Target
 from stillgood.domain.contract.identity import ID_RULE, read_id
 from stillgood.domain.contract.outcome import read_outcome
 from stillgood.domain.contract.row_check import shorten
+from stillgood.domain.contract.times import iso
 
 COMPLETE_UNTIL = "complete_until"
 FIELDS = ("prediction_id", "entity_id", "label", "event_time", COMPLETE_UNTIL)
@@ -137,6 +138,6 @@ def _time(value: object) -> str | None:
         moment = datetime.fromisoformat(value.strip())
         if moment.tzinfo is None:
             return None
-        return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+        return iso(moment)
     except (ValueError, OverflowError):
         return None

@@ -1,6 +1,6 @@
-"""The time that a text says, on every way in."""
+"""Times as texts: read on every way in, written as stored documents have them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 def read_time(text: str) -> datetime:
@@ -17,3 +17,12 @@ def read_time(text: str) -> datetime:
     if text.isdigit() and len(text) != 8:
         raise ValueError(f"{text[:40]!r} is no ISO 8601 time")
     return datetime.fromisoformat(text)
+
+
+def iso(moment: datetime) -> str:
+    """``moment`` (aware) as stored documents write it: ISO 8601 in UTC with "Z", microseconds only if there are any.
+
+    >>> iso(datetime(2026, 11, 24, 9, tzinfo=UTC))
+    '2026-11-24T09:00:00Z'
+    """
+    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"

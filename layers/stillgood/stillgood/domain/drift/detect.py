@@ -51,8 +51,8 @@ class DriftCheck:
     ``p`` and ``p_adjusted`` 0 to 1; ``effect`` is D (ks, score), total variation (chi_square), the difference of shares
     (missing, unseen) or the relative change of the mean (confidence), all 0 or more; ``least_effect`` what it must
     exceed. ``rows`` and ``reference_rows`` with a value. ``outside``: share of rows beyond anything in the reference,
-    None where it has no meaning. ``direction``: which way, and by how much in the
-    feature's unit, in words. ``season``: the same test against the season before, if there was one.
+    None where it has no meaning. ``direction``: which way, and by how much in the feature's unit, in words.
+    ``season``: the same test against the season before, if there was one.
     """
 
     subject: str
@@ -172,7 +172,7 @@ def _feature_checks(
         outside = placed.outside / placed.n if placed.n else 0.0
         again = _placed_again(season.numeric[name], placed, between) if season else None
         way = moved(before, placed, units.get(name, ""))
-        yield replace(_check(name, "ks", statistic, placed.n, before.n, outside, again), direction=way)
+        yield _check(name, "ks", statistic, placed.n, before.n, outside, again, way)
         yield _share(name, "missing", (before.n, before.nulls), (placed.n, placed.nulls), design)
     for name, levels in reference.categorical.items():
         now = window.categorical[name]
@@ -182,8 +182,7 @@ def _feature_checks(
         again = _levels_again(season.categorical[name], now, between) if season else None
         # Unseen values are a column of the table, nulls a test of their own: they mean that something broke.
         statistic = categories(levels.counts[:-1], now.counts[:-1], design)
-        way = moved(levels, now)
-        yield replace(_check(name, "chi_square", statistic, n, n_before, None, again), direction=way)
+        yield _check(name, "chi_square", statistic, n, n_before, None, again, moved(levels, now))
         yield _share(name, "missing", (n_before, nulls_before), (n, nulls), design)
         yield _share(name, "unseen", (n_before - unseen_before, unseen_before), (n - unseen, unseen), design)
 
@@ -196,12 +195,12 @@ def _score_checks(
     statistic = kolmogorov_smirnov(reference.score, placed, design)
     again = _placed_again(season.scores.placed, placed, between) if season else None
     way = moved(reference.score, placed)
-    yield replace(_check("score", "score", statistic, placed.n, reference.score.n, None, again), direction=way)
+    yield _check("score", "score", statistic, placed.n, reference.score.n, None, again, way)
     sure = compare_confidence_between(season.scores, window.scores, between) if season and season.scores.n else None
-    checked = _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, sure)
     sure_now, sure_before = confidence.mean, confidence.reference_mean
     side = "more sure" if sure_now > sure_before else "less sure"
-    yield replace(checked, direction=f"{side} (mean distance from .5: {sure_before:.3f} to {sure_now:.3f})")
+    way = f"{side} (mean distance from .5: {sure_before:.3f} to {sure_now:.3f})"
+    yield _check("score", "confidence", confidence.test, confidence.rows, confidence.reference_rows, None, sure, way)
 
 
 def _between(season: Profile | None, window: Profile) -> Design:
@@ -223,8 +222,9 @@ def _share(name: str, test: Test, before: tuple[int, int], now: tuple[int, int],
     statistic = categories(np.array(before), np.array(now), design)
     grew = now[1] * sum(before) > before[1] * sum(now)
     shares = [part[1] / sum(part) if sum(part) else 0.0 for part in (before, now)]
-    made = _check(name, test, statistic if grew else replace(statistic, effect=0.0), sum(now), sum(before), None, None)
-    return replace(made, direction=f"{shares[0]:.1%} to {shares[1]:.1%} of the rows")
+    felt = statistic if grew else replace(statistic, effect=0.0)
+    way = f"{shares[0]:.1%} to {shares[1]:.1%} of the rows"
+    return _check(name, test, felt, sum(now), sum(before), None, None, way)
 
 
 def _check(
@@ -235,6 +235,7 @@ def _check(
     before: int,
     outside: float | None,
     season: Statistic | None,
+    direction: str,
 ) -> DriftCheck:
     return DriftCheck(
         subject,
@@ -251,6 +252,7 @@ def _check(
         season,
         False,
         "",
+        direction,
     )
 
 

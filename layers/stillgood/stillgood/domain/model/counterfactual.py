@@ -8,8 +8,9 @@ limit, so these are enumerated for either one; of whole numbers, every value is.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 from stillgood.domain.contract.contract import Feature, MayChange
@@ -96,24 +97,36 @@ def flips(model: Model, values: Values, may_change: Mapping[str, MayChange]) -> 
     ones = []
     for axis in axes:
         name = axis.feature.name
-        turning = list(_firsts(axis, lambda value, name=name: turned({name: value})))  # type: ignore[misc]
+        turning = list(_firsts(axis, partial(_with, turned, {}, name)))
         if turning:
             ones.append(flip({name: min(turning, key=axis.size)}))
+    best = _smallest_pair(axes, turned)
+    return tuple(sorted(ones, key=lambda single: single.size)), None if best is None else flip(best)
+
+
+def _smallest_pair(axes: Sequence[_Axis], turned: Callable[[Values], bool]) -> dict[str, Value] | None:
+    """The smallest change of two features of which neither change alone turns the decision; None where there is
+    none.
+    """
     best: dict[str, Value] | None = None
     smallest = math.inf
-    for left, right in combinations(axes, 2):
-        for first, second in ((left, right), (right, left)):
-            a, b = first.feature.name, second.feature.name
-            for value in sorted(_candidates(first), key=first.size):
-                if first.size(value) >= smallest:
-                    break
-                if turned({a: value}):
-                    continue
-                for to in _firsts(second, lambda to, a=a, b=b, value=value: turned({a: value, b: to})):  # type: ignore[misc]
-                    size = first.size(value) + second.size(to)
-                    if size < smallest and not turned({b: to}):
-                        best, smallest = {a: value, b: to}, size
-    return tuple(sorted(ones, key=lambda single: single.size)), None if best is None else flip(best)
+    for first, second in (order for pair in combinations(axes, 2) for order in (pair, pair[::-1])):
+        a, b = first.feature.name, second.feature.name
+        for value in sorted(_candidates(first), key=first.size):
+            if first.size(value) >= smallest:
+                break
+            if turned({a: value}):
+                continue
+            beside = partial(_with, turned, {a: value}, b)
+            for to in _firsts(second, beside):
+                size = first.size(value) + second.size(to)
+                if size < smallest and not turned({b: to}):
+                    best, smallest = {a: value, b: to}, size
+    return best
+
+
+def _with(turned: Callable[[Values], bool], changed: Values, name: str, value: Value) -> bool:
+    return turned({**changed, name: value})
 
 
 def _axis(model: Model, name: str, now: Value, how: MayChange) -> _Axis | None:

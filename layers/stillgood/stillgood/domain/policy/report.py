@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from stillgood.domain.contract.contract import Costs
+from stillgood.domain.contract.times import iso
 from stillgood.domain.drift.performance import expected_value
 from stillgood.domain.drift.profile import Profile, Reference
 from stillgood.domain.drift.summary import distributions, score_summary
 from stillgood.domain.model.net_value import value_report
 from stillgood.domain.policy.evidence import Evidence, PolicyDecision
-from stillgood.domain.policy.spans import iso
 from stillgood.domain.policy.state import MonitorState
 from stillgood.domain.policy.stored import evidence_to_dict
 

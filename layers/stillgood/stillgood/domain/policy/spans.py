@@ -12,15 +12,6 @@ POOL_AT_MOST = timedelta(days=92)
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
-def iso(moment: datetime) -> str:
-    """As stored documents write a time.
-
-    >>> iso(datetime(2026, 11, 24, 9, tzinfo=UTC))
-    '2026-11-24T09:00:00Z'
-    """
-    return moment.isoformat().removesuffix("+00:00") + "Z"
-
-
 def span_of(window: str) -> tuple[datetime, datetime] | None:
     """Start and end of a window by its id; None for an id of another form."""
     start, _, end = window.partition("_")

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
+from stillgood.domain.contract.times import iso
 from stillgood.domain.model.evaluation import Estimate
 from stillgood.domain.policy.acted import ACTED, message_of
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
-from stillgood.domain.policy.spans import iso, span_of
+from stillgood.domain.policy.spans import span_of
 
 _STRICT = 3.2905 / 1.96  # two-sided 99.9% against the 95% of an Estimate
 MIN_REFUSED = 20  # refused rows that are no accident

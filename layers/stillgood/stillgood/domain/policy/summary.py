@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stillgood.domain.policy.usage import sentence, usage
-from stillgood.domain.policy.wording import ACT, LOOK, WELL, next_end
+from stillgood.domain.policy.wording import ACT, LOOK, WELL, minute, next_end
 
 WORDS = {WELL: "well", LOOK: "have a look", ACT: "act"}
 _NOW = {"recall": "recall", "roc_auc": "ROC-AUC"}
@@ -166,12 +166,3 @@ def _said(by_hand: Mapping[str, Any]) -> str:
     return (
         f"since {minute(by_hand['since'])}{by} (decision {by_hand['decision']}): {str(by_hand['because']).rstrip('.')}"
     )
-
-
-def minute(moment: object) -> str:
-    """A time as people read it.
-
-    >>> minute("2026-11-24T00:00:00.123Z")
-    '2026-11-24 00:00 UTC'
-    """
-    return f"{str(moment)[:16].replace('T', ' ')} UTC"

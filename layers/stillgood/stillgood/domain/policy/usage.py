@@ -1,10 +1,12 @@
-"""What a day of a stack comes to, from the counts that monitor keeps, at list prices of us-east-1 (x86_64, US dollars,
+"""Calls and cost of a stack's day, from the counts that monitor keeps, at list prices of us-east-1 (x86_64, US dollars,
 March 2026; docs/benchmarks.md has the arithmetic and its measurements).
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+from stillgood.domain.policy.wording import minute
 
 GB_SECOND = 0.0000166667
 REQUEST = 1.00e-6 + 0.20e-6 + 5.0e-6 + 0.015 * GB_SECOND  # HTTP API, Lambda, the capture's PUT, 15 ms of 1 GB
@@ -65,7 +67,7 @@ def sentence(used: Mapping[str, Any]) -> str:
     runs = f"{used['windows']} run{'s' if used['windows'] != 1 else ''} of monitor"
     return (
         f"{used['rows']:,} predictions, {used['refused']:,} refused rows{calls} in the day up to"
-        f" {str(used['until'])[:16].replace('T', ' ')} UTC, {runs}: {bound} {_dollars(used['dollars'])}"
+        f" {minute(used['until'])}, {runs}: {bound} {_dollars(used['dollars'])}"
     )
 
 

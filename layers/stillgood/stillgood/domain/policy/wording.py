@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from stillgood.domain.contract.times import iso
+
 WELL, LOOK, ACT = 0, 1, 2
 _FOUND = {
     "performance": "ranking lost",
@@ -79,7 +81,7 @@ def done(report: Mapping[str, Any]) -> str:
     seen = max((int(count) for count in streaks.values()), default=0)
     if any("; seen in " in reason for reason in reasons) and seen < needed:
         word = _ORDINALS.get(seen + 1, f"{seen + 1}th")
-        more.insert(0, f"nothing yet, the {word} window is due {next_end(report['window'])[:16].replace('T', ' ')} UTC")
+        more.insert(0, f"nothing yet, the {word} window is due {minute(next_end(report['window']))}")
         return "; ".join(more)
     return "; ".join(more) or "nothing"
 
@@ -100,7 +102,16 @@ def next_end(window: Mapping[str, Any]) -> str:
     '2026-11-25T00:00:00Z'
     """
     start, end = (datetime.fromisoformat(str(window[name])) for name in ("start", "end"))
-    return (end + (end - start)).isoformat().removesuffix("+00:00") + "Z"
+    return iso(end + (end - start))
+
+
+def minute(moment: object) -> str:
+    """A time as people read it.
+
+    >>> minute("2026-11-24T00:00:00.123Z")
+    '2026-11-24 00:00 UTC'
+    """
+    return f"{str(moment)[:16].replace('T', ' ')} UTC"
 
 
 def _why(name: str, reasons: list[str]) -> str:

@@ -253,8 +253,7 @@ def _acted(table: pd.DataFrame, contract: Contract, column: str, notes: list[str
             f"{column!r} is a feature of the contract, and says what was done about a row afterwards; take it out of"
             " the contract."
         )
-    actions = table[column]
-    acted = ~(actions.isna() | (actions.astype(str).str.strip() == "")).to_numpy()
+    acted = ~_blank(table[column])
     if (share := float(acted.mean())) == 1:
         raise HistoryInvalid(
             f"{column!r} is filled in every row, so no outcome is left to learn from. Leave it blank where nothing was"
@@ -267,12 +266,17 @@ def _acted(table: pd.DataFrame, contract: Contract, column: str, notes: list[str
     return acted
 
 
+def _blank(column: "pd.Series[Any]") -> NDArray[np.bool_]:
+    """bool[rows]: missing, or nothing but spaces."""
+    return np.asarray(column.isna() | (column.astype(str).str.strip() == ""), dtype=np.bool_)
+
+
 def _known(table: pd.DataFrame, times: Times, labelled: NDArray[np.bool_], plan: Plan) -> Times:
     if plan.label_time is None:
         known = times + np.timedelta64(round(plan.label_delay_days * 86_400), "s")
     else:
         column = table[plan.label_time]
-        blank = column.isna().to_numpy() | (column.astype(str).str.strip() == "").to_numpy()
+        blank = _blank(column)
         known = np.full(len(table), np.datetime64("NaT", "us"))
         known[~blank] = _moments(column[~blank], f"label time column {plan.label_time!r}")
         early = ~np.isnat(known) & (known < times)
@@ -300,7 +304,7 @@ def _check_identities(table: pd.DataFrame, times: Times, contract: Contract) -> 
 
 def _drafted(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> Contract:
     left_out = {plan.label_time, plan.window_column, plan.action_column} - {wanted.time_column}
-    labelled = first[~first[wanted.target].isna() & (first[wanted.target].astype(str).str.strip() != "")]
+    labelled = first[~_blank(first[wanted.target])]
     columns = {
         str(name): ["" if pd.isna(value) else str(value) for value in labelled[name]]
         for name in labelled.columns

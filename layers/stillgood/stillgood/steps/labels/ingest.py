@@ -11,6 +11,7 @@ from typing import Any
 from stillgood.domain.contract.contract import Target
 from stillgood.domain.contract.json_rows import parse_rows
 from stillgood.domain.contract.labels import Label, RefusedLabel, overlaps, read_labels, watermark
+from stillgood.domain.contract.times import iso
 from stillgood.domain.errors import InvalidRows
 from stillgood.domain.outcomes.sources import API, source_of_file
 from stillgood.steps.ports import Clock
@@ -153,4 +154,4 @@ def _file_date(name: str, modified: datetime) -> str:
         day = datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=UTC) if match else modified
     except ValueError:
         day = modified
-    return day.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+    return iso(day)

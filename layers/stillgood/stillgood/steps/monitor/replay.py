@@ -1,9 +1,9 @@
 """Makes the decision of each window again from its report alone, and says which reports do not fit.
 
-A report carries what the policy looked at, the state before it, and the hash of the report that it continues. So a
-figure that was changed shows twice: in the report after it, and in a decision that does not come out the same. Nobody
-who may rewrite every later report and ``monitoring/state.json`` too is found out this way: the anchor is for that
-(docs/operations.md). A report of a window that came late is continued by none; its decision alone vouches for it.
+A report carries the policy's evidence, the state before it, and the hash of the report that it continues. A changed
+figure therefore shows twice: in the report after it, and in a decision that comes out differently. Somebody who
+rewrites all later reports and ``monitoring/state.json`` as well is not found this way; the anchor finds that
+(docs/operations.md). No report continues that of a late window, so its decision alone vouches for it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,9 +66,10 @@ def replay_windows(store: ObjectStore) -> Iterator[ReplayedWindow]:
         data = store.get(report_key(window.id)).data
         seen[window.id] = _Seen(sha256(data))
         try:
-            problems, old = _judge(decode_any(data, what=report_key(window.id)), window, seen[window.id])
+            report = decode_any(data, what=report_key(window.id))
+            problems, old = _judge(report, window, seen[window.id])
             if not old:
-                problems += champions.problems(seen_champion(data), replaced)
+                problems += champions.problems(report["champion"], replaced)
         except (StillgoodError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             said = error.detail if isinstance(error, StillgoodError) else f"{type(error).__name__}: {error}"
             problems, old = [f"cannot be replayed: {said[:200]}"], False
@@ -80,14 +81,6 @@ def replay_windows(store: ObjectStore) -> Iterator[ReplayedWindow]:
             yield ReplayedWindow(window.id, True, "the same decision")
     yield from _links(seen)
     yield from _newest(store, seen)
-
-
-def seen_champion(data: bytes) -> Mapping[str, Any]:
-    """The champion that a stored report names."""
-    champion = decode_any(data)["champion"]
-    if not isinstance(champion, Mapping):
-        raise TypeError("its champion is no object")
-    return champion
 
 
 def _judge(report: Mapping[str, Any], window: Window, seen: _Seen) -> tuple[list[str], bool]:

@@ -22,6 +22,7 @@ from stillgood.domain.actions.assignment import GROUPS
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.contract.times import iso
 from stillgood.domain.errors import DocumentUnusable, ObjectExists, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import logits
@@ -189,8 +190,8 @@ def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], wri
     for place in np.flatnonzero(written).tolist():
         record = day.records[place]
         row = rows[int(record["id"])]
-        at = _iso(int(record["time"]))
-        line: list[Any] = [row.prediction_id, at, _iso(int(record["arrived"]))]
+        at = iso(moment(int(record["time"])))
+        line: list[Any] = [row.prediction_id, at, iso(moment(int(record["arrived"])))]
         if contract.id_column:
             line.append(row.entity_id or row.prediction_id)
         if contract.time_column:
@@ -206,10 +207,6 @@ def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], wri
     lines.sort(key=lambda line: (line[1], line[0]))
     writer.writerows(lines)
     return out.getvalue().encode()
-
-
-def _iso(at: int) -> str:
-    return moment(at).isoformat().removesuffix("+00:00") + "Z"
 
 
 def _text(value: float | str | None) -> float | str | None:

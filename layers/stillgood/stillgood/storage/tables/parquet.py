@@ -71,7 +71,9 @@ def read_parquet(data: Iterable[bytes], *, wanted: Collection[str] = (), chunk_r
 
 
 def _check_ends(file: IO[bytes], size: int) -> None:
-    """The file begins and ends as Parquet does, and its footer lies in it: what is not is told without a process."""
+    """Raise TableUnreadable unless the file begins and ends as Parquet does and holds its footer: no process is needed
+    to see that.
+    """
     file.seek(0)
     head = file.read(4)
     file.seek(max(size - 8, 0))

@@ -32,7 +32,8 @@ def read(wish: Mapping[str, Any]) -> None:
             _check_texts(plain, wish["text_bytes"])
             if plain.nbytes > wish["batch_bytes"]:
                 raise TableUnreadable(
-                    f"{plain.num_rows:,} rows of it take {plain.nbytes // 1024**2:,} MiB; no table of rows does.",
+                    f"{plain.num_rows:,} of its rows take {plain.nbytes // 1024**2:,} MiB; at most"
+                    f" {wish['batch_bytes'] // 1024**2} MiB are read at once.",
                     rule="budget",
                 )
             writer = writer or pa.ipc.new_stream(out, plain.schema)
@@ -79,7 +80,7 @@ def _check_budget(footer: Any, names: Collection[str], size: int, limits: Mappin
             if column.path_in_schema in names or column.path_in_schema.partition(".")[0] in names
         ]
         if group.num_rows < 0 or min(sizes, default=0) < 0:
-            raise TableUnreadable(f"row group {place} of it says that it is smaller than nothing.", rule="format")
+            raise TableUnreadable(f"its row group {place} claims a negative size.", rule="format")
         if sum(sizes) > limits["group_bytes"]:
             raise TableUnreadable(
                 f"row group {place} unpacks to {sum(sizes) // 1024**2:,} MiB; write it in row groups of at most"
@@ -105,7 +106,7 @@ def _check_texts(batch: Any, limit: int) -> None:
 
 @contextmanager
 def _refused() -> Iterator[None]:
-    """Whatever Arrow says of a file that it cannot read, in a sentence."""
+    """Turn any error of Arrow into TableUnreadable, in a sentence."""
     try:
         yield
     except (TableUnreadable, MemoryError, BrokenPipeError):  # ArrowMemoryError is a MemoryError

@@ -125,6 +125,7 @@ pictures: $(SYNCED)  ## take README's pictures of the demo's pages (needs chromi
 docs: $(SYNCED)  ## write the generated parts of docs/
 	@$(RUN) docs/bucket_map.py
 	@$(RUN) docs/contract_reference.py
+	@$(RUN) -m docs.rights
 
 lock: | $(UV)  ## resolve uv.lock, and write each function's requirements from it
 	$(UV) lock

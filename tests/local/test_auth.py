@@ -17,6 +17,7 @@ import yaml
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from docs import rights
 from local import cloud
 from local import up as keep
 from local.cloud import ROOT
@@ -28,12 +29,31 @@ pytestmark = pytest.mark.deployed
 AUDIENCE, KEY_ID = "stillgood-clients", "key-1"
 ROUTES = [("POST", "/predict"), ("POST", "/labels"), ("GET", "/model")]
 
-SCOPES = ("predict", "labels:write", "operate")
-RIGHTS = {
-    ("POST", "/predict"): {"predict"},
-    ("POST", "/labels"): {"labels:write"},
-    ("GET", "/status"): {"operate"},
-    ("GET", "/model"): {"predict", "operate"},
+SCOPES = tuple(rights.SCOPE_PARAMETERS)
+# What the function itself answers to an empty request where there is no champion yet: the caller has reached it.
+REACHED = {
+    "POST /predict": 503,
+    "POST /labels": 503,
+    "POST /actions": 422,
+    "GET /model": 503,
+    "GET /status": 200,
+    "GET /health": 503,
+    "GET /metrics": 200,
+    "GET /report": 307,
+    "GET /report/{page+}": 404,
+    "GET /openapi.json": 200,
+    "GET /docs": 200,
+    "GET /docs/{file+}": 200,
+}
+RIGHTS = rights.rights(yaml.load((ROOT / "template.yaml").read_text(), Loader=_TemplateLoader))
+CALLERS = {
+    "no token": None,
+    "no right": "",
+    "another API's scope": "profile email",
+    "like a right": "predictx labels operate:write",
+    **{right: right for right in SCOPES},
+    "predict and labels:write": "predict labels:write",
+    "all": " ".join(SCOPES),
 }
 
 type Claims = dict[str, Any]
@@ -109,17 +129,17 @@ def stack(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def call(stack: Stack) -> Callable[[str, str, str | None], int]:
     """The status of a request with a token, or without one."""
+    return lambda method, path, token: status_of(stack, method, path, token)
 
-    def send(method: str, path: str, token: str | None) -> int:
-        parts = urlsplit(stack.api_url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
-        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
-        connection.request(method, parts.path + path, b"{}" if method == "POST" else None, headers)
-        status = connection.getresponse().status
-        connection.close()
-        return status
 
-    return send
+def status_of(stack: Stack, method: str, path: str, token: str | None) -> int:
+    parts = urlsplit(stack.api_url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+    connection.request(method, parts.path + path, b"{}" if method == "POST" else None, headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -155,10 +175,35 @@ def test_without_a_valid_token_nothing_is_reached(
     count("authorisation: tokens refused", len(refused))
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize(("method", "path"), RIGHTS)
-def test_a_token_reaches_only_what_its_scope_allows(
-    method: str, path: str, scope: str, call: Any, issuer: Issuer
-) -> None:
-    status = call(method, path, issuer.sign(issuer.claims() | {"scope": scope}))
-    assert (status == 403) == (scope not in RIGHTS[method, path])
+def request_of(key: str) -> tuple[str, str]:
+    """Method and path of a request to the route with this key."""
+    method, path = key.split(" ")
+    return method, path.replace("{page+}", "windows/none.html").replace("{file+}", "swagger-ui.css")
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("key", RIGHTS)
+def test_a_token_reaches_only_what_its_scopes_allow(key: str, caller: str, call: Any, issuer: Issuer) -> None:
+    scopes = CALLERS[caller]
+    token = None if scopes is None else issuer.sign(issuer.claims() | {"scope": scopes})
+    without_right, unknown = (int(status) for status in rights.REFUSALS["jwt"])
+    allowed = scopes is not None and bool(set(RIGHTS[key]) & set(scopes.split()))
+    expected = unknown if scopes is None else REACHED[key] if allowed else without_right
+    assert call(*request_of(key), token) == expected
+
+
+@pytest.fixture(scope="module")
+def open_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Beside ``stack``, with ApiAuth none."""
+    home = tmp_path_factory.mktemp("open")
+    try:
+        yield bring_up(home, keep.PARAMETERS | {"ApiAuth": "none", "MonitorScheduleState": "DISABLED"})
+    finally:
+        cloud.stop(home)
+
+
+def test_an_open_api_answers_everybody_on_every_route(open_stack: Stack, issuer: Issuer) -> None:
+    assert rights.REFUSALS["none"] == (rights.ANSWERED, rights.ANSWERED)
+    tokens = (None, "secret", issuer.sign(issuer.claims() | {"scope": ""}))
+    seen = {key: {status_of(open_stack, *request_of(key), token) for token in tokens} for key in RIGHTS}
+    assert seen == {key: {REACHED[key]} for key in RIGHTS}

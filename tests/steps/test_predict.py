@@ -181,6 +181,7 @@ def test_refused_rows_are_recorded_by_rule_without_their_values(
                 "time": "2026-11-23T18:05:07.000250Z",
                 "violations": [{"field": "tenure", "rule": "range"}],
                 "model": "20261123-first",
+                "request_rows": 1,
             }
         ]
     ]

@@ -11,6 +11,7 @@ from stillgood.api.caller import caller_of
 from stillgood.api.openapi import ROW, body_of, problems
 from stillgood.aws import logs, metrics
 from stillgood.domain.errors import InvalidRows, UnsupportedMedia
+from stillgood.domain.outcomes.sources import source_name
 from stillgood.steps.predict import TOP_REASONS, PredictDeps, describe, predict, status
 from stillgood.steps.repeat import Repeat
 
@@ -58,12 +59,17 @@ def predictions_router(serving: PredictDeps) -> APIRouter:
         the request.
         """
         try:
-            body = await read_body(request, serving.max_bytes)
+            body, caller = await read_body(request, serving.max_bytes), caller_of(request)
             repeat = None
             if idempotency_key is not None and serving.store is not None:
-                repeat = Repeat.of(serving.store, caller_of(request), idempotency_key, body, reasons)
+                repeat = Repeat.of(serving.store, caller, idempotency_key, body, reasons)
             answered = predict(
-                body, serving, split_pairs=reasons == "features", reasons=_LISTED.get(reasons), repeat=repeat
+                body,
+                serving,
+                split_pairs=reasons == "features",
+                reasons=_LISTED.get(reasons),
+                repeat=repeat,
+                caller=source_name(caller) if caller else None,
             )
         except InvalidRows as error:
             metrics.count("RejectedRows", error.rows)

@@ -77,11 +77,13 @@ def predict(
     split_pairs: bool = False,
     reasons: int | None = None,
     repeat: Repeat | None = None,
+    caller: str | None = None,
 ) -> Answered:
     """Answer one request. Every row is checked before any is answered, and one model answers them all.
 
     ``split_pairs``: the reasons are of single features only (see ``answer``). ``reasons``: how many of the largest are
     answered, None for all. ``repeat``: a request that may have been answered before.
+    ``caller``: who asks, short and printable; None where nobody was asked.
 
     Raises MalformedRequest, RequestTooLarge, NoChampion, StoreUnavailable, ModelUnusable, KeyReused, and InvalidRows,
     which names every field of every row that breaks the contract. What is refused as too large was not captured.
@@ -94,8 +96,9 @@ def predict(
         return _repeated(before)
     scored = [score(model, check(row, now=now)) for row in raw]
     time = iso(now)
-    refused = [rejection(row, time, model.version) for row, prediction in scored if prediction is None]
-    if refused:
+    broken = [row for row, prediction in scored if prediction is None]
+    if broken:
+        refused = [rejection(row, time, model.version, caller, len(broken)) for row in broken]
         serving.capture.write(refused, now, serving.new_id())
         raise _invalid([row for row, _ in scored])
     answers, records, rules = [], [], model.contract.control
@@ -109,7 +112,7 @@ def predict(
         answers.append(
             answer(model, row, prediction, prediction_id, split_pairs=split_pairs, group=group, reasons=reasons)
         )
-        records.append(record(model, row, prediction, prediction_id, time, group))
+        records.append(record(model, row, prediction, prediction_id, time, group, caller))
     answered = answers[0] if single else {"predictions": answers}
     data = orjson.dumps(answered)
     _fits(data, len(answers), serving.max_answer_bytes)
@@ -283,7 +286,13 @@ def answer(
 
 
 def record(
-    model: Model, row: CheckedRow, prediction: Score, prediction_id: str, time: str, group: str | None = None
+    model: Model,
+    row: CheckedRow,
+    prediction: Score,
+    prediction_id: str,
+    time: str,
+    group: str | None = None,
+    caller: str | None = None,
 ) -> dict[str, object]:
     """What monitoring gets to see of a prediction, as one line of its capture."""
     return CapturedPrediction(
@@ -298,13 +307,16 @@ def record(
         repairs=tuple([repair.field for repair in row.repairs]),
         point=model.operating_point,
         group=group,
+        caller=caller,
     ).to_dict()
 
 
-def rejection(row: CheckedRow, time: str, version: str) -> dict[str, object]:
+def rejection(
+    row: CheckedRow, time: str, version: str, caller: str | None = None, request_rows: int = 0
+) -> dict[str, object]:
     """What monitoring gets to see of a refused row, as one line of its capture."""
     broken = tuple([{"field": broken.field, "rule": broken.rule} for broken in row.violations[:MAX_VIOLATIONS]])
-    return CapturedRejection(time, broken, version).to_dict()
+    return CapturedRejection(time, broken, version, caller, request_rows).to_dict()
 
 
 def _invalid(rows: Sequence[CheckedRow]) -> InvalidRows:

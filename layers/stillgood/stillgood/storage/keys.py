@@ -159,14 +159,14 @@ PLACES = (
         "the prediction log: one object a request",
         "predict",
         "create-only",
-        "rows and predictions",
+        "rows, predictions and callers",
     ),
     Place(
         f"{CAPTURE_PREFIX}dt=<date>/hour=<hour>/{DELIVERED}<time>-<name>.jsonl",
         "captures of many requests, by `CaptureTo: firehose`; under the hour in which the first of them arrived",
         "Firehose",
         "create-only",
-        "rows and predictions",
+        "rows, predictions and callers",
     ),
     Place(
         f"{CAPTURE_PREFIX}dt=<date>/hour=<hour>/<time>-<job>{BATCH_CAPTURE}",

@@ -17,7 +17,8 @@ class CapturedPrediction:
 
     ``time``: ISO 8601 in UTC ("...Z"). ``repairs``: names of the features that were blank and got ``if_missing``.
     ``point``: id of the operating point, None for the model's own. ``group``: as ``domain/actions`` drew it, which
-    tells with ``decision`` whether to act; None where the contract declares no actions.
+    tells with ``decision`` whether to act; None where the contract declares no actions. ``caller``: as API Gateway
+    knows whom it let in; None where it asked nobody, and by batch.
     """
 
     prediction_id: str
@@ -31,6 +32,7 @@ class CapturedPrediction:
     repairs: tuple[str, ...] = ()
     point: str | None = None
     group: str | None = None
+    caller: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         line: dict[str, object] = {
@@ -50,16 +52,33 @@ class CapturedPrediction:
             line["point"] = self.point
         if self.group is not None:
             line["group"] = self.group
+        if self.caller is not None:
+            line["caller"] = self.caller
         return line
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedRejection:
-    """One refused row: which rules it broke, as {"field", "rule"}, no values. ``model``: whose contract it broke."""
+    """One refused row: which rules it broke, as {"field", "rule"}, no values. ``model``: whose contract it broke.
+
+    ``caller`` as above; ``request_rows``: refused rows of its request, this one among them; 0 where it came in none.
+    """
 
     time: str
     violations: tuple[Mapping[str, Any], ...]
     model: str
+    caller: str | None = None
+    request_rows: int = 0
 
     def to_dict(self) -> dict[str, object]:
-        return {KIND: REJECTION, "time": self.time, "violations": list(self.violations), "model": self.model}
+        line: dict[str, object] = {
+            KIND: REJECTION,
+            "time": self.time,
+            "violations": list(self.violations),
+            "model": self.model,
+        }
+        if self.caller is not None:
+            line["caller"] = self.caller
+        if self.request_rows:
+            line["request_rows"] = self.request_rows
+        return line

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy.typing as npt
 
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.drift.callers import CallerRows, added, largest
 from stillgood.domain.drift.histograms import Histogram, ScoreHistogram
 from stillgood.domain.drift.reference import (
     Distribution,
@@ -48,7 +49,8 @@ class Profile:
     its rules. ``unreadable`` captured lines could not be read. ``entities``: how the rows spread over them, empty where
     that is not known.
     ``repairs``: accepted rows in which a feature was blank and got ``if_missing``, by its name. ``requests``: objects
-    that the API captured them in, one a request; 0 where they came by batch or Firehose alone.
+    that the API captured them in, one a request; 0 where they came by batch or Firehose alone. ``callers``: rows by who
+    asked, as far as API Gateway knows. ``largest_refusal``: refused rows of the request that had most of them.
     """
 
     rows: int
@@ -62,6 +64,8 @@ class Profile:
     entities: EntitySample = field(default_factory=EntitySample.empty)
     repairs: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
+    callers: Mapping[str, CallerRows] = field(default_factory=dict)
+    largest_refusal: int = 0
 
     @classmethod
     def empty(cls, reference: Reference) -> Self:
@@ -91,6 +95,8 @@ class Profile:
             entities=self.entities + other.entities,
             repairs=_added(self.repairs, other.repairs),
             requests=self.requests + other.requests,
+            callers=added(self.callers, other.callers),
+            largest_refusal=max(self.largest_refusal, other.largest_refusal),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,6 +113,8 @@ class Profile:
             "unreadable": self.unreadable,
             "repairs": dict(self.repairs),
             "requests": self.requests,
+            "callers": {name: [rows.accepted, rows.refused] for name, rows in self.callers.items()},
+            "largest_refusal": self.largest_refusal,
         } | ({"entities": self.entities.to_dict()} if self.entities.rows else {})
 
     @classmethod
@@ -131,6 +139,8 @@ class Profile:
             entities=EntitySample.from_dict(data["entities"]) if "entities" in data else EntitySample.empty(),
             repairs={str(name): int(count) for name, count in data["repairs"].items()},
             requests=int(data.get("requests", 0)),
+            callers={str(name): CallerRows(*map(int, rows)) for name, rows in data.get("callers", {}).items()},
+            largest_refusal=int(data.get("largest_refusal", 0)),
         )
 
 
@@ -147,6 +157,8 @@ def profile(
     unreadable: int = 0,
     entities: EntitySample | None = None,
     repairs: Mapping[str, int] | None = None,
+    callers: Mapping[str, CallerRows] | None = None,
+    largest_refusal: int = 0,
 ) -> Profile:
     """Count the rows of ``frame`` against ``reference``.
 
@@ -173,6 +185,8 @@ def profile(
         unreadable=unreadable,
         entities=entities or EntitySample.empty(),
         repairs=dict(repairs or {}),
+        callers=largest(callers or {}),
+        largest_refusal=largest_refusal,
     )
 
 

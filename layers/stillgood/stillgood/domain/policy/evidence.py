@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from stillgood.domain.drift.callers import CallerRows
 from stillgood.domain.drift.detect import DriftReport, Thresholds
 from stillgood.domain.drift.performance import EstimatedPerformance, RealisedPerformance
 from stillgood.domain.model.evaluation import Estimate
@@ -30,7 +31,8 @@ class Evidence:
     ``new_labelled_rows``: labelled rows that the champion was not trained on; ``data_sha256`` names all labelled data.
     ``labels``: what became of the labels, JSON-able, for the report. ``late``: a later window has been decided already.
     ``pooled_since``: the rows are those of all windows since then (aware, UTC), which had too few each; None where they
-    are the window's own.
+    are the window's own. ``callers``: rows by who sent them, as far as it is known; ``largest_refusal``: refused rows
+    of the request that had most.
     """
 
     window: str
@@ -57,6 +59,8 @@ class Evidence:
     unlearnt_rows: int = 0
     weights: int = 0
     pooled_since: datetime | None = None
+    callers: Mapping[str, CallerRows] = field(default_factory=dict)
+    largest_refusal: int = 0
 
     @property
     def violation_rate(self) -> float:
@@ -110,7 +114,7 @@ class Policy(Protocol):
 
     @property
     def violation_rate(self) -> float:
-        """Share of refused rows above which nothing else about the window is believed."""
+        """Share of refused rows above which nothing else about the window is believed, unless one sender's are all."""
 
     def decide(self, evidence: Evidence, state: MonitorState) -> PolicyDecision:
         """Pure: the same evidence and state give the same decision."""

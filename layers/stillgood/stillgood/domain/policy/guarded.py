@@ -10,6 +10,7 @@ import numpy as np
 from stillgood.domain.drift.detect import DriftCheck, DriftReport, Thresholds
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.policy.evidence import Action, Evidence, PolicyDecision, figures_of, not_enough
+from stillgood.domain.policy.refusals import broken_upstream
 from stillgood.domain.policy.repairs import jumps
 from stillgood.domain.policy.spans import follows, span_of
 from stillgood.domain.policy.state import MonitorState
@@ -31,8 +32,8 @@ _STRICT = 3.29  # standard errors, two-sided 99.9%: a floor is looked at in ever
 class Guarded:
     """In this order:
 
-    1. more than ``violation_rate`` of the rows break the contract, or more values are missing or unseen: *alert*,
-       nothing else;
+    1. more than ``violation_rate`` of the rows break the contract, and not one sender's alone
+       (``domain/policy/refusals.py``), or more values are missing or unseen: *alert*, nothing else;
     2. the previous champion is better on the same labelled rows, by more than ``auc_drop`` ROC-AUC, in ``persistence``
        consecutive windows: *roll back*, once: what a rollback put in force is not rolled back by itself;
     3. realised ROC-AUC is not what was promised (by more than ``auc_drop``, p < alpha), or drift (``thresholds``), each
@@ -99,7 +100,7 @@ class Guarded:
             return PolicyDecision("nothing", self.name, (reason,), figures, ("windows in the order of time",))
         if evidence.rows + evidence.refused < evidence.min_rows:
             return not_enough(self.name, evidence, figures)
-        if evidence.violation_rate > self.violation_rate:
+        if broken_upstream(evidence, self.violation_rate):
             return self._violated(evidence, figures)
         if evidence.drift is None or evidence.rows < evidence.min_rows:
             return not_enough(self.name, evidence, figures)
@@ -305,7 +306,7 @@ def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[st
     """
     before = state.streaks_of(evidence.version)
     repaired = jumps(evidence, state, policy.thresholds.alpha)
-    if evidence.drift is None or evidence.drift.faults or repaired or evidence.violation_rate > policy.violation_rate:
+    if evidence.drift is None or evidence.drift.faults or repaired or broken_upstream(evidence, policy.violation_rate):
         return dict(before)
     match follows(state.last_window, evidence.window):
         case "overlaps":

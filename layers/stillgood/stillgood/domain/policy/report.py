@@ -67,6 +67,12 @@ def build_report(
                 {"field": name, "rule": rule, "rows": count, "share": count / total}
                 for (name, rule), count in sorted(own.violations.items(), key=lambda item: (-item[1], item[0]))
             ],
+            "callers": [
+                {"caller": name, "refused": rows.refused, "accepted": rows.accepted}
+                for name, rows in sorted(own.callers.items(), key=lambda item: (-item[1].refused, item[0]))
+                if rows.refused
+            ],
+            "largest_refusal": own.largest_refusal,
         },
         "drift": evidence.drift.to_dict() if evidence.drift else None,
         "distributions": distributions(reference, judged),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from stillgood.domain.policy.evidence import Evidence
+from stillgood.domain.policy.refusals import broken_upstream
 from stillgood.domain.policy.state import MonitorState
 
 POOL_AT_MOST = timedelta(days=92)
@@ -49,7 +50,7 @@ def pool_begins(window: str, version: str, state: MonitorState) -> datetime | No
 
 def pooled_since(evidence: Evidence, violation_rate: float) -> datetime | None:
     """Since when rows wait for more to be judged with, None where these were judged."""
-    refused = evidence.rows + evidence.refused >= evidence.min_rows and evidence.violation_rate > violation_rate
+    refused = evidence.rows + evidence.refused >= evidence.min_rows and broken_upstream(evidence, violation_rate)
     if evidence.drift is not None or refused:
         return None
     span = span_of(evidence.window)

@@ -13,6 +13,7 @@ from stillgood.domain.contract.times import iso
 from stillgood.domain.model.evaluation import Estimate
 from stillgood.domain.policy.acted import ACTED, message_of
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
+from stillgood.domain.policy.refusals import broken_upstream, set_aside
 from stillgood.domain.policy.spans import span_of
 
 _STRICT = 3.2905 / 1.96  # two-sided 99.9% against the 95% of an Estimate
@@ -27,6 +28,7 @@ WINDOWS = {
     "recall": 2,
     "roc_auc": 2,
     "refused": 1,
+    "refused_alone": 1,
     "fault": 1,
     "traffic": 3,
     "budget": 1,
@@ -177,7 +179,14 @@ def _current_states(evidence: Evidence, policy: Policy, decision: PolicyDecision
             f"the champion's realised ROC-AUC is under the contract's floor {evidence.roc_auc_floor:g}",
             "a better model, or another floor",
         )
-    if evidence.refused >= MIN_REFUSED and evidence.violation_rate > policy.violation_rate:
+    alone = set_aside(evidence, policy.violation_rate)
+    if alone is not None and alone.refused >= MIN_REFUSED:
+        add(
+            "refused_alone",
+            f"the rows of {alone.name} break the contract and are refused; all others are judged without them",
+            "rows that keep the contract, or no right to predict for who sends them",
+        )
+    if evidence.refused >= MIN_REFUSED and broken_upstream(evidence, policy.violation_rate):
         add("refused", "predictions are refused: their rows break the contract", "rows that keep the contract")
     if evidence.drift is not None and evidence.drift.faults:
         names = ", ".join(sorted(check.name for check in evidence.drift.faults))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from stillgood.domain.actions.evidence import ActionEvidence
 from stillgood.domain.actions.jump import Jump
+from stillgood.domain.drift.callers import CallerRows
 from stillgood.domain.drift.confidence import Confidence
 from stillgood.domain.drift.detect import DriftCheck, DriftReport, Thresholds
 from stillgood.domain.drift.performance import EstimatedPerformance, RealisedPerformance
@@ -42,6 +43,8 @@ def evidence_to_dict(evidence: Evidence, streaks: Collection[int]) -> dict[str, 
         "at": evidence.at.isoformat(),
         "violations": [[*of, count] for of, count in sorted(evidence.violations.items())],
         "repairs": dict(evidence.repairs),
+        "callers": {name: [rows.accepted, rows.refused] for name, rows in evidence.callers.items()},
+        "largest_refusal": evidence.largest_refusal,
         "accepted": sorted(evidence.drift.accepted) if evidence.drift else [],
         "realised": _performance(evidence.realised),
         "realised_recent": _performance(evidence.realised_recent),
@@ -61,6 +64,8 @@ def evidence_of(report: Mapping[str, Any]) -> Evidence:
         at=datetime.fromisoformat(raw["at"]),
         violations={(str(name), str(rule)): int(count) for name, rule, count in raw["violations"]},
         repairs=dict(raw["repairs"]),
+        callers={str(name): CallerRows(*rows) for name, rows in raw.get("callers", {}).items()},
+        largest_refusal=int(raw.get("largest_refusal", 0)),
         drift=_drift(report["drift"], raw["accepted"]) if report["drift"] else None,
         estimated=_estimated(report["estimated_performance"]),
         realised=_realised(raw["realised"]),

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.frame import NULL, UNSEEN, Frame
+from stillgood.domain.drift.callers import CallerRows
 from stillgood.domain.drift.profile import Profile, profile
 from stillgood.domain.drift.reference import Reference, watched
 from stillgood.domain.statistics.repeats import EntitySample
@@ -44,6 +45,8 @@ class _Violation(msgspec.Struct, gc=False):
 
 class _Rejection(msgspec.Struct, tag_field="kind", tag="rejection", gc=False):
     violations: list[_Violation]
+    caller: str | None = None
+    request_rows: int = 0
 
 
 class _Codes:
@@ -152,6 +155,7 @@ class CaptureReader:
             ("decision", bool),
             ("model", str),
             ("repairs", tuple[str, ...], ()),
+            ("caller", str | None, None),
         ]
         if self._entities:
             columns.append(("entity_id", str | None, None))
@@ -168,6 +172,8 @@ class CaptureReader:
             if type(record) is _Rejection:
                 batch.refused += 1
                 batch.violations.update({(broken.field, broken.rule) for broken in record.violations})
+                batch.refused_by[record.caller] += 1
+                batch.largest_refusal = max(batch.largest_refusal, record.request_rows)
         if accepted:
             self._add(accepted, batch)
 
@@ -181,12 +187,15 @@ class CaptureReader:
 
     def _add(self, records: list[Any], batch: "_Batch") -> None:
         batch.rows += len(records)
-        rows, scores, probabilities, decisions, models, repairs, *entities = zip(*map(astuple, records), strict=True)
+        rows, scores, probabilities, decisions, models, repairs, callers, *entities = zip(
+            *map(astuple, records), strict=True
+        )
         for feature, column in zip(self._features, zip(*map(astuple, rows), strict=True), strict=True):
             codes = self._codes.get(feature.name)
             values = _numbers(column) if codes is None else codes.of(column)
             batch.columns.setdefault(feature.name, []).append(values)
         batch.models.update(models)
+        batch.accepted_by.update(callers)
         for names in filter(None, repairs):
             batch.repairs.update(names)
         if entities:
@@ -215,6 +224,12 @@ class CaptureReader:
             unreadable=batch.unreadable,
             entities=batch.entities,
             repairs=batch.repairs,
+            callers={
+                name: CallerRows(batch.accepted_by[name], batch.refused_by[name])
+                for name in {*batch.accepted_by, *batch.refused_by}
+                if name is not None
+            },
+            largest_refusal=batch.largest_refusal,
         )
 
 
@@ -233,6 +248,9 @@ class _Batch:
     repairs: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
     entities: EntitySample = field(default_factory=EntitySample.empty)
+    accepted_by: Counter[str | None] = field(default_factory=Counter)
+    refused_by: Counter[str | None] = field(default_factory=Counter)
+    largest_refusal: int = 0
 
 
 def _summary(store: ObjectStore, reference: Reference, hour: datetime) -> Profile | None:

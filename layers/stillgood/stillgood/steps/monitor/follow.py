@@ -35,6 +35,7 @@ from stillgood.domain.operating_point.objective import figure_name, objective_of
 from stillgood.domain.operating_point.placement import Population, estimate
 from stillgood.domain.outcomes.evidence import LabelledRows, microseconds, moment
 from stillgood.domain.policy.evidence import Evidence, Policy
+from stillgood.domain.policy.refusals import broken_upstream
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.domain.statistics.intervals import wilson
 from stillgood.steps.monitor.gather import WindowInputs
@@ -236,7 +237,7 @@ def _agree(kind: str, line: FittedCalibration, every: LabelledRows, since: int) 
 def _faults(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
     """Faults of the data and refusals in numbers: while one stands, the population is not what it seems."""
     faults = []
-    if evidence.violation_rate > policy.violation_rate:
+    if broken_upstream(evidence, policy.violation_rate):
         faults.append(f"{evidence.violation_rate:.1%} of the rows were refused by the contract.")
     if evidence.drift is not None:
         faults += [f"data fault upstream, {check.name}: {check.reason}." for check in evidence.drift.faults]

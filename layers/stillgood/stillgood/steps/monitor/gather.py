@@ -15,6 +15,7 @@ from stillgood.domain.model.model import Model
 from stillgood.domain.outcomes.evidence import LabelledRows
 from stillgood.domain.policy.acted import ACTED
 from stillgood.domain.policy.evidence import Evidence, Policy
+from stillgood.domain.policy.refusals import broken_upstream
 from stillgood.domain.policy.spans import pool_begins
 from stillgood.domain.policy.state import MonitorState
 from stillgood.domain.promotion.decision import Pointer
@@ -107,9 +108,11 @@ class WindowInputs:
             ),
             late=self._late(state),
             pooled_since=self.pooled_since,
+            callers=seen.callers,
+            largest_refusal=seen.largest_refusal,
         )
         # Probabilities of rows that got past a broken upstream say nothing.
-        if evidence.drift is None or evidence.violation_rate > policy.violation_rate:
+        if evidence.drift is None or broken_upstream(evidence, policy.violation_rate):
             return evidence
         return replace(evidence, estimated=estimate_performance(seen.scores))
 

@@ -8,15 +8,22 @@ import io
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stillgood.domain.contract.contract import Source
+from stillgood.domain.contract.dialect import NUMBER
 from stillgood.domain.contract.reader import read_contract
+from stillgood.domain.contract.source_text import plain_number
 from stillgood.domain.errors import ContractInvalid, TableUnreadable
 from stillgood.training.drafting import check_file, draft_file
 from stillgood.training.ingest import ingest
+from stillgood.training.validate import BLANK_TIME
 
 type Rows = list[dict[str, str]]
 N = 240
@@ -545,3 +552,101 @@ def test_numbers_that_may_name_rows_are_left_out_or_said(name: str, learnt: bool
     contract, notes = drafted(path, id_column="customer")
     assert (name in {feature["name"] for feature in contract["features"]}) is learnt
     assert f"{name}: every one of {N} rows has another" in notes
+
+
+def accounting(text: str) -> str:
+    """-1019.5 as "(1,019.50)"."""
+    return f"({-float(text):,.2f})" if float(text) < 0 else f"{float(text):,.2f}"
+
+
+@pytest.mark.parametrize(
+    ("way", "write", "below"),
+    [
+        ("parentheses", accounting, 150),
+        ("parentheses", accounting, 3),
+        ("parentheses", lambda text: f"${accounting(text)}", 150),
+        ("parentheses", lambda text: accounting(text).replace("(", "($"), 150),
+        ("trailing", lambda text: f"{abs(float(text)):,.2f}" + "-" * (float(text) < 0), 150),
+    ],
+)
+def test_amounts_below_zero_are_numbers_however_an_accountant_writes_them(
+    way: str, write: Callable[[str], str], below: int, tmp_path: Path
+) -> None:
+    rows = customers()
+    for place, row in enumerate(rows):
+        row["charges"] = str(round((place - below) * 12.5, 2))
+    amounts = [float(row["charges"]) for row in rows]
+    written = [row | {"charges": write(row["charges"])} for row in rows]
+    path = tmp_path / "a.csv"
+    path.write_text(text_of(written))
+    contract, notes = drafted(path)
+    assert contract["source"]["negativeNumber"] == way
+    assert [feature["kind"] for feature in contract["features"] if feature["name"] == "charges"] == ["numeric"]
+    assert "below zero" in notes
+    report = check_file(path, read_contract(contract))
+    assert (report.accepted, report.findings) == (N, [])
+    done = ingest(read_contract(contract), [("data/2026-11-01/a.csv", path.read_bytes())])
+    assert sorted(done.frame.columns["charges"].tolist()) == sorted(amounts)
+
+
+def test_parentheses_are_no_minus_where_the_contract_does_not_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(PLAIN)
+    contract = read_contract(drafted(path)[0])
+    path.write_text(text_of(changed("charges", lambda text: f"({text})")))
+    (finding,) = check_file(path, contract).findings
+    assert (finding.column, finding.rule, finding.rows) == ("charges", "type", N)
+    assert "negativeNumber" in finding.mend
+
+
+@given(st.decimals(0, 10**9, places=2), st.sampled_from([("(", ")", "parentheses"), ("", "-", "trailing")]))
+def test_a_number_in_the_way_of_accounting_is_the_number_below_zero(amount: Decimal, way: tuple[str, str, Any]) -> None:
+    before, after, name = way
+    source = Source(group_char=",", negative_number=name)
+    assert Decimal(plain_number(f"{before}{amount:,.2f}{after}", source)) == -amount
+    assert Decimal(plain_number(f"-{amount:,.2f}", source)) == -amount
+    assert not NUMBER.fullmatch(plain_number(f"{before}-{amount:,.2f}{after}", source))
+    assert not NUMBER.fullmatch(plain_number(f"{before}{amount:,.2f}{after}", Source(group_char=",")))
+
+
+@pytest.mark.parametrize("unique", [True, False])
+def test_whole_numbers_of_too_many_digits_are_codes_or_an_id(unique: bool, tmp_path: Path) -> None:
+    rows = customers()
+    for place, row in enumerate(rows):
+        row["customer"] = str(place % 7)
+        row["card"] = str(9007199254740993 + 2 * (place if unique else place % 3))
+    path = tmp_path / "a.csv"
+    path.write_text(text_of(rows))
+    contract, notes = drafted(path)
+    kinds = {feature["name"]: feature["kind"] for feature in contract["features"]}
+    if unique:
+        assert contract["id"] == "card"
+        assert "card" not in kinds
+    else:
+        assert kinds["card"] == "categorical"
+        assert "more digits than a number keeps (such as '900719925474099" in notes
+
+
+def test_a_check_says_which_integers_would_be_rounded(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(PLAIN)
+    made, _ = drafted(path)
+    for feature in made["features"]:
+        if feature["name"] == "tenure":
+            feature["maximum"] = 1e18
+    rows = customers()
+    rows[3]["tenure"] = "9007199254740993"
+    rows[4]["tenure"] = "9007199254740994"
+    path.write_text(text_of(rows))
+    (finding,) = check_file(path, read_contract(made)).findings
+    assert (finding.column, finding.rule, finding.rows, finding.lines) == ("tenure", "exact", 1, (5,))
+    assert "make it categorical" in finding.mend
+
+
+def test_rows_without_a_time_are_said_by_draft_and_check(tmp_path: Path) -> None:
+    rows = [row | {"seen": "" if place < 5 else "2026-01-02"} for place, row in enumerate(customers())]
+    path = tmp_path / "a.csv"
+    path.write_text(text_of(rows))
+    contract, notes = drafted(path, time_column="seen")
+    assert "5 of 240 rows have no time" in notes
+    assert check_file(path, read_contract(contract)).repaired == {f"seen: {BLANK_TIME}": 5}

@@ -11,7 +11,7 @@ from stillgood.domain.contract.chunk import Chunk
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.row_check import RowChecker
-from stillgood.training.validate import LabelledCheck
+from stillgood.training.validate import BLANK_TIME, LabelledCheck
 
 from tests.training.conftest import HEADER, ROW, SHOP
 
@@ -69,9 +69,9 @@ def test_every_row_is_accepted_repaired_or_refused_exactly_as_a_single_row_would
     assert [(refusal.row, refusal.violations) for refusal in refused] == [
         (number + 1, checked_row.violations) for number, checked_row in enumerate(checked) if checked_row.violations
     ]
-    assert repaired == Counter(
-        f"{repair.field}: {repair.rule}" for number in good for repair in checked[number].repairs
-    )
+    blank = [f"seen_at: {BLANK_TIME}" for number in good if not raw_rows[number]["seen_at"]]
+    repairs = [f"{repair.field}: {repair.rule}" for number in good for repair in checked[number].repairs]
+    assert repaired == Counter([*blank, *repairs])
 
 
 def test_a_blank_is_repaired_by_the_stated_rule_and_counted_however_it_is_blank():
@@ -142,6 +142,14 @@ def test_a_time_is_read_in_utc_and_a_blank_one_is_the_date_in_the_key(text, mean
     part, refused, _ = judged([row(seen_at=text)])
     assert part.times.tolist() == [datetime.fromisoformat(means)]
     assert refused == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", " ", "2026-11-02", "2026-11-01"]), st.booleans())))
+def test_accepted_rows_without_a_time_of_their_own_are_counted(drawn):
+    raw_rows = [row(seen_at=text, left="yes" if fine else "perhaps") for text, fine in drawn]
+    _, _, repaired = judged(raw_rows)
+    blank = sum(fine and not text.strip() for text, fine in drawn)
+    assert repaired.get(f"seen_at: {BLANK_TIME}", 0) == blank
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1700000000", "0001-01-01T00:00:00+14:00"])

@@ -27,6 +27,14 @@ CONTRACT = Contract("any", "1", "id", None, Target("left", "yes", "no"), FEATURE
 FINE = {"free": "1.5", "bounded": "0", "mended": "1", "whole": "3", "flag": "1", "level": "Yes", "open": "a"}
 
 NUMERALS = [
+    "9007199254740991",
+    "9007199254740992",
+    "9007199254740993",
+    "-9007199254740993",
+    "9007199254740993.0",
+    "9007199254740993e0",
+    "1e22",
+    "1e23",
     "0",
     "1",
     "-1",
@@ -248,3 +256,25 @@ def test_dates_and_aliases_are_read_in_columns_as_in_single_rows() -> None:
     expected = Frame.from_values(contract, [singly[index].values for index in checked.accepted])
     for name, column in expected.columns.items():
         np.testing.assert_array_equal(checked.frame.columns[name], column)
+
+
+@given(st.integers(-(2**62), 2**62).flatmap(lambda size: st.integers(-abs(size), abs(size))))
+@example(2**53 - 1)
+@example(2**53)
+@example(2**53 + 1)
+@example(-(2**53) - 1)
+def test_an_integer_is_taken_as_it_is_or_refused_never_rounded(number: int) -> None:
+    contract = Contract("any", "1", None, None, Target("left", "yes", "no"), (Feature("whole", "integer"),))
+    held = int(float(number)) == number
+    for raw, text in ((number, False), (str(number), True), (f"{number}.0", True)):
+        checked = RowChecker(contract).check({"whole": raw}, text=text)
+        assert [violation.rule for violation in checked.violations] == ([] if held else ["exact"])
+        chunk = Chunk([1, 2], columns={"whole": [raw, "7" if text else 7]})
+        done = ColumnCheck(contract, text=text, extra="ignore")(chunk)
+        assert done.accepted == ([0, 1] if held else [1])
+        assert done.frame.columns["whole"].tolist() == [*([float(number)] if held else []), 7.0]
+
+
+def test_a_number_that_is_no_integer_keeps_the_digits_that_it_has_room_for() -> None:
+    contract = Contract("any", "1", None, None, Target("left", "yes", "no"), (Feature("wei", "numeric"),))
+    assert RowChecker(contract).check({"wei": "9007199254740993"}, text=True).values == {"wei": 9007199254740992.0}

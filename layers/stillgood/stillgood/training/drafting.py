@@ -70,7 +70,7 @@ def draft_file(
             texts += _texts(chunk.column(column), size)
         rows += size
         if rows >= MAX_DRAFTED_ROWS:
-            notes.append(DraftNote("", f"the file has {rows:,} rows and more", "the first {rows:,} were looked at"))
+            notes.append(DraftNote("", f"the file has {rows:,} rows and more", f"the first {rows:,} were looked at"))
             table.close()
             break
     # A name that stands twice is noted by the table; the others' notes are the draft's own.
@@ -292,12 +292,14 @@ def _mend(contract: Contract, column: str, rule: str, values: Counter[str]) -> s
     if rule in ("type", "finite", "whole") and column in features and features[column].kind in ("numeric", "integer"):
         return (
             f"If {common} means nothing, add it to source.missingValues; signs of numbers are source.decimalChar,"
-            " groupChar and bareNumber."
+            " groupChar, bareNumber and negativeNumber."
         )
     if rule == "type" and column in features and features[column].kind == "boolean":
         return f"If {common} is a truth value, add it to source.trueValues or falseValues."
     if rule in ("time", "type"):
         return "Write ISO 8601, or name the format in source.dateFormat."
+    if rule == "exact":
+        return f"If {column} names or codes something, make it categorical; if it may be rounded, numeric."
     if rule == "future":
         return "A row dated later than today would be the newest for good."
     return "Mend the row."

@@ -29,6 +29,7 @@ _DAY = re.compile(
     r"(?:^|/)(?:(?:dt|date|day)=)?(\d{4})-?(\d{2})-?(\d{2})/|(?:^|/)(\d{4})/(\d{2})/(\d{2})/|(?:^|/)year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})/"
 )
 _UNDATED = np.datetime64("1970-01-01", "us")
+BLANK_TIME = "blank, read as the date of its object"
 _MAX_REMEMBERED = 50_000  # different times or outcomes, so that memory stays flat
 
 
@@ -93,6 +94,7 @@ class LabelledCheck:
             column = chunk.column(self._time)
             times = self._judge(column, self._moment, self._moments, "datetime64[us]", broken)
         self._refuse(chunk, broken)
+        self._count_blank_times(chunk, times, broken)
         for index, row in checked.by_row.items():
             if index not in broken:
                 self.repaired.update(f"{repair.field}: {repair.rule}" for repair in row.repairs)
@@ -195,6 +197,20 @@ class LabelledCheck:
             field = name if name and raw is not None else "(date)"
             return moment, Violation(field, "future", str(moment), f"{field} {moment} lies in the future.")
         return moment, None
+
+    def _count_blank_times(
+        self, chunk: Chunk, times: npt.NDArray[np.datetime64], broken: Mapping[int, list[Violation]]
+    ) -> None:
+        """Count the accepted rows without the time that the contract asks for: they have that of ``_moment``."""
+        if (name := self._contract.time_column) is None:
+            return
+        column = chunk.column(name)
+        blank = sum(
+            index not in broken and self._read(name, column[index]) is None
+            for index in np.flatnonzero(times == self._default).tolist()
+        )
+        if blank:
+            self.repaired[f"{name}: {BLANK_TIME}"] += blank
 
     def _texts_at(self, chunk: Chunk, name: str, at: Sequence[int]) -> list[str]:
         """The texts of a column that only joined rows have, "" elsewhere."""

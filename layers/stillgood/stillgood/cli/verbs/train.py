@@ -87,6 +87,7 @@ def training_answer(answers: list[dict[str, Any]]) -> Answer:
     refused = rows["refused_rows"] + rows["refused_objects"]
     lines.append(f"  {rows['accepted']} rows learnt from or held out, {refused} refused")
     lines += [f"    {count} by {rule}" for rule, count in rows["refused"].items()]
+    lines += [f"    {count} mended or left out by {rule}" for rule, count in rows["repaired"].items() if count]
     if trained["quarantine"]:
         lines.append(f"  refused rows: stillgood quarantine export {trained['quarantine']}")
     for decision in decided:

@@ -20,7 +20,7 @@ from stillgood.domain.contract.chunk import MISSING, Chunk
 from stillgood.domain.contract.contract import Contract, Extra, Feature
 from stillgood.domain.contract.frame import NULL, UNSEEN, Column, Frame
 from stillgood.domain.contract.identity import LONGEST_ID, read_id
-from stillgood.domain.contract.row_check import CheckedRow, RowChecker
+from stillgood.domain.contract.row_check import FIRST_ROUNDED, CheckedRow, RowChecker
 from stillgood.domain.contract.source_text import Convert, SourceText
 from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 
@@ -198,7 +198,7 @@ class ColumnCheck:
         high = np.inf if feature.maximum is None else feature.maximum
         fine = (values >= low) & (values <= high)
         if feature.kind == "integer":
-            fine &= values == np.floor(values)
+            fine &= (values == np.floor(values)) & (np.abs(values) < FIRST_ROUNDED)
         missing = np.isnan(values)
         if feature.nullable and feature.if_missing is None:
             # NaN of text is a blank; a typed column may hold NaN as well, which is not nothing.

@@ -23,6 +23,7 @@ MayChange = Literal["increasing", "decreasing", "any"]
 Family = Literal["logistic", "boosted", "auto"]
 BelowFloors = Literal["ask", "refuse"]
 Absent = Literal["unknown", "negative"]
+NegativeNumber = Literal["minus", "parentheses", "trailing"]
 CompleteUntil = Literal["sent", "file_date"]
 ObjectiveKind = Literal["recall", "precision", "capacity", "cost"]
 PointMode = Literal["follow", "fixed"]
@@ -46,6 +47,7 @@ _KEYS = {
     "true_values": "trueValues",
     "false_values": "falseValues",
     "bare_number": "bareNumber",
+    "negative_number": "negativeNumber",
     "date_format": "dateFormat",
     "time_zone": "timeZone",
 }
@@ -153,8 +155,8 @@ class Source:
     """How files are written, in the words of Frictionless Table Schema and CSV Dialect; None where a reader shall find
     out.
 
-    ``bare_number``: numbers stand alone, without a currency or a percent sign. ``time_zone``: of times without an
-    offset, "Europe/Rome".
+    ``bare_number``: numbers stand alone, without a currency or a percent sign. ``negative_number``: "parentheses" for
+    (5), "trailing" for 5-, each beside -5. ``time_zone``: of times without an offset, "Europe/Rome".
     """
 
     delimiter: str | None = None
@@ -167,6 +169,7 @@ class Source:
     bare_number: bool = True
     date_format: str | None = None
     time_zone: str | None = None
+    negative_number: NegativeNumber = field(default="minus", metadata=_LATER)
 
 
 @dataclass(frozen=True, slots=True)

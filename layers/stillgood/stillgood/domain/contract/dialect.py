@@ -10,12 +10,12 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 
 from stillgood.domain.contract.contract import Source
 from stillgood.domain.contract.row_check import FALSE, TRUE
-from stillgood.domain.contract.source_text import plain_number
+from stillgood.domain.contract.source_text import BELOW_ZERO, plain_number
 from stillgood.domain.contract.times import read_time
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -80,18 +80,6 @@ def delimiter_of(text: str, standard: str = ",") -> str:
     return best
 
 
-@dataclass(frozen=True, slots=True)
-class NumberReading:
-    """How the numbers of a column are written. ``ambiguous``: another reading fits every value, and gives other
-    numbers.
-    """
-
-    decimal: str
-    group: str | None
-    bare: bool
-    ambiguous: str = ""
-
-
 def as_number(text: str, source: Source) -> float | None:
     """The number that ``text`` is under ``source``; None if it is none."""
     plain = plain_number(text, source)
@@ -104,24 +92,33 @@ def number_share(values: Mapping[str, int], source: Source) -> float:
     return sum(count for text, count in values.items() if as_number(text, source) is not None) / total if total else 0.0
 
 
-def number_signs(columns: Iterable[Mapping[str, int]], at_least: float = 0.95) -> tuple[str, str | None, bool]:
-    """The decimal and group signs, and whether numbers stand bare, that make most columns numeric; the plainest of
-    those that do.
+def number_signs(columns: Iterable[Mapping[str, int]], at_least: float = 0.95) -> Source:
+    """The signs of numbers that make most columns numeric; the plainest of those that do.
 
-    >>> number_signs([{"1.234,50": 1, "7,00": 1}])
-    (',', '.', True)
-    >>> number_signs([{"$5": 1, "$1,000.5": 1}])
-    ('.', ',', False)
+    Numbers below zero are read in the way that any of these columns writes them.
+
+    >>> def signs(*texts):
+    ...     found = number_signs([dict.fromkeys(texts, 1)])
+    ...     return found.decimal_char, found.group_char, found.bare_number, found.negative_number
+    >>> signs("1.234,50", "7,00"), signs("$5", "$1,000.5"), signs("5", "(1,000.5)")
+    ((',', '.', True, 'minus'), ('.', ',', False, 'minus'), ('.', ',', True, 'parentheses'))
     """
     listed = list(columns)
-    best: tuple[int, tuple[str, str | None, bool]] = (-1, (".", None, True))
-    for bare in (True, False):
-        for decimal, group in NUMBER_SIGNS:
-            source = Source(decimal_char=decimal, group_char=group, bare_number=bare)
-            fits = sum(number_share(values, source) >= at_least for values in listed)
-            if fits > best[0]:
-                best = fits, (decimal, group, bare)
-    return best[1]
+    ways = [way for way in BELOW_ZERO if any(BELOW_ZERO[way].fullmatch(text) for values in listed for text in values)]
+    best, most = Source(decimal_char="."), -1
+    for way in ("minus", *ways):
+        for bare in (True, False):
+            for decimal, group in NUMBER_SIGNS:
+                source = Source(decimal_char=decimal, group_char=group, bare_number=bare, negative_number=way)
+                fits = sum(number_share(values, source) >= at_least for values in listed)
+                if fits > most:
+                    best, most = source, fits
+    if best.negative_number == "minus":
+        for way in ways:  # in so few rows that the columns are numeric without it
+            source = replace(best, negative_number=way)
+            if any(at_least <= number_share(values, best) < number_share(values, source) for values in listed):
+                return source
+    return best
 
 
 def ambiguous_signs(values: Iterable[str], source: Source) -> str:

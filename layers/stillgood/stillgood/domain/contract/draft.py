@@ -8,7 +8,7 @@ are not refused.
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -32,6 +32,7 @@ from stillgood.domain.contract.dialect import (
 from stillgood.domain.contract.fields import SCHEMA_URL
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.row_check import FALSE, TRUE
+from stillgood.domain.contract.source_text import BELOW_ZERO
 from stillgood.domain.errors import ContractInvalid
 
 MAX_LEVELS = 200
@@ -39,6 +40,7 @@ MAX_CODES = 12  # an integer of at most so many values may be a code
 MIN_NUMERIC = 0.95  # of the rows of a column of numbers; the others are its exceptions
 LEAK = 0.99  # ROC-AUC of one column alone, above which it is taken to know the outcome
 _HEAD_ROOM = 10.0  # a limit from data: so many times the largest value seen; a change of units still is refused
+_MAX_DIGITS = 300  # more are infinite as a number
 _SAMPLED = 400  # different texts of a column by which its numbers and dates are recognised
 _ID_NAME = re.compile(
     r"(^|[_\s.-])(id|key|nr|no|num|number|code|uuid|guid|konto|account|index|idx|row|row[_\s.-]?names?)$|id$",
@@ -108,8 +110,7 @@ def draft(
     known = np.flatnonzero(outcome >= 0).tolist()
     rows = {column: [values[row] for row in known] for column, values in texts.items()}
     positives = outcome[known] == 1
-    signs = _number_signs(rows, (target, id_column, time_column), words, notes)
-    source = Source(decimal_char=signs[0], group_char=signs[1], bare_number=signs[2])
+    source = _number_signs(rows, (target, id_column, time_column), words, notes)
     if time_column is not None:
         _time(time_column, rows[time_column], words, notes)
     drafted = _Drafter(rows, positives, source, words, notes, time_column=time_column, keep=frozenset(keep))
@@ -141,7 +142,7 @@ def draft(
         "training": {"family": "auto"},
         "monitoring": {},
     }
-    if stated := _source(signs, words, delimiter, encoding, notes):
+    if stated := _source(source, words, delimiter, encoding, notes):
         raw["source"] = stated
     return {"$schema": SCHEMA_URL, **read_contract(raw).to_dict()}, notes
 
@@ -223,15 +224,17 @@ def _same(text: str) -> object:
 
 def _number_signs(
     rows: Mapping[str, Sequence[str]], other: Collection[str | None], words: _Words, notes: list[DraftNote]
-) -> tuple[str, str | None, bool]:
+) -> Source:
     nothing = MISSING_WORDS | DOUBTFUL_WORDS
     sampled = {}
     for column, texts in rows.items():
         if column not in other:
             counts = Counter(text for text in texts if text and text.casefold() not in nothing)
-            sampled[column] = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_SAMPLED])
-    decimal, group, bare = number_signs(sampled.values())
-    source = Source(decimal_char=decimal, group_char=group, bare_number=bare)
+            common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_SAMPLED]
+            below = [item for item in counts.items() if item[0][0] == "(" or item[0][-1] in ")-"][:_SAMPLED]
+            sampled[column] = dict(common) | dict(below)
+    source = number_signs(sampled.values())
+    decimal, group, bare = source.decimal_char or ".", source.group_char, source.bare_number
     numeric = [column for column, values in sampled.items() if number_share(values, source) >= MIN_NUMERIC]
     if decimal != ".":
         notes.append(
@@ -241,11 +244,20 @@ def _number_signs(
         notes.append(
             DraftNote("", f"numbers are grouped by {group!r}", f'the sign is taken out (source.groupChar "{group}")')
         )
+    if (pattern := BELOW_ZERO.get(source.negative_number)) is not None:
+        written = {column: text for column in numeric for text in sampled[column] if pattern.fullmatch(text)}
+        notes.append(
+            DraftNote(
+                "",
+                f"numbers of {', '.join(written)} stand as {next(iter(written.values()))!r} below zero",
+                f'they are read as negative (source.negativeNumber "{source.negative_number}")',
+            )
+        )
     if not bare:
         signed = sorted(
-            {mark for column in numeric for text in sampled[column] for mark in re.sub(r"[\d.,'+\s-]", "", text)}
+            {mark for column in numeric for text in sampled[column] for mark in re.sub(r"[\d.,'+()\s-]", "", text)}
         )
-        affected = [column for column in numeric if any(re.search(r"[^\d.,'+\s-]", text) for text in sampled[column])]
+        affected = [column for column in numeric if any(re.search(r"[^\d.,'+()\s-]", text) for text in sampled[column])]
         notes.append(
             DraftNote(
                 "",
@@ -276,10 +288,19 @@ def _number_signs(
         words.missing.update(
             dict.fromkeys(sorted({text for text in rows[column] if text and text.casefold() in nothing}))
         )
-    return decimal, group, bare
+    return source
 
 
 def _time(column: str, texts: Sequence[str], words: _Words, notes: list[DraftNote]) -> None:
+    if blank := texts.count(""):
+        notes.append(
+            DraftNote(
+                column,
+                f"{blank} of {len(texts)} rows have no time",
+                "they are read as of the date in the name of their upload, and counted",
+                "Fill them in, or take these rows out",
+            )
+        )
     stated = [text for text in texts if text and text.casefold() not in MISSING_WORDS]
     different = list(dict.fromkeys(stated))[:_SAMPLED]
     formats = date_format(different) or date_format([_with_marks(text) for text in different])
@@ -314,7 +335,7 @@ def _with_marks(text: str) -> str:
 
 
 def _source(
-    signs: tuple[str, str | None, bool],
+    source: Source,
     words: _Words,
     delimiter: str | None,
     encoding: str | None,
@@ -326,12 +347,14 @@ def _source(
         stated["delimiter"] = delimiter
     if encoding is not None:
         stated["encoding"] = encoding
-    if signs[0] != ".":
-        stated["decimalChar"] = signs[0]
-    if signs[1] is not None:
-        stated["groupChar"] = signs[1]
-    if not signs[2]:
+    if source.decimal_char != ".":
+        stated["decimalChar"] = source.decimal_char
+    if source.group_char is not None:
+        stated["groupChar"] = source.group_char
+    if not source.bare_number:
         stated["bareNumber"] = False
+    if source.negative_number != "minus":
+        stated["negativeNumber"] = source.negative_number
     if words.missing:
         stated["missingValues"] = ["", *words.missing]
         notes.append(
@@ -393,8 +416,8 @@ class _Drafter:
             return False
         if all(as_number(text, self._source) is not None for text in sample):
             whole = all(text.isascii() and text.isdigit() for text in texts)
-            padded = whole and any(text[0] == "0" and len(text) > 1 for text in texts)
-            return whole and self._n >= 20 and (padded or _ID_NAME.search(column) is not None)
+            codes = whole and (_padded(texts) is not None or _rounded(texts) is not None)
+            return whole and self._n >= 20 and (codes or _ID_NAME.search(column) is not None)
         return True
 
     def propose_id(self, columns: Sequence[str]) -> str | None:
@@ -476,14 +499,19 @@ class _Drafter:
             return feature | boolean
         if (formats := date_format(list(commonest))) is not None:
             return self._date(column, feature, formats, next(iter(commonest)), words)
-        codes = all(text.isascii() and text.isdigit() for text in values)
-        padded = codes and any(text[0] == "0" and len(text) > 1 for text in values)
-        if not padded and number_share(values, self._source) >= MIN_NUMERIC and len(values) > 1:
+        padded = _padded(values) if all(text.isascii() and text.isdigit() for text in values) else None
+        rounded = _rounded(values)
+        if padded is rounded is None and number_share(values, self._source) >= MIN_NUMERIC and len(values) > 1:
             self._words.missing.update(dict.fromkeys(sorted(words)))
             return self._number(column, feature, values)
-        if padded:
+        if padded is not None:
+            self._note(column, f"its numbers have leading zeros (such as {padded!r})", "they are codes: a category")
+        elif rounded is not None:
             self._note(
-                column, f"its numbers have leading zeros (such as {min(values)!r})", "they are codes: a category"
+                column,
+                f"its whole numbers have more digits than a number keeps (such as {rounded!r})",
+                "they are codes: a category",
+                'If they are amounts that may be rounded, set kind "numeric"',
             )
         return self._category(column, feature, values, words, blank)
 
@@ -681,6 +709,21 @@ class _Drafter:
                 )[codes[own]]
             best = max(best, _auc(scores, self._positives))
         return best
+
+
+def _padded(texts: Iterable[str]) -> str | None:
+    """The first of these texts of digits that has leading zeros; None if none has."""
+    return min((text for text in texts if text[0] == "0" and len(text) > 1), default=None)
+
+
+def _rounded(texts: Iterable[str]) -> str | None:
+    """The first of these texts that is a whole number which no double holds; None if none is.
+
+    >>> _rounded(["9007199254740992", "9007199254740993"]), _rounded(["12345678901234567.5"])
+    ('9007199254740993', None)
+    """
+    long = (text for text in texts if 16 <= len(text) <= _MAX_DIGITS and text.lstrip("+-").isdecimal())
+    return next((text for text in long if int(text) != float(text)), None)
 
 
 def _auc(scores: Floats, positives: Bools) -> float:

@@ -23,6 +23,7 @@ from stillgood.domain.contract.contract import (
     Kind,
     MayChange,
     Monotone,
+    NegativeNumber,
     PointMode,
     Unseen,
 )
@@ -160,6 +161,7 @@ FIELDS = (
     Field("source", "trueValues", _TEXTS, "Texts that mean true, beside the usual", ["J"], ["J", "J"], []),
     Field("source", "falseValues", _TEXTS, "Texts that mean false, beside the usual", ["N"], [1], []),
     Field("source", "bareNumber", _FLAG, "false: numbers may carry a currency or a percent sign", False, "no", True),
+    Field("source", "negativeNumber", _choice(NegativeNumber), "How a number below zero may stand beside -5: parentheses, as (5), or trailing, as 5-", "parentheses", "brackets", "minus"),
     Field("source", "dateFormat", _TEXT, "How dates are written, as strptime says it; absent: ISO 8601", "%d.%m.%Y", ""),
     Field("source", "timeZone", _TEXT, "Of times without an offset", "Europe/Rome", ""),
 )  # fmt: skip

@@ -26,6 +26,7 @@ from stillgood.domain.contract.contract import (
     MayChange,
     MonitoringRules,
     Monotone,
+    NegativeNumber,
     Objective,
     ObjectiveKind,
     PointMode,
@@ -272,6 +273,7 @@ def _source(part: _Reader) -> Source:
         bare_number=part.flag("bareNumber", True),
         date_format=part.text("dateFormat", None),
         time_zone=part.text("timeZone", None),
+        negative_number=part.choice("negativeNumber", get_args(NegativeNumber), "minus"),
     )
     if source.decimal_char is not None and source.decimal_char == source.group_char:
         raise part.broken("groupChar", "must differ from decimalChar")

@@ -19,13 +19,14 @@ TRUE, FALSE = frozenset(("1", "true", "yes", "1.0")), frozenset(("0", "false", "
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DAY_SECONDS = 86_400.0
+FIRST_ROUNDED = 2**53  # the first number from which on a double skips integers
 _SHOWN = 80
 LONGEST = 256  # characters of an unseen level that is accepted
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """``rule`` is a stable short name: required, type, finite, range, whole, level, length, time, unknown."""
+    """``rule`` is a stable short name: required, type, finite, range, whole, exact, level, length, time, unknown."""
 
     field: str
     rule: str
@@ -68,7 +69,7 @@ class RowChecker:
         self.columns = contract.columns
         self.fields = tuple(FieldChecker(feature) for feature in contract.features)
         self._loop = [
-            (field.name, field, field.plain_levels, field.kind == "boolean", field.whole, field.low, field.high)
+            (field.name, field, field.plain_levels, field.kind == "boolean", field.whole, *field.plain_range)
             for field in self.fields
         ]
         self._dated = any(feature.derive == "days_before" for feature in contract.features)
@@ -161,7 +162,7 @@ class FieldChecker:
 
     __slots__ = (
         "aliases", "constant", "derive", "feature", "high", "kind", "level_set", "low", "name", "nullable", "pii",
-        "plain_levels", "whole",
+        "plain_levels", "plain_range", "whole",
     )  # fmt: skip
 
     def __init__(self, feature: Feature) -> None:
@@ -173,6 +174,9 @@ class FieldChecker:
         number = not (feature.categorical or feature.kind == "boolean")
         self.low = feature.minimum if feature.minimum is not None else -float_info.max if number else math.inf
         self.high = feature.maximum if feature.maximum is not None else float_info.max if number else -math.inf
+        # An integer beyond may have been rounded when it became a number, and is looked at by itself.
+        last = FIRST_ROUNDED - 1
+        self.plain_range = (max(self.low, -last), min(self.high, last)) if self.whole else (self.low, self.high)
         self.constant: FeatureValue = feature.if_missing
         if self.constant is not None and not feature.categorical:
             self.constant = float(self.constant)
@@ -211,7 +215,10 @@ class FieldChecker:
             return _truth(raw, text)
         if self.kind == "date":
             return self._date(raw, text, time)
-        return self._within(_number(raw, text))
+        number = _number(raw, text)
+        if self.whole and abs(number) >= FIRST_ROUNDED and _is_rounded(raw, number):
+            raise _BrokenError("exact", "must be a whole number that a double holds, as all are up to 2^53")
+        return self._within(number)
 
     def _within(self, number: float) -> float:
         if self.whole and not number.is_integer():
@@ -319,3 +326,12 @@ def _number(value: object, text: bool) -> float:
     if not math.isfinite(number):
         raise _BrokenError("finite", "must be a finite number")
     return number
+
+
+def _is_rounded(raw: object, number: float) -> bool:
+    """Whether ``number``, which ``raw`` was read as, is another one."""
+    if not isinstance(raw, str):
+        return raw != number  # Python compares an int with a float exactly
+    from decimal import Decimal  # hardly a row needs it
+
+    return Decimal(raw) != Decimal(number)

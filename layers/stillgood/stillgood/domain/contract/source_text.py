@@ -1,7 +1,7 @@
 """The text of a file as the contract's check reads it: the words of ``source`` taken back, one value at a time.
 
-"1.234,50" becomes "1234.50", "$5" "5", "n/a" a blank, "02.05.2024" an ISO date. Text that does not follow ``source`` is
-left as it stands, or marked, so that the check refuses it: nothing is guessed.
+"1.234,50" becomes "1234.50", "$5" "5", "(5)" "-5", "n/a" a blank, "02.05.2024" an ISO date. Text that does not
+follow ``source`` is left as it stands, or marked, so that the check refuses it: nothing is guessed.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 
-from stillgood.domain.contract.contract import Contract, Feature, Source
+from stillgood.domain.contract.contract import Contract, Feature, NegativeNumber, Source
 from stillgood.domain.contract.times import read_time
 from stillgood.domain.errors import ContractInvalid
 
@@ -20,6 +20,12 @@ _AFFIXED = re.compile(
     r"([+-]?)\s*(?:[$€£¥₹₩₽¢]|[A-Z]{3}|[A-Z]{1,3}\$|kr\.?|zł|Fr\.)?\s*([+-]?[\d.,'\u2019"
     r" \u00a0\u202f]*\d[\d.,]*)\s*(?:[$€£¥₹₩₽¢%‰]|[A-Z]{3}|kr\.?|zł|Kč)?"
 )
+
+# What stands around a negative number without a sign of its own, in the way of ``Source.negative_number``.
+BELOW_ZERO: Mapping[NegativeNumber, re.Pattern[str]] = {
+    "parentheses": re.compile(r"([^()\d+-]*)\(([^()+-]*\d[^()+-]*)\)([^()\d+-]*)"),
+    "trailing": re.compile(r"([^()+-]*\d[^()+-]*)-"),
+}
 
 
 class SourceText:
@@ -61,6 +67,7 @@ class SourceText:
         source = self._source
         if feature.kind in ("numeric", "integer"):
             plain = source.decimal_char in (None, ".") and source.group_char is None and source.bare_number
+            plain = plain and source.negative_number == "minus"
             return None if plain and not self._missing else self._number
         if feature.kind == "boolean":
             return self._truth if self._missing or source.true_values or source.false_values else None
@@ -128,7 +135,17 @@ def plain_number(text: str, source: Source) -> str:
     '1.5 (decimalChar is ,)'
     >>> plain_number("-$5", Source(bare_number=False)), plain_number("72+", Source(bare_number=False))
     ('-5', '72+')
+    >>> plain_number("(1,234.50)", Source(group_char=",", negative_number="parentheses"))
+    '-1234.50'
     """
+    if source.negative_number != "minus" and (match := BELOW_ZERO[source.negative_number].fullmatch(text)):
+        number = _positive("".join(match.groups()).strip(), source)
+        return f"-{number}" if number[:1].isdigit() or number[:1] == "." else text
+    return _positive(text, source)
+
+
+def _positive(text: str, source: Source) -> str:
+    """``plain_number``, of a number that is negative by its minus alone."""
     number = text
     if not source.bare_number:
         match = _AFFIXED.fullmatch(text)

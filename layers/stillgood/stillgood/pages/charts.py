@@ -13,6 +13,8 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 34, 18
 FULL, SHADES = 0.3, 12  # an effect that fills a cell of the heat map, and how many shades lead to it
 _SHORT_NAME = 9  # letters of a version that still say which
 _LANES = 5
+_MAX_POINTS = 44  # of a line; a step function of 255 steps would be a page of its own
+_NUMBERS, _NUMBERED_COLUMNS = 30, 5  # cells, and columns, of a table that has its numbers written in
 _THINNEST = 50  # a bin counts as this part of the axis at least
 
 
@@ -254,6 +256,131 @@ def heatmap(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequen
         len(columns) > 6 and _text(name + size * wide * len(columns), height - 3, columns[-1], "end", soft=True),
     ]
     return h.div[drawn]
+
+
+def curve(
+    points: Sequence[tuple[float, float]],
+    band: tuple[Sequence[float], Sequence[float], Sequence[float]] | None,
+    limit: float,
+    label: str,
+) -> Node:
+    """What a number adds: a line through ``points`` (x, y) with the ``band`` (x, low, high) around it, on an axis from
+    -``limit`` to ``limit`` that plots of several features share.
+    """
+    low, high = points[0][0], points[-1][0]
+    span = (high - low) or 1.0
+
+    def x(value: float) -> float:
+        return LEFT + (value - low) / span * (WIDTH - LEFT - 4)
+
+    y = _around_zero(limit)
+    ticks = (-limit / 2, 0.0, limit / 2)
+    drawn: list[Node] = [h.path(class_="axis", d="".join(f"M{LEFT} {_r(y(at))}H{WIDTH - 4}" for at in ticks))]
+    if band is not None and len(band[0]) > 1:
+        upper = [f"{_r(x(at))},{_r(y(value))}" for at, value in zip(band[0], band[2], strict=True)]
+        lower = [f"{_r(x(at))},{_r(y(value))}" for at, value in zip(band[0], band[1], strict=True)]
+        drawn.append(h.polygon(class_="band", points=" ".join([*upper, *reversed(lower)])))
+    line = [(x(at), y(value)) for at, value in points]
+    drawn.append(h.polyline(class_="la", points=" ".join(f"{_r(a)},{_r(b)}" for a, b in _thinned(line))))
+    drawn += [_text(LEFT - 3, y(at) + 4, f"{at:+.2g}" if at else "0", "end", soft=True) for at in ticks]
+    drawn += [_text(LEFT, HEIGHT - 5, _short(low)), _text(WIDTH - 4, HEIGHT - 5, _short(high), "end")]
+    return _svg(label, drawn)
+
+
+def _around_zero(limit: float) -> Callable[[float], float]:
+    middle = (HEIGHT - BOTTOM) / 2
+    return lambda value: middle - min(max(value / limit, -1.0), 1.0) * (middle - 4)
+
+
+def _thinned(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """``line`` without the points between which it hardly moves: at most ``_MAX_POINTS``, of a step both ends.
+
+    >>> _thinned([(0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 9.0), (3.0, 9.0)])
+    [(0.0, 0.0), (2.0, 0.0), (2.0, 9.0), (3.0, 9.0)]
+    """
+    off = 0.4  # of a unit, a pixel or two
+    while True:
+        kept, last = [0], line[0][1]
+        for at in range(1, len(line) - 1):
+            if abs(line[at][1] - last) >= off:
+                if kept[-1] != at - 1:
+                    kept.append(at - 1)
+                kept.append(at)
+                last = line[at][1]
+        kept += [at for at in (len(line) - 2, len(line) - 1) if at > kept[-1]]
+        if len(kept) <= _MAX_POINTS or off > HEIGHT:
+            return [line[at] for at in kept]
+        off *= 1.5
+
+
+def whiskers(
+    levels: Sequence[str],
+    shares: Sequence[float],
+    bounds: Sequence[tuple[float, float] | None],
+    limit: float,
+    label: str,
+) -> Node:
+    """What each level adds: a dot with its interval, on an axis from -``limit`` to ``limit``."""
+    row, name = 20, 110
+    base = row * len(levels) + 2
+    middle, half = (name + WIDTH) / 2, (WIDTH - name) / 2 - 6
+
+    def x(value: float) -> str:
+        return _r(middle + min(max(value / limit, -1.0), 1.0) * half)
+
+    # One path for all whiskers and one for all dots: an element each would be three times as much markup.
+    lines = "".join(
+        f"M{x(known[0])} {row * i + 10}H{x(known[1])}" for i, known in enumerate(bounds) if known is not None
+    )
+    ticks = (-limit / 2, 0.0, limit / 2)
+    return h.svg(viewBox=f"0 0 {WIDTH} {base + 16}", role="img", aria_label=label)[
+        h.title[label],
+        h.path(class_="axis", d="".join(f"M{x(at)} 0V{base}" for at in ticks)),
+        [_text(float(x(at)), base + 12, f"{at:+.2g}" if at else "0", "middle", soft=True) for at in ticks],
+        [
+            _text(name - 4, row * i + 14, level if len(level) <= 18 else f"{level[:17]}…", "end")
+            for i, level in enumerate(levels)
+        ],
+        lines and h.path(class_="la", d=lines),
+        h.path(class_="dots", d="".join(f"M{x(share)} {row * i + 10}h0" for i, share in enumerate(shares))),
+    ]
+
+
+def heat_table(
+    rows: Sequence[str], columns: Sequence[str], table: Sequence[Sequence[float]], limit: float, label: str
+) -> Node:
+    """What two features add together: a cell each, blue below zero and orange above it, the stronger the fuller.
+
+    Cells have their number where there are at most ``_NUMBERS``; of the columns, the first and last are named.
+    """
+    name, step = 116, 22
+    wide = (WIDTH - name - 2) / len(columns)
+    height = step * len(rows) + 18
+    shades: dict[tuple[str, int], list[str]] = {}
+    for i, line in enumerate(table):
+        for j, value in enumerate(line):
+            shade = round(min(abs(value) / limit, 1.0) * SHADES) if limit else 0
+            cell = f"M{_r(name + wide * j)} {step * i}h{_r(wide - 1)}v{step - 1}h-{_r(wide - 1)}z"
+            shades.setdefault(("da" if value < 0 else "db", shade), []).append(cell)
+    numbers = [
+        _text(name + wide * (j + 0.5), step * i + 15, f"{value:+.2f}", "middle")
+        for i, line in enumerate(table)
+        for j, value in enumerate(line)
+    ]
+    return h.svg(viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=label)[
+        h.title[label],
+        [
+            h.path(class_=colour, opacity=f"{0.04 + 0.76 * shade / SHADES:.2f}", d="".join(cells))
+            for (colour, shade), cells in sorted(shades.items())
+        ],
+        [
+            _text(name - 4, step * i + 15, row if len(row) <= 19 else f"{row[:18]}…", "end")
+            for i, row in enumerate(rows)
+        ],
+        numbers if len(numbers) <= _NUMBERS and len(columns) <= _NUMBERED_COLUMNS else None,
+        _text(name, height - 4, columns[0][:14], soft=True),
+        len(columns) > 1 and _text(WIDTH - 2, height - 4, columns[-1][:14], "end", soft=True),
+    ]
 
 
 def key() -> Node:

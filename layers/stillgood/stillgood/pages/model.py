@@ -1,22 +1,21 @@
 """A model's card as a page: what it learnt from, how good it is, what weighs, and what each threshold would come to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import htpy as h
 
-from stillgood.domain.errors import ModelUnusable
-from stillgood.domain.model.model import Model
-from stillgood.domain.model.shapes import strongest
+from stillgood.domain.drift.examples import Example
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, json_data, moment, number, page, share, table
+from stillgood.pages.weights import of_examples, weights
 
 OVERVIEW = "../index.html"
 FIGURES = (("ROC-AUC", "roc_auc"), ("recall", "recall"), ("precision", "precision"), ("F1", "f1"), ("Brier", "brier"))
 
 
-def model_page(model: Mapping[str, Any], metrics: Mapping[str, Any]) -> bytes:
-    """``model`` and ``metrics`` as ``models/<version>/`` holds them."""
+def model_page(model: Mapping[str, Any], metrics: Mapping[str, Any], shown: Sequence[Example] = ()) -> bytes:
+    """``model`` and ``metrics`` as ``models/<version>/`` holds them; ``shown``: rows whose reasons are told."""
     contract = model["contract"]
     target = contract["target"]
     rows = metrics.get("rows") or {}
@@ -50,7 +49,8 @@ def model_page(model: Mapping[str, Any], metrics: Mapping[str, Any]) -> bytes:
         h.h2["Calibration"],
         _calibration(metrics),
         h.h2["What weighs"],
-        _weights(model),
+        weights(model, metrics),
+        of_examples(shown),
         h.h2["What it learnt from"],
         table(
             ["what", "rows"],
@@ -149,11 +149,3 @@ def _calibration(metrics: Mapping[str, Any]) -> Node:
             ),
         ),
     ]
-
-
-def _weights(model: Mapping[str, Any]) -> Node:
-    try:
-        lines = strongest(Model.from_dict(model), limit=len(model["terms"]) + len(model.get("pairs", ())))
-    except (ModelUnusable, KeyError, TypeError):
-        return h.p["The card in Markdown beside this page lists the shapes that matter."]
-    return table(["feature", "logits"], [line.split(": ", 1) for line in lines])

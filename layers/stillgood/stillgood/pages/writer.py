@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stillgood.domain.drift.examples import Example, examples
+from stillgood.domain.drift.reference import Reference
 from stillgood.domain.errors import ObjectNotFound, StillgoodError
 from stillgood.domain.model.curves import calibration_table, threshold_table
+from stillgood.domain.model.model import Model
 from stillgood.domain.promotion.decision import Decision
 from stillgood.pages import overview
 from stillgood.pages.acted import action_page
@@ -25,6 +28,7 @@ from stillgood.storage.keys import (
     MODEL,
     OVERVIEW_KEY,
     PAGES_PREFIX,
+    REFERENCE,
     artifact_key,
     decision_page_key,
     model_page_key,
@@ -75,8 +79,18 @@ def write_model(store: ObjectStore, version: str, into: ObjectStore | None = Non
         decode_any(store.get(artifact_key(version, name)).data, what=artifact_key(version, name))
         for name in (MODEL, METRICS)
     )
-    (store if into is None else into).put(model_page_key(version), model_page(model, metrics))
+    page = model_page(model, metrics, _examples(store, model, version))
+    (store if into is None else into).put(model_page_key(version), page)
     return model_page_key(version)
+
+
+def _examples(store: ObjectStore, model: Mapping[str, Any], version: str) -> tuple[Example, ...]:
+    """Rows of the version's reference with their reasons; none where an old or damaged version cannot give them."""
+    try:
+        raw = decode_any(store.get(artifact_key(version, REFERENCE)).data, what=REFERENCE)
+        return examples(Model.from_dict(model), Reference.from_dict(raw))
+    except (StillgoodError, KeyError, TypeError, ValueError):
+        return ()
 
 
 def write_all(store: ObjectStore, into: ObjectStore | None = None) -> list[str]:

@@ -7,14 +7,15 @@ from stillgood.domain.model.model import CategoricalTerm, CurveTerm, Model, Nume
 from stillgood.domain.model.pairs import UNIT, Axis, LevelAxis, PairTerm, StepTerm, on_grid
 
 _STRONGEST = 10
+BOOLEANS = {"false": 0.0, "true": 1.0}
 
 
 def shapes(model: Model) -> dict[str, list[dict[str, Any]]]:
     """``{"features": [...], "pairs": [...]}``, JSON-able, every share in logits.
 
-    A number has ``points`` (x, share) to be joined by straight lines, a step being two points at one x; a category
-    ``levels``; a pair the labels of ``rows`` and ``columns`` and its ``table``. ``span`` is largest minus smallest
-    share.
+    A number has ``points`` (x, share) to be joined by straight lines, a step being two points at one x; a category or
+    boolean ``levels``; a pair the labels of ``rows`` and ``columns`` and its ``table``. ``span`` is largest minus
+    smallest share.
     """
     return {
         "features": [_feature(model, term) for term in model.terms],
@@ -27,14 +28,20 @@ def strongest(model: Model, limit: int = _STRONGEST) -> list[str]:
     spans = [_in_words(model, term) for term in model.terms]
     for pair in model.pairs:
         shape = _pair(pair)
-        cells = [
-            (share, f"{row} and {column}")
-            for row, shares in zip(shape["rows"], shape["table"], strict=True)
-            for column, share in zip(shape["columns"], shares, strict=True)
-        ]
-        (low, lowest), (high, highest) = min(cells), max(cells)
+        low, high = (end(share for row in shape["table"] for share in row) for end in (min, max))
+        lowest, highest = min(_cells(shape, low)), max(_cells(shape, high))
         spans.append((high - low, f"{pair.name}: {high:+.2f} at {highest}, {low:+.2f} at {lowest}"))
     return [line for _, line in sorted(spans, key=lambda span: (-span[0], span[1]))[:limit]]
+
+
+def _cells(shape: dict[str, Any], wanted: float) -> list[str]:
+    """The names of the cells of a pair that add exactly ``wanted``."""
+    return [
+        f"{row} and {column}"
+        for row, shares in zip(shape["rows"], shape["table"], strict=True)
+        for column, share in zip(shape["columns"], shares, strict=True)
+        if share == wanted
+    ]
 
 
 def points(term: Term, low: float, high: float) -> list[tuple[float, float]]:
@@ -53,24 +60,31 @@ def points(term: Term, low: float, high: float) -> list[tuple[float, float]]:
 
 
 def _feature(model: Model, term: Term) -> dict[str, Any]:
+    known: dict[str, Any]
     if isinstance(term, CategoricalTerm):
         shares = list(term.weights.values())
-        known: dict[str, Any] = {"levels": dict(term.weights), "unseen": term.unseen}
+        known = {"levels": dict(term.weights), "unseen": term.unseen}
+    elif model.contract.feature(term.name).kind == "boolean":
+        known = {"levels": {name: term.contribution(value) for name, value in BOOLEANS.items()}}
+        shares = list(known["levels"].values())
     else:
-        drawn = points(term, *_range(model, term))
+        drawn = points(term, *straight_range(model, term))
         shares = [share for _, share in drawn]
         known = {"points": [list(point) for point in drawn]}
     return {"feature": term.name, **known, "missing": term.missing, "span": max(shares) - min(shares)}
 
 
-def _range(model: Model, term: Term) -> tuple[float, float]:
-    """Of a straight line, which has no range of its own: the contract's, or two scales around the centre."""
+def straight_range(model: Model, term: Term) -> tuple[float, float]:
+    """Where a straight line is drawn, which has no range of its own: two scales around the centre, within the
+    contract's bounds. 0, 0 for any other term.
+    """
     feature = model.contract.feature(term.name)
     if not isinstance(term, NumericTerm):
         return 0.0, 0.0
-    low = term.center - 2 * term.scale if feature.minimum is None else feature.minimum
-    high = term.center + 2 * term.scale if feature.maximum is None else feature.maximum
-    return low, high
+    low, high = term.center - 2 * term.scale, term.center + 2 * term.scale
+    inside_low = low if feature.minimum is None else max(low, feature.minimum)
+    inside_high = high if feature.maximum is None else min(high, feature.maximum)
+    return (inside_low, inside_high) if inside_low < inside_high else (low, high)
 
 
 def _pair(pair: PairTerm) -> dict[str, Any]:

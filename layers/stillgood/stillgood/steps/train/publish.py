@@ -11,6 +11,7 @@ from stillgood.domain.errors import OneClassOnly, TooFewRows
 from stillgood.domain.model.card import card
 from stillgood.domain.model.curves import calibration_table, threshold_table
 from stillgood.domain.model.evaluation import Metrics, evaluate
+from stillgood.domain.model.shape_intervals import shape_intervals
 from stillgood.domain.model.vectorised import probabilities
 from stillgood.domain.promotion.cross_fitted import GATE_VERSION
 from stillgood.domain.promotion.folds import FoldModels
@@ -83,6 +84,7 @@ def candidate(
         "stability": {name: steady.to_dict() for name, steady in fitted.stability.items()},
         "settings": dict(model.training.get("settings", {})),
         "out_of_fold": fitted.oof_metrics.to_dict(),
+        "shape_intervals": shape_intervals(model, fitted.fold_models),
         "fold_roc_auc": list(fitted.fold_auc),
         "thresholds": threshold_table(unseen, outcomes),
         "calibration": calibration_table(unseen, outcomes),

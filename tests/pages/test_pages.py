@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import numpy as np
@@ -23,6 +24,7 @@ from stillgood.storage.registry import Registry
 from stillgood.storage.windows import read_report, reports
 
 LIMIT = 150 * 1024
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 hostile = st.sampled_from(
     [
         "<script>alert(1)</script>",
@@ -316,3 +318,58 @@ def test_the_overview_says_what_served_when(bucket):
     runs = [v for i, v in enumerate(versions) if i == 0 or versions[i - 1] != v]
     served = data.decode().partition("What served when")[2].partition("<h2>Decisions")[0]
     assert re.findall(r"models/([^\"]+)\.html", served) == runs[::-1]
+
+
+def test_a_state_that_stands_is_said_once_on_a_windows_page():
+    began, on = "deaf since 2026-11-01: no label has come; none at all", "a data fault upstream: price"
+    standing = [{"message": message, "waits_for": f"labels {message[:4]}"} for message in (began, on)]
+    report = {
+        "window": {"id": "w", "start": "2026-11-23T00:00:00Z", "end": "2026-11-24T00:00:00Z"},
+        "made_at": "2026-11-24T00:01:00Z", "champion": {"version": "v1"}, "rows": 3,
+        "contract": {"refused": 0, "violations": []}, "standing": standing,
+        "decision": {"action": "alert", "reasons": [began, "plan drifted", f"still: {on}"]},
+    }  # fmt: skip
+    text = window_page(report).decode()
+    assert text.count(began) == text.count(on) == 1
+    assert "plan drifted" in text.partition("<h2>Why")[2]
+    alone = report | {"decision": {"action": "alert", "reasons": [began]}, "standing": standing[:1]}
+    assert "the state above" in window_page(alone).decode()
+    assert "<h2>Why" not in window_page(alone).decode()
+
+
+def test_the_overview_names_promotion_and_move_as_status_does():
+    """The version since its promotion, by which decision, and which one moved its operating point since."""
+    from stillgood.domain.policy.summary import put_in_force, summarise
+
+    history = overview.empty()
+    for n, action in enumerate(("promote", "move", "refuse"), 1):
+        record = {
+            "n": n, "at": f"2026-11-0{n}T00:00:00Z", "action": action, "candidate": "v1", "reasons": [],
+            "pointer_after": {"version": "v1"},
+        }  # fmt: skip
+        history = overview.with_decision(history, record)
+    text = re.sub("<[^>]+>", "", overview.overview_page(history).decode())
+    serves = put_in_force("v1", "2026-11-01T00:00:00Z", 2, history["decisions"])
+    line = summarise(history, serving=serves, now=NOW)[0].text
+    assert line == "v1 since 2026-11-01 00:00 UTC, by decision 1, its operating point by decision 2"
+    assert f"Serving: {line}" in text
+
+
+def test_a_decisions_page_has_both_models_in_every_slice():
+    side = {"flagged": 7, "recall": {"value": 0.5, "low": 0.25, "high": 0.75}, "precision": None}
+    slices = [
+        {"slice": "plan = <b>", "rows": 20, "positives": 9, "candidate": side, "champion": side | {"flagged": 8}},
+        {"slice": "plan = c", "rows": 5, "positives": 0, "candidate": side | {"recall": None}, "champion": side},
+    ]
+    record = {
+        "n": 1, "at": "2026-11-24T00:00:00Z", "request_id": "r", "action": "promote", "candidate": "v2", "reasons": [],
+        "figures": {"gate": "guarded"}, "inputs": {},
+    }  # fmt: skip
+    data = decision_page(record, {"slices": slices})
+    text = [part for part in Tags(data).text if part.strip()]
+    at = text.index("plan = <b>", text.index("slice"))
+    assert text[at : at + 9] == [
+        "plan = <b>", "20", "9", "0.50 [0.25, 0.75]", "not known", "7", "0.50 [0.25, 0.75]", "not known", "8",
+    ]  # fmt: skip
+    assert data.count(b'class="dots"') == data.count(b'class="dots other"') == 1
+    assert b"By slice" not in decision_page(record, {"slices": []})

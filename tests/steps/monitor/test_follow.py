@@ -245,7 +245,7 @@ def test_pages_and_commands_show_promise_estimate_and_each_move(
     assert "Estimated at the new operating point" in move_page
     text = "\n".join(report_lines(world.report(TODAY + 2 * DAY)))
     assert "point  recall: wanted 0.80, estimated 0." in text
-    assert "moved the mean score by (logits)" in text
+    assert "mean score moved (logits): all together " in text
     shown = status(Place(world.store, "here", ""))
     assert shown["operating_point"]["sentence"] == third["sentence"]
 

@@ -124,6 +124,7 @@ def test_the_curves_on_the_page_are_of_the_scores_that_the_gate_saw(store, gate)
     promote({"action": "promote", "candidate": version, "request_id": "r2"}, PromoteDeps(store, lambda: NOW, gate))
     decision = list(Registry(store).decisions())[-1]
     drawn = curves(store, decision)
+    assert drawn.pop("slices") == []  # the contract has none
     assert drawn.keys() == {"candidate", "champion"}
     for role, parts in drawn.items():
         x, y = ([0.0, *(row[name] for row in parts["thresholds"])] for name in ("false_positive_rate", "recall"))

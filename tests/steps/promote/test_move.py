@@ -2,11 +2,14 @@
 model.
 """
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from stillgood.cli.place import Place
+from stillgood.cli.verbs.status import status
 from stillgood.domain.contract.contract import Objective, PointRules
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import DocumentUnusable, InvalidEvent
@@ -17,6 +20,7 @@ from stillgood.domain.operating_point.decide import PointInputs, uncertain
 from stillgood.domain.operating_point.evidence import from_dict, to_dict, trimmed
 from stillgood.domain.operating_point.placement import Population
 from stillgood.domain.promotion.decision import Proposal, Release
+from stillgood.pages.writer import write_decision
 from stillgood.steps.promote.move import champion_of, move
 from stillgood.steps.promote.promote import PromoteDeps
 from stillgood.steps.promote.replay import replay
@@ -24,7 +28,7 @@ from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.audit import check_inputs, verify
 from stillgood.storage.champion import ChampionSource, load_served
 from stillgood.storage.codec import encode, sha256
-from stillgood.storage.keys import POINTER_KEY, point_evidence_key, point_key
+from stillgood.storage.keys import INDEX_PAGE, POINTER_KEY, point_evidence_key, point_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.points import write_evidence
 from stillgood.storage.registry import Registry
@@ -207,3 +211,21 @@ def test_evidence_comes_back_from_its_document() -> None:
     assert to_dict(again) == to_dict(inputs)
     with pytest.raises(DocumentUnusable, match="malformed"):
         from_dict(to_dict(inputs) | {"population": {"logits": [1.0], "entities": []}})
+
+
+def test_status_names_the_promotion_and_the_move_as_the_overview_does() -> None:
+    store = MemoryObjectStore()
+    serve(store, "v1")
+    assert serving_line(store).startswith("v1 since 2026-11-01 00:00 UTC, by decision 1")
+    assert "operating point" not in serving_line(store)
+    assert request_move(store, evidence(0.0), "w1")["result"] == "moved"
+    assert "by decision 1, its operating point by decision 2" in serving_line(store)
+    write_decision(store, 1)
+    write_decision(store, 2)
+    shown = re.sub("<[^>]+>", "", store.get(INDEX_PAGE).data.decode())
+    assert "by decision 1, its operating point by decision 2" in shown
+
+
+def serving_line(store: MemoryObjectStore) -> str:
+    (line,) = [line for line in status(Place(store, "here", ""))["lines"] if line["topic"] == "serving"]
+    return str(line["text"])

@@ -13,11 +13,12 @@ from stillgood.domain.model.evaluation import roc_auc, threshold_for_recall
 from stillgood.domain.model.model import Calibration, Model, NumericTerm
 from stillgood.domain.model.vectorised import logits
 from stillgood.domain.promotion.holdout import Holdout
+from stillgood.pages.writer import curves
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.artifacts import publish
 from stillgood.storage.audit import check_inputs, verify
-from stillgood.storage.codec import encode, sha256
+from stillgood.storage.codec import decode_any, encode, sha256
 from stillgood.storage.keys import HOLDOUT, METRICS, MODEL, POINTER_KEY, REFERENCE, artifact_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
@@ -158,6 +159,26 @@ def test_the_decision_holds_what_it_was_made_from():
     assert decision.figures["value"]["candidate"] > decision.figures["value"]["champion"]
     assert any("2 of 2 slices" in check["says"] for check in decision.figures["checks"])
     assert verify(deps.store) == ()
+
+
+def test_slices_of_a_decision_are_counted_on_the_rows_that_it_was_made_from():
+    deps = deps_of(("v1", WEAK), ("v2", STRONG))
+    judge(deps, "v1")
+    judge(deps, "v2")
+    rows = curves(deps.store, Registry(deps.store).decision(2))["slices"]
+    assert [row["slice"] for row in rows] == ["senior = yes", "senior = no"]
+    kept = holdout()
+    for row, value in zip(rows, (1.0, 0.0), strict=True):
+        inside = kept.frame.columns["senior"] == value
+        positive = kept.target == 1
+        assert (row["rows"], row["positives"]) == (inside.sum(), (inside & positive).sum())
+        for role, version in (("candidate", "v2"), ("champion", "v1")):
+            raw = decode_any(deps.store.get(f"models/{version}/model.json").data)
+            model = Model.from_dict(raw)
+            flagged = logits(model, kept.frame) >= model.threshold_logit
+            assert row[role]["flagged"] == (inside & flagged).sum()
+            assert row[role]["recall"]["value"] == (inside & flagged & positive).sum() / (inside & positive).sum()
+            assert row[role]["precision"]["value"] == (inside & flagged & positive).sum() / (inside & flagged).sum()
 
 
 def test_the_gate_is_the_one_that_was_configured():

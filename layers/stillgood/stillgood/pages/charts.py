@@ -346,6 +346,47 @@ def whiskers(
     ]
 
 
+def side_by_side(
+    names: Sequence[str],
+    roles: Sequence[str],
+    values: Sequence[Sequence[tuple[float, float, float] | None]],
+    label: str,
+) -> Node:
+    """Up to two figures of 0 to 1 for each name, below each other: a dot (low, value, high) with its whiskers a role,
+    ``values`` by role and name.
+    """
+    row, name = 12 * len(roles) + 8, 130
+    base = row * len(names) + 2
+    reach = WIDTH - name - 10
+
+    def x(value: float) -> str:
+        return _r(name + 4 + min(max(value, 0.0), 1.0) * reach)
+
+    drawn: list[Node] = []
+    for index, side in enumerate(values[:2]):
+        at = [(row * i + 10 + 12 * index, known) for i, known in enumerate(side) if known is not None]
+        lines = "".join(f"M{x(known[0])} {y}H{x(known[2])}" for y, known in at)
+        dots = "".join(f"M{x(known[1])} {y}h0" for y, known in at)
+        drawn += [
+            h.path(class_=f"l{'ab'[index]}", d=lines),
+            h.path(class_="dots" if not index else "dots other", d=dots),
+        ]
+    ticks = (0.0, 0.5, 1.0)
+    return h.div[
+        h.svg(viewBox=f"0 0 {WIDTH} {base + 16}", role="img", aria_label=label)[
+            h.title[label],
+            h.path(class_="axis", d="".join(f"M{x(at)} 0V{base}" for at in ticks)),
+            [_text(float(x(at)), base + 12, f"{at:g}", "middle", soft=True) for at in ticks],
+            [
+                _text(name - 4, row * i + row / 2 + 4, text if len(text) <= 20 else f"{text[:19]}…", "end")
+                for i, text in enumerate(names)
+            ],
+            drawn,
+        ],
+        h.p(class_="key")[[h.span[_legend("ab"[index]), " ", role] for index, role in enumerate(roles[:2])]],
+    ]
+
+
 def heat_table(
     rows: Sequence[str], columns: Sequence[str], table: Sequence[Sequence[float]], limit: float, label: str
 ) -> Node:

@@ -13,6 +13,7 @@ from stillgood.pages.point import of_decision
 
 OVERVIEW = "../index.html"
 FIGURES = (("ROC-AUC", "roc_auc"), ("recall", "recall"), ("precision", "precision"), ("F1", "f1"), ("Brier", "brier"))
+MAX_SLICES = 16
 WORDS = {
     "promote": ("was promoted", "well"),
     "refuse": ("was refused; the champion stays", "look"),
@@ -27,8 +28,7 @@ WORDS = {
 
 def decision_page(record: Mapping[str, Any], curves: Mapping[str, Any] | None = None) -> bytes:
     """``record`` as ``registry/decisions/<n>.json`` holds it; ``curves``: each model's ``thresholds`` and
-    ``calibration``
-    on the rows of the decision, by role ("candidate", "champion")."""
+    ``calibration`` on the rows of the decision, by role ("candidate", "champion"), and both by slice ("slices")."""
     figures = record.get("figures") or {}
     verb, level = WORDS.get(record["action"], (record["action"], "look"))
     return page(
@@ -50,6 +50,7 @@ def decision_page(record: Mapping[str, Any], curves: Mapping[str, Any] | None = 
         _changes(figures),
         _comparison(figures),
         _curves(curves or {}),
+        _slices((curves or {}).get("slices") or ()),
         _money(figures),
         h.h2["The record"],
         cards(
@@ -174,6 +175,61 @@ def _curves(curves: Mapping[str, Any]) -> Node:
         ],
         folded("Table", table(["model", "from", "flagged", "recall", "precision", "false positive rate"], rows)),
     ]
+
+
+def _slices(slices: Sequence[Mapping[str, Any]]) -> Node:
+    """Recall of both models within each slice, those with the most positives drawn; every slice is in the table."""
+    if not slices:
+        return None
+    roles = [role for role in ("candidate", "champion") if any(role in row for row in slices)]
+    known = [row for row in slices if row["positives"]]
+    drawn = sorted(known, key=lambda row: -row["positives"])[:MAX_SLICES]
+    recalls = [[_bounds((row.get(role) or {}).get("recall")) for row in drawn] for role in roles]
+    rows = [
+        [
+            row["slice"],
+            f"{row['rows']:,}",
+            f"{row['positives']:,}",
+            *(
+                text
+                for role in roles
+                for side in (row.get(role) or {},)
+                for text in (
+                    estimate(side.get("recall"), 2),
+                    estimate(side.get("precision"), 2),
+                    number(side.get("flagged"), 0),
+                )
+            ),
+        ]
+        for row in slices
+    ]
+    return [
+        h.h2["By slice"],
+        h.p(class_="soft")[
+            "Each model at its own threshold, with 95% intervals in which every row counts as one. The gate's clause "
+            "on slices compares them at one objective, by customer."
+        ],
+        drawn
+        and h.figure(class_="half")[
+            h.figcaption[
+                "Recall within each slice",
+                f", the {MAX_SLICES} with the most positives of {len(known)}" if len(known) > MAX_SLICES else None,
+            ],
+            charts.side_by_side([row["slice"] for row in drawn], roles, recalls, "Recall of both models by slice"),
+        ],
+        folded(
+            "Table",
+            table(
+                ["slice", "rows", "positives"]
+                + [f"{what}, {role}" for role in roles for what in ("recall", "precision", "flagged")],
+                rows,
+            ),
+        ),
+    ]
+
+
+def _bounds(value: Mapping[str, float] | None) -> tuple[float, float, float] | None:
+    return None if value is None else (value["low"], value["value"], value["high"])
 
 
 def _money(figures: Mapping[str, Any]) -> Node:

@@ -40,7 +40,7 @@ figcaption{font-size:.875rem;color:var(--soft)}figure svg:not(.sign){width:100%;
 .odd{fill:var(--card)}.key{font-size:.875rem;color:var(--soft)}.key span{margin-right:1.2em;white-space:nowrap}
 .when{stroke:var(--ref);stroke-dasharray:1 3}.served0{fill:var(--card)}.served1{fill:var(--line)}
 .is-promote{fill:var(--good)}.is-rollback{fill:var(--stop)}.is-refuse{fill:none;stroke:var(--bad);stroke-width:2.5}.is-move{fill:var(--a)}.is-other{fill:var(--soft)}
-.dots{stroke:var(--a);stroke-width:7;stroke-linecap:round}.roomy{grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr))}
+.dots.other{stroke:var(--b)}.dots{stroke:var(--a);stroke-width:7;stroke-linecap:round}.roomy{grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr))}
 .cells path{stroke:var(--win);stroke-width:15px}
 .table{overflow-x:auto}table{border-collapse:collapse;font-size:.875rem;margin:.4rem 0}
 time,td.n{white-space:nowrap}figure.half{max-width:26rem}figure.wide+figure.wide{margin-top:.6rem}th{vertical-align:bottom!important}

@@ -130,7 +130,12 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
             "Serving: ",
             h.a(href=f"models/{serves['version']}.html")[h.code[serves["version"]]] if serves else "no model yet",
             [" since ", moment(serves["since"])] if serves and serves["since"] else None,
-            [", ", made(serves)] if serves and made(serves) else None,
+            [
+                [words, h.a(href=f"decisions/{serves[name]:08d}.html")[f"decision {serves[name]}"]]
+                for name, words in (("decision", ", by "), ("moved", ", its operating point by "))
+                if serves and serves.get(name)
+            ],
+            ["; ", made(serves)] if serves and made(serves) else None,
         ],
         _summary(lines),
         _latest(last),
@@ -154,7 +159,9 @@ def _serves(tenures: Sequence[Sequence[Mapping[str, Any]]], last: Mapping[str, A
         return None
     first = tenures[-1][0] if tenures or last is None else {"version": last["version"]}
     dates = {name: first[name] for name in ("trained", "learnt_until") if first.get(name)}
-    return {"version": first["version"], "since": first.get("at"), "decision": first.get("n"), **dates}
+    moves = [row for row in (tenures[-1][1:] if tenures else ()) if row["action"] == "move"]
+    moved = moves[-1]["n"] if moves else None
+    return {"version": first["version"], "since": first.get("at"), "decision": first.get("n"), "moved": moved, **dates}
 
 
 def _written(windows: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]]) -> datetime:

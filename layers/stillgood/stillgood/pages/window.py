@@ -31,8 +31,8 @@ def window_page(report: Mapping[str, Any]) -> bytes:
             h.a(href=f"../models/{report['champion']['version']}.html")[h.code[report["champion"]["version"]]],
         ],
         _standing(report),
-        state([h.strong["found: "], finding(report), h.br, h.strong["done: "], done(report)], _level(report)),
-        decision["reasons"] and [h.h2["Why"], h.ul[[h.li[reason] for reason in decision["reasons"]]]],
+        state([h.strong["found: "], _found(report), h.br, h.strong["done: "], done(report)], _level(report)),
+        _why(report),
         _would_change(decision),
         cards(_figures(report)),
         h.h2["How good it is"],
@@ -59,9 +59,28 @@ def window_page(report: Mapping[str, Any]) -> bytes:
     )
 
 
-def _standing(report: Mapping[str, Any]) -> Node:
+def _messages(report: Mapping[str, Any]) -> list[str]:
     standing = report.get("standing") or ()
-    return [state(item["message"] if isinstance(item, Mapping) else str(item), "act") for item in standing]
+    return [str(item["message"]) if isinstance(item, Mapping) else str(item) for item in standing]
+
+
+def _standing(report: Mapping[str, Any]) -> Node:
+    return [state(message, "act") for message in _messages(report)]
+
+
+def _found(report: Mapping[str, Any]) -> str:
+    """What was found, without the states that stand above it."""
+    found = finding(report)
+    for message in _messages(report):
+        found = found.replace(f"; {message}", "").replace(f"{message}; ", "").replace(message, "")
+    return found or "the state above"
+
+
+def _why(report: Mapping[str, Any]) -> Node:
+    """The reasons, without those that are a state that stands above them."""
+    above = {text for message in _messages(report) for text in (message, f"still: {message}")}
+    reasons = [reason for reason in report["decision"]["reasons"] if reason not in above]
+    return reasons and [h.h2["Why"], h.ul[[h.li[reason] for reason in reasons]]]
 
 
 def _level(report: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from stillgood.domain.drift.reference import Reference
 from stillgood.domain.errors import ObjectNotFound, StillgoodError
 from stillgood.domain.model.curves import calibration_table, threshold_table
 from stillgood.domain.model.model import Model
+from stillgood.domain.promotion.by_slice import by_slice
 from stillgood.domain.promotion.decision import Decision
 from stillgood.pages import overview
 from stillgood.pages.acted import action_page
@@ -148,8 +149,8 @@ def _put_decision(store: ObjectStore, into: ObjectStore, decision: Decision) -> 
 
 
 def curves(store: ObjectStore, decision: Decision) -> dict[str, Any]:
-    """Both models' curves on the rows that the decision was made on; empty where there are none (a rollback), or one is
-    gone.
+    """Both models' curves, and their figures by slice ("slices"), on the rows that the decision was made on; empty
+    where there are none (a rollback), or one is gone.
     """
     try:
         made_from = recorded(store, decision.inputs)
@@ -164,7 +165,7 @@ def curves(store: ObjectStore, decision: Decision) -> dict[str, Any]:
             }
             for role, scores in sides.items()
             if scores is not None
-        }
+        } | {"slices": by_slice(case.segments, case.y, sides)}
     except (StillgoodError, KeyError, TypeError, ValueError, IndexError):
         return {}  # an input is gone, damaged, or of another contract; the record alone still makes a page
 

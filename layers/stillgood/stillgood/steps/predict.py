@@ -176,23 +176,25 @@ def _summary(serving: PredictDeps) -> dict[str, Any] | None:
     """
     if serving.store is None:
         return None
-    from stillgood.domain.policy.summary import WORDS, summarise, worst
+    from stillgood.domain.policy.summary import WORDS, put_in_force, summarise, worst
     from stillgood.storage.artifacts import dates_of
     from stillgood.storage.codec import decode_any
     from stillgood.storage.keys import OVERVIEW_KEY
 
-    serves, troubles, now = None, [], serving.clock()
+    pointer, serves, troubles, now = None, None, [], serving.clock()
     if (stands := serving.champions.status()).stale:
         troubles.append((2, f"an outdated champion serves since {stands.since}: {stands.last_error}"))
     with suppress(StillgoodError):
         pointer = serving.champions.current().pointer
-        serves = {"version": pointer.version, "since": pointer.promoted_at, "decision": pointer.decision}
-        serves |= dates_of(serving.store, pointer.version)
     try:
-        history = decode_any(serving.store.get(OVERVIEW_KEY).data, what=OVERVIEW_KEY)
+        history: dict[str, Any] = {}
+        with suppress(ObjectNotFound):
+            history = decode_any(serving.store.get(OVERVIEW_KEY).data, what=OVERVIEW_KEY)
+        if pointer is not None:
+            known = history.get("decisions") or ()
+            serves = put_in_force(pointer.version, pointer.promoted_at, pointer.decision, known)
+            serves |= dates_of(serving.store, pointer.version)
         lines = summarise(history, serving=serves, now=now, troubles=troubles)
-    except ObjectNotFound:
-        lines = summarise({}, serving=serves, now=now, troubles=troubles)
     except (StillgoodError, KeyError, TypeError, ValueError):
         return None
     level = worst(lines)

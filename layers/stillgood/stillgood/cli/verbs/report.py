@@ -3,7 +3,7 @@
 import argparse
 import tempfile
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from stillgood.domain.policy.wording import done, finding
 from stillgood.storage.keys import INDEX_PAGE, PAGES_PREFIX
 
 _LISTED = 3  # of reasons, features and tests; the page and --json have all
+_WIDTH = 100  # of a line
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: str) -> None:
@@ -70,19 +71,17 @@ def _pages(place: Place, folder: Path, show: bool) -> Answer:
 
 
 def lines(report: Mapping[str, Any]) -> list[str]:
-    """A report in some twenty lines, what matters first."""
+    """A report in at most twenty lines, what matters first; what is longer ends in an ellipsis, and is on the page."""
     span, decision = report["window"], report["decision"]
     text = [f"{span['start']} to {span['end']}: {decision['action']}"]
-    text += paragraph(f"found: {finding(report)}") + paragraph(f"done: {done(report)}")
-    for reason in decision["reasons"][:_LISTED]:
-        text += paragraph(str(reason), first="- ")
-    text += _more(len(decision["reasons"]), "reasons")
+    text += _cut(f"found: {finding(report)}", lines=2) + _cut(f"done: {done(report)}")
+    text += _some(decision["reasons"], "- ", 3)
     text.append(
         f"  champion {report['champion']['version']}, {report['rows']} predictions, {report['contract']['refused']}"
         " refused rows"
     )
-    for violation in report["contract"]["violations"][:5]:
-        text.append(f"    {violation['rows']} rows: {violation['field']}: {violation['rule']}")
+    if violations := report["contract"]["violations"]:
+        text += _cut("; ".join(f"{v['rows']} rows: {v['field']}: {v['rule']}" for v in violations), first="refused: ")
     realised, expected = report.get("realised_performance"), report.get("estimated_performance")
     if realised:
         metrics = realised["metrics"]
@@ -98,7 +97,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         )
         text.append(f"  estimated without labels  {known}")
     if (point := report.get("operating_point")) is not None:
-        text += of_point(point)
+        text += _cut(point["sentence"], first="point  ")
+        text += _some(point["reasons"], f"{point['action']}: ", 1)
     text += _what_moved(report)
     drift = report.get("drift") or {}
     checks = sorted(drift.get("checks", ()), key=lambda check: (not check["drifted"], -check["effect"]))[:_LISTED]
@@ -114,17 +114,29 @@ def lines(report: Mapping[str, Any]) -> list[str]:
                 ]
                 for check in checks
             ],
-            head=["feature", "test", "effect", "adjusted p", "drifted"],
-        ) + _more(len(drift["checks"]), "tests")
-    for change in decision.get("would_change", []):
-        text += paragraph(f"would change it: {change}", first="> ")
-    return text
+            head=["feature", "test", "effect", "adjusted p", _more("drifted", len(drift["checks"]), _LISTED)],
+        )
+    return text + _some(decision.get("would_change") or (), "> would change it: ", 2)
 
 
-def _more(count: int, what: str) -> list[str]:
-    return (
-        [f"  and {count - _LISTED} more {what}: `stillgood report --pages DIR`, or --json"] if count > _LISTED else []
-    )
+def _cut(text: str, *, first: str = "", lines: int = 1) -> list[str]:
+    """``text`` in at most so many lines."""
+    whole = paragraph(text, first=first)
+    if len(whole) > lines:
+        whole = [*whole[: lines - 1], f"{whole[lines - 1][: _WIDTH - 1].rstrip(' ,;')}…"]
+    return whole
+
+
+def _some(texts: Sequence[object], first: str, count: int) -> list[str]:
+    """The first of ``texts``, a line each; the last one says how many more there are."""
+    shown = [str(text) for text in texts[:count]]
+    if len(texts) > count:
+        shown[-1] = f"(and {len(texts) - count} more) {shown[-1]}"
+    return [line for text in shown for line in _cut(text, first=first)]
+
+
+def _more(what: str, count: int, shown: int) -> str:
+    return f"{what} ({shown} of {count} tests)" if count > shown else what
 
 
 def of_point(point: Mapping[str, Any]) -> list[str]:
@@ -139,15 +151,9 @@ def _what_moved(report: Mapping[str, Any]) -> list[str]:
     moved = report.get("contributions")
     if not moved:
         return []
-    checks = (report.get("drift") or {}).get("checks", ())
-    effects = {check["subject"]: check["effect"] for check in checks if check["test"] in ("ks", "chi_square")}
-    parts = [*moved["parts"][:_LISTED], moved["total"]]
-    rows = [
-        [
-            "all together" if part is moved["total"] else part["name"],
-            f"{part['change']['value']:+.3f} [{part['change']['low']:+.3f}, {part['change']['high']:+.3f}]",
-            f"{effects[part['name']]:.3f}" if part["name"] in effects else "",
-        ]
-        for part in parts
-    ]
-    return table(rows, head=["moved the mean score by (logits)", "", "KS or chi-square effect"])
+    parts = ", ".join(f"{part['name']} {part['change']['value']:+.3f}" for part in moved["parts"][:_LISTED])
+    total = moved["total"]["change"]
+    return _cut(
+        f"all together {total['value']:+.3f} [{total['low']:+.3f}, {total['high']:+.3f}]; most by {parts}",
+        first="mean score moved (logits): ",
+    )

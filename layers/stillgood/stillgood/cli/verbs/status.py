@@ -3,6 +3,7 @@ windows.
 """
 
 import argparse
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _WINDOWS = 5
 _READ = 48  # reports: a day of windows of half an hour, for the cost of the last day
+_LOOKED_BACK = 200  # decisions since a promotion
 _WIDE = 48  # characters of a column
 _WORDS = {WELL: "well", LOOK: "look", ACT: "act"}
 
@@ -141,13 +143,30 @@ def status(place: Place) -> dict[str, Any]:
 
 
 def _serving(store: "ObjectStore", pointer: "Pointer | None") -> dict[str, Any] | None:
-    """What serves and since which decision: a move of the operating point leaves the model in force."""
+    """What serves, the decision that made it champion, and the one that moved its operating point since."""
     if pointer is None:
         return None
+    from stillgood.domain.policy.summary import put_in_force
     from stillgood.storage.artifacts import dates_of
 
-    dates = dates_of(store, pointer.version)
-    return {"version": pointer.version, "since": pointer.promoted_at, "decision": pointer.decision, **dates}
+    serves = put_in_force(pointer.version, pointer.promoted_at, pointer.decision, list(_tenure(store, pointer)))
+    return {**serves, **dates_of(store, pointer.version)}
+
+
+def _tenure(store: "ObjectStore", pointer: "Pointer") -> "Iterator[Mapping[str, Any]]":
+    """The champion's decisions from the newest that changed the pointer back to its promotion; without moves, one."""
+    from stillgood.domain.errors import StillgoodError
+    from stillgood.storage.registry import Registry
+
+    for n in range(pointer.decision, max(pointer.decision - _LOOKED_BACK, 0), -1):
+        try:
+            decision = Registry(store).decision(n)
+        except StillgoodError:  # the audit tells of a log with holes
+            return
+        after = decision.pointer_after
+        yield {"n": n, "at": decision.at, "version": after.version if after else None}
+        if decision.at == pointer.promoted_at:
+            return
 
 
 def _action(store: "ObjectStore", model: "Model | None") -> str | None:

@@ -38,8 +38,8 @@ def summarise(
     """What serves and since when; the findings, the worst first; monitor's last run and the next; labels that are
     missing; what waits for whom; mode and holds; calls and cost of the last day.
 
-    ``history``: ``windows`` and ``orders`` as pages/overview.json holds them. ``serving``: ``version``, ``since`` and
-    ``decision``, None where nothing serves. ``troubles``: further findings, (level, text). ``waits``: further sentences
+    ``history``: ``windows`` and ``orders`` as pages/overview.json holds them. ``serving``: as of ``put_in_force``, None
+    where nothing serves. ``troubles``: further findings, (level, text). ``waits``: further sentences
     on what waits. ``scheduled``: whether monitor is expected to run by itself, so that a missed run is a finding.
     """
     windows: Sequence[Mapping[str, Any]] = history.get("windows") or ()
@@ -71,11 +71,32 @@ def worst(lines: Sequence[Line]) -> int:
     return max((line.level for line in lines), default=WELL)
 
 
+def put_in_force(version: str, since: str, decision: int, decisions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What serves: ``version``, ``since`` when, ``decision`` that made it champion and ``moved``, that which moved its
+    operating point since; each None where it is not known, or nothing moved.
+
+    ``decision``: the newest that changed the pointer; ``decisions``: rows of the overview, or of the log, with ``n``,
+    ``at`` and ``version``.
+
+    >>> rows = [{"n": 2, "at": "2026-11-01T00:00:00Z", "version": "v1"}]
+    >>> put_in_force("v1", "2026-11-01T00:00:00Z", 5, rows)
+    {'version': 'v1', 'since': '2026-11-01T00:00:00Z', 'decision': 2, 'moved': 5}
+    """
+    by = next((int(row["n"]) for row in decisions if row["at"] == since and row["version"] == version), None)
+    return {
+        "version": version,
+        "since": since,
+        "decision": by,
+        "moved": decision if by not in (None, decision) else None,
+    }
+
+
 def _serving(serving: Mapping[str, Any] | None) -> Line:
     if serving is None:
         return Line("serving", ACT, "nothing serves: POST /predict answers 503")
     since = f" since {minute(serving['since'])}" if serving.get("since") else ""
     by = f", by decision {serving['decision']}" if serving.get("decision") else ""
+    by += f", its operating point by decision {serving['moved']}" if serving.get("moved") else ""
     dated = f"; {dates}" if (dates := made(serving)) else ""
     return Line("serving", WELL, f"{serving['version']}{since}{by}{dated}")
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from stillgood.cli.verbs.value import lines
 from stillgood.domain.contract.contract import Actions, Contract
+from stillgood.domain.model.slices import slice_names
 from stillgood.pages.writer import write_all
 from stillgood.simulation.driver import Driver, WindowResult
 from stillgood.simulation.worlds.resampled import Pool, Resampled, Scenario
 from stillgood.steps.value import value
-from stillgood.storage.keys import ACTION_PAGE
+from stillgood.storage.keys import ACTION_PAGE, INDEX_PAGE
 from stillgood.training.ingest import ingest
 
 from local import datasets
@@ -48,16 +49,28 @@ def test_a_control_group_keeps_the_figures_true_and_says_what_the_action_is_wort
     assert figure["low"] < truth < figure["high"]
     assert not any(result.did("rolled back") for result in results)
 
-    worth = value(driver.store, driver.world.contract, driver.clock())
+    assert driver.world.contract.slices == ("senior_citizen", "contract")
+    assert value(driver.store, driver.world.contract, driver.clock())["by_slice"] == []  # captures are not read
+    worth = value(driver.store, driver.world.contract, driver.clock(), slices=True)
     effect = worth["all"]["prevented"]
     assert effect["low"] < 0.6 * worth["all"]["control_rate"] < effect["high"]
     assert worth["all"]["verdict"] == "works"
     assert {band["verdict"] for band in worth["by_score"]} <= {"works", "not known yet"}
     assert "left alone" in "\n".join(lines(worth))
+    assert "contract = Month-to-month" in "\n".join(lines(worth))
+    names = [part["name"] for part in worth["by_slice"]]
+    assert names == [name for name in slice_names(driver.world.contract) if name in names]
+    # Whoever is flagged is in one slice of each feature; slices with too few rows are left out.
+    for feature in driver.world.contract.slices:
+        for group in ("control", "treated"):
+            counted = sum(part[group] for part in worth["by_slice"] if part["name"].startswith(feature))
+            assert 0.9 * worth[group] <= counted <= worth[group]
     write_all(driver.store)
     shown = driver.store.get(ACTION_PAGE).data.decode()
     assert "What the action is worth" in shown
     assert "By score" in shown
+    assert "contract = Month-to-month" in shown.partition("By slice")[2]
+    assert 'href="action.html"' in driver.store.get(INDEX_PAGE).data.decode()
 
 
 def test_without_one_the_jump_is_found_told_once_and_nothing_is_done(pool: Pool) -> None:

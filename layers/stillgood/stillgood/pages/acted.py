@@ -7,7 +7,12 @@ import htpy as h
 
 from stillgood.pages.layout import Node, cards, page, share, state, table
 
-_TITLES = {"by_month": "By month", "by_score": "By score", "by_action": "By what was done (not drawn by lot)"}
+_TITLES = {
+    "by_month": "By month",
+    "by_score": "By score",
+    "by_slice": "By slice",
+    "by_action": "By what was done (not drawn by lot)",
+}
 
 
 def action_page(report: Mapping[str, Any]) -> bytes:
@@ -33,7 +38,7 @@ def action_page(report: Mapping[str, Any]) -> bytes:
         "What the action is worth",
         state(report["sentence"], level),
         cards(figures),
-        [_parts(title, report[name]) for name, title in _TITLES.items() if report[name]],
+        [_parts(title, report[name]) for name, title in _TITLES.items() if report.get(name)],
         h.h2["How long until it is known to within two points"],
         table(
             ["share left alone", "months"],

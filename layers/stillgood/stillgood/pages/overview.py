@@ -139,6 +139,8 @@ def overview_page(history: Mapping[str, Any]) -> bytes:
         ],
         _summary(lines),
         _latest(last),
+        history.get("action")
+        and h.p[h.a(href="action.html")["What the action is worth"], ", as of ", moment(history["action"])],
         h.h2["Figures over time"],
         _times(windows, *axis, history.get("floors") or {}) if axis else h.p["Nothing yet."],
         over_time(windows, *axis) if axis else None,

@@ -111,8 +111,9 @@ def write_all(store: ObjectStore, into: ObjectStore | None = None) -> list[str]:
         if (report := read_report(store, window)) is not None:
             written.append(_put_window(into, report))
             history = overview.with_window(history, report, floors)
-    _write_overview(into, history)
-    return written + _write_action(store, into)
+    written += (action := _write_action(store, into))
+    _write_overview(into, {**history, "action": history["windows"][-1]["end"]} if action else history)
+    return written
 
 
 def _write_action(store: ObjectStore, into: ObjectStore) -> list[str]:
@@ -121,7 +122,7 @@ def _write_action(store: ObjectStore, into: ObjectStore) -> list[str]:
     contract = None if pointer is None else load_model(store, pointer).contract
     if contract is None or contract.control is None or not windows:
         return []
-    into.put(ACTION_PAGE, action_page(value(store, contract, windows[-1].end)))
+    into.put(ACTION_PAGE, action_page(value(store, contract, windows[-1].end, slices=True)))
     return [ACTION_PAGE]
 
 

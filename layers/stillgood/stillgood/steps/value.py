@@ -9,9 +9,10 @@ import numpy as np
 from stillgood.domain.actions.assignment import CONTROL_CODE, TREATED_CODE
 from stillgood.domain.actions.value import Effect, effect, effects_by, money, plan, score_bands
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.model.slices import slice_names, slices_of
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.outcomes.feeds import DAY, Feed
-from stillgood.domain.outcomes.ledger import POSITIVE, RECORD, Bools, Records, identity, is_known
+from stillgood.domain.outcomes.ledger import POSITIVE, RECORD, Bools, OutcomeDay, Records, identity, is_known
 from stillgood.steps.monitor.acted import declared, entities_of
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.outcomes import ledger_days, read_day, read_progress
@@ -20,10 +21,12 @@ from stillgood.storage.windows import utc
 
 _MAX_MONTHS = 24
 _DAYS_A_MONTH = 30.4375
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
-def value(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, Any]:
-    """The effect of the action over all matured, labelled, flagged predictions; by month, score band and action.
+def value(store: ObjectStore, contract: Contract, now: datetime, *, slices: bool = False) -> dict[str, Any]:
+    """The effect of the action over all matured, labelled, flagged predictions; by month, score band and action, and
+    with ``slices`` by the contract's slices, for which the captures of these predictions are read.
 
     JSON-able. ``sentence`` says it in words, also where there is nothing to say yet. Raises StoreUnavailable.
     """
@@ -51,6 +54,7 @@ def value(store: ObjectStore, contract: Contract, now: datetime) -> dict[str, An
             part.to_dict()
             for part in effects_by(*score_bands(records["score"].astype(np.float64)), positive, control, entities)
         ],
+        "by_slice": _by_slice(store, contract, records, positive, control) if slices else [],
         "by_action": _by_action(records, positive, control, done),
         "reported": {
             "treated": int(((done.codes > 0) & ~control).sum()),
@@ -148,6 +152,39 @@ def _by_action(records: Records, positive: Bools, control: Bools, done: Reported
         if measured is not None:
             effects.append(measured.to_dict())
     return effects
+
+
+def _by_slice(
+    store: ObjectStore, contract: Contract, records: Records, positive: Bools, control: Bools
+) -> list[dict[str, Any]]:
+    """The effect within each slice, from what was captured of the features; personal data is not captured, so a slice
+    by it is left out, as are slices of too few rows.
+    """
+    if not contract.slices:
+        return []
+    # Only the command asks for slices; the package of promote, which writes pages, is without msgspec.
+    from stillgood.steps.monitor.hours import readers
+    from stillgood.steps.monitor.training_rows import captured_rows
+
+    members: dict[str, list[int]] = {}
+    days = records["time"] // DAY
+    with readers(store) as pool:
+        for number in np.unique(days).tolist():
+            at = np.flatnonzero(days == number)
+            day = OutcomeDay(date.fromordinal(_EPOCH + int(number)), records[at], {})
+            lines = captured_rows(store, pool, day, np.ones(len(at), np.bool_))
+            for place in at.tolist():
+                line = lines.get(int(records["id"][place]))
+                for name in () if line is None else slices_of(contract, line.features):
+                    members.setdefault(name, []).append(place)
+    entities = entities_of(records)
+    names = slice_names(contract)
+    effects = (
+        effect(positive[rows], control[rows], entities[rows], name=name, tests=len(names))
+        for name in names
+        if (rows := np.array(members.get(name, ()), dtype=np.int64)).size
+    )
+    return [measured.to_dict() for measured in effects if measured is not None]
 
 
 def _nothing(contract: Contract, report: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     pointer = Registry(place.store).pointer()
     if pointer is None:
         raise WrongCall("Nothing serves yet, so nobody was flagged; `stillgood status` says what is missing.")
-    data = value(place.store, load_model(place.store, pointer).contract, datetime.now(UTC))
+    data = value(place.store, load_model(place.store, pointer).contract, datetime.now(UTC), slices=True)
     return Answer("\n".join(lines(data)), data)
 
 
@@ -39,8 +39,13 @@ def lines(data: Mapping[str, Any]) -> list[str]:
     text = paragraph(data["sentence"])
     if data["all"] is None:
         return text
-    for title, name in (("by month", "by_month"), ("by score", "by_score"), ("by action (not drawn)", "by_action")):
-        if data[name]:
+    for title, name in (
+        ("by month", "by_month"),
+        ("by score", "by_score"),
+        ("by slice", "by_slice"),
+        ("by action (not drawn)", "by_action"),
+    ):
+        if data.get(name):
             text += ["", *_parts(title, data[name])]
     if (costs := data["money"]) is not None:
         text += ["", f"a month: kept {costs['kept']:,.0f}, worth {costs['brings']:,.0f}"]

@@ -40,7 +40,7 @@ from stillgood.storage.objects import ObjectStore
 from stillgood.storage.training_data import ACTION_GROUP, LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID, joined_key
 
 
-class _Captured(msgspec.Struct, tag_field=KIND, tag=PREDICTION, gc=False):
+class Captured(msgspec.Struct, tag_field=KIND, tag=PREDICTION, gc=False):
     """What a training row is made of."""
 
     prediction_id: str
@@ -53,7 +53,7 @@ class _Refused(msgspec.Struct, tag_field=KIND, tag=REJECTION, gc=False):
     """A captured line that predicted nothing."""
 
 
-_DECODER = msgspec.json.Decoder(_Captured | _Refused)
+_DECODER = msgspec.json.Decoder(Captured | _Refused)
 
 
 def learnable(contract: Contract) -> bool:
@@ -89,7 +89,7 @@ def write_training_rows(
         if not (news | unscored).any():
             after[day] = made
             continue
-        rows = _captured_rows(store, pool, made, news | unscored)
+        rows = captured_rows(store, pool, made, news | unscored)
         if model is not None:
             _score(model, made, rows, unscored, previous)
         written = news & np.isin(made.records["id"], np.fromiter(rows, np.uint64, len(rows)))
@@ -140,8 +140,8 @@ def _noted(store: ObjectStore, contract: Contract, day: OutcomeDay, known: Bools
     return replace(day, records=records)
 
 
-def _captured_rows(store: ObjectStore, pool: Executor, day: OutcomeDay, wanted: Bools) -> dict[int, _Captured]:
-    """The captured lines of the ``wanted`` records, by the hash of their id."""
+def captured_rows(store: ObjectStore, pool: Executor, day: OutcomeDay, wanted: Bools) -> dict[int, Captured]:
+    """The captured lines of the ``wanted`` records, bool[n], by the hash of their id. Raises StoreUnavailable."""
     ids = set(day.records["id"][wanted].tolist())
     numbers = np.unique(day.records["time"][wanted] // 3_600_000_000 % 24).tolist()
     midnight = datetime.combine(day.day, time(), UTC)
@@ -150,12 +150,12 @@ def _captured_rows(store: ObjectStore, pool: Executor, day: OutcomeDay, wanted: 
     for hour in CapturedHours(store, pool, midnight).read(hours):
         for part in hour.parts:
             for line in _decoded(part):
-                if isinstance(line, _Captured) and (key := identity(line.prediction_id)) in ids:
+                if isinstance(line, Captured) and (key := identity(line.prediction_id)) in ids:
                     lines[key] = line
     return lines
 
 
-def _decoded(data: bytes) -> Iterator[_Captured | _Refused]:
+def _decoded(data: bytes) -> Iterator[Captured | _Refused]:
     try:
         yield from _DECODER.decode_lines(data)
     except UNREADABLE:
@@ -164,7 +164,7 @@ def _decoded(data: bytes) -> Iterator[_Captured | _Refused]:
                 yield _DECODER.decode(line)
 
 
-def _score(model: Model, day: OutcomeDay, rows: Mapping[int, _Captured], wanted: Bools, previous: Any) -> None:
+def _score(model: Model, day: OutcomeDay, rows: Mapping[int, Captured], wanted: Bools, previous: Any) -> None:
     at = [place for place in np.flatnonzero(wanted).tolist() if int(day.records["id"][place]) in rows]
     if at:
         features = [rows[int(day.records["id"][place])].features for place in at]
@@ -172,7 +172,7 @@ def _score(model: Model, day: OutcomeDay, rows: Mapping[int, _Captured], wanted:
             previous[at] = logits(model, Frame.from_values(model.contract, features))
 
 
-def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, _Captured], written: Bools, positive: Bools) -> bytes:
+def _csv(contract: Contract, day: OutcomeDay, rows: Mapping[int, Captured], written: Bools, positive: Bools) -> bytes:
     """Rows as ingestion reads them, in order of time."""
     out = io.StringIO(newline="")
     names = [feature.name for feature in contract.features if not feature.pii]

@@ -63,7 +63,7 @@ bench-point: $(SYNCED)  ## is recall kept while the population moves, with label
 bench-acted: $(SYNCED)  ## are figures true, and is the effect known, where predictions are acted on
 	@$(RUN) -m benchmarks.acted
 
-bench-strangers: $(SYNCED)  ## damaged and hostile files of every format: read or refused, in how much memory (ARGS="files --count 10000")
+bench-strangers: $(SYNCED)  ## hostile files: read or refused, in how much memory; strangers among callers: how far the champion falls (ARGS="files --count 10000" or "worlds --seeds 20", MINUTES=90)
 	@$(RUN) -m benchmarks.strangers $(or $(ARGS),files)
 
 bench-load: $(SYNCED)  ## count answers, captures and judged predictions under load, a promotion, restarts and an outage

@@ -1,11 +1,14 @@
-"""python -m benchmarks.strangers files [--count N] [--kind csv ...]: writes benchmarks/results/strangers.json."""
+"""python -m benchmarks.strangers files [--count N] [--kind csv ...] | worlds [--seeds N]: writes
+benchmarks/results/strangers.json. MINUTES=90 begins no world after so long; what was played is kept and not played
+again.
+"""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.strangers import files
+from benchmarks.strangers import files, worlds
 
 RESULTS = Path(__file__).parents[1] / "results/strangers.json"
 KINDS = ("csv", "gzip", "jsonl", "parquet", "xlsx")
@@ -13,16 +16,28 @@ KINDS = ("csv", "gzip", "jsonl", "parquet", "xlsx")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["files"])
+    parser.add_argument("part", choices=["files", "worlds"])
     parser.add_argument("--count", type=int, default=10_000, help="damaged files a format")
     parser.add_argument("--kind", nargs="*", default=KINDS, choices=KINDS)
+    parser.add_argument("--seeds", type=int, default=20, help="of each world")
+    parser.add_argument("--world", default="", help="only worlds with this in their name")
     arguments = parser.parse_args()
     results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    told = results.setdefault("files", {"target": {"escaped": 0, "peak_mb": files.MEMORY_MB}, "formats": {}})
+    if arguments.part == "worlds":
+        wanted = [task for task in worlds.tasks(arguments.seeds) if arguments.world in task.name]
+        results["worlds"] = worlds.table(worlds.play_all(wanted))
+        print(json.dumps(results["worlds"], indent=1))
+        _write(results)
+        return
+    counts = results.setdefault("files", {"target": {"escaped": 0, "peak_mb": files.MEMORY_MB}, "formats": {}})
     for kind in arguments.kind:
-        told["formats"][kind] = files.run(kind, arguments.count)
-        print(kind, json.dumps(told["formats"][kind], indent=1), flush=True)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        counts["formats"][kind] = files.run(kind, arguments.count)
+        print(kind, json.dumps(counts["formats"][kind], indent=1), flush=True)
+        _write(results)
+
+
+def _write(results: dict[str, Any]) -> None:
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

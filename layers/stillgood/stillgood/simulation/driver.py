@@ -57,6 +57,7 @@ from stillgood.training.tracking import Tracking
 _SETTLE_SECONDS = 60.0
 _SECOND = np.timedelta64(1, "s")
 _UNLIMITED = 1 << 40
+_UPLOAD = "world"  # the folder of the files that a world without sources tells its outcomes by
 _JUDGED_BY = (HOLDOUT, FOLDS)
 
 
@@ -118,12 +119,13 @@ class Waiting:
         self.prediction_id.append(ids[usable.row])
         self.feedback.append(usable)
 
-    def due(self, now: np.datetime64) -> Iterator[tuple[str, bool, np.datetime64]]:
-        """What is sent by ``now``, in order of time; it waits no longer."""
+    def due(self, now: np.datetime64) -> Iterator[tuple[str, bool, np.datetime64, str]]:
+        """What is sent by ``now``, in order of time, and by whom; it waits no longer."""
         for place, (ids, feedback) in enumerate(zip(self.prediction_id, self.feedback, strict=True)):
             ready = feedback.known <= now
             for index in np.flatnonzero(ready).tolist():
-                yield str(ids[index]), bool(feedback.positive[index]), feedback.event[index]
+                source = _UPLOAD if feedback.source is None else str(feedback.source[index])
+                yield str(ids[index]), bool(feedback.positive[index]), feedback.event[index], source
             if ready.any():
                 self.prediction_id[place], self.feedback[place] = ids[~ready], feedback.take(np.flatnonzero(~ready))
         kept = [place for place, feedback in enumerate(self.feedback) if len(feedback.row)]
@@ -139,6 +141,7 @@ class Waiting:
                 feedback.positive.tolist(),
                 _micros(feedback.event),
                 _micros(feedback.known),
+                *([] if feedback.source is None else [feedback.source.tolist()]),
             ]
             for ids, feedback in zip(self.prediction_id, self.feedback, strict=True)
         ]
@@ -146,10 +149,17 @@ class Waiting:
     @classmethod
     def from_list(cls, raw: Sequence[Sequence[Any]]) -> Self:
         waiting = cls()
-        for ids, row, positive, event, known in raw:
+        for ids, row, positive, event, known, *source in raw:
             waiting.prediction_id.append(np.array(ids, dtype=object))
             moments = (np.array(micros, dtype=np.int64).astype("datetime64[us]") for micros in (event, known))
-            waiting.feedback.append(Feedback(np.array(row, dtype=np.int64), np.array(positive, dtype=bool), *moments))
+            waiting.feedback.append(
+                Feedback(
+                    np.array(row, dtype=np.int64),
+                    np.array(positive, dtype=bool),
+                    *moments,
+                    *(np.array(names, dtype=object) for names in source),
+                )
+            )
         return waiting
 
 
@@ -315,12 +325,12 @@ class Driver:
         acted: NDArray[np.bool_],
     ) -> None:
         try:
-            answered: Any = predict(request.body, self._predict, reasons=0).body["predictions"]
+            answered: Any = predict(request.body, self._predict, reasons=0, caller=request.caller).body["predictions"]
         except InvalidRows as refused:  # one bad row refuses its whole request; the others are sent again without it
             rows = self._accepted(orjson.loads(request.body), refused)
             if rows:
                 body = orjson.dumps([row for _, row in rows])
-                rest = Request(request.time, body, request.rows[[number for number, _ in rows]])
+                rest = Request(request.time, body, request.rows[[number for number, _ in rows]], request.caller)
                 self._send(rest, ids, probability, flagged, acted)
             return
         ids[request.rows] = [answer["prediction_id"] for answer in answered]
@@ -351,16 +361,13 @@ class Driver:
 
     def _send_labels(self, window: Window) -> None:
         target = self.world.contract.target
-        rows = [
-            {
-                "prediction_id": identity,
-                "label": target.positive if positive else target.negative,
-                "event_time": f"{event}Z",
-            }
-            for identity, positive, event in self._waiting.due(utc64(window.end))
-        ]
-        if rows:
-            ingest_labels(self.store, rows, target, now=window.end, source="world")
+        by_source: dict[str, list[dict[str, str]]] = {}
+        for identity, positive, event, source in self._waiting.due(utc64(window.end)):
+            label = target.positive if positive else target.negative
+            row = {"prediction_id": identity, "label": label, "event_time": f"{event}Z"}
+            by_source.setdefault(source, []).append(row)
+        for source, rows in sorted(by_source.items()):
+            ingest_labels(self.store, rows, target, now=window.end, source=source)
 
     def _effects(self) -> Iterator[Event]:
         """Call what was invoked, and what that invokes."""

@@ -24,12 +24,13 @@ NEVER = np.datetime64("NaT", "us")
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
     """One call of predict at ``time`` (aware, UTC): ``body`` is a JSON list of rows, ``rows`` int64[k] their places in
-    the window.
+    the window; ``caller`` whom API Gateway knows it from, None for nobody.
     """
 
     time: datetime
     body: bytes
     rows: Ints
+    caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,16 +38,18 @@ class Feedback:
     """What becomes known of a window's rows, each entry one message: ``row`` int64[m] is its place in the window,
     ``positive`` bool[m] what is said of it, ``event`` and ``known`` datetime64[us][m] (UTC) when it became true and
     when it is sent. A row may have none, or several: a correction comes later. An outcome dated before its prediction
-    is moved to just after it.
+    is moved to just after it. ``source`` object[m]: who says it, as labels are kept by; None: all by one upload.
     """
 
     row: Ints
     positive: Bools
     event: Times
     known: Times
+    source: NDArray[np.object_] | None = None
 
     def take(self, index: NDArray[Any]) -> "Feedback":
-        return Feedback(self.row[index], self.positive[index], self.event[index], self.known[index])
+        source = None if self.source is None else self.source[index]
+        return Feedback(self.row[index], self.positive[index], self.event[index], self.known[index], source)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

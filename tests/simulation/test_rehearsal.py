@@ -15,18 +15,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from stillgood.cli.main import main
+from stillgood.domain.errors import NotEnoughData
 from stillgood.domain.model.evaluation import roc_auc
 from stillgood.simulation.rehearsal import tune
 from stillgood.simulation.rehearsal.adopt import adopt
 from stillgood.simulation.rehearsal.alarms import worth
 from stillgood.simulation.rehearsal.figures import block_interval, window_row
+from stillgood.simulation.rehearsal.fits import SharedFits
 from stillgood.simulation.rehearsal.history import FirstDraft, chronicle
 from stillgood.simulation.rehearsal.plan import HistoryInvalid, Plan
+from stillgood.simulation.rehearsal.play import play
 from stillgood.simulation.rehearsal.rehearse import Rehearsal, rehearse
 from stillgood.simulation.rehearsal.text import lines, sparkline
 from stillgood.simulation.world import utc64
 from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.registry import Registry
+from stillgood.training import memory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(window_days=7, label_delay_days=1, first=3, policies=("never", "always"))
@@ -84,6 +88,58 @@ def test_two_workers_find_what_one_does(
 
     assert other.document == rehearsal.document
     assert {(name, of) for name, _, of in heard} <= {("never", 11), ("always", 11)}
+
+
+def test_policies_that_learn_of_the_same_rows_fit_them_once(
+    table: pd.DataFrame,
+    raw_contract: dict[str, Any],
+    rehearsal: Rehearsal,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = rehearsal.chronicle.world
+    fits = SharedFits(tmp_path)
+    first = play(world, "always", fits=fits)
+    monkeypatch.setattr(memory, "cross_validate", lambda *_: pytest.fail("a second policy fits rows again"))
+
+    assert play(world, "always", fits=fits) == first == rehearsal.document["policies"]["always"]
+
+
+def test_a_fit_that_fails_is_tried_again_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    fits = SharedFits(tmp_path)
+
+    def fails() -> int:
+        assert fits.is_being_made("name")
+        raise NotEnoughData("too few")
+
+    with pytest.raises(NotEnoughData):
+        fits.recall("name", fails)
+
+    assert not fits.is_being_made("name")
+    assert fits.recall("name", lambda: 3) == 3
+    assert fits.recall("name", lambda: 4) == 3
+
+
+def test_who_waits_for_the_longest_memory_fits_the_shorter_ones(tmp_path: Path) -> None:
+    fits, made = SharedFits(tmp_path), list[str]()
+    (tmp_path / "long.logits.claim").touch()  # another process is at it
+
+    class Candidate:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        @property
+        def is_being_made(self) -> bool:
+            return fits.is_being_made(f"{self.name}.logits")
+
+        def logits(self) -> None:
+            made.append(self.name)
+
+    memory._work_ahead([Candidate("long"), Candidate("short")])  # type: ignore[list-item]  # of the same look
+    assert made == ["short"]
+    (tmp_path / "long.logits.claim").unlink()
+    memory._work_ahead([Candidate("long"), Candidate("short")])  # type: ignore[list-item]
+    assert made == ["short"]
 
 
 def test_what_is_finished_is_not_played_again(
@@ -353,9 +409,11 @@ def test_tuning_recommends_nothing_on_a_short_history_and_shows_the_last_third_o
     longer = chronicle(table, _read(raw_contract), PLAN, now=NOW)
     two = [tune.Setting("as it is", longer.contract), tune.Setting("other", replace(longer.contract, version="2"))]
     monkeypatch.setattr(tune, "grid", lambda contract, plan, window_days: two)
-    played = iter([[0.6] * 11, [0.8] * 8 + [0.5] * 3])
+    aucs = {"as it is": [0.6] * 11, "other": [0.8] * 8 + [0.5] * 3}
     monkeypatch.setattr(
-        tune, "play_all", lambda *_, **__: {"guarded": {"windows": [{"roc_auc": auc} for auc in next(played)]}}
+        tune,
+        "played_each",
+        lambda plays, **_: ((name, {"windows": [{"roc_auc": auc} for auc in aucs[name]]}) for name in reversed(plays)),
     )
     tuning = tune.tune(longer.world, PLAN, workers=1)
 

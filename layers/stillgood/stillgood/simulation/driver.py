@@ -52,6 +52,7 @@ from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import LogHead, Registry
 from stillgood.storage.windows import Window, iso, read_report, utc
 from stillgood.testing.fakes import FakeInvoker
+from stillgood.training.memory import NO_FITS, Fits
 from stillgood.training.tracking import Tracking
 
 _SETTLE_SECONDS = 60.0
@@ -175,7 +176,7 @@ class Driver:
     ``keeps_candidates`` the rows that a gate looked at are dropped once their version serves no more: they are most of
     what is stored. ``pages`` writes the pages of each window, decision and version, as the Lambdas do after a step.
     ``approves``: somebody says yes at once to whatever waits for a person, so that the gate alone is measured; False:
-    nobody ever answers.
+    nobody ever answers. ``fits``: what other policies have fitted already on the same rows.
     """
 
     def __init__(
@@ -190,6 +191,7 @@ class Driver:
         keeps_candidates: bool = True,
         pages: bool = False,
         approves: bool = True,
+        fits: Fits = NO_FITS,
     ) -> None:
         self.world = world
         self.policy = COMPARED[policy] if isinstance(policy, str) else policy
@@ -211,7 +213,7 @@ class Driver:
             self.policy,
             settle_seconds=_SETTLE_SECONDS,
         )
-        self._train = TrainDeps(self.store, self.invoker, self.clock, Tracking(None, ""), seed=seed)
+        self._train = TrainDeps(self.store, self.invoker, self.clock, Tracking(None, ""), seed, fits)
         gate = "simple" if self.policy.name == "simple" else "guarded"
         self._promote = PromoteDeps(self.store, self.clock, gate)
         self.first: tuple[Event, ...] = ()

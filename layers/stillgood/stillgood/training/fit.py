@@ -22,8 +22,9 @@ from stillgood.domain.model.evaluation import Metrics, evaluate, roc_auc, thresh
 from stillgood.domain.model.model import Calibration, Family, Model
 from stillgood.domain.model.vectorised import scores
 from stillgood.domain.promotion.folds import FOLDS, fold_of
-from stillgood.training.families.auto import Comparison, choose
+from stillgood.training.families.auto import Choice, Comparison, choose
 from stillgood.training.families.logistic import Logistic
+from stillgood.training.families.parts import Folds
 from stillgood.training.families.stability import Stability, stability
 
 LIBRARIES = ("numpy", "scikit-learn", "scipy")
@@ -89,6 +90,25 @@ def version_of(
     return f"{newest}-{hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CrossValidated:
+    """The families compared on ``frame`` and ``target`` int8[n], before a model of all rows is fitted: enough to rank
+    candidates by. ``folds`` are (train, test) row positions; ``calibration`` is that of ``choice``'s logits.
+    """
+
+    frame: Frame
+    target: npt.NDArray[np.int8]
+    folds: Folds
+    choice: Choice
+    calibration: Calibration
+    seed: int
+
+    @property
+    def logits(self) -> Floats:
+        """float64[n]: each row's by a model that had not seen it."""
+        return self.choice.out_of_fold.logits
+
+
 def fit(
     frame: Frame,
     target: npt.NDArray[np.int8],
@@ -104,7 +124,13 @@ def fit(
     Raises OneClassOnly when an outcome is too rare to cross-validate, NotEnoughData when the features say nothing about
     the outcome, ContractInvalid when a number's values have no finite spread.
     """
-    contract = frame.contract
+    return finish(cross_validate(frame, target, entities, seed), version=version, data_sha256=data_sha256)
+
+
+def cross_validate(
+    frame: Frame, target: npt.NDArray[np.int8], entities: npt.NDArray[np.uint64], seed: int
+) -> CrossValidated:
+    """The first part of ``fit``, which raises all that ``fit`` raises."""
     straight = Logistic(frame, target, seed)
     if straight.says_nothing:
         raise NotEnoughData(_SAY_NOTHING)
@@ -112,12 +138,19 @@ def fit(
     with threadpool_limits(1):
         split = folds(target, entities)
         choice = choose(straight, split)
-        oof = choice.out_of_fold.logits
-        calibration = calibrate(oof, target)
+        calibration = calibrate(choice.out_of_fold.logits, target)
+    return CrossValidated(frame, target, split, choice, calibration, seed)
+
+
+def finish(validated: CrossValidated, *, version: str, data_sha256: str) -> Fitted:
+    """The second part of ``fit``: the model of all rows, one without each fold, and how steady their reasons are."""
+    frame, target, split, choice = validated.frame, validated.target, validated.folds, validated.choice
+    contract, calibration, oof = frame.contract, validated.calibration, validated.logits
+    with threadpool_limits(1):
         learned = choice.learner.learn(np.arange(frame.n), choice.out_of_fold.settings)
         without = [choice.learner.learn(train, choice.out_of_fold.settings) for train, _ in split]
         steady = {
-            learner.name: stability(learner, frame, target, learnt.settings, seed)
+            learner.name: stability(learner, frame, target, learnt.settings, validated.seed)
             for learner, learnt in ((choice.learner, choice.out_of_fold), *choice.others)
         }
     threshold = threshold_for_contract(oof, target, contract)
@@ -131,7 +164,7 @@ def fit(
         training={
             "rows": frame.n,
             "data_sha256": data_sha256,
-            "seed": seed,
+            "seed": validated.seed,
             "libraries": _libraries(),
             "settings": dict(learned.settings),
         },

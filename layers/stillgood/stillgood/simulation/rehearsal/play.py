@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from queue import Empty
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -21,8 +22,10 @@ from stillgood.simulation.clock import VirtualClock
 from stillgood.simulation.driver import Driver
 from stillgood.simulation.rehearsal.alarms import lost
 from stillgood.simulation.rehearsal.figures import summary, window_row
+from stillgood.simulation.rehearsal.fits import SharedFits
 from stillgood.simulation.rehearsal.journal import Journal, RecordingStore
 from stillgood.simulation.world import World
+from stillgood.training.memory import NO_FITS, Fits
 
 type Progress = Callable[[str, int, int], None]
 _TICK_SECONDS = 0.2
@@ -76,16 +79,18 @@ def play(
     *,
     journal: Journal | None = None,
     pages: Path | None = None,
+    fits: Fits = NO_FITS,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """One policy over all windows: ``summary`` of ``figures.py``, ``windows``, and what became of the first model.
 
     JSON-able. ``journal``: go on from what it holds, and record each window in it. ``pages``: a folder for the pages of
-    every window, decision and version, as a deployment would have written them.
+    every window, decision and version, as a deployment would have written them. ``fits``: what other policies have
+    fitted.
     """
     clock = VirtualClock(world.spans[0].start - timedelta(hours=1))
     store = RecordingStore(clock)
-    driver = Driver(world, policy, clock=clock, store=store, keeps_candidates=False, pages=pages is not None)
+    driver = Driver(world, policy, clock=clock, store=store, keeps_candidates=False, pages=pages is not None, fits=fits)
     rows = [] if journal is None else journal.resume(driver, store)
     if not rows:
         driver.begin()
@@ -117,29 +122,43 @@ def play_all(
     windows, of)``. With ``kept``, a policy that was interrupted goes on, and pages are written.
     """
     finished = {name: played for name in policies if kept is not None and (played := kept.read(name)) is not None}
-    left = [name for name in policies if name not in finished]
-    for name, played in _played(world, left, kept, progress, min(workers, len(left))):
-        finished[name] = played
-        if kept is not None:
-            kept.write(name, played)
+    left = {name: (world, name) for name in policies if name not in finished}
+    with TemporaryDirectory() as folder:
+        fits = SharedFits(Path(folder)) if len(left) > 1 else NO_FITS
+        for name, played in played_each(left, kept=kept, fits=fits, progress=progress, workers=workers):
+            finished[name] = played
+            if kept is not None:
+                kept.write(name, played)
     return {name: finished[name] for name in policies}
 
 
-def _played(
-    world: World, names: list[str], kept: Kept | None, progress: Progress | None, workers: int
+def played_each(
+    plays: Mapping[str, tuple[World, str]],
+    *,
+    kept: Kept | None = None,
+    fits: Fits = NO_FITS,
+    progress: Progress | None = None,
+    workers: int = 2,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    total = len(world.spans)
+    """The name of each of ``plays`` (a world and a policy) and what ``play`` returned, as they finish, at most
+    ``workers`` at a time. ``kept`` is of policies by their own names. ``progress(name, windows, of)``.
+    """
+    workers = min(workers, len(plays))
     if workers < 2:
-        for name in names:
+        for name, (world, policy) in plays.items():
+            call = None if progress is None else _for(progress, name, len(world.spans))
             with threadpool_limits(1):
-                yield name, _kept(world, name, kept, None if progress is None else _for(progress, name, total))
+                yield name, _kept(world, policy, kept, fits, call)
         return
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     with ProcessPoolExecutor(workers, context, _remember, (queue,)) as pool:
-        running = {pool.submit(_play_in_worker, world, name, kept): name for name in names}
+        running = {
+            pool.submit(_play_in_worker, name, world, policy, kept, fits): name
+            for name, (world, policy) in plays.items()
+        }
         try:
-            yield from _finished(running, queue, progress, total)
+            yield from _finished(running, queue, progress)
         except BaseException:
             for process in list((pool._processes or {}).values()):
                 process.terminate()  # the journal holds the windows that are played
@@ -147,15 +166,15 @@ def _played(
 
 
 def _finished(
-    running: dict["Future[dict[str, Any]]", str], queue: Any, progress: Progress | None, total: int
+    running: dict["Future[dict[str, Any]]", str], queue: Any, progress: Progress | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     while running:
         done, _ = wait(running, timeout=_TICK_SECONDS, return_when="FIRST_COMPLETED")
         with suppress(Empty):
             while True:
-                name, at = queue.get_nowait()
+                call = queue.get_nowait()
                 if progress is not None:
-                    progress(name, at, total)
+                    progress(*call)
         for future in done:
             yield running.pop(future), future.result()
 
@@ -169,12 +188,19 @@ def _remember(queue: Any) -> None:
     _queue = queue
 
 
-def _play_in_worker(world: World, name: str, kept: Kept | None) -> dict[str, Any]:
+def _play_in_worker(name: str, world: World, policy: str, kept: Kept | None, fits: Fits) -> dict[str, Any]:
     with threadpool_limits(1):
-        return _kept(world, name, kept, lambda at: _queue.put((name, at)))
+        return _kept(world, policy, kept, fits, lambda at: _queue.put((name, at, len(world.spans))))
 
 
-def _kept(world: World, name: str, kept: Kept | None, progress: Callable[[int], None] | None) -> dict[str, Any]:
+def _kept(
+    world: World,
+    policy: str,
+    kept: Kept | None,
+    fits: Fits,
+    progress: Callable[[int], None] | None,
+) -> dict[str, Any]:
     if kept is None:
-        return play(world, name, progress=progress)
-    return play(world, name, journal=kept.journal(name), pages=kept.pages(name), progress=progress)
+        return play(world, policy, fits=fits, progress=progress)
+    journal, pages = kept.journal(policy), kept.pages(policy)
+    return play(world, policy, journal=journal, pages=pages, fits=fits, progress=progress)

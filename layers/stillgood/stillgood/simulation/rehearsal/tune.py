@@ -14,7 +14,7 @@ from stillgood.domain.contract.changes import changes
 from stillgood.domain.contract.contract import Contract
 from stillgood.simulation.rehearsal.figures import block_interval
 from stillgood.simulation.rehearsal.plan import Plan
-from stillgood.simulation.rehearsal.play import play_all
+from stillgood.simulation.rehearsal.play import played_each
 from stillgood.simulation.worlds.history import History
 
 MIN_WINDOWS = 9  # six to choose by, three to look at
@@ -78,12 +78,9 @@ def tune(
     if n < MIN_WINDOWS:
         why = f"{n} windows are too few to choose by: {MIN_WINDOWS} are needed, six to choose by and three to look at."
         return {"windows": n, "chosen_on": 0, "grid": [], "choice": None, "why": why, "changes": []}
-    rows = []
-    for setting in settings:
-        played = play_all(
-            world.under(setting.contract), ("guarded",), progress=_named(progress, setting.name), workers=workers
-        )
-        rows.append(_series(played["guarded"]["windows"]))
+    plays = {setting.name: (world.under(setting.contract), "guarded") for setting in settings}
+    played = dict(played_each(plays, progress=progress, workers=workers))
+    rows = [_series(played[setting.name]["windows"]) for setting in settings]
     default = rows[0]
     compared = [_row(setting.name, series, default, cut) for setting, series in zip(settings, rows, strict=True)]
     better = [row for row in compared[1:] if row["low"] is not None and row["low"] > 0]
@@ -129,9 +126,3 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _named(progress: Callable[[str, int, int], None] | None, name: str) -> Callable[[str, int, int], None] | None:
-    if progress is None:
-        return None
-    return lambda _, at, of: progress(name, at, of)

@@ -37,7 +37,7 @@ from stillgood.storage.windows import iso
 from stillgood.training.fit import Fitted, version_of
 from stillgood.training.ingest import Ingested, ingest, require_enough
 from stillgood.training.judged import judged
-from stillgood.training.memory import fit_best
+from stillgood.training.memory import NO_FITS, Fits, fit_best
 from stillgood.training.reach import Reach
 from stillgood.training.split import Split, window
 from stillgood.training.tracking import Tracking
@@ -69,6 +69,7 @@ class TrainDeps:
     clock: Clock
     tracking: Tracking
     seed: int = 0
+    fits: Fits = NO_FITS
 
 
 def train(event: Mapping[str, Any], deps: TrainDeps) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def _fit_and_publish(deps: TrainDeps, quarantine_key: str, action: str) -> dict[
         return {**known, "result": "skipped", "why": NOTHING_NEW, "figures": None, "tracking": None, "family": None}
     parts = _split(deps.store, ingested, serving)
     if champion is None:
-        parts, fitted = fit_best(ingested, parts, version, deps.seed)
+        parts, fitted = fit_best(ingested, parts, version, deps.seed, deps.fits)
         reference = build_reference(
             fitted.model,
             ingested.frame.take(parts.train),

@@ -1,12 +1,16 @@
 """A bucket moved elsewhere (O18, O19): checked by hash and chain, with ages that do not come from objects' times."""
 
-from datetime import UTC, datetime
+import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from stillgood.cli.main import main
+from stillgood.steps.monitor.gather import _known
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
+from stillgood.storage.champion import load_model
+from stillgood.storage.codec import encode
 from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.keys import POINTER_KEY
 from stillgood.storage.memory import MemoryObjectStore
@@ -87,6 +91,41 @@ def test_what_is_new_to_a_champion_does_not_depend_on_times_of_objects() -> None
     known = frozenset(source_name(info) for info in store.list("data/"))
     store.put("data/2026-02-01/new.csv", b"a\n1\n2\n3\n")
     assert labelled_data(store, known).new_rows == 3
+
+
+class Shuffled(MemoryObjectStore):
+    """A copy whose objects were written at random times."""
+
+    def __init__(self, seed: int) -> None:
+        rng = random.Random(seed)
+        super().__init__(clock=lambda: LONG_AGO + timedelta(days=rng.randrange(20_000)))
+
+
+@pytest.mark.parametrize(
+    ("version", "metrics", "news"),
+    [
+        ("20260801-first", None, 7),  # its name says until when its rows reach
+        ("20260801-first", {"learnt_until": "2026-08-03T10:00:00Z"}, 3),
+        ("first", {"trained_at": "2026-08-02T10:00:00Z"}, 5),
+        ("first", None, 5),  # promoted on 2 August; only folders of later days are news
+    ],
+)
+def test_what_is_new_to_a_champion_of_before_does_not_depend_on_times_of_objects(version, metrics, news) -> None:
+    """All times shuffled: of a version that kept no record of its sources, its documents and the folders' days tell."""
+    shop = Shop()
+    shop.promote(version + "-old")
+    if metrics is not None:
+        shop.store.put(f"models/{version}-old/metrics.json", encode({"version": version, **metrics}))
+    for day, rows in ((1, 7), (2, 2), (3, 2), (4, 3)):
+        shop.store.put(f"data/2026-08-0{day}/a.csv", b"a\n" + b"1\n" * rows)
+    shop.store.put("data/undated.csv", b"a\n1\n")
+    pointer = Registry(shop.store).pointer()
+    assert pointer is not None
+    for seed in range(5):
+        copy = Shuffled(seed)
+        assert copy_bucket(shop.store, copy).problems == ()
+        known = _known(copy, pointer, load_model(copy, pointer))
+        assert labelled_data(copy, known).new_rows == news
 
 
 def test_monitor_says_the_same_of_a_moved_bucket() -> None:

@@ -43,8 +43,7 @@ class World:
     """A bucket with a champion, and customers who ask for predictions."""
 
     def __init__(self, mode="fixed", **monitoring):
-        self.store = MemoryObjectStore(clock=lambda: self.wrote_at)
-        self.wrote_at = TODAY - 30 * DAY
+        self.store = MemoryObjectStore(clock=lambda: TODAY - 30 * DAY)
         self.now = TODAY + timedelta(hours=1)
         self.slept = []
         self.contract = read_contract(RAW | {"monitoring": monitoring, "operating_point": {"mode": mode}})
@@ -59,6 +58,7 @@ class World:
         data = encode(model.to_dict())
         self.store.put(f"models/{version}/model.json", data)
         self.store.put(f"models/{version}/reference.json", encode(reference.to_dict()))
+        self.store.put(f"models/{version}/metrics.json", encode({"learnt_until": "2026-11-01T00:00:00Z"}))
         pointer = Pointer(
             version, f"models/{version}/model.json", sha256(data), f"models/{version}/reference.json", {}, 0.5,
             generation, generation, iso(TODAY), None,
@@ -94,8 +94,7 @@ class World:
         )
 
     def label(self, rows, name="labels"):
-        """New labelled rows, written after the champion was trained."""
-        self.wrote_at = TODAY - DAY
+        """New labelled rows, of a day after the newest that the champion learnt from."""
         self.store.put(f"data/2026-11-23/{name}.csv", b"price,plan,left\n" + b"50,basic,no\n" * rows)
 
     def deps(self, *, policy="guarded", store=None, invoker=None, settle_seconds=0.0):
@@ -214,8 +213,8 @@ def test_nothing_new_to_learn_from_is_an_alert_not_a_retrain():
 
 def test_labels_older_than_the_champion_are_not_news():
     world = drifting()
-    world.wrote_at = TODAY - 31 * DAY
-    world.store.put("data/2026-11-23/labels.csv", b"x\n" * 500)
+    world.store.delete("data/2026-11-23/labels.csv")
+    world.store.put("data/2026-11-01/labels.csv", b"x\n" * 500)  # written now, of a day that the champion has read
 
     monitor(EVENT, world.deps())
 

@@ -3,8 +3,9 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 from stillgood.domain.errors import DocumentUnusable, ObjectNotFound, TableUnreadable
 from stillgood.storage.codec import decode, encode
@@ -20,6 +21,9 @@ PREDICTION_ID, PREDICTED_AT, LABEL_ARRIVED_AT = "prediction_id", "predicted_at",
 ACTION_GROUP = "action_group"  # there where the contract declares actions
 _JOINED = re.compile(r"(?:^|/)labels-[0-9a-f]{32}\.csv")
 _MENDED = re.compile(r"(?:^|/)mended-[0-9a-f]{32}\.csv")
+_DAY = re.compile(
+    r"(?:^|/)(?:(?:dt|date|day)=)?(\d{4})-?(\d{2})-?(\d{2})/|(?:^|/)(\d{4})/(\d{2})/(\d{2})/|(?:^|/)year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})/"
+)
 COUNTED_FORMAT = "stillgood.counted-rows"
 _PACKED_ROW = 20  # bytes a row of Parquet takes at most, for all that matters here
 
@@ -43,6 +47,19 @@ def is_joined(key: str) -> bool:
 def is_plain(key: str) -> bool:
     """Whether this project wrote the object, joined or mended: plain CSV whatever ``source`` the contract names."""
     return is_joined(key) or _MENDED.search(key) is not None
+
+
+def day_of(key: str) -> date | None:
+    """The day in an object's key, whatever the layout of its folders; None where there is none.
+
+    >>> day_of("data/dt=2026-11-01/a.csv"), day_of("data/2026/11/01/a.csv"), day_of("data/a.csv")
+    (datetime.date(2026, 11, 1), datetime.date(2026, 11, 1), None)
+    """
+    for match in _DAY.finditer(key):
+        year, month, day = (int(part) for part in match.groups() if part is not None)
+        with suppress(ValueError):  # such as the 31st of February
+            return date(year, month, day)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +92,11 @@ def sources_of(store: ObjectStore, version: str) -> frozenset[str] | None:
         return None
 
 
-def labelled_data(store: ObjectStore, known: frozenset[str] | datetime) -> LabelledData:
+def labelled_data(store: ObjectStore, known: frozenset[str] | date) -> LabelledData:
     """Of all objects under ``data/``; new rows are lines after the header in objects that are not ``known``.
 
-    ``known``: the objects that the champion learnt from; without a record of them, the time (aware) after which written
-    objects are new; a copy of the bucket does not keep that time.
+    ``known``: the objects that the champion learnt from; without a record of them, the day until which its rows reach:
+    what lies in the folder of a later day is new. Times of objects say nothing, as a copy of the bucket changes them.
 
     A line break inside quotes counts as a row, and of Parquet the bytes tell: this is how much there is to learn, not
     what ingestion will accept. An object that cannot be unpacked has no rows. Each state of an object is read for this
@@ -91,7 +108,11 @@ def labelled_data(store: ObjectStore, known: frozenset[str] | datetime) -> Label
         if not is_table(info.key):
             continue
         digest.update(f"{info.key}\n{info.etag}\n".encode())
-        new = info.modified > known if isinstance(known, datetime) else source_name(info) not in known
+        if isinstance(known, date):
+            day = day_of(info.key)
+            new = day is not None and day > known
+        else:
+            new = source_name(info) not in known
         if new and rows < COUNTED_AT_MOST:
             if info.key.lower().endswith(PARQUET):
                 rows += info.size // _PACKED_ROW

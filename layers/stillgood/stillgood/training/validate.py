@@ -3,7 +3,6 @@ that only training needs.
 """
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +21,9 @@ from stillgood.domain.contract.row_check import Violation, shorten
 from stillgood.domain.contract.source_text import Convert, SourceText
 from stillgood.domain.contract.text_columns import DictionaryColumn
 from stillgood.domain.contract.times import read_time
-from stillgood.storage.training_data import ACTION_GROUP, LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID
+from stillgood.storage.training_data import ACTION_GROUP, LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID, day_of
 from stillgood.training.refused import Refused
 
-_DAY = re.compile(
-    r"(?:^|/)(?:(?:dt|date|day)=)?(\d{4})-?(\d{2})-?(\d{2})/|(?:^|/)(\d{4})/(\d{2})/(\d{2})/|(?:^|/)year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})/"
-)
 _UNDATED = np.datetime64("1970-01-01", "us")
 BLANK_TIME = "blank, read as the date of its object"
 _MAX_REMEMBERED = 50_000  # different times or outcomes, so that memory stays flat
@@ -250,13 +246,8 @@ def partition_time(key: str) -> np.datetime64:
     >>> str(partition_time("data/year=2026/month=11/day=1/a.csv"))[:10], str(partition_time("data/a.csv"))[:4]
     ('2026-11-01', '1970')
     """
-    for match in _DAY.finditer(key):
-        year, month, day = (part for part in match.groups() if part is not None)
-        try:
-            return np.datetime64(datetime(int(year), int(month), int(day)), "us")  # noqa: DTZ001  # UTC by convention
-        except ValueError:  # such as the 31st of February
-            continue
-    return _UNDATED
+    day = day_of(key)
+    return _UNDATED if day is None else np.datetime64(day, "us")
 
 
 def _text(value: object) -> object:

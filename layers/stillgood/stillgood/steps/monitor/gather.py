@@ -4,13 +4,13 @@ learn from.
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.drift.detect import detect_drift
 from stillgood.domain.drift.performance import estimate_performance
 from stillgood.domain.drift.profile import Profile, Reference
-from stillgood.domain.errors import ContractInvalid, InvalidEvent, ModelUnusable, ObjectNotFound
+from stillgood.domain.errors import ContractInvalid, InvalidEvent, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.domain.outcomes.evidence import LabelledRows
 from stillgood.domain.policy.acted import ACTED
@@ -22,9 +22,9 @@ from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.monitor.captures import profile_window
 from stillgood.steps.monitor.outcomes import Outcomes, outcomes
 from stillgood.steps.monitor.sample import KeptLines
+from stillgood.storage.artifacts import dates_of
 from stillgood.storage.champion import load_model
 from stillgood.storage.contract import contract_in_force
-from stillgood.storage.keys import MODEL, artifact_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.references import read_reference
 from stillgood.storage.registry import Registry
@@ -146,7 +146,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
         window=window,
         profile=profile,
         season=_season(store, contract, reference, window, settled),
-        data=labelled_data(store, _known(store, model)),
+        data=labelled_data(store, _known(store, pointer, model)),
         outcomes=heard,
         learnt_rows=int(model.training.get("rows", 0)),
         kept=kept,
@@ -176,15 +176,18 @@ def _season(
     return (before, profile) if profile.rows >= rules.min_rows else None
 
 
-def _known(store: ObjectStore, model: Model) -> frozenset[str] | datetime:
-    """The objects that the champion's weights were learnt from, or when they were published: what is not among them,
-    or was written later, is news to them. Neither a rollback nor a recalibration makes them younger.
+def _known(store: ObjectStore, pointer: Pointer, model: Model) -> frozenset[str] | date:
+    """The objects that the champion's weights were learnt from: what is not among them is news to them. Neither a
+    rollback nor a recalibration makes them younger.
+
+    Of a version from before they were written down, the day until which its rows reach, as its documents say: its
+    metrics, or its name, which begins with that day, or when it was trained, or promoted.
     """
     version = str(model.training.get("recalibrates", model.version))
     if (known := sources_of(store, version)) is not None:
         return known
-    key = artifact_key(version, MODEL)
-    for info in store.list(key):
-        if info.key == key:
-            return info.modified
-    raise ModelUnusable(f"{key} is missing; restore it or roll back.")
+    dates = dates_of(store, version)
+    for text in (dates.get("learnt_until"), version[:8], dates.get("trained")):
+        with suppress(ValueError):
+            return date.fromisoformat(str(text)[:10])
+    return utc(pointer.promoted_at).date()

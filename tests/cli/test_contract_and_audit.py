@@ -96,7 +96,11 @@ def test_refused_rows_of_a_bucket_are_listed_exported_and_taken_in_once(
         client.put_object(Bucket="state", Key="contract.json", Body=datasets.contract_text("telco").encode())
         client.put_object(Bucket="state", Key="quarantine/labels/a.jsonl", Body=json.dumps(refused).encode())
         assert main(["quarantine", "list", "--bucket", "state"]) == 0
-        assert capsys.readouterr().out == "quarantine/labels/a.jsonl: 1 rows; 1 by label: label\n"
+        said = capsys.readouterr().out
+        assert said.splitlines() == [
+            "quarantine/labels/a.jsonl: 1 rows; 1 by label: label",
+            "  such as: label must be 'Yes' or 'No'.",
+        ]
         assert main(["quarantine", "export", "--bucket", "state", "quarantine/labels/a.jsonl"]) == 0
         mended.write_text(capsys.readouterr().out)
         assert main(["quarantine", "reingest", "--bucket", "state", str(mended)]) == 1

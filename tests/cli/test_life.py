@@ -71,6 +71,10 @@ def test_predictions_are_scored_written_captured_and_explained_again(
     assert "row 3 refused: contract must be one of" in said
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert [line["row"] for line in lines] == list(range(1, 301))
+    other = tmp_path / "other.csv"
+    other.write_text("customer_id\nC00001\n")
+    assert run("predict", str(other), "--out", str(out))[0] == 2
+    assert len(out.read_text().splitlines()) == 300  # what was there is still there
     first = lines[0]
     again = as_json(run, "explain", "--prediction", first["prediction_id"])
     assert again["same"]

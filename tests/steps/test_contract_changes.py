@@ -35,6 +35,7 @@ B = {"name": "b", "kind": "numeric"}
 CODE = {"name": "code", "kind": "integer", "minimum": 0, "maximum": 9}
 PLAN = {"name": "plan", "kind": "categorical", "levels": ["basic", "plus"], "unseen": "accept"}
 OLD = [A, B, CODE, PLAN]
+SIGNED = {"negativeNumber": "parentheses"}
 
 
 def contract(features: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -242,5 +243,11 @@ def test_no_difference_is_none_and_settings_are_told_by_path() -> None:
         ("floors", "recall 0.7 becomes 0.8"),
         ("monitoring", "min_rows 50 becomes 80"),
     ]
+    plain = contract(OLD)
+    del plain["extra"]
+    told = changes(read_contract(plain), read_contract(plain | {"extra": "ignore", "capture": "required"}))
+    assert {change.what for change in told} == {"'refuse' becomes 'ignore'", "'best_effort' becomes 'required'"}
+    dotted = [read_contract(plain | {"source": {"bareNumber": False} | more}) for more in ({}, SIGNED)]
+    assert [change.what for change in changes(*dotted)] == ["negativeNumber 'minus' becomes 'parentheses'"]
     target = read_contract(contract(OLD, target={"name": "left", "positive": "no", "negative": "yes"}))
     assert changes(old, target)[0].means["labels"] == "with the old values are refused from now on"

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,11 @@ def run(arguments: argparse.Namespace) -> Answer:
     refused: list[dict[str, Any]] = []
     total = flagged = 0
     counter = Counter("rows scored")
-    with arguments.out.open("w", encoding="utf-8") if arguments.out else nullcontext(None) as out:
+    with ExitStack() as files:
+        out = None
         for row in score_rows(rows(arguments.rows, champion.model.contract), serving, text=is_text(arguments.rows)):
+            if arguments.out and out is None:  # a file that cannot be read leaves what was written before
+                out = files.enter_context(arguments.out.open("w", encoding="utf-8"))
             total += 1
             counter.at(total)
             line: dict[str, Any] = {"row": row.number}
@@ -62,6 +65,8 @@ def run(arguments: argparse.Namespace) -> Answer:
                     shown_rows.append(line)
             if out:
                 out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    if arguments.out and not total:
+        arguments.out.write_text("")
     counter.end()
     scored = total - len(refused)
     data = {

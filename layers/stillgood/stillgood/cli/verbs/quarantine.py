@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stillgood.cli.console import LOOK, Answer
+from stillgood.cli.console import LOOK, Answer, paragraph
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import add_place, find_place
 
@@ -44,11 +44,16 @@ def list_(arguments: argparse.Namespace) -> Answer:
     from stillgood.steps.labels.quarantine import listing
 
     objects = list(listing(find_place(arguments).store))
-    lines = [
-        f"{entry.key}: {entry.rows} rows; " + ", ".join(f"{count} by {rule}" for rule, count in entry.rules.items())
-        for entry in objects
-    ]
-    data = {"objects": [{"key": entry.key, "rows": entry.rows, "rules": dict(entry.rules)} for entry in objects]}
+    lines = []
+    for entry in objects:
+        rules = ", ".join(f"{count} by {rule}" for rule, count in entry.rules.items())
+        lines += [f"{entry.key}: {entry.rows} rows; {rules}", *paragraph(entry.example, first="such as: ")]
+    data = {
+        "objects": [
+            {"key": entry.key, "rows": entry.rows, "rules": dict(entry.rules), "example": entry.example}
+            for entry in objects
+        ]
+    }
     return Answer("\n".join(lines) or "nothing is in quarantine", data)
 
 

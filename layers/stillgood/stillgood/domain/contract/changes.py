@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stillgood.domain.contract.contract import Contract
+from stillgood.domain.contract.fields import FIELDS
 
 SUBJECTS = ("champion", "clients", "captured", "labels", "reference")
 
@@ -33,6 +34,8 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {
     "version": {"champion": "serves on; the version is words only"},
 }
 
+_DEFAULTS = {field.place: field.default for field in FIELDS if not field.required}
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -56,7 +59,11 @@ def changes(old: Contract, new: Contract) -> list[Change]:
     for section in dict.fromkeys([*raw_old, *raw_new]):
         if raw_old.get(section) != raw_new.get(section):
             differences.append(
-                Change(section, _difference(raw_old.get(section), raw_new.get(section)), _SETTINGS.get(section, {}))
+                Change(
+                    section,
+                    _difference(raw_old.get(section), raw_new.get(section), section),
+                    _SETTINGS.get(section, {}),
+                )
             )
     return differences
 
@@ -76,7 +83,7 @@ def _added(name: str, feature: Mapping[str, Any]) -> Change:
             "clients": (
                 f'may send {name} now, if the contract says "extra": "ignore"; '
                 + (
-                    "need not later: it may be missing"
+                    "need not later: a row may leave it out; a file has the column, if blank"
                     if optional
                     else "must once a candidate that reads it is promoted"
                 )
@@ -207,11 +214,13 @@ def _identity(old: Contract, new: Contract) -> Iterator[Change]:
         yield Change("time", _difference(old.time_column, new.time_column), means)
 
 
-def _difference(old: object, new: object) -> str:
+def _difference(old: object, new: object, place: str = "") -> str:
+    """What becomes of what; a setting at ``place`` that is left out is told by its default."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
-        return ", ".join(f"{key} {_shown(old.get(key))} becomes {_shown(new.get(key))}" for key in keys)
-    return f"{_shown(old)} becomes {_shown(new)}"
+        return ", ".join(f"{key} {_difference(old.get(key), new.get(key), f'{place}.{key}')}" for key in keys)
+    values = [_DEFAULTS.get(place) if value is None else value for value in (old, new)]
+    return f"{_shown(values[0])} becomes {_shown(values[1])}"
 
 
 def _shown(value: object) -> str:

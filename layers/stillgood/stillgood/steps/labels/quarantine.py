@@ -37,18 +37,22 @@ _LISTED = 100
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """One object of refused rows. ``rules`` counts rows by the first thing that was wrong with each."""
+    """One object of refused rows. ``rules`` counts rows by the first thing that was wrong with each; ``example``: what
+    was wrong with the first row, in words.
+    """
 
     key: str
     rows: int
     rules: Mapping[str, int]
+    example: str
 
 
 def listing(store: ObjectStore) -> Iterator[Quarantined]:
     """Everything in quarantine. Raises DocumentUnusable for an object that was overwritten by hand."""
     for info in store.list(QUARANTINE_PREFIX):
         rows = _read(store, info.key)
-        yield Quarantined(info.key, len(rows), Counter(_why(row, short=True) for row in rows))
+        example = _why(rows[0]) if rows else ""
+        yield Quarantined(info.key, len(rows), Counter(_why(row, short=True) for row in rows), example)
 
 
 def export(store: ObjectStore, key: str) -> str:

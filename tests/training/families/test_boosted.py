@@ -129,7 +129,7 @@ def test_reasons_are_centred_on_the_average_training_row_and_pairs_on_each_featu
 def test_it_finds_the_pair_that_acts(learnt):
     _, frame, learner, boosting, _ = learnt
     weights, intercept = learner.base.weights(np.arange(frame.n), 0.1)
-    pairs = screen(learner.bins, boosting.codes, boosting.target, learner.base.matrix @ weights + intercept)
+    _, pairs = screen(learner.bins, boosting.codes, boosting.target, learner.base.matrix @ weights + intercept)
     assert pairs[0] == (0, 1)
     assert len(pairs) <= boosted.MAX_PAIRS
 

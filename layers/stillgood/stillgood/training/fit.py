@@ -26,10 +26,13 @@ from stillgood.training.families.auto import Choice, Comparison, choose
 from stillgood.training.families.logistic import Logistic
 from stillgood.training.families.parts import Folds
 from stillgood.training.families.stability import Stability, stability
+from stillgood.training.families.wide import WIDE
 
 LIBRARIES = ("numpy", "scikit-learn", "scipy")
 # Raise it when the fit changes, so that a version never names two models.
 RECIPE = 7
+# The same of a contract with more than WIDE features, whose fit may change by itself.
+WIDE_RECIPE = "7 wide 1"
 # In logits: what is left of features without any effect is rounding.
 _NO_SPREAD = 1e-9
 _SAY_NOTHING = (
@@ -45,7 +48,8 @@ class Fitted:
     """``oof_logits`` float64[n]: each row's logit by a model that had not seen it; ``fold_auc``: one per fold that has
     both outcomes.
 
-    ``comparison`` is there when evidence chose the family; ``stability`` by family, for each that was fitted.
+    ``comparison`` is there when evidence chose the family; ``stability`` by family, for each that was
+    fitted; of more than ``WIDE`` features, of the chosen one.
     ``fold_models``: ``model`` with the terms that were learnt without fold k, which score its rows out of fold.
     """
 
@@ -80,7 +84,7 @@ def version_of(
         "contract": contract.sha256,
         "data": data_sha256,
         "seed": seed,
-        "recipe": RECIPE,
+        "recipe": RECIPE if len(contract.features) <= WIDE else WIDE_RECIPE,
         "libraries": _libraries(),
     }
     if recalibrates is not None:
@@ -149,9 +153,10 @@ def finish(validated: CrossValidated, *, version: str, data_sha256: str) -> Fitt
     with threadpool_limits(1):
         learned = choice.learner.learn(np.arange(frame.n), choice.out_of_fold.settings)
         without = [choice.learner.learn(train, choice.out_of_fold.settings) for train, _ in split]
+        others = choice.others if len(contract.features) <= WIDE else ()
         steady = {
             learner.name: stability(learner, frame, target, learnt.settings, validated.seed)
-            for learner, learnt in ((choice.learner, choice.out_of_fold), *choice.others)
+            for learner, learnt in ((choice.learner, choice.out_of_fold), *others)
         }
     threshold = threshold_for_contract(oof, target, contract)
     model = Model(

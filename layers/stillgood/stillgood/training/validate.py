@@ -19,7 +19,7 @@ from stillgood.domain.contract.frame import Column
 from stillgood.domain.contract.outcome import read_outcome
 from stillgood.domain.contract.row_check import Violation, shorten
 from stillgood.domain.contract.source_text import Convert, SourceText
-from stillgood.domain.contract.text_columns import DictionaryColumn
+from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 from stillgood.domain.contract.times import read_time
 from stillgood.storage.training_data import ACTION_GROUP, LABEL_ARRIVED_AT, PREDICTED_AT, PREDICTION_ID, day_of
 from stillgood.training.refused import Refused
@@ -229,10 +229,9 @@ class LabelledCheck:
         names = [
             feature.name for feature in contract.features if chunk.columns is None or feature.name in chunk.columns
         ]
-        columns = [chunk.column(name) for name in [*names, contract.target.name]]
+        rows = list(zip(*(_texts(chunk.column(name)) for name in [*names, contract.target.name]), strict=True))
         return [
-            entity
-            or "row:" + hashlib.sha256(repr(tuple(_text(column[i]) for column in columns)).encode()).hexdigest()[:32]
+            entity or "row:" + hashlib.sha256(repr(rows[i]).encode()).hexdigest()[:32]
             for entity, i in zip(ids, at, strict=True)
         ]
 
@@ -250,8 +249,11 @@ def partition_time(key: str) -> np.datetime64:
     return _UNDATED if day is None else np.datetime64(day, "us")
 
 
-def _text(value: object) -> object:
-    return "" if value is MISSING else value
+def _texts(column: Sequence[object]) -> Sequence[object]:
+    """The values of a column as a list, "" where there is none."""
+    if isinstance(column, DictionaryColumn | StringBuffer):
+        return column.texts()
+    return ["" if value is MISSING else value for value in column]
 
 
 def _utc(moment: datetime) -> datetime:

@@ -13,8 +13,9 @@ from stillgood.domain.model.model import Family
 from stillgood.domain.statistics.delong import auc_estimate, paired_delong
 from stillgood.domain.statistics.intervals import Z95, normal_sf
 from stillgood.training.families.boosted import Boosted
-from stillgood.training.families.logistic import Logistic
+from stillgood.training.families.logistic import C, Logistic, may_bend
 from stillgood.training.families.parts import Floats, Folds, Learner, OutOfFold, Targets, balanced, log_loss
+from stillgood.training.families.wide import WIDE, bending
 
 ALPHA = 0.05
 TOLERANCE = 0.003  # of ROC-AUC: less than this does not matter
@@ -66,10 +67,16 @@ def choose(straight: Logistic, folds: Folds) -> Choice:
 
 
 def _bent_or_straight(straight: Logistic, line: OutOfFold, folds: Folds) -> tuple[Logistic, OutOfFold]:
-    bent = Logistic(straight.frame, straight.target, straight.seed, bent=True)
-    if not bent.bends:
+    frame, target = straight.frame, straight.target
+    bends = may_bend(frame)
+    penalties: tuple[float, ...] = ()
+    if len(frame.contract.features) > WIDE:
+        bends = bending(frame, straight.columns, bends, line.logits, target)
+        penalties = (line.settings[C],)
+    if not bends:
         return straight, line
-    curve = bent.out_of_fold(folds)
+    bent = Logistic(frame, target, straight.seed, bends)
+    curve = bent.out_of_fold(folds, penalties)
     return (bent, curve) if loss_falls(line.logits, curve.logits, straight.target) else (straight, line)
 
 

@@ -8,9 +8,8 @@ is chosen out of fold. The idea: Lou, Caruana, Gehrke & Hooker (2013), "Accurate
 interactions".
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from stillgood.training.families.binning import Bins, bin_columns
 from stillgood.training.families.collapse import collapse
 from stillgood.training.families.logistic import Logistic
 from stillgood.training.families.parts import Floats, Folds, Learned, OutOfFold, Positions, Targets, balanced, log_loss
+from stillgood.training.families.wide import WIDE, tried_pairs
 
 LEARNING_RATE = 0.1
 MAX_LEAVES = 6
@@ -35,6 +35,7 @@ CHECKED_EVERY = 10
 PATIENCE = 4  # checks without a better loss
 MAX_PAIRS = 20
 SCREENED_ROWS = 20_000
+MIN_SCREENED_ROWS = 2_000  # however many features there are
 _SCREENED_BINS = 8
 _SCREENING_ROUNDS = 40
 ROUNDS = "rounds"
@@ -156,30 +157,32 @@ class Boosted:
         weights, intercept = self.base.weights(train, self.base_settings["inverse_regularisation"])
         codes, target = np.asfortranarray(self.codes[train]), self.target[train]
         raw = self.base.matrix[train] @ weights + intercept
-        pairs = screen(self.bins, codes, target, raw) if screened else []
-        groups = [{feature} for feature in range(codes.shape[1])] + [set(pair) for pair in pairs]
+        alone, pairs = screen(self.bins, codes, target, raw) if screened else (range(codes.shape[1]), [])
+        groups = [{feature} for feature in alone] + [set(pair) for pair in pairs]
         return Boosting(self.bins, codes, target, raw, groups), self.base.matrix[test] @ weights + intercept
 
 
-def screen(bins: Bins, codes: Codes, target: Targets, raw: Floats) -> list[Pair]:
-    """The pairs, at most ``MAX_PAIRS``, by what a coarse table of each would gain beyond what the features add alone.
+def screen(bins: Bins, codes: Codes, target: Targets, raw: Floats) -> tuple[Iterable[int], list[Pair]]:
+    """The features that trees may split alone, and the pairs, at most ``MAX_PAIRS``, by what a coarse table of each
+    would gain beyond what the features add alone.
 
     The features' own shapes are boosted first; the gain of a table on what is left is sum(G^2 / (H + l2)) over its
     cells, G and H the sums of first and second derivatives, less what as many cells of noise would gain. At most
-    ``SCREENED_ROWS`` rows are used.
+    ``SCREENED_ROWS`` rows are used, fewer of more than ``WIDE`` features, of which only those are split alone that were
+    split here.
     """
-    step = -(-len(target) // SCREENED_ROWS)
+    features = codes.shape[1]
+    most = max(SCREENED_ROWS * WIDE // max(features, WIDE), MIN_SCREENED_ROWS)
+    step = -(-len(target) // most)
     codes, target, raw = np.asfortranarray(codes[::step]), target[::step], raw[::step]
-    singles = [{feature} for feature in range(codes.shape[1])]
+    singles = [{feature} for feature in range(features)]
     alone = Boosting(bins, codes, target, raw, singles, learning_rate=2 * LEARNING_RATE, max_leaves=4)
     alone.grow(_SCREENING_ROUNDS)
     gradient, hessian = alone.slope()
     noise = float((gradient**2).sum() / hessian.sum())
-    coarse = [
-        _coarse(codes[:, feature], gradient if bins.categorical[feature] else None) for feature in range(codes.shape[1])
-    ]
+    coarse = [_coarse(codes[:, at], gradient if bins.categorical[at] else None) for at in range(features)]
     gains: list[tuple[float, Pair]] = []
-    for first, second in combinations(range(codes.shape[1]), 2):
+    for first, second in tried_pairs([places for places, _ in coarse], gradient, hessian):
         (a, wide), (b, high) = coarse[first], coarse[second]
         cell = a * high + b
         sums = np.bincount(cell, gradient, wide * high)
@@ -188,7 +191,12 @@ def screen(bins: Bins, codes: Codes, target: Targets, raw: Floats) -> list[Pair]
         gain = float((sums**2 / (curves + L2))[filled].sum()) - noise * int(filled.sum())
         if gain > 0:
             gains.append((-gain, (first, second)))
-    return [pair for _, pair in sorted(gains)[:MAX_PAIRS]]
+    pairs = [pair for _, pair in sorted(gains)[:MAX_PAIRS]]
+    return range(features) if features <= WIDE else sorted(_split(alone.trees)), pairs
+
+
+def _split(trees: list[TreePredictor]) -> set[int]:
+    return {int(node["feature_idx"]) for tree in trees for node in tree.nodes if not node["is_leaf"]}
 
 
 def _coarse(column: Codes, gradient: Floats | None) -> tuple[npt.NDArray[np.int64], int]:

@@ -22,6 +22,7 @@ from stillgood.domain.statistics.delong import roc_auc
 from stillgood.training.design import curves, design, encode, encode_dense, hinges, knots, terms_of
 from stillgood.training.families.newton import newton
 from stillgood.training.families.parts import Floats, Folds, Learned, OutOfFold, Positions, Targets, balanced, log_loss
+from stillgood.training.families.wide import WIDE
 
 # Inverse penalties that are tried, as parts of the contract's: half a decade apart, the weakest first.
 PATH = tuple(10 ** (-half / 2) for half in range(5))
@@ -36,17 +37,17 @@ class Logistic:
     """The logistic family on ``frame`` and ``target`` int8[n]. Raises ContractInvalid when a number has no finite
     spread.
 
-    ``bent``: numbers may bend. A feature that the contract holds to be monotone stays straight, with a weight of that
-    sign.
+    ``bends``: the numbers that may bend, and where; ``may_bend`` has all that there are. A feature that the contract
+    holds to be monotone stays straight, with a weight of that sign.
     """
 
     name: Family = "logistic"
 
-    def __init__(self, frame: Frame, target: Targets, seed: int, *, bent: bool = False) -> None:
+    def __init__(self, frame: Frame, target: Targets, seed: int, bends: Mapping[str, Floats] | None = None) -> None:
         self.frame, self.target, self.seed = frame, target, seed
         self.columns = design(frame)
         signs = {feature.name: feature.monotone for feature in frame.contract.features}
-        self.bends = {name: at for name, at in knots(frame).items() if not signs[name]} if bent else {}
+        self.bends = dict(bends or {})
         self.width = self.columns[-1].start + self.columns[-1].width
         bent_columns = hinges(frame, self.columns, self.bends)
         stored, wide = len(self.columns) + bent_columns.shape[1], self.width + bent_columns.shape[1]
@@ -58,7 +59,7 @@ class Logistic:
             self.matrix = sparse.csr_array(sparse.hstack([straight, sparse.csr_array(bent_columns)]))
         else:
             self.matrix = encode(frame, self.columns)
-        # Fits by the identity of their array of rows: other learners start from the fits of the same folds.
+        # Fits and the rows that they are of: other learners start from the fits of the same folds.
         self._known: list[tuple[Positions, float, tuple[Floats, float]]] = []
         self._signs = {
             column.start: 1.0 if signs[column.name] == "increasing" else -1.0
@@ -77,7 +78,7 @@ class Logistic:
         sign.
         """
         for known, inverse, fitted in self._known:
-            if known is rows and inverse == inverse_regularisation:
+            if inverse == inverse_regularisation and np.array_equal(known, rows):
                 return fitted
         fitted = self._of_many(rows, inverse_regularisation) or self._path(rows, (inverse_regularisation,))[0]
         self._known.append((rows, inverse_regularisation, fitted))
@@ -120,13 +121,17 @@ class Logistic:
             fitted.append((estimator.coef_[0].copy(), float(estimator.intercept_[0])))
         return fitted
 
-    def out_of_fold(self, folds: Folds) -> OutOfFold:
-        """Choose the penalty, on at most ``CHOSEN_ON`` rows: those of the folds, thinned out evenly."""
+    def out_of_fold(self, folds: Folds, penalties: tuple[float, ...] = ()) -> OutOfFold:
+        """Choose the penalty, on at most ``CHOSEN_ON`` rows: those of the folds, thinned out evenly.
+
+        ``penalties``: inverse ones to choose from, the weakest first; ``PATH`` if there are none.
+        """
         step = -(-self.frame.n // CHOSEN_ON)
         thinned = [(train[::step], test[::step]) for train, test in folds]
         weakest = self.frame.contract.training.inverse_regularisation
-        penalties = tuple(weakest * part for part in PATH)
-        scored = self._scored(thinned, penalties)
+        penalties = penalties or tuple(weakest * part for part in PATH)
+        fitted = [self._path(train, penalties) for train, _ in thinned]
+        scored = self._scored(thinned, fitted, len(penalties))
         rows = np.sort(np.concatenate([test for _, test in thinned]))
         weight = balanced(self.target)
         losses = [
@@ -142,17 +147,23 @@ class Logistic:
             if losses[index].mean() <= bound and aucs[index] >= aucs[best] - MAX_AUC_LOSS
         )
         logits = scored[chosen]
+        if step == 1 and len(self.columns) > WIDE:  # a fit from scratch would end within the solver's tolerance of it
+            self._known += [
+                (train, penalties[chosen], path[chosen]) for (train, _), path in zip(folds, fitted, strict=True)
+            ]
         if step > 1:
             for train, test in folds:
                 weights, intercept = self.weights(train, penalties[chosen])
                 logits[test] = self.matrix[test] @ weights + intercept
         return OutOfFold(logits, {C: penalties[chosen], **({BENT: sorted(self.bends)} if self.bends else {})})
 
-    def _scored(self, folds: Folds, penalties: tuple[float, ...]) -> list[Floats]:
-        """Logits float64[n] of the test rows for each penalty; 0 for rows in no fold."""
-        logits = [np.zeros(self.frame.n) for _ in penalties]
-        for train, test in folds:
-            for values, (weights, intercept) in zip(logits, self._path(train, penalties), strict=True):
+    def _scored(self, folds: Folds, fitted: list[list[tuple[Floats, float]]], penalties: int) -> list[Floats]:
+        """Logits float64[n] of the test rows for each of ``penalties``; 0 for rows in no fold. ``fitted``: the fits of
+        each fold, one a penalty.
+        """
+        logits = [np.zeros(self.frame.n) for _ in range(penalties)]
+        for (_, test), path in zip(folds, fitted, strict=True):
+            for values, (weights, intercept) in zip(logits, path, strict=True):
                 values[test] = self.matrix[test] @ weights + intercept
         return logits
 
@@ -185,3 +196,9 @@ def _fit(estimator: LogisticRegression, matrix: Matrix, target: npt.NDArray[np.i
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Line search of Newton solver", ConvergenceWarning)
         estimator.fit(matrix, target)
+
+
+def may_bend(frame: Frame) -> dict[str, Floats]:
+    """``knots`` of the numbers whose line the contract lets bend."""
+    signs = {feature.name: feature.monotone for feature in frame.contract.features}
+    return {name: at for name, at in knots(frame).items() if not signs[name]}

@@ -3,7 +3,7 @@
 import pytest
 
 from local import chapters
-from local.chapters import action, family, point
+from local.chapters import action, batch, family, point
 from local.cloud import CloudError
 
 
@@ -45,3 +45,22 @@ def test_a_campaign_that_works_leaves_the_champion_in_place_and_is_worth_what_it
     assert "realised not given" in printed
     assert "in a hundred" in printed
     assert "it works." in printed
+
+
+def test_a_bucket_that_only_ever_sees_batch_lives_the_whole_life(capsys: pytest.CaptureFixture[str]) -> None:
+    chapters.play("batch")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert batch.__doc__
+    assert "450 predictions judged -> NOTHING - nothing drifted enough to matter" in printed
+    assert "drifted (higher by" in printed
+    assert "300 predictions judged -> RETRAIN" in printed
+    assert "train: TRAINED" in printed
+    assert "promote: PROMOTED" in printed
+    assert "Every capture names an output of batch: 7 of 7." in printed
+
+
+def test_the_chapter_of_batch_fails_where_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch.customers, "new_quarter", lambda others, size: others.iloc[:size])
+    monkeypatch.setattr(batch, "NIGHTS", 3)
+    with pytest.raises(CloudError, match="did not come to drift, a retrain and a promotion"):
+        chapters.play("batch")

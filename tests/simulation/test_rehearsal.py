@@ -24,7 +24,7 @@ from stillgood.simulation.rehearsal.figures import block_interval, window_row
 from stillgood.simulation.rehearsal.fits import SharedFits
 from stillgood.simulation.rehearsal.history import FirstDraft, chronicle
 from stillgood.simulation.rehearsal.plan import HistoryInvalid, Plan
-from stillgood.simulation.rehearsal.play import play
+from stillgood.simulation.rehearsal.play import Kept, play
 from stillgood.simulation.rehearsal.rehearse import Rehearsal, rehearse
 from stillgood.simulation.rehearsal.text import lines, sparkline
 from stillgood.simulation.world import utc64
@@ -258,13 +258,14 @@ def test_equal_policies_are_not_told_apart_and_the_interval_covers() -> None:
 
 
 BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], dict[str, Any], str]] = {
-    "rows out of order": (lambda t: t.iloc[::-1], {}, "not in the order of time: row 2"),
+    "rows out of order": (lambda t: t.iloc[::-1], {}, "row 2 (2025-04-13T05:00:00Z) comes after row 1 (2025-04-13T05:30:00Z). Sort the table by 'at', or have it sorted: --sort"),  # noqa: E501
     "a time that is none": (lambda t: _with(t, 5, "at", "soon"), {}, "Row 6 of the time column 'at' holds 'soon'"),
     "times to come": (lambda t: t.assign(at=t["at"].str.replace("2025", "2035")), {}, "dated in the future"),
     "one window": (lambda t: t.iloc[:300], {"first": 1}, "makes 1 window, and"),
     "one class at first": (lambda t: t.assign(left=["no"] * 900 + t["left"].tolist()[900:]), {}, "are 'no'"),
     "no outcome at first": (lambda t: t.assign(left=[""] * 300 + t["left"].tolist()[300:]), {}, "blank in all rows of window 1"),  # noqa: E501
-    "a label before its row": (lambda t: t.assign(known=t["at"].shift(1, fill_value="2025-01-06")), {"label_time": "known"}, "known before their row"),  # noqa: E501
+    "a label before its row": (lambda t: t.assign(known=t["at"].shift(1, fill_value="2025-01-06")), {"label_time": "known"}, "outcomes are known before the row, the first in row 2 (2025-01-06T00:00:00Z before 2025-01-06T00:30:00Z)"),  # noqa: E501
+    "a label's time that is none": (lambda t: _with(t.assign(known=[""] * 9 + ["2025-12-01"] * (len(t) - 9)), 12, "known", "later"), {"label_time": "known"}, "Row 13 of the label time column 'known' holds 'later'"),  # noqa: E501
     "an id twice": (lambda t: pd.concat([t.iloc[:10], t.iloc[9:]]), {}, "2 rows share 'row' and time"),
     "another table": (lambda t: t.rename(columns={"x": "u"}), {}, "is of another table: it names x"),
     "no time column": (lambda t: t.drop(columns="at"), {}, "no time column 'at'"),
@@ -398,7 +399,7 @@ def test_what_was_rehearsed_is_adopted_by_an_empty_folder_and_audited(
 
 
 def test_tuning_recommends_nothing_on_a_short_history_and_shows_the_last_third_on_a_longer_one(
-    table: pd.DataFrame, raw_contract: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    table: pd.DataFrame, raw_contract: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = chronicle(table.iloc[:2100], _read(raw_contract), PLAN, now=NOW)
     tuning = tune.tune(short.world, PLAN, workers=1)
@@ -415,8 +416,11 @@ def test_tuning_recommends_nothing_on_a_short_history_and_shows_the_last_third_o
         "played_each",
         lambda plays, **_: ((name, {"windows": [{"roc_auc": auc} for auc in aucs[name]]}) for name in reversed(plays)),
     )
-    tuning = tune.tune(longer.world, PLAN, workers=1)
+    kept = Kept(tmp_path)
+    tuning = tune.tune(longer.world, PLAN, kept=kept, workers=1)
+    aucs.clear()
 
+    assert tune.tune(longer.world, PLAN, kept=kept, workers=1) == tuning  # no setting is played again
     assert (tuning["chosen_on"], tuning["choice"]) == (8, "other")
     assert [round(row["looking"], 3) for row in tuning["grid"]] == [0.6, 0.5]
     assert tuning["changes"][0]["place"] == "version"

@@ -131,19 +131,25 @@ def promote(store: Where, version: str) -> dict[str, Any]:
 
 
 def rehearse(
-    history: pd.DataFrame, contract: "ContractData | FirstDraft", *, pages: str | Path | None = None, **plan: Any
+    history: pd.DataFrame,
+    contract: "ContractData | FirstDraft",
+    *,
+    pages: str | Path | None = None,
+    tuned: bool = False,
+    **plan: Any,
 ) -> "Rehearsal":
     """Play a dated table through the whole loop, policy by policy; ``contract`` may be a ``FirstDraft``. ``plan`` are
     the fields of ``simulation.rehearsal.plan.Plan``: window_days, label_delay_days, first, policies and so on.
-    ``pages``: a folder to write pages into, index.html first.
+    ``pages``: a folder to write pages into, index.html first. ``tuned``: compare a small grid of settings, too.
 
     The answer has ``policies``, ``windows``, ``decisions``, ``differences`` and ``alarms`` as DataFrames, and
-    ``document``. Raises HistoryInvalid, which says what to mend, ContractInvalid, NotEnoughData.
+    ``document``, whose "tuning" says what was chosen. Raises HistoryInvalid, which says what to mend, ContractInvalid,
+    NotEnoughData.
     """
     from stillgood.simulation.rehearsal.plan import Plan
     from stillgood.simulation.rehearsal.rehearse import rehearse as played
 
-    return played(history, contract, Plan(**plan), pages=None if pages is None else Path(pages))
+    return played(history, contract, Plan(**plan), pages=None if pages is None else Path(pages), tuned=tuned)
 
 
 def rollback(store: Where, *, because: str, to: str | None = None) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def chronicle(table: pd.DataFrame, contract: Contract | FirstDraft, plan: Plan, 
         only = contract.target.negative if both[0] else contract.target.positive
         raise HistoryInvalid(
             f"All {both[0] + both[1]:,} outcomes of the first {plan.first} windows are {only!r}; a first model needs"
-            " both. Give it more windows (first)."
+            " both. Give it more windows (--first)."
         )
     for at, (low, high) in enumerate(zip(edges[plan.first : -1], edges[plan.first + 1 :], strict=True)):
         classes = set(y[low:high].tolist()) - {-1}
@@ -130,27 +130,37 @@ def _check_columns(table: pd.DataFrame, contract: Contract | FirstDraft, target:
         missing := [feature.name for feature in contract.features if feature.name not in table.columns]
     ):
         raise HistoryInvalid(
-            f"The contract {contract.name!r} is of another table: it names {', '.join(missing[:5])}, which is not"
-            f" there. The table has {has}."
+            f"The contract {contract.name!r} is of another table: it names {', '.join(missing[:5])}, which"
+            f" {'is' if len(missing) == 1 else 'are'} not there. The table has {has}."
         )
 
 
 def _times(table: pd.DataFrame, column: str | None, plan: Plan) -> Times:
     if column is None:
         return np.empty(0, dtype="datetime64[us]")
-    return _moments(table[column], f"time column {column!r}")
+    return _moments(table[column].reset_index(drop=True), f"time column {column!r}")
 
 
 def _moments(column: "pd.Series[Any]", what: str) -> Times:
-    """datetime64[us][n] in UTC; times without an offset are UTC. Raises HistoryInvalid with the first that is none."""
+    """datetime64[us][n] in UTC; times without an offset are UTC. The column's index is the place in the table. Raises
+    HistoryInvalid with the first that is none.
+    """
     moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
     if moments.isna().any():
-        place = int(np.flatnonzero(moments.isna().to_numpy())[0])
+        first = int(np.flatnonzero(moments.isna().to_numpy())[0])
         raise HistoryInvalid(
-            f"Row {place + 1} of the {what} holds {str(column.iloc[place])[:40]!r}, which is no time such as 2026-01-31"
-            " or 2026-01-31T09:00:00Z."
+            f"Row {int(column.index[first]) + 1} of the {what} holds {str(column.iloc[first])[:40]!r}, which is no time"
+            " such as 2026-01-31 or 2026-01-31T09:00:00Z."
         )
     return np.asarray(moments.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
+
+
+def _shown(moment: np.datetime64) -> str:
+    """
+    >>> _shown(np.datetime64("2026-01-31T09:00:00", "us")), _shown(np.datetime64("2026-01-31T09:00:00.5", "us"))
+    ('2026-01-31T09:00:00Z', '2026-01-31T09:00:00.500000Z')
+    """
+    return f"{str(moment).removesuffix('.000000')}Z"
 
 
 def _check_order(times: Times, column: str | None, now: datetime) -> None:
@@ -160,13 +170,15 @@ def _check_order(times: Times, column: str | None, now: datetime) -> None:
     if len(back):
         place = int(back[0]) + 1
         raise HistoryInvalid(
-            f"Rows are not in the order of time: row {place + 1} ({times[place]}Z) comes after row {place}"
-            f" ({times[place - 1]}Z). Sort the table by {column!r}, or ask for it (sort)."
+            f"Rows are not in the order of time: row {place + 1} ({_shown(times[place])}) comes after row"
+            f" {place} ({_shown(times[place - 1])}). Sort the table by {column!r}, or have it sorted: --sort, in Python"
+            " sort=True."
         )
     if (latest := times[-1]) > np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us"):
         late = int((times > np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us")).sum())
         raise HistoryInvalid(
-            f"{late:,} rows are dated in the future, the last {latest}Z. Is {column!r} when a row was true?"
+            f"{late:,} {'row is' if late == 1 else 'rows are'} dated in the future, the last {_shown(latest)}. Is"
+            f" {column!r} when a row was true?"
         )
 
 
@@ -176,7 +188,8 @@ def _windows(table: pd.DataFrame, times: Times, plan: Plan, notes: list[str]) ->
     if len(spans) <= plan.first:
         raise HistoryInvalid(
             f"The history makes {len(spans)} window{'s' * (len(spans) != 1)}, and the first model learns from"
-            f" {plan.first}: none is left to rehearse. Make windows shorter, or 'first' smaller."
+            f" {plan.first}: none is left to rehearse. Make windows shorter (--window), or let it learn"
+            " from fewer (--first)."
         )
     return spans, edges
 
@@ -209,7 +222,7 @@ def _named(table: pd.DataFrame, times: Times, plan: Plan) -> tuple[tuple[Window,
             place = int(meet[0])
             raise HistoryInvalid(
                 f"Windows {names[place]!r} and {names[place + 1]!r} overlap in time: the second begins at"
-                f" {starts[place + 1]}Z, when the first is not over."
+                f" {_shown(starts[place + 1])}, when the first is not over."
             )
         usual = np.median(np.diff(starts)).astype("timedelta64[us]") if len(starts) > 1 else length
         usual = usual.astype("timedelta64[s]").astype("timedelta64[us]")
@@ -282,9 +295,11 @@ def _known(table: pd.DataFrame, times: Times, labelled: NDArray[np.bool_], plan:
         early = ~np.isnat(known) & (known < times)
         if early.any():
             place = int(np.flatnonzero(early)[0])
+            many = "outcome is" if early.sum() == 1 else "outcomes are"
             raise HistoryInvalid(
-                f"{int(early.sum()):,} outcomes were known before their row, the first in row {place + 1}"
-                f" ({known[place]}Z before {times[place]}Z). Is {plan.label_time!r} when the outcome became known?"
+                f"{int(early.sum()):,} {many} known before the row, the first in row {place + 1}"
+                f" ({_shown(known[place])} before {_shown(times[place])}). Is {plan.label_time!r} when the outcome"
+                " became known?"
             )
     known[~labelled] = np.datetime64("NaT", "us")
     return known

@@ -4,7 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,13 +42,15 @@ class Kept:
 
     def read(self, policy: str) -> dict[str, Any] | None:
         """The finished play of ``policy``; None if there is none with its pages, or none that can be read."""
-        if not self.pages(policy).is_dir():
-            return None
-        try:
-            played: dict[str, Any] = json.loads((self.folder / f"{policy}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return played
+        return self._load(policy) if self.pages(policy).is_dir() else None
+
+    def read_setting(self, contract_sha256: str) -> dict[str, Any] | None:
+        """The finished play of guarded under another contract, which has no pages; None if there is none."""
+        return self._load(f"setting-{contract_sha256[:16]}")
+
+    def write_setting(self, contract_sha256: str, played: Mapping[str, Any]) -> None:
+        """Whole or not at all."""
+        self._keep(f"setting-{contract_sha256[:16]}", played)
 
     def journal(self, policy: str) -> Journal:
         """Where the windows of a policy that is not finished are."""
@@ -60,11 +62,21 @@ class Kept:
 
     def write(self, policy: str, played: Mapping[str, Any]) -> None:
         """Whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f".{policy}.{os.getpid()}"
-        draft.write_text(json.dumps(played), encoding="utf-8")
-        draft.replace(self.folder / f"{policy}.json")
+        self._keep(policy, played)
         self.journal(policy).remove()
+
+    def _load(self, name: str) -> dict[str, Any] | None:
+        try:
+            played: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return played
+
+    def _keep(self, name: str, played: Mapping[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f".{name}.{os.getpid()}"
+        draft.write_text(json.dumps(played), encoding="utf-8")
+        draft.replace(self.folder / f"{name}.json")
 
 
 def kept_under(folder: Path, *parts: bytes) -> Kept:
@@ -122,7 +134,7 @@ def play_all(
     windows, of)``. With ``kept``, a policy that was interrupted goes on, and pages are written.
     """
     finished = {name: played for name in policies if kept is not None and (played := kept.read(name)) is not None}
-    left = {name: (world, name) for name in policies if name not in finished}
+    left = {name: (world, name) for name in in_turn(policies) if name not in finished}
     with TemporaryDirectory() as folder:
         fits = SharedFits(Path(folder)) if len(left) > 1 else NO_FITS
         for name, played in played_each(left, kept=kept, fits=fits, progress=progress, workers=workers):
@@ -130,6 +142,15 @@ def play_all(
             if kept is not None:
                 kept.write(name, played)
     return {name: finished[name] for name in policies}
+
+
+def in_turn(policies: Iterable[str]) -> list[str]:
+    """The order in which policies begin: simple last, as it reads what always has fitted by then.
+
+    >>> in_turn(["never", "always", "simple", "guarded"])
+    ['never', 'always', 'guarded', 'simple']
+    """
+    return sorted(policies, key=lambda name: name == "simple")
 
 
 def played_each(

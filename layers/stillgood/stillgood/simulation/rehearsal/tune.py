@@ -14,7 +14,7 @@ from stillgood.domain.contract.changes import changes
 from stillgood.domain.contract.contract import Contract
 from stillgood.simulation.rehearsal.figures import block_interval
 from stillgood.simulation.rehearsal.plan import Plan
-from stillgood.simulation.rehearsal.play import played_each
+from stillgood.simulation.rehearsal.play import Kept, played_each
 from stillgood.simulation.worlds.history import History
 
 MIN_WINDOWS = 9  # six to choose by, three to look at
@@ -62,10 +62,12 @@ def tune(
     world: History,
     plan: Plan,
     *,
+    kept: Kept | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     workers: int = 2,
 ) -> dict[str, Any]:
-    """Play guarded with every setting. JSON-able: the grid, the choice, and both on the last third.
+    """Play guarded with every setting. JSON-able: the grid, the choice, and both on the last third. ``kept``: where
+    settings are that an earlier call finished, and where this call keeps those that it finishes.
 
     A setting is recommended only if on the first two thirds it is better than the contract as it is by more than the
     block bootstrap's 95% interval; that several were tried is why the last third is shown, not why the interval is
@@ -78,8 +80,7 @@ def tune(
     if n < MIN_WINDOWS:
         why = f"{n} windows are too few to choose by: {MIN_WINDOWS} are needed, six to choose by and three to look at."
         return {"windows": n, "chosen_on": 0, "grid": [], "choice": None, "why": why, "changes": []}
-    plays = {setting.name: (world.under(setting.contract), "guarded") for setting in settings}
-    played = dict(played_each(plays, progress=progress, workers=workers))
+    played = _played(world, settings, kept, progress, workers)
     rows = [_series(played[setting.name]["windows"]) for setting in settings]
     default = rows[0]
     compared = [_row(setting.name, series, default, cut) for setting, series in zip(settings, rows, strict=True)]
@@ -99,6 +100,28 @@ def tune(
     )
     changed = [{"place": change.place, "what": change.what} for change in changes(world.contract, chosen.contract)]
     return {"windows": n, "chosen_on": cut, "grid": compared, "choice": chosen.name, "why": why, "changes": changed}
+
+
+def _played(
+    world: History,
+    settings: Sequence[Setting],
+    kept: Kept | None,
+    progress: Callable[[str, int, int], None] | None,
+    workers: int,
+) -> dict[str, Mapping[str, Any]]:
+    """By name, what guarded did under each setting; what is kept is not played again."""
+    shas = {setting.name: setting.contract.sha256 for setting in settings}
+    played: dict[str, Mapping[str, Any]] = {}
+    if kept is not None:
+        played = {name: known for name, sha in shas.items() if (known := kept.read_setting(sha)) is not None}
+    plays = {
+        setting.name: (world.under(setting.contract), "guarded") for setting in settings if setting.name not in played
+    }
+    for name, result in played_each(plays, progress=progress, workers=workers):
+        played[name] = result
+        if kept is not None:
+            kept.write_setting(shas[name], result)
+    return played
 
 
 def _series(windows: Sequence[Mapping[str, Any]]) -> list[float | None]:

@@ -83,10 +83,12 @@ def maturing() -> Iterator[None]:
 
 def predict(place: Bucket, start: datetime, daily: int) -> None:
     source = iter([line for number in range(-(-daily // 1000)) for line in lines(number % 100).splitlines()])
+    captures = {}
     for number in range(daily):
         at = start + number * (DAY / daily)
         record = orjson.loads(next(source)) | {"prediction_id": f"{start:%Y%m%d}-{number}", "time": iso(at)}
-        place.put(capture_key(at, str(number)), orjson.dumps(record) + b"\n")
+        captures[capture_key(at, str(number))] = orjson.dumps(record).decode() + "\n"
+    place.put_texts(captures)
 
 
 def post_labels(place: Bucket, start: datetime, daily: int) -> None:
@@ -97,8 +99,7 @@ def post_labels(place: Bucket, start: datetime, daily: int) -> None:
         event = iso(before + number * (DAY / daily) + timedelta(hours=1))
         label = Label(event, f"{before:%Y%m%d}-{number}", "", "Yes" if draw.random() < 0.27 else "No")
         append(kept, [label], arrived=start + number * (DAY / daily), source="crm")
-    for info in kept.list("labels/"):
-        place.put(info.key, kept.get(info.key).data)
+    place.put_texts({info.key: kept.get(info.key).data.decode() for info in kept.list("labels/")})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -61,6 +61,10 @@ class Bucket:
     def put(self, key: str, data: bytes) -> None:
         self._request("PUT", key, data)
 
+    def put_texts(self, texts: Mapping[str, str]) -> None:
+        """Many small objects by one request, by a word that only this S3 knows."""
+        self._request("POST", "?objects", json.dumps(texts).encode())
+
     def copy(self, source: str, key: str) -> None:
         """``key`` becomes ``source``'s content; the server keeps it once."""
         self._request("PUT", key, headers={"x-amz-copy-source": f"/{BUCKET}/{source}"})
@@ -77,7 +81,7 @@ class Bucket:
     ) -> bytes:
         connection = http.client.HTTPConnection("127.0.0.1", self._port)
         try:
-            connection.request(method, f"/{BUCKET}/{quote(key)}", body=body, headers=headers or {})
+            connection.request(method, f"/{BUCKET}/{quote(key, safe='/?')}", body=body, headers=headers or {})
             answer = connection.getresponse()
             data = answer.read()
         finally:

@@ -146,7 +146,7 @@ def _keys() -> Keys:
         try:
             credentials = container_credentials.fetch()
         except (OSError, ValueError, KeyError) as error:
-            raise StoreUnavailable(f"There are no credentials to be had: {error}") from error
+            raise StoreUnavailable(f"No credentials can be had, which a role of the function gives: {error}") from error
         return credentials["access_key_id"], credentials["secret_access_key"], credentials.get("token")
     try:
         return os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], os.environ.get("AWS_SESSION_TOKEN")

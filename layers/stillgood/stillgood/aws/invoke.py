@@ -32,7 +32,8 @@ class LambdaInvoker:
         function = self._functions.get(step)
         if not function:
             raise InvocationFailed(
-                f"Nobody said which function is {step}; set STILLGOOD_{step.upper()}_FUNCTION.", step=step
+                f"STILLGOOD_{step.upper()}_FUNCTION is not set; give it the name of the function that runs {step}.",
+                step=step,
             )
         payload = json.dumps(event, allow_nan=False).encode()
         try:

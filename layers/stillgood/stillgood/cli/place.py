@@ -99,7 +99,7 @@ def _running(home: Path) -> Place:
         socket.create_connection(("127.0.0.1", int(str(port))), _CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
         raise StoreUnavailable(
-            f"The embedded cloud of {home} does not run (any more); `make up` starts it again with everything it held. "
+            f"The embedded cloud of {home} does not run; `make up` starts it again with everything it held. "
             "Or name another place by --store or --bucket."
         ) from error
     import boto3

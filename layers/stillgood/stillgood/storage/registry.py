@@ -121,7 +121,7 @@ class Registry:
             self._index(head.request_id, n, record)
             pointer, mark = (wanted.pointer, wanted.mark) if wanted else (None, None)
             return LogHead(n, sha256(record), pointer, mark, head.orders)
-        raise StoreUnavailable(f"The registry was changed by others {_ROUNDS} times in a row; try again later.")
+        raise StoreUnavailable(f"Other writers changed the registry {_ROUNDS} times in a row; try again later.")
 
     def record(self, head: LogHead, draft: Proposal) -> Decision:
         """Take the slot after ``head`` for ``draft`` and put it in force. Raises PreconditionFailed when the slot is
@@ -158,7 +158,9 @@ class Registry:
                 return self.record(head, draft), True
             except PreconditionFailed:
                 continue
-        raise StoreUnavailable(f"Other writers were faster {_ROUNDS} times in a row; try again later.")
+        raise StoreUnavailable(
+            f"Other writers took the next number of the decision log {_ROUNDS} times in a row; try again later."
+        )
 
     def orders(self, head: LogHead) -> Orders:
         """The orders in force at ``head``; of a log from before there were any, as its records imply them."""

@@ -254,7 +254,7 @@ class Model:
         try:
             calibration = Calibration(_finite(raw["calibration"]["slope"]), _finite(raw["calibration"]["intercept"]))
             if calibration.slope <= 0:
-                raise ValueError("the calibration turns the ranking around")
+                raise ValueError("the slope of the calibration is not above zero")
             return cls(
                 version=str(raw["version"]),
                 contract=read_contract(raw["contract"]),

@@ -86,7 +86,7 @@ class OperatingPoint:
             slope, ab, intercept = (_finite(number) for number in line["covariance"])
             calibration = Calibration(_finite(line["slope"]), _finite(line["intercept"]))
             if calibration.slope <= 0:
-                raise ValueError("the calibration turns the ranking around")
+                raise ValueError("the slope of the calibration is not above zero")
             return cls(
                 model_version=str(raw["model_version"]),
                 model_sha256=str(raw["model_sha256"]),

@@ -67,7 +67,7 @@ class Standing:
         """Raises KeyError, TypeError or ValueError for what is none."""
         name = str(raw["name"])
         if name not in WINDOWS:
-            raise ValueError(f"{name[:40]!r} is no state that stands")
+            raise ValueError(f"{name[:40]!r} is not the name of a standing state")
         return cls(name, str(raw["since"]), str(raw["message"]), str(raw["waits_for"]), int(raw["windows"]))
 
 

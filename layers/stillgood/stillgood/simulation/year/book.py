@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stillgood.domain.policy.guarded import Guarded
+from stillgood.domain.promotion.orders_after import by_hand
 from stillgood.storage.codec import sha256
 from stillgood.storage.keys import (
     BATCH_CAPTURE,
@@ -78,7 +79,7 @@ class Book:
     peek: Callable[[str], bytes | None]
     running: Callable[[], str]
     policy: Guarded
-    by_hand: tuple[str, ...] = ("forget", "damage", "restore", "unreadable", "old code")
+    by_hand: tuple[str, ...] = ("forget", "damage", "restore", "unreadable", "old code", "revoke")
     broken: list[Broken] = field(default_factory=list)
     answered: dict[str, Answered] = field(default_factory=dict)
     captured: dict[str, list[tuple[str, datetime]]] = field(default_factory=dict)  # by id: object, when it was written
@@ -87,11 +88,16 @@ class Book:
     accepted: list[AcceptedLabel] = field(default_factory=list)
     champions: list[tuple[datetime, str]] = field(default_factory=list)
     requests: dict[str, int] = field(default_factory=dict)
+    acted: set[tuple[str, str]] = field(default_factory=set)  # accepted actions: whom about, and when it was done
+    revoked: list[tuple[datetime, frozenset[AcceptedLabel]]] = field(default_factory=list)  # since when, which labels
     held: bool = False
+    mode: str = "automatic"
     retrains: list[datetime] = field(default_factory=list)
     effects: dict[str, str] = field(default_factory=dict)  # by request id: the step that a window asked for
     refused: set[str] = field(default_factory=set)  # requests that a step refused for good, with a reason
     judged: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    state_of_old: bool = False  # monitor's state was written by somebody who does not know all of it
+    continued_old: set[str] = field(default_factory=set)  # windows that were judged from such a state
     judged_at: dict[str, datetime] = field(default_factory=dict)
     forgotten: dict[str, datetime] = field(default_factory=dict)
     forgotten_ids: set[str] = field(default_factory=set)
@@ -105,10 +111,12 @@ class Book:
 
     def changed(self, key: str, before: bytes | None, after: bytes | None) -> None:
         """The bucket's watcher."""
-        hand = self.running().partition("/")[0].partition(".")[2] in self.by_hand
+        kind = self.running().partition("/")[0].partition(".")[2]
+        hand = kind in self.by_hand
         if key.startswith(CREATE_ONLY) and before is not None and before != after and not hand:
             self.fail("create-only", f"{key} was {'deleted' if after is None else 'overwritten'} by {self.running()}")
         if hand or after is None:
+            self.state_of_old |= kind == "old code" and key == STATE_KEY
             return
         if key == POINTER_KEY:
             self._pointer(before, after)
@@ -139,11 +147,15 @@ class Book:
         if request in self.requests:
             self.fail("one decision a request", f"{request!r} was decision {self.requests[request]}, now {key}")
         self.requests[request] = made["n"]
-        automatic = request.startswith("monitor:")
+        automatic = not by_hand(request)
         after = made["pointer_after"]
         moved = after is not None and after["version"] != made["figures"].get("serving")
         if action == "promote" and automatic and self.held:
             self.fail("override holds", f"{key} promotes {made['candidate']} while a rollback by hand holds")
+        if automatic and action in ("promote", "rollback", "move") and self.mode != "automatic":
+            self.fail("mode holds", f"{key} changed what serves by itself while the mode was {self.mode}")
+        if action == "mode":
+            self.mode = made["figures"]["asked"]["mode"]
         if action == "rollback" and not automatic and moved:
             self.held = True
         elif action == "release" or (action in ("promote", "approve") and not automatic):
@@ -158,6 +170,9 @@ class Book:
         window = report["window"]["id"]
         if window in self.judged and (old or {}).get("last_window") != window:
             self.fail("judged once", f"window {window} was decided again")
+        if self.state_of_old:
+            self.continued_old.add(window)
+            self.state_of_old = False
         self.judged[window] = report
         self.judged_at[window] = self.clock()
         if (effect := report.get("effect")) is not None:

@@ -22,11 +22,10 @@ from stillgood.simulation.year.process import Instance, ProcessClock, SimulatedI
 from stillgood.simulation.year.tasks import Scheduler, Task
 from stillgood.simulation.year.weather import WeatheredStore
 from stillgood.steps.batch.batch import BatchDeps, batch
+from stillgood.steps.monitor.compact import COMPACT, compact
 from stillgood.steps.monitor.monitor import MonitorDeps, monitor
-from stillgood.steps.promote.move import move
+from stillgood.steps.promote.actions import ACTIONS
 from stillgood.steps.promote.promote import PromoteDeps, promote
-from stillgood.steps.promote.release import release
-from stillgood.steps.promote.rollback import roll_back
 from stillgood.steps.train.train import TrainDeps, train
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.codec import encode
@@ -46,7 +45,6 @@ _REDRIVES = 3
 _FLUSHES = 40
 _IDLE = timedelta(hours=1)  # after which a process without requests is ended
 _SKEW_SECONDS = 150.0
-_ACTIONS = {"rollback": roll_back, "release": release, "move": move}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +172,13 @@ class Life:
 
         invoker = SimulatedInvoker(store, on, self.weather.draw if not (self.calm or self.prompt) else lambda _: 0.5)
         if letter.step == "monitor":
-            return monitor(
-                letter.event,
-                MonitorDeps(store, invoker, clock, task.pause, POLICY, settle_seconds=SETTLE_SECONDS),
-            )
+            watching = MonitorDeps(store, invoker, clock, task.pause, POLICY, settle_seconds=SETTLE_SECONDS)
+            return compact(watching) if letter.event.get("action") == COMPACT else monitor(letter.event, watching)
         if letter.step == "train":
             return train(letter.event, TrainDeps(store, invoker, clock, Tracking(None)))
         if letter.step == "batch":
             return batch(letter.event, BatchDeps(store, ChampionSource(store, clock, 0.0), clock))
-        deps = PromoteDeps(store, clock)
-        return _ACTIONS.get(str(letter.event.get("action")), promote)(letter.event, deps)
+        return ACTIONS.get(str(letter.event.get("action")), promote)(letter.event, PromoteDeps(store, clock))
 
     def process_clock(self, name: str) -> ProcessClock:
         """One process in ten has a clock that is wrong by up to two and a half minutes."""

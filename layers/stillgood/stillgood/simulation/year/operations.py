@@ -3,10 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from stillgood.domain.contract.labels import Label
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import InvalidRows, MalformedRequest, StillgoodError
 from stillgood.pages.writer import write_window
@@ -17,6 +19,8 @@ from stillgood.simulation.year.tasks import Task
 from stillgood.simulation.year.weather import WeatheredStore
 from stillgood.steps.forget import forget
 from stillgood.steps.labels.quarantine import export, listing, reingest
+from stillgood.steps.labels.revoke import Which, revoke
+from stillgood.steps.monitor.compact import COMPACT
 from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.codec import encode
@@ -24,6 +28,7 @@ from stillgood.storage.keys import (
     BATCH_PREFIX,
     CONTRACT_KEY,
     DATA_PREFIX,
+    INCOMING_ACTIONS_PREFIX,
     INCOMING_PREFIX,
     LEDGER_PREFIX,
     MODEL,
@@ -36,7 +41,9 @@ from stillgood.storage.keys import (
     capture_key,
     outcomes_key,
 )
+from stillgood.storage.labels import read_batch
 from stillgood.storage.registry import Registry
+from stillgood.storage.settings import write_settings
 from stillgood.storage.windows import Window, iso
 from stillgood.testing.faulty import Crashed
 
@@ -130,6 +137,136 @@ def _label(life: Life, operation: Operation, identity: str, customer: str, leave
         identity, customer = f"nobody-{identity}", f"nobody-{customer}"
     about = {"prediction_id": identity} if operation.args["by"] == "prediction" else {"entity_id": customer}
     return {**about, "label": label, "event_time": iso(event)}
+
+
+def _actions(life: Life, task: Task, operation: Operation) -> None:
+    rows = [
+        _action(life, operation, identity, customer)
+        for identity, customer, _ in life.predicted.get(operation.args["about"], [])
+    ]
+    if not rows:
+        return
+    if operation.args["way"] == "file":
+        key = f"{INCOMING_ACTIONS_PREFIX}{operation.number}.jsonl"
+        life.bucket.put(key, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        life.files.append(key)
+        return
+    for _ in range(_PATIENCE):
+        answered = life.request(task, "/actions", json.dumps(rows).encode())
+        if answered is not None:
+            status, answer, _ = answered
+            life.book.count(f"actions: {status}")
+            if status == 200:
+                refused = {violation["row"] for violation in answer["violations"]}
+                life.book.acted |= {
+                    (row.get("prediction_id") or row["entity_id"], row["time"])
+                    for place, row in enumerate(rows)
+                    if place not in refused
+                }
+            if status != 503:
+                return
+        task.pause(30.0)
+
+
+def _action(life: Life, operation: Operation, identity: str, customer: str) -> dict[str, str]:
+    spoilt = operation.args["spoilt"]
+    when = life.clock() + timedelta(days=3) if spoilt == "future" else life.at(operation.args["done"])
+    if spoilt == "unknown":
+        identity, customer = f"nobody-{identity}", f"nobody-{customer}"
+    about = {"prediction_id": identity} if operation.args["by"] == "prediction" else {"entity_id": customer}
+    return {**about, "action": "" if spoilt == "nameless" else "call", "time": iso(when)}
+
+
+def _revoke(life: Life, task: Task, operation: Operation) -> None:
+    """Labels were wrong, and are taken back: those of one prediction, or all that came with it."""
+    predictions = life.predicted.get(operation.args["about"], [])
+    raw = life.bucket.peek(CONTRACT_KEY)
+    if not predictions or raw is None:
+        return
+    identity = predictions[0][0]
+    which = Which(prediction=identity)
+    if operation.args["which"] == "batch":
+        batch = next(
+            (key for key, labels in _batches(life) if any(identity == label.prediction_id for label in labels)), None
+        )
+        if batch is None:
+            return
+        which = Which(batch=batch)
+    began, meant = life.clock(), set[AcceptedLabel]()
+    for _ in range(_ATTEMPTS):
+        for key, labels in _batches(life):
+            if which.prediction or key == which.batch:
+                meant |= {
+                    AcceptedLabel(label.prediction_id or label.entity_id, label.label, label.event_time)
+                    for label in labels
+                    if which.batch or label.prediction_id == identity
+                }
+        try:
+            revoke(_store(life, task), read_contract(json.loads(raw)), which, because="told by mistake")
+            break
+        except (Crashed, StillgoodError):
+            task.pause(HOUR)
+    else:
+        return
+    life.book.revoked.append((began, frozenset(meant)))
+    life.book.count("revoked", len(meant))
+
+
+def _batches(life: Life) -> Iterator[tuple[str, tuple[Label, ...]]]:
+    """The label ledger as it is: keys and labels, without what cannot be read."""
+    for key in life.keys(LEDGER_PREFIX):
+        with suppress(StillgoodError):
+            yield key, read_batch(life.bucket, key).labels
+
+
+def _compact(life: Life, task: Task, operation: Operation) -> None:
+    life.send(Letter(f"{operation.number}.compact", "monitor", {"action": COMPACT}, 1), life.clock())
+
+
+def _answer(life: Life, task: Task, operation: Operation) -> None:
+    """A person answers the case that waits, if one does, or the one that did a while ago."""
+    try:
+        registry = Registry(life.bucket)
+        open_cases = [decision.n for decision in registry.decisions() if decision.action == "ask"]
+    except StillgoodError:
+        return
+    if open_cases:
+        event = {
+            "action": operation.args["verb"],
+            "case": open_cases[-1],
+            "request_id": operation.args["request"],
+            "reason": "a person looked at it",
+        }
+        life.send(Letter(f"{operation.number}.answer", "promote", event, 1), life.clock())
+
+
+def _settings(life: Life, task: Task, operation: Operation) -> None:
+    raw = life.bucket.peek(CONTRACT_KEY)
+    if raw is None:
+        return
+    settings = json.loads(raw)
+    settings["floors"] = {**settings["floors"], "recall": operation.args["recall"]}
+    try:
+        digest = write_settings(_store(life, task), read_contract(settings))
+    except (Crashed, StillgoodError):
+        return
+    event = {
+        "action": "settings",
+        "contract": digest,
+        "request_id": operation.args["request"],
+        "reason": "a person asks",
+    }
+    life.send(Letter(f"{operation.number}.settings", "promote", event, 1), life.clock())
+
+
+def _mode(life: Life, task: Task, operation: Operation) -> None:
+    event = {
+        "action": "mode",
+        "mode": operation.args["mode"],
+        "request_id": operation.args["request"],
+        "reason": "a person asks",
+    }
+    life.send(Letter(f"{operation.number}.mode", "promote", event, 1), life.clock())
 
 
 def _monitor(life: Life, task: Task, operation: Operation) -> None:
@@ -348,5 +485,11 @@ KINDS: dict[str, Callable[[Life, Task, Operation], None]] = {
     "pages": _pages,
     "kill": _kill,
     "old code": _old_code,
+    "actions": _actions,
+    "revoke": _revoke,
+    "compact": _compact,
+    "answer": _answer,
+    "settings": _settings,
+    "mode": _mode,
     "unreadable": _unreadable,
 }

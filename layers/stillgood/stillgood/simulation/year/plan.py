@@ -89,6 +89,7 @@ def _operations(seed: int, days: int) -> Iterator[Operation]:
 
     yield made(0.0, "upload", **_upload(random.Random(f"{seed}/first"), 0, rows=240, bad=0))
     yield made(MINUTE, "train", request="by hand: first")
+    asked: list[Operation] = []
     paused = 0
     for day in range(days):
         chance = random.Random(f"{seed}/{day}")
@@ -96,6 +97,7 @@ def _operations(seed: int, days: int) -> Iterator[Operation]:
             operation = made(**request)
             yield operation
             if operation.kind == "predict":
+                asked.append(operation)
                 for about in _labels(chance, operation):
                     yield made(**about)
         end = (day + 1) * DAY
@@ -110,6 +112,18 @@ def _operations(seed: int, days: int) -> Iterator[Operation]:
                 yield made((day + chance.random()) * DAY, kind, **args)
                 if chance.random() < 0.3:  # what a person does falls together with what the schedule does
                     yield made(end + chance.uniform(0, 60), kind, **{**args, "again": True})
+    for operation in asked:
+        chance = random.Random(f"{seed}/acted on {operation.number}")
+        if chance.random() < 0.2:
+            yield made(**_actions(chance, operation))
+        if chance.random() < 1 / 50:
+            later = operation.at + chance.uniform(0.5, 8) * DAY
+            yield made(later, "revoke", about=operation.number, which=chance.choice(("prediction", "batch")))
+    for day in range(days):
+        chance = random.Random(f"{seed}/ordered on {day}")
+        for kind, every, args in _ordered(chance, day):
+            if chance.random() < 1 / every:
+                yield made((day + chance.random()) * DAY, kind, **args)
 
 
 def _requests(chance: random.Random, day: int) -> Iterator[dict[str, Any]]:
@@ -143,6 +157,29 @@ def _labels(chance: random.Random, request: Operation) -> Iterator[dict[str, Any
         yield {**label, "at": sent + chance.uniform(0, 5) * DAY, "event": happened + HOUR, "spoilt": "turned"}
     elif more < 0.25:  # contradicted
         yield {**label, "at": sent + MINUTE, "spoilt": "turned"}
+
+
+def _actions(chance: random.Random, request: Operation) -> dict[str, Any]:
+    """What was done about the customers of one request, as somebody reports it."""
+    done = request.at + chance.uniform(0.1, 1) * DAY
+    return {
+        "kind": "actions",
+        "at": done + chance.uniform(0, 3) * DAY,
+        "about": request.number,
+        "done": done,
+        "way": chance.choice(("api", "file")),
+        "by": chance.choice(("prediction", "entity")),
+        "spoilt": chance.choice((None, None, None, "future", "unknown", "nameless")),
+    }
+
+
+def _ordered(chance: random.Random, day: int) -> Iterator[tuple[str, float, dict[str, Any]]]:
+    """What people order of the loop, and what runs between two windows: kind, days between two of them, arguments."""
+    name = f"by hand: {day}"
+    yield "compact", 2.5, {}
+    yield "mode", 10, {"request": f"{name} mode", "mode": chance.choice(("watch", "ask", "automatic", "automatic"))}
+    yield "answer", 3, {"request": f"{name} answer", "verb": chance.choice(("approve", "approve", "refuse"))}
+    yield "settings", 15, {"request": f"{name} settings", "recall": chance.choice((0.0, 0.2, 0.4))}
 
 
 def _rare(chance: random.Random, day: int) -> Iterator[tuple[str, float, dict[str, Any]]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from stillgood.api.actions import actions_router
 from stillgood.api.app import create_app
 from stillgood.api.labels import labels_router
 from stillgood.aws.capture import Capture
@@ -33,7 +34,7 @@ class Instance:
         self.capture = Capture(store, monotonic=lambda: (clock() - begin).total_seconds())
         champions = ChampionSource(store, clock, CHAMPION_TTL_SECONDS)
         self.deps = PredictDeps(champions, self.capture, clock, self._new_id, _MAX_ROWS, _MAX_BYTES)
-        self._app = create_app(self.deps, [labels_router(self.deps, store)])
+        self._app = create_app(self.deps, [labels_router(self.deps, store), actions_router(self.deps, store)])
 
     def post(self, path: str, body: bytes) -> tuple[int, Any]:
         """POST ``body``; the status and the answer. Raises Crashed."""

@@ -151,7 +151,7 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
         except (PreconditionFailed, ObjectExists):
             continue
         return _finish(report, deps), False
-    raise StoreUnavailable(f"Other monitors were faster {_ROUNDS} times in a row; try again later.")
+    raise StoreUnavailable(f"Other monitors changed {STATE_KEY} {_ROUNDS} times in a row; try again later.")
 
 
 def _before(store: ObjectStore, pending: Mapping[str, Any] | None) -> dict[str, str] | None:

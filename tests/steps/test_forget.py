@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
 from stillgood.cli.main import main
-from stillgood.domain.errors import InvalidEvent
+from stillgood.domain.errors import InvalidEvent, StoreUnavailable
 from stillgood.steps.forget import ROW_PREFIXES, forget
 from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import check_inputs, verify
@@ -211,6 +211,42 @@ def test_after_a_crash_at_any_write_the_next_run_removes_what_is_left() -> None:
         assert everywhere(inner, "p1") == everywhere(inner, WHO) == [], f"crashed after write {at}"
         assert inner.get("labels/dt=2026-11-28/a.jsonl").data == other
     assert crashed >= 4  # the record, and three objects
+
+
+class Overtaken(MemoryObjectStore):
+    """Others write ``key`` just before it is written for the first time, or for ever."""
+
+    def __init__(self, key: str, added: bytes, *, times: int) -> None:
+        super().__init__(clock)
+        self.key, self.added, self.times = key, added, times
+
+    def swap(self, key: str, data: bytes, etag: str) -> str:
+        if key == self.key and self.times:
+            self.times -= 1
+            self.put(key, self.get(key).data + self.added)
+        return super().swap(key, data, etag)
+
+
+def test_what_others_write_since_an_object_was_searched_stays() -> None:
+    key = "labels/dt=2026-11-28/a.jsonl"
+    own, other, late = (f'{{"entity_id":"{who}","label":"yes"}}\n'.encode() for who in (WHO, OTHER, "C00009"))
+    store = Overtaken(key, late, times=1)
+    store.put(key, own + other)
+
+    forget(store, WHO, clock)
+
+    assert store.get(key).data == other + late
+
+
+def test_an_object_that_others_change_again_and_again_is_an_outage_and_nothing_of_theirs_is_lost() -> None:
+    key, own = "labels/dt=2026-11-28/a.jsonl", f'{{"entity_id":"{WHO}","label":"yes"}}\n'.encode()
+    store = Overtaken(key, b'{"entity_id":"C00009","label":"yes"}\n', times=9)
+    store.put(key, own + own.replace(WHO.encode(), OTHER.encode()))
+
+    with pytest.raises(StoreUnavailable, match="run it again"):
+        forget(store, WHO, clock)
+
+    assert store.get(key).data.count(b"C00009") == 5
 
 
 def test_an_empty_id_forgets_nobody(store: MemoryObjectStore) -> None:

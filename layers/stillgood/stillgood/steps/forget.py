@@ -17,10 +17,17 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256 as hashed
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Protocol, runtime_checkable
 
 from stillgood.domain.contract.contract import Contract
-from stillgood.domain.errors import InvalidEvent, ObjectNotFound, StillgoodError
+from stillgood.domain.errors import (
+    InvalidEvent,
+    ObjectNotFound,
+    PreconditionFailed,
+    StillgoodError,
+    StoreUnavailable,
+)
 from stillgood.steps.ports import Clock
 from stillgood.storage.codec import decode_any, encode, sha256
 from stillgood.storage.contract import contract_in_force
@@ -60,6 +67,7 @@ ROW_PREFIXES = (
     QUARANTINE_PREFIX,
 )
 _ID_NAMES = ("entity_id", "prediction_id")
+_ROUNDS = 5
 
 
 @runtime_checkable
@@ -103,16 +111,25 @@ class Forgotten:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """``data`` takes the place of what was read under ``etag`` (empty: nothing is left of it), without ``rows`` of the
+    entity.
+    """
+
+    data: bytes
+    rows: int
+    etag: str
+
+
 @dataclass(slots=True)
 class _Search:
-    """What is looked for, and what was found: ``changed`` has the new bytes of an object (empty: nothing is left of
-    it).
-    """
+    """What is looked for, and what was found: ``changed`` by key."""
 
     entity: str
     columns: frozenset[str]
     predictions: set[str] = field(default_factory=set)
-    changed: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    changed: dict[str, _Change] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
 
     def names(self, row: Mapping[str, Any]) -> bool:
@@ -149,20 +166,37 @@ def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) 
                 since.append(_arrived(info))
     models = _search_models(store, search, min(since, default=None))
     _search_columns(store, search)
-    objects = {key: rows for key, (_, rows) in search.changed.items()}
+    objects = {key: change.rows for key, change in search.changed.items()}
     if dry or not objects:
         return Forgotten(objects, models, None, tuple(search.unread))
     record = _record(store, search, models, clock)
     # Captures last: they name the entity's predictions, so that after a crash all else is still found by them.
-    for key, (data, _) in reversed(search.changed.items()):
-        if data:
-            store.put(key, data)
-        else:
-            store.delete(key)
+    for key, change in reversed(search.changed.items()):
+        _replace(store, key, change, contract, search)
         if isinstance(store, KeepsVersions):
             store.purge(key)
     _forget_packed(store, search)
     return Forgotten(objects, models, record, tuple(search.unread))
+
+
+def _replace(store: ObjectStore, key: str, change: _Change, contract: Contract | None, search: _Search) -> None:
+    """Write ``change``; what somebody else wrote since it was read, such as outcomes that monitor heard, stays."""
+    for _ in range(_ROUNDS):
+        if not change.data:
+            return store.delete(key)
+        try:
+            store.swap(key, change.data, change.etag)
+            return None
+        except PreconditionFailed:
+            try:
+                stored = store.get(key)
+            except ObjectNotFound:
+                return None
+            left, rows = _without(key, stored.data, contract, search)
+            if not rows:
+                return None
+            change = _Change(left, rows, stored.etag)
+    raise StoreUnavailable(f"Others changed {key} {_ROUNDS} times in a row; run it again.")
 
 
 def _forget_packed(store: ObjectStore, search: _Search) -> None:
@@ -189,7 +223,8 @@ def _purge_again(store: ObjectStore, clock: Clock) -> None:
 
 
 def _search_object(store: ObjectStore, info: ObjectInfo, contract: Contract | None, search: _Search) -> None:
-    data = store.get(info.key).data
+    stored = store.get(info.key)
+    data = stored.data
     sought = [search.entity, *search.predictions]
     if not _may_hide(info.key, data) and not any(text.encode() in data for text in sought):
         return
@@ -200,23 +235,24 @@ def _search_object(store: ObjectStore, info: ObjectInfo, contract: Contract | No
         search.unread.append(f"{info.key}: {error}")
         return
     if rows:
-        search.changed[info.key] = (left, rows)
+        search.changed[info.key] = _Change(left, rows, stored.etag)
 
 
 def _search_columns(store: ObjectStore, search: _Search) -> None:
     """The features that batch kept by column of rows that its predictions lose: they have no ids, only rows'
     numbers.
     """
-    for key, (left, _) in list(search.changed.items()):
+    for key, change in list(search.changed.items()):
         columns = key.removesuffix(_PREDICTIONS) + COLUMNS_OF_BATCH
         if not key.startswith(OUTPUT_PREFIX) or not key.endswith(_PREDICTIONS):
             continue
         from stillgood.storage.batch_capture import without_rows  # NumPy, which no other place needs
 
         before = {json.loads(line)["row"] for line in store.get(key).data.splitlines()}
-        after = {json.loads(line)["row"] for line in left.splitlines()}
+        after = {json.loads(line)["row"] for line in change.data.splitlines()}
         with suppress(ObjectNotFound):
-            search.changed[columns] = without_rows(store.get(columns).data, before - after)
+            stored = store.get(columns)
+            search.changed[columns] = _Change(*without_rows(stored.data, before - after), stored.etag)
 
 
 def _may_hide(key: str, data: bytes) -> bool:
@@ -320,10 +356,11 @@ def _search_models(store: ObjectStore, search: _Search, since: date | None) -> t
     for info in store.list(MODELS_PREFIX):
         version, _, name = info.key.removeprefix(MODELS_PREFIX).partition("/")
         if name == HOLDOUT:
-            raw = decode_any(store.get(info.key).data, what=info.key)
+            stored = store.get(info.key)
+            raw = decode_any(stored.data, what=info.key)
             at = [place for place, entity in enumerate(raw.get("entities") or ()) if int(entity, 16) == digest]
             if at:
-                search.changed[info.key] = (encode(_without_places(raw, set(at))), len(at))
+                search.changed[info.key] = _Change(encode(_without_places(raw, set(at))), len(at), stored.etag)
                 touched.add(version)
         elif name == METRICS and since is not None:
             trained = decode_any(store.get(info.key).data, what=info.key).get("trained_at")
@@ -354,13 +391,13 @@ def _record(store: ObjectStore, search: _Search, models: Iterable[str], clock: C
     """
     now = iso(clock())
     replaced = [
-        {"key": key, "before": sha256(store.get(key).data), "after": sha256(data)}
-        for key, (data, _) in sorted(search.changed.items())
+        {"key": key, "before": sha256(store.get(key).data), "after": sha256(change.data)}
+        for key, change in sorted(search.changed.items(), key=itemgetter(0))
         if key.startswith(MODELS_PREFIX)
     ]
     counts: Counter[str] = Counter()
-    for key, (_, rows) in search.changed.items():
-        counts[key.split("/")[0] + "/"] += rows
+    for key, change in search.changed.items():
+        counts[key.split("/")[0] + "/"] += change.rows
     record = {
         "format": "stillgood.forgotten",
         "format_version": 1,

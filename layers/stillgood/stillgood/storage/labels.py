@@ -7,18 +7,25 @@ under their newest event's date.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from stillgood.domain.contract.labels import COMPLETE_UNTIL, Label, RefusedLabel
-from stillgood.domain.errors import DocumentUnusable, ObjectExists
+from stillgood.domain.errors import (
+    DocumentUnusable,
+    ObjectExists,
+    ObjectNotFound,
+    PreconditionFailed,
+    StoreUnavailable,
+)
 from stillgood.storage.codec import encode
 from stillgood.storage.keys import INCOMING_PREFIX, LEDGER_PREFIX, REFUSED_LABELS_PREFIX, TAKEN_PREFIX, taken_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 
 FORMAT = "stillgood.label-batch"
+_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +56,28 @@ def append(
     return _create(store, f"{LEDGER_PREFIX}{arrived:%Y-%m-%d}/{digest}.jsonl", encode(head) + data)
 
 
-def rewrite_batch(store: ObjectStore, key: str, batch: LabelBatch, left: Iterable[Label]) -> None:
-    """Leave only some labels of a batch, whose key it keeps: monitor knows it by that. Without any it is deleted."""
-    rows = [encode(label.to_dict()) for label in left]
-    if not rows:
-        store.delete(key)
-        return
-    head = {"format": FORMAT, "format_version": 1, "source": batch.source, COMPLETE_UNTIL: batch.complete_until}
-    arrived = {} if batch.arrived is None else {"arrived": batch.arrived.isoformat()}
-    store.put(key, b"".join([encode(head | arrived), *rows]))
+def take_back(store: ObjectStore, key: str, gone: Container[Label], arrived: datetime) -> None:
+    """Leave the other labels of a batch, whose key it keeps: monitor knows it by that. Without any it is deleted.
+
+    ``arrived``: of a batch that does not say it. Raises StoreUnavailable, DocumentUnusable.
+    """
+    for _ in range(_ROUNDS):
+        try:
+            stored = store.get(key)
+        except ObjectNotFound:
+            return
+        batch = _parsed(key, stored.data)
+        rows = [encode(label.to_dict()) for label in batch.labels if label not in gone]
+        if not rows:
+            return store.delete(key)
+        head = {"format": FORMAT, "format_version": 1, "source": batch.source, COMPLETE_UNTIL: batch.complete_until}
+        since = {"arrived": (batch.arrived or arrived).isoformat()}
+        try:
+            store.swap(key, b"".join([encode(head | since), *rows]), stored.etag)
+        except PreconditionFailed:
+            continue
+        return None
+    raise StoreUnavailable(f"Others changed {key} {_ROUNDS} times in a row; run it again.")
 
 
 def quarantine(store: ObjectStore, refused: Iterable[RefusedLabel]) -> None:
@@ -73,8 +93,12 @@ def ledger(store: ObjectStore, since: date) -> Iterator[ObjectInfo]:
 
 def read_batch(store: ObjectStore, key: str) -> LabelBatch:
     """One batch. Raises DocumentUnusable when it was overwritten by hand."""
+    return _parsed(key, store.get(key).data)
+
+
+def _parsed(key: str, data: bytes) -> LabelBatch:
     try:
-        rows = [json.loads(line) for line in store.get(key).data.splitlines() if line]
+        rows = [json.loads(line) for line in data.splitlines() if line]
         head = rows.pop(0) if rows and "format" in rows[0] else {}
         labels = tuple(
             Label(

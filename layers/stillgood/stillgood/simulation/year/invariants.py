@@ -118,7 +118,7 @@ def _judged_once(life: Life) -> Found:
         counted = report["rows"] + report["contract"]["refused"]
         low = sum(written <= window.end + timedelta(seconds=SETTLE_SECONDS / 2) for written in inside)
         high = sum(written <= book.judged_at[name] for written in inside)
-        gone = len(book.forgotten) * 10  # rows of a forgotten customer may be gone by then
+        gone = len(book.forgetting) * 10  # rows of a forgotten customer may be gone by then
         if not low - gone <= counted <= high:
             yield f"window {name} counts {counted} rows; {low} to {high} were captured in it"
 
@@ -143,7 +143,7 @@ def _labels_kept(life: Life) -> Found:
                 kept[label.prediction_id or label.entity_id, label.label, utc(label.event_time)] += 1
     revoked = {label for _, labels in life.book.revoked for label in labels}
     for accepted in life.book.accepted:
-        gone = accepted.id in life.book.forgotten or _of_forgotten(life, accepted.id) or accepted in revoked
+        gone = _of_forgotten(life, accepted.id) or accepted in revoked
         if not kept[accepted.id, accepted.label, utc(accepted.event)] and not gone:
             yield f"{accepted} was accepted, and is not in the ledger"
     for info in (*life.bucket.list(INCOMING_PREFIX), *life.bucket.list(INCOMING_ACTIONS_PREFIX)):
@@ -178,7 +178,7 @@ def _labels_add_up(life: Life) -> Found:
     said = totals.get("heard", 0)
     future = totals.get("future", 0)
     made = sum(totals.get(name, 0) for name in ends) + len(progress.waiting) + future
-    if said != made and not life.book.forgotten:
+    if said != made and not life.book.forgetting:
         yield f"{said} labels were heard, and {made} came to an end: {totals}, {len(progress.waiting)} wait"
 
 
@@ -362,7 +362,7 @@ def _forgotten(life: Life) -> Found:
 
 def _of_forgotten(life: Life, identity_: str) -> bool:
     answer = life.book.answered.get(identity_)
-    return (answer.customer if answer else identity_) in life.book.forgotten
+    return (answer.customer if answer else identity_) in life.book.forgetting
 
 
 def _bounded(life: Life) -> Found:

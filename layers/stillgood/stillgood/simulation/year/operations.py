@@ -49,7 +49,7 @@ from stillgood.testing.faulty import Crashed
 
 _PATIENCE = 4  # how often a client sends what was not answered
 _JUNK = b"\x00 not what was written"
-_ATTEMPTS = 6
+_ATTEMPTS = 40  # an hour apart: under bad weather what reads the whole bucket fails often
 
 
 def begin(life: Life, operation: Operation) -> None:
@@ -192,7 +192,7 @@ def _revoke(life: Life, task: Task, operation: Operation) -> None:
         if batch is None:
             return
         which = Which(batch=batch)
-    began, meant = life.clock(), set[AcceptedLabel]()
+    began, meant, store = life.clock(), set[AcceptedLabel](), _store(life, task)
     for _ in range(_ATTEMPTS):
         for key, labels in _batches(life):
             if which.prediction or key == which.batch:
@@ -202,7 +202,7 @@ def _revoke(life: Life, task: Task, operation: Operation) -> None:
                     if which.batch or label.prediction_id == identity
                 }
         try:
-            revoke(_store(life, task), read_contract(json.loads(raw)), which, because="told by mistake")
+            revoke(store, read_contract(json.loads(raw)), which, because="told by mistake")
             break
         except (Crashed, StillgoodError):
             task.pause(HOUR)
@@ -317,10 +317,12 @@ def _forget(life: Life, task: Task, operation: Operation) -> None:
     """Twice, as docs/operations.md says: what a process held or a step had read meanwhile is written within a day."""
     customer = operation.args["customer"]
     began = life.clock()
+    life.book.forgetting.add(customer)
+    store = _store(life, task)
     for _ in range(2):
         for _ in range(_ATTEMPTS):
             try:
-                forget(_store(life, task), customer, life.clock)
+                forget(store, customer, life.clock)
                 break
             except (Crashed, StillgoodError):
                 task.pause(HOUR)

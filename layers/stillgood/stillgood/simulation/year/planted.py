@@ -83,6 +83,13 @@ def _write_day(real: Callable[..., None], store: Any, day: Any, etag: str | None
         real(store, day, etag)
 
 
+def _replace(store: Any, key: str, change: Any, *_: Any) -> None:
+    if change.data:
+        store.put(key, change.data)
+    else:
+        store.delete(key)
+
+
 def _instead(value: Any) -> Callable[[Any], Any]:
     return lambda _: value
 
@@ -138,6 +145,11 @@ PLANTED = (
         "forgotten in part",
         "captures are left out of what is forgotten",
         ((forget, "ROW_PREFIXES", lambda real: tuple(prefix for prefix in real if prefix != CAPTURE_PREFIX)),),
+    ),
+    Planted(
+        "forgotten over others",
+        "what others wrote since an object was searched is overwritten",
+        ((forget, "_replace", _instead(_replace)),),
     ),
     Planted(
         "lost update",

@@ -25,7 +25,7 @@ from stillgood.domain.outcomes.sources import CALLER
 from stillgood.steps.monitor.hear import change_day
 from stillgood.storage.codec import decode_any
 from stillgood.storage.keys import DATA_PREFIX, LEARNT, MODELS_PREFIX, outcomes_key
-from stillgood.storage.labels import LabelBatch, ledger, quarantine, read_batch, rewrite_batch
+from stillgood.storage.labels import LabelBatch, ledger, quarantine, read_batch, take_back
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.outcomes import STATE_NAME, ledger_days, read_day
 from stillgood.storage.training_data import PREDICTED_AT, PREDICTION_ID, is_joined, joined_key
@@ -195,7 +195,7 @@ def _apply(
 
         change_day(store, day, change)
     for key, (batch, labels) in affected.batches.items():
-        taken = set(labels)
-        rewrite_batch(store, key, batch, [label for label in batch.labels if label not in taken])
+        assert batch.arrived is not None
+        take_back(store, key, set(labels), batch.arrived)
     # Without it all labels are heard again, and what they had overruled holds once more.
     store.delete(outcomes_key(STATE_NAME))

@@ -218,7 +218,9 @@ def apply(
     itself = (held["arrived"] == labels["arrived"][at]) & (held["source"] == translated[labels["source"][at]])
     repeated = matched.copy()
     repeated[at[news | itself]] = False
-    rows, at, place, event, said = rows[news], at[news], place[news], event[news], said[news]
+    # Said again, it stands against what contradicts it now: of the two, the one that arrived later holds.
+    weighed = np.isin(rows, rows[news])
+    rows, at, place, event, said = rows[weighed], at[weighed], place[weighed], event[weighed], said[weighed]
     if not len(rows):
         return Applied(day, matched, early & ~matched, 0, 0, repeated, superseding)
     touched = np.unique(rows)
@@ -230,7 +232,7 @@ def apply(
     arrived = np.concatenate([labels["arrived"][at], held["arrived"][some]])
     outcome = np.concatenate([said, held["outcome"][some]])
     source = np.concatenate([translated[labels["source"][at]], held["source"][some]])
-    ranks = np.concatenate([rank[news], kept[held["source"][some]]])
+    ranks = np.concatenate([rank[weighed], kept[held["source"][some]]])
     key = np.where(places == LATER, -events, events)
     order = np.lexsort((arrived, key, places, ranks, row))
     sort = [part[order] for part in (row, ranks, places, key, arrived)]

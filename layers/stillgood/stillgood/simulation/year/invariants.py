@@ -356,6 +356,8 @@ def _forgotten(life: Life) -> Found:
                 if old or any(prediction in data for prediction in ids):
                     yield f"{info.key} of {info.modified} still tells of {customer}, forgotten {began}"
         for key, versions in life.bucket.versions.items():
+            if key.startswith(LEDGER_PREFIX) and key >= f"{LEDGER_PREFIX}{began:%Y-%m-%d}":
+                continue  # told later
             if key.startswith(ROW_PREFIXES) and any(prediction in data for prediction in ids for data in versions):
                 yield f"an old version of {key} still tells of {customer}, forgotten {began}"
 

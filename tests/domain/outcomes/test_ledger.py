@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ class Heard:
         records["id"], records["time"] = identity("p"), 0
         day = OutcomeDay(date(1970, 1, 1), records, {})
         edges = sorted(self.starts | {0, len(self.labels)})
-        for first, last in zip(edges, edges[1:], strict=False):
+        for first, last in pairwise(edges):
             rows = [
                 ("p", "", event * HOUR, arrived * HOUR, positive, 0)
                 for event, arrived, positive in self.labels[first:last]

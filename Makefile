@@ -126,6 +126,7 @@ docs: $(SYNCED)  ## write the generated parts of docs/
 	@$(RUN) docs/bucket_map.py
 	@$(RUN) docs/contract_reference.py
 	@$(RUN) -m docs.rights
+	@$(RUN) -m docs.retention
 
 lock: | $(UV)  ## resolve uv.lock, and write each function's requirements from it
 	$(UV) lock

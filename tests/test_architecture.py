@@ -1,13 +1,20 @@
 """docs/architecture.md: its bucket map is that of the code, and every file it names is there."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
 import pytest
+from stillgood.domain.contract.reader import read_contract
+from stillgood.storage.keys import CAPTURE_PREFIX, HOURS_PREFIX, OUTPUT_PREFIX, PLACES
+
+from docs import retention
+from local.package import packaged
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+CONTRACTS = [path for path in (ROOT / "contracts").glob("*.json") if "schema" not in path.name]
 LIBRARY = ROOT / "layers/stillgood/stillgood"
 
 
@@ -18,6 +25,26 @@ def test_the_bucket_map_is_that_of_the_code() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.written(PAGE) == PAGE, "run `make docs`"
+
+
+def test_the_page_of_retention_is_that_of_the_code_and_the_template() -> None:
+    template = packaged(ROOT, lambda key, body: None)
+    assert retention.page(template) == retention.PAGE.read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_whatever_holds_rows_about_people_expires_by_a_parameter_or_is_what_a_decision_rests_on() -> None:
+    known = retention.rules(packaged(ROOT, lambda key, body: None))
+    kept = {place.key for place in PLACES if place.people != "nothing" and retention.rule_of(place.key, known) is None}
+    assert kept == {"models/<version>/holdout.json", "models/<version>/learnt.json"}
+    captured = next(rule for rule in known if rule.prefix == CAPTURE_PREFIX)
+    contracts = [read_contract(json.loads(path.read_text())) for path in CONTRACTS]
+    assert all(captured.days > 2 * contract.monitoring.label_maturity_days for contract in contracts)
+    assert {rule.days for rule in known if rule.parameter == captured.parameter} == {captured.days}
+    # A file that outlives the mark that it was scored is scored again by a schedule.
+    files = next(rule for rule in known if rule.parameter == "BatchInputRetentionDays")
+    assert 0 < files.days < captured.days
+    copies = {CAPTURE_PREFIX, HOURS_PREFIX, OUTPUT_PREFIX}  # of the same rows
+    assert {rule.prefix for rule in known if rule.parameter == captured.parameter} == copies
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([\w/]+(?:\.py|\.yaml|/))`", PAGE))))

@@ -32,7 +32,7 @@ def resolved(template: dict[str, Any], **values: str) -> dict[str, Any]:
             case {"Condition": str(name)}:
                 return holds(template["Conditions"][name])
             case {"Fn::Equals": [left, right]}:
-                return value(left) == value(right)
+                return str(value(left)) == str(value(right))  # as CloudFormation compares
             case {"Fn::Not": [condition]}:
                 return not holds(condition)
             case {"Fn::And": list(all_of)}:
@@ -461,6 +461,11 @@ SAGEMAKER = "arn:aws:sagemaker:eu-west-1:123456789012"
             ["arn:aws:iam::123456789012:role/break-glass"],
             ["break-glass", "arn:aws:iam::123456789012:user/me"],
         ),
+        (
+            "KmsKeyArn",
+            ["arn:aws:kms:eu-west-1:123456789012:key/0a1b-2c"],
+            ["alias/mine", "arn:aws:kms:eu-west-1:123456789012:alias/mine"],
+        ),
         ("AnchorBucketName", ["anchors-of-all"], ["Anchors", "s3://anchors", "a"]),
         ("EndpointUrl", ["http://host.docker.internal:9000"], ["host:9000"]),
         ("LambdaEndpointUrl", ["http://host.docker.internal:9001"], ["host:9001"]),
@@ -490,10 +495,55 @@ def test_captures_are_kept_unless_their_days_are_counted(template: dict[str, Any
         configured = resolved(template, **parameters)["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
         return {rule["Id"]: rule for rule in configured if rule != {"Ref": "AWS::NoValue"}}
 
-    assert [name for name, rule in rules().items() if "ExpirationInDays" in rule] == ["kept-answers"]
+    by_default = {name: rule["ExpirationInDays"] for name, rule in rules().items() if "ExpirationInDays" in rule}
+    assert by_default == {
+        "kept-answers": 2, "old-captures": 400, "old-batches": 400, "old-hours": 400, "old-quarantine": 90,
+        "old-batch-input": 365,
+    }  # fmt: skip
+    never = rules(CaptureRetentionDays="0", QuarantineRetentionDays="0", BatchInputRetentionDays="0")
+    assert [name for name, rule in never.items() if "ExpirationInDays" in rule] == ["kept-answers"]
     assert rules()["overwritten-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 90}
     old = rules(CaptureRetentionDays="400")["old-captures"]
     assert (old["Prefix"], old["ExpirationInDays"]) == ("capture/", "400")
     # The models and decisions beside them are never deleted by time.
     expiring = {rule["Prefix"] for rule in rules(CaptureRetentionDays="400").values() if "ExpirationInDays" in rule}
-    assert expiring == {"capture/", "batch/output/", "idempotency/"}  # which captures refer to
+    # Captures refer to what batch wrote, and hours hold them once more.
+    assert expiring == {"capture/", "batch/output/", "monitoring/hours/", "idempotency/", "quarantine/", "batch/input/"}
+    days = {"LabelRetentionDays": "700", "DataRetentionDays": "800", "BatchInputRetentionDays": "30"}
+    every = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules(**days).values() if "ExpirationInDays" in rule}
+    assert every["labels/"] == every["monitoring/outcomes/"] == "700"
+    assert (every["data/"], every["batch/input/"]) == ("800", "30")
+    assert not [prefix for prefix in every if prefix.startswith(("models", "registry", "operating_points"))]
+
+
+def test_a_bucket_is_locked_by_parameter_and_only_one_role_may_undo_it(template: dict[str, Any]) -> None:
+    bucket = resolved(template)["Bucket"]["Properties"]
+    assert not {"ObjectLockEnabled", "ObjectLockConfiguration"} & bucket.keys()
+    locked = resolved(template, ObjectLockDays="30", BreakGlassRoleArn="arn:role")
+    bucket = locked["Bucket"]["Properties"]
+    assert bucket["ObjectLockEnabled"] is True
+    assert bucket["ObjectLockConfiguration"]["Rule"] == {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": "30"}}
+    statements = locked["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (kept,) = [statement for statement in statements if statement["Sid"] == "KeepTheLock"]
+    assert (kept["Effect"], kept["Action"]) == ("Deny", "s3:BypassGovernanceRetention")
+    assert kept["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": "arn:role"}}
+    # S3 refuses an object without a checksum there, and obstore sends one only if it is told to.
+    variable = template["Globals"]["Function"]["Environment"]["Variables"]["AWS_CHECKSUM_ALGORITHM"]
+    assert variable == {"Fn::If": ["Locks", "SHA256", {"Ref": "AWS::NoValue"}]}
+
+
+def test_a_key_of_ones_own_encrypts_and_every_role_that_touches_the_bucket_may_use_it(template: dict[str, Any]) -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    assert not {"UseTheKey", "DeliverByTheKey"} & resolved(template).keys()
+    resources = resolved(template, KmsKeyArn=key, CaptureTo="firehose")
+    (rule,) = resources["Bucket"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    assert rule["BucketKeyEnabled"] is True
+    roles = [
+        role["Ref"] for name in ("UseTheKey", "DeliverByTheKey") for role in resources[name]["Properties"]["Roles"]
+    ]
+    assert roles == [*(f"{name}Role" for name in FUNCTIONS), "CaptureStreamRole"]
+    for name in ("UseTheKey", "DeliverByTheKey"):
+        (statement,) = resources[name]["Properties"]["PolicyDocument"]["Statement"]
+        assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt", "kms:GenerateDataKey"], key)
+    assert "DeliverByTheKey" not in resolved(template, KmsKeyArn=key)

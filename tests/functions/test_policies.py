@@ -58,11 +58,21 @@ UNUSED = {
             ("MonitorFunction", "quarantine/labels"),
         )
     },
-    (
-        "PredictFunction",
-        "s3:ListBucket",
-        BUCKET,
-    ): "without it S3 answers 403 where 404 is meant, and nobody knows that there is no champion yet",
+    **{
+        (
+            role,
+            "s3:ListBucket",
+            f"{BUCKET}?prefix={prefix}/*",
+        ): "the log, versions and forgotten people, where a record has to be found again"
+        for role, prefixes in (
+            ("PredictFunction", ("registry", "models")),  # it lists nothing, and needs the right to be told 404
+            ("BatchFunction", ("registry", "models")),
+            ("MonitorFunction", ("batch", "models", "forgotten")),
+            ("TrainFunction", ("registry", "forgotten")),
+            ("PromoteFunction", ("models",)),
+        )
+        for prefix in prefixes
+    },
     (
         "BatchFunction",
         "s3:GetObject",
@@ -119,6 +129,13 @@ UNUSED = {
 }
 
 
+# Whoever reads rows about people has to find them.
+READ = {
+    ("MonitorFunction", "capture/"), ("MonitorFunction", "labels/"), ("MonitorFunction", "data/"),
+    ("TrainFunction", "data/"),
+}  # fmt: skip
+
+
 @dataclass
 class Noted:
     """Calls by role, as IAM sees them: (action, resource)."""
@@ -149,10 +166,15 @@ class Watched:
 
         def call(key: str, *more: Any, **named: Any) -> Any:
             for action in self.ACTIONS[name].split():
-                self._calls.add((action, BUCKET if name == "list" else f"{BUCKET}/{key}"))
+                self._calls.add((action, listing(key) if name == "list" else f"{BUCKET}/{key}"))
             return done(key, *more, **named)
 
         return call
+
+
+def listing(prefix: str) -> str:
+    """A listing of the bucket, as the calls above name it."""
+    return f"{BUCKET}?prefix={prefix}"
 
 
 class Invoking:
@@ -302,7 +324,11 @@ def granted() -> dict[str, set[tuple[str, str]]]:
             for statement in document["Statement"]:
                 assert statement["Effect"] == "Allow"
                 for action in listed(statement["Action"]):
-                    pairs |= {(action, named(resource)) for resource in listed(statement["Resource"])}
+                    names = {named(resource) for resource in listed(statement["Resource"])}
+                    if action == "s3:ListBucket":  # IfExists: without the right S3 says 403 of a GET where it means 404
+                        assert names == {BUCKET}
+                        names = set(map(listing, statement["Condition"]["StringLikeIfExists"]["s3:prefix"]))
+                    pairs |= {(action, name) for name in names}
         by_role[role] = pairs
     return by_role
 
@@ -364,11 +390,18 @@ def test_no_action_is_a_wildcard_and_no_write_is_to_the_whole_bucket(role: str) 
         ("PromoteFunction", "s3:PutObject", "models/v1/model.json"),
         ("PromoteFunction", "s3:PutObject", "contract.json"),
         *[(role, "s3:DeleteObject", "models/v1/model.json") for role in ROLES],
+        *[
+            (role, "s3:ListBucket", prefix)
+            for role in ROLES
+            for prefix in ("", "capture/", "labels/", "data/", "quarantine/", "idempotency/", "contract.json")
+            if (role, prefix) not in READ
+        ],
         *[(role, "s3:PutObject", "contract.json") for role in ROLES],
     ],
 )
 def test_what_a_function_must_never_do_it_may_not(role: str, action: str, key: str) -> None:
-    assert not allows(granted()[role], action, f"{BUCKET}/{key}")
+    resource = listing(key) if action == "s3:ListBucket" else f"{BUCKET}/{key}"
+    assert not allows(granted()[role], action, resource)
 
 
 def test_the_matrix_is_printed(noted: Noted, capsys: pytest.CaptureFixture[str]) -> None:

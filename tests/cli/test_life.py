@@ -71,6 +71,12 @@ def test_predictions_are_scored_written_captured_and_explained_again(
     assert "row 3 refused: contract must be one of" in said
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert [line["row"] for line in lines] == list(range(1, 301))
+    many = tmp_path / "many.csv"
+    header, good, *_ = today.read_text().splitlines()
+    bad = today.read_text().splitlines()[3]  # the row that was refused
+    many.write_text("\n".join([header, bad, good, bad, bad, bad]) + "\n")
+    said = run("predict", str(many), "--no-capture")[1]
+    assert "4 rows refused (1, 3, 4, ...): contract must be one of" in said
     other = tmp_path / "other.csv"
     other.write_text("customer_id\nC00001\n")
     assert run("predict", str(other), "--out", str(out))[0] == 2

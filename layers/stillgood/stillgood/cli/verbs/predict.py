@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -97,11 +98,25 @@ def run(arguments: argparse.Namespace) -> Answer:
             f"  and {scored - _LISTED} more"
             + (f" in {arguments.out}" if arguments.out else "; --out FILE keeps them all")
         )
-    for bad in refused[:_LISTED]:
-        lines += [f"  row {bad['row']} refused: {violation['message']}" for violation in bad["violations"][:3]]
+    lines += _refusals(refused)
     if arguments.no_capture:
         print("not captured: monitor will not know of these predictions", file=sys.stderr)
     return Answer("\n".join(lines), data, LOOK if refused else 0)
+
+
+def _refusals(refused: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each message, of the most rows first, with the first of its rows."""
+    rows: dict[str, list[int]] = {}
+    for bad in refused:
+        for violation in bad["violations"]:
+            rows.setdefault(violation["message"], []).append(bad["row"])
+    lines = []
+    for message, at in sorted(rows.items(), key=lambda item: -len(item[1]))[:_LISTED]:
+        several = f"{len(at)} rows refused ({', '.join(map(str, at[:3]))}{', ...' if len(at) > 3 else ''})"
+        lines.append(f"  {several if len(at) > 1 else f'row {at[0]} refused'}: {message}")
+    if len(rows) > _LISTED:
+        lines.append(f"  and {len(rows) - _LISTED} more reasons; --out FILE keeps them all")
+    return lines
 
 
 def _reasons(line: dict[str, Any], limit: int = 2) -> str:

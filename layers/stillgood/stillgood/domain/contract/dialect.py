@@ -9,9 +9,10 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 
 from stillgood.domain.contract.contract import Source
 from stillgood.domain.contract.row_check import FALSE, TRUE
@@ -20,6 +21,7 @@ from stillgood.domain.contract.times import read_time
 
 DELIMITERS = (",", ";", "\t", "|")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_DIGIT = re.compile(r"\d")
 # Words for "nothing" that are no word of a table's own; and those that might be one ("NA" is Namibia).
 MISSING_WORDS = frozenset(
     ("n/a", "#n/a", "nan", "null", "nil", "-", "--", "?", ".", "(null)", "<na>", "n.a.", "#null!", "\\n")
@@ -88,8 +90,12 @@ def as_number(text: str, source: Source) -> float | None:
 
 def number_share(values: Mapping[str, int], source: Source) -> float:
     """0 to 1: the share of rows whose text is a number under ``source``. ``values`` counts rows by text."""
+    return _share(values, lambda text: as_number(text, source) is not None)
+
+
+def _share(values: Mapping[str, int], has: Callable[[str], bool]) -> float:
     total = sum(values.values())
-    return sum(count for text, count in values.items() if as_number(text, source) is not None) / total if total else 0.0
+    return sum(count for text, count in values.items() if has(text)) / total if total else 0.0
 
 
 def number_signs(columns: Iterable[Mapping[str, int]], at_least: float = 0.95) -> Source:
@@ -103,16 +109,17 @@ def number_signs(columns: Iterable[Mapping[str, int]], at_least: float = 0.95) -
     >>> signs("1.234,50", "7,00"), signs("$5", "$1,000.5"), signs("5", "(1,000.5)")
     ((',', '.', True, 'minus'), ('.', ',', False, 'minus'), ('.', ',', True, 'parentheses'))
     """
-    listed = list(columns)
+    # Of other columns no signs make numbers.
+    listed = [values for values in columns if _share(values, lambda text: _DIGIT.search(text) is not None) >= at_least]
     ways = [way for way in BELOW_ZERO if any(BELOW_ZERO[way].fullmatch(text) for values in listed for text in values)]
     best, most = Source(decimal_char="."), -1
-    for way in ("minus", *ways):
-        for bare in (True, False):
-            for decimal, group in NUMBER_SIGNS:
-                source = Source(decimal_char=decimal, group_char=group, bare_number=bare, negative_number=way)
-                fits = sum(number_share(values, source) >= at_least for values in listed)
-                if fits > most:
-                    best, most = source, fits
+    for way, bare, (decimal, group) in product(("minus", *ways), (True, False), NUMBER_SIGNS):
+        source = Source(decimal_char=decimal, group_char=group, bare_number=bare, negative_number=way)
+        fits = sum(number_share(values, source) >= at_least for values in listed)
+        if fits > most:
+            best, most = source, fits
+        if most == len(listed):
+            break
     if best.negative_number == "minus":
         for way in ways:  # in so few rows that the columns are numeric without it
             source = replace(best, negative_number=way)

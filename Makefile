@@ -86,13 +86,14 @@ sam-local: $(SYNCED)  ## build the packages and send every event through the rea
 	@$(RUN) -m local.sam
 
 IMAGE_BASE ?= python:3.13-slim
+IMAGE_DIGEST ?=
 IMAGE_ARCH ?= $(subst arm64,aarch64,$(shell uname -m))
 
-image: | $(UV)  ## build the container image of train and batch (needs Docker; IMAGE_BASE names another Python 3.13)
+image: | $(UV)  ## build the container image of train and batch (needs Docker; IMAGE_BASE names another Python 3.13, IMAGE_DIGEST=sha256:... the very one)
 	@rm -rf .local/image && mkdir -p .local/image
 	@$(UV) pip install --quiet --link-mode=copy --target .local/image/site --python-version 3.13 \
 	  --python-platform $(IMAGE_ARCH)-manylinux_2_34 --only-binary :all: --require-hashes -r container/requirements.txt
-	@docker build --quiet --build-arg BASE=$(IMAGE_BASE) --tag stillgood --file container/Dockerfile .
+	@docker build --quiet --build-arg BASE=$(IMAGE_BASE)$(if $(IMAGE_DIGEST),@$(IMAGE_DIGEST)) --tag stillgood --file container/Dockerfile .
 
 audit-template: | $(UV)  ## look template.yaml over with checkov; .checkov.yaml has the reasons for what is left
 	@$(UV) tool run --quiet --python 3.13 --from checkov==3.2.500 checkov --config-file .checkov.yaml
@@ -127,6 +128,7 @@ docs: $(SYNCED)  ## write the generated parts of docs/
 	@$(RUN) docs/contract_reference.py
 	@$(RUN) -m docs.rights
 	@$(RUN) -m docs.retention
+	@$(RUN) -m docs.licences
 
 lock: | $(UV)  ## resolve uv.lock, and write each function's requirements from it
 	$(UV) lock

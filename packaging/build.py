@@ -1,4 +1,5 @@
-"""Builds one Lambda package: the handler, its locked dependencies, and nothing else.
+"""Builds one Lambda package: the handler, its locked dependencies, and nothing else. What it ships is listed beside
+it, in OUT.cdx.json (CycloneDX).
 
 ``sam build`` calls it through each folder's Makefile (``BuildMethod: makefile``), for what its own Python builder
 cannot do: hashes checked, wheels for the other architecture, and packages without tests, headers and symbols.
@@ -21,14 +22,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import sbom  # beside this file, which is run as a script
+
 HERE = Path(__file__).resolve().parent
 FUNCTIONS = HERE.parent / "functions"
 LIBRARY = HERE.parent / "layers" / "stillgood" / "stillgood"
 PYTHON = "3.13"
-RUNTIME_PROVIDES = ("boto3", "botocore", "jmespath", "s3transfer")  # in Lambda's Python runtime already
 WHEEL_TAGS = {"x86_64": "x86_64", "arm64": "aarch64"}
-# Installed with a dependency, imported by no path of ours. google-auth wants cryptography for Google's cloud; 15 MiB.
-UNUSED = ("cryptography", "cffi", "_cffi_backend", "pycparser")
 # Of Arrow, batch reads CSV and Parquet files: no Flight, no ORC, no data sets, no query engine. 32 MiB.
 UNREAD = (
     "pyarrow/libarrow_flight.so*",
@@ -119,7 +119,7 @@ def prune(target: Path) -> None:
     """Drop what no Lambda reads: the runtime's own packages, tests, headers, stubs, scripts, byte code of the
     builder.
     """
-    for name in (*RUNTIME_PROVIDES, *UNUSED):
+    for name in sbom.LEFT_OUT:
         for path in [*target.glob(name), *target.glob(f"{name}.*.so"), *target.glob(f"{name}-*.dist-info")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in [path for pattern in (*UNREAD, WHEEL_SBOMS) for path in target.glob(pattern)]:
@@ -164,6 +164,7 @@ def build(name: str, target: Path, arch: str) -> None:
     (target / STAMP).write_text(library_sha256() + "\n", encoding="utf-8")
     if package.precompile:
         precompile(target, "/var/task")
+    sbom.write(name, target)
 
 
 def library_sha256() -> str:

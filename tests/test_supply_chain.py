@@ -1,0 +1,88 @@
+"""What is shipped: listed as it is built, under licences that were looked at, and the same bytes at each build."""
+
+import hashlib
+import json
+import re
+import subprocess
+import uuid
+from collections.abc import Callable
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from benchmarks.sizes import build
+from docs import licences
+
+ROOT = Path(__file__).resolve().parent.parent
+# SPDX names of what may be shipped; MPL-2.0 asks for the source of its own files only, which nobody changes here.
+ALLOWED = {
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0",
+    "Zlib",
+}  # fmt: skip
+
+
+def tree_sha256(folder: Path) -> str:
+    """Of names, modes and bytes of all files below ``folder``."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_mode:o} {len(data)}\n".encode() + data)
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """predict's package, built in a folder of this name."""
+    home = tmp_path_factory.mktemp("builds")
+    return lambda name: home / name / "predict" if (home / name).exists() else build("predict", home / name / "predict")
+
+
+def test_two_builds_of_predict_are_the_same_bytes(built: Callable[[str], Path]) -> None:
+    first, second = built("first"), built("in/another/place")
+    assert tree_sha256(first) == tree_sha256(second)
+    bills = [path.with_name("predict.cdx.json").read_bytes() for path in (first, second)]
+    assert bills[0] == bills[1]
+
+
+def test_the_bill_names_what_the_package_ships_and_lies_beside_it(built: Callable[[str], Path]) -> None:
+    package = built("first")
+    bill = json.loads(package.with_name("predict.cdx.json").read_text(encoding="utf-8"))
+    assert (bill["bomFormat"], bill["specVersion"], bill["version"]) == ("CycloneDX", "1.6", 1)
+    assert str(uuid.UUID(bill["serialNumber"].removeprefix("urn:uuid:"))) in bill["serialNumber"]
+    assert bill["metadata"]["component"] == {
+        "type": "application", "bom-ref": "predict", "name": "stillgood-predict",
+    }  # fmt: skip
+    assert {part["name"]: part["version"] for part in bill["components"]} == licences.shipped("predict")
+    assert all(part["purl"] == f"pkg:pypi/{part['name']}@{part['version']}" for part in bill["components"])
+    assert [part["name"] for part in bill["components"] if not part.get("licenses")] == []
+    assert bill["dependencies"][0]["dependsOn"] == [part["bom-ref"] for part in bill["components"]]
+    assert not list(package.rglob("*.cdx.json"))
+
+
+@pytest.mark.parametrize("unit", [*licences.LAMBDAS, licences.IMAGE])
+def test_every_licence_that_is_shipped_was_looked_at(unit: str) -> None:
+    found = {name: licences.licence(distribution(name)) for name in licences.shipped(unit)}
+    assert found
+    for name, expression in found.items():
+        assert set(re.split(r"\s+(?:AND|OR)\s+|[()\s]+", expression)) - {""} <= ALLOWED, f"{name}: {expression}"
+
+
+def test_the_installed_versions_are_those_that_are_shipped() -> None:
+    """Else their licences would be those of other versions."""
+    for unit in (*licences.LAMBDAS, licences.IMAGE):
+        for name, version in licences.shipped(unit).items():
+            assert distribution(name).version == version, name
+
+
+def test_the_page_of_licences_is_that_of_the_locks() -> None:
+    assert licences.page() == licences.PAGE.read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_the_base_of_the_image_can_be_held_to_a_digest() -> None:
+    digest = f"sha256:{'0' * 64}"
+    words = ["make", "--dry-run", "--always-make", "image", "IMAGE_BASE=python:3.13-slim"]
+    for more, base in (([], "python:3.13-slim"), ([f"IMAGE_DIGEST={digest}"], f"python:3.13-slim@{digest}")):
+        said = subprocess.run([*words, *more], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert f"--build-arg BASE={base} " in said
+    assert "FROM ${BASE}" in (ROOT / "container/Dockerfile").read_text(encoding="utf-8")

@@ -133,6 +133,23 @@ def test_a_window_is_judged_and_reported(run: Run, today: Path) -> None:
     assert run("report", "--json")[1] == run("report", "--window", judged["id"], "--json")[1]
 
 
+def test_a_window_judged_again_has_a_new_version_of_its_report(run: Run, today: Path) -> None:
+    run("predict", str(today))
+    run("monitor")
+    status, _, said = run("replay", "--again")
+    assert (status, "A new version of a report says why" in said) == (2, True)
+    status, _, said = run("replay", "--again", "--because", "mended", "--policy", "simple")
+    assert (status, "--again judges by what holds" in said) == (2, True)
+    status, said, _ = run("replay", "--again", "--because", "mended", "--by", "ada")
+    assert status == 0
+    assert "has a new report, version 2: nothing" in said
+    assert "the first report stays, and so does what was decided on it (nothing)" in " ".join(said.split())
+    assert ", judged again " in run("report")[1].splitlines()[0]
+    assert "judged again" not in run("report", "--version", "1")[1]
+    status, _, said = run("report", "--version", "3")
+    assert (status, "has versions 1 to 2 of its report, not 3" in said) == (2, True)
+
+
 def test_a_second_training_is_decided_and_can_be_rolled_back(run: Run, store: Path, tmp_path: Path) -> None:
     first = as_json(run, "status")["champion"]["version"]
     more = tmp_path / "october.csv"

@@ -1,19 +1,25 @@
 """A judged window looked at again (O17), and settings of a contract that hold without a model (O16)."""
 
+import json
 from typing import Any
 
 import pytest
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.domain.policy.policies import POLICIES
-from stillgood.steps.monitor.again import look_again
+from stillgood.domain.policy.wording import done
+from stillgood.pages.writer import write_all, write_window
+from stillgood.steps.monitor.again import judge_again, look_again
+from stillgood.steps.monitor.replay import replay_windows
 from stillgood.steps.promote.promote import PromoteDeps
 from stillgood.steps.promote.replay import replay
 from stillgood.steps.promote.settings import put_settings
 from stillgood.storage.audit import verify
+from stillgood.storage.codec import sha256
+from stillgood.storage.keys import OVERVIEW_KEY, STATE_KEY, report_key, window_page_key
 from stillgood.storage.registry import Registry
 from stillgood.storage.settings import write_settings
-from stillgood.storage.windows import Window
+from stillgood.storage.windows import Window, read_versions
 
 from tests.steps.monitor.feed import RAW, Shop
 
@@ -58,6 +64,43 @@ def test_what_came_late_is_counted_and_the_stored_report_stays() -> None:
     again = look_again(shop.store, window(shop, 2), POLICIES["guarded"])
     assert again.differences[0] == "250 predictions came late: 250 then, 500 now"
     assert shop.monitor(2) == stored
+
+
+def test_a_mended_day_judged_anew_is_a_new_version_and_the_old_one_stays() -> None:
+    shop = judged()
+    key = report_key(window(shop, 2).id)
+    before, state, asked = shop.store.get(key), shop.store.get(STATE_KEY), list(shop.invoker.events)
+    shop.predict(1, hour=7)
+    for number in (2, 3):
+        again, version = judge_again(
+            shop.store, window(shop, 2), POLICIES["guarded"], because="The feed was mended.", by="ada", now=shop.now
+        )
+        assert version == number
+        assert again.differences[0] == "250 predictions came late: 250 then, 500 now"
+    assert (shop.store.get(key), shop.store.get(STATE_KEY), shop.invoker.events) == (before, state, asked)
+    first, second, third = read_versions(shop.store, window(shop, 2))
+    assert (first["rows"], second["rows"], third["rows"]) == (250, 500, 500)
+    note = second["again"]
+    assert (note["because"], note["by"], note["first_decided"]) == ("The feed was mended.", "ada", "nothing")
+    assert note["first_sha256"] == sha256(before.data)
+    assert second["effect"] is None
+    assert done(second) == "nothing, as it was judged again; what the first report led to stays (nothing)"
+    assert all(replayed.same for replayed in replay_windows(shop.store))
+    assert shop.monitor(4)["before"]["window"] == window(shop, 3).id  # the life goes on from the first reports
+
+
+def test_the_page_of_a_day_judged_anew_says_so_and_the_overview_keeps_the_first() -> None:
+    shop = judged()
+    shop.store.put(f"models/{shop.model.version}/metrics.json", b"{}")
+    shop.predict(1, hour=7)
+    judge_again(shop.store, window(shop, 2), POLICIES["guarded"], because="<mended>", by="ada", now=shop.now)
+    for write in (lambda: write_window(shop.store, window(shop, 2).id), lambda: write_all(shop.store)):
+        write()
+        page = shop.store.get(window_page_key(window(shop, 2).id)).data.decode()
+        assert "by ada: &lt;mended&gt;" in page
+        assert "250 predictions came late: 250 then, 500 now" in page
+        kept = json.loads(shop.store.get(OVERVIEW_KEY).data)["windows"]
+        assert {row["rows"] for row in kept if row["id"] == window(shop, 2).id} == {250}
 
 
 def test_another_policy_another_model_and_other_settings_are_asked_what_they_would_have_said() -> None:

@@ -30,6 +30,7 @@ def window_page(report: Mapping[str, Any]) -> bytes:
             ", served by ",
             h.a(href=f"../models/{report['champion']['version']}.html")[h.code[report["champion"]["version"]]],
         ],
+        _again(report),
         _standing(report),
         state([h.strong["found: "], _found(report), h.br, h.strong["done: "], done(report)], _level(report)),
         _why(report),
@@ -56,6 +57,23 @@ def window_page(report: Mapping[str, Any]) -> bytes:
             ".",
         ],
         crumbs=[("Overview", OVERVIEW)],
+    )
+
+
+def _again(report: Mapping[str, Any]) -> Node:
+    """That this is a later version of the report, why, and what differs from the first."""
+    note = report.get("again")
+    if note is None:
+        return None
+    return state(
+        [
+            "Judged again ",
+            moment(note["at"]),
+            f" by {note['by']}: {note['because']}" if note.get("by") else f": {note['because']}",
+            ". The first report stays, and so does what was decided on it.",
+            h.ul[[h.li[text] for text in note["differences"] or ("Nothing differs from the first report.",)]],
+        ],
+        "plain",
     )
 
 

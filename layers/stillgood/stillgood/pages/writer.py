@@ -37,7 +37,7 @@ from stillgood.storage.keys import (
 )
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.registry import Registry
-from stillgood.storage.windows import Window, read_report, reports
+from stillgood.storage.windows import Window, read_versions, reports
 
 
 def write_pages(store: ObjectStore, answer: Mapping[str, Any]) -> None:
@@ -53,14 +53,14 @@ def write_pages(store: ObjectStore, answer: Mapping[str, Any]) -> None:
 
 
 def write_window(store: ObjectStore, window_id: str) -> str:
-    """The page of a judged window, and the overview with it. Returns the page's key. Raises ObjectNotFound without a
-    report.
+    """The page of a judged window by the newest version of its report, and the overview by the first, which was decided
+    on. Returns the page's key. Raises ObjectNotFound without a report.
     """
-    report = read_report(store, Window.from_id(window_id))
-    if report is None:
+    versions = read_versions(store, Window.from_id(window_id))
+    if not versions:
         raise ObjectNotFound(f"Window {window_id} was not judged yet, so there is no page of it.")
-    _write_overview(store, overview.with_window(_history(store), report, _floors(store)))
-    return _put_window(store, report)
+    _write_overview(store, overview.with_window(_history(store), versions[0], _floors(store)))
+    return _put_window(store, versions[-1])
 
 
 def write_decision(store: ObjectStore, n: int) -> str:
@@ -100,17 +100,17 @@ def write_all(store: ObjectStore, into: ObjectStore | None = None) -> list[str]:
     """
     into = store if into is None else into
     history, floors = overview.empty(), _floors(store)
-    written, versions = list[str](), set[str]()
+    written, models = list[str](), set[str]()
     for decision in Registry(store).decisions():
         written.append(_put_decision(store, into, decision))
         history = overview.with_decision(history, decision.to_dict(), _dates(store, decision))
         if decision.candidate is not None:
-            versions.add(decision.candidate)
-    written += [write_model(store, version, into) for version in sorted(versions)]
+            models.add(decision.candidate)
+    written += [write_model(store, version, into) for version in sorted(models)]
     for window in reports(store):
-        if (report := read_report(store, window)) is not None:
-            written.append(_put_window(into, report))
-            history = overview.with_window(history, report, floors)
+        if versions := read_versions(store, window):
+            written.append(_put_window(into, versions[-1]))
+            history = overview.with_window(history, versions[0], floors)
     written += (action := _write_action(store, into))
     _write_overview(into, {**history, "action": history["windows"][-1]["end"]} if action else history)
     return written

@@ -34,6 +34,7 @@ INCOMING_ACTIONS_PREFIX = "labels/actions/incoming/"
 TAKEN_PREFIX = "labels/taken/"
 TRAINING_PREFIX = "training/"
 REPORTS_PREFIX = "monitoring/reports/"
+AGAIN_PREFIX = "monitoring/again/"
 SUMMARIES_PREFIX = "monitoring/summaries/"
 HOURS_PREFIX = "monitoring/hours/"
 OUTCOMES_PREFIX = "monitoring/outcomes/"
@@ -200,6 +201,12 @@ PLACES = (
     Place(f"{INCOMING_ACTIONS_PREFIX}<name>", "action files to be taken in", "a person", "by users", "ids and actions"),
     Place(f"{TRAINING_PREFIX}<hash>.json", "what a training request came to", "train", "create-only"),
     Place(f"{REPORTS_PREFIX}<window>.json", "a window's report", "monitor", "create-only"),
+    Place(
+        f"{AGAIN_PREFIX}<window>/<n>.json",
+        "a window's report of a later time, from version 2 on, judged again on purpose; the first one stays",
+        "a person",
+        "create-only",
+    ),
     Place(
         f"{SUMMARIES_PREFIX}<version>/<hour>.json", "an hour's counts, a cache of its captures", "monitor", "replaced"
     ),
@@ -380,6 +387,11 @@ def idempotency_key(day: date, caller: str, key: str) -> str:
 def report_key(window_id: str) -> str:
     """The key of a window's report, by ``Window.id``."""
     return f"{REPORTS_PREFIX}{window_id}.json"
+
+
+def again_key(window_id: str, version: int) -> str:
+    """The key of version ``version`` (from 2 on) of a window's report, by ``Window.id``."""
+    return f"{AGAIN_PREFIX}{window_id}/{version:04d}.json"
 
 
 def summary_key(model_version: str, hour: datetime) -> str:

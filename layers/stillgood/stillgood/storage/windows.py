@@ -11,10 +11,12 @@ from stillgood.domain.contract import times
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound
 from stillgood.storage.codec import decode_any, encode
 from stillgood.storage.keys import (
+    AGAIN_PREFIX,
     BASIC_TIME,
     CAPTURE_PREFIX,
     REPORTS_PREFIX,
     STATE_KEY,
+    again_key,
     aware,
     capture_prefix,
     captured_in,
@@ -176,6 +178,28 @@ def write_report(store: ObjectStore, window: Window, report: Mapping[str, Any]) 
 def read_report(store: ObjectStore, window: Window) -> dict[str, Any] | None:
     """The report of ``window``, None if it was not judged yet. Raises ModelUnusable when it is damaged."""
     return _read(store, report_key(window.id))
+
+
+def read_versions(store: ObjectStore, window: Window) -> list[dict[str, Any]]:
+    """Every report of ``window``, the first one first, then those that it was judged again with; empty if it was not
+    judged yet. Raises ModelUnusable when one is damaged.
+    """
+    first = read_report(store, window)
+    if first is None:
+        return []
+    later = (_read(store, info.key) for info in store.list(f"{AGAIN_PREFIX}{window.id}/"))
+    return [first, *(report for report in later if report is not None)]
+
+
+def write_version(store: ObjectStore, window: Window, report: Mapping[str, Any]) -> int:
+    """Keep ``report`` as the next version of the window's; returns its number, from 2 on. Raises StoreUnavailable."""
+    version = 1 + len(read_versions(store, window))
+    while True:
+        try:
+            store.create(again_key(window.id, version), encode(report))
+            return version
+        except ObjectExists:  # somebody else judged it again at once
+            version += 1
 
 
 def reports(store: ObjectStore, after: Window | None = None) -> Iterator[Window]:

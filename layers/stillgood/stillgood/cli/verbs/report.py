@@ -10,7 +10,7 @@ from typing import Any
 from stillgood.cli.console import Answer, WrongCall, estimate, paragraph, progress, table
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
-from stillgood.domain.policy.wording import done, finding
+from stillgood.domain.policy.wording import done, finding, minute
 from stillgood.storage.keys import INDEX_PAGE, PAGES_PREFIX
 
 _LISTED = 3  # of reasons, features and tests; the page and --json have all
@@ -30,6 +30,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         ],
     )
     parser.add_argument("--window", metavar="ID", help="the newest by default")
+    parser.add_argument(
+        "--version", metavar="N", type=int, help="of a window that was judged again; the newest by default"
+    )
     parser.add_argument("--pages", metavar="DIR", type=Path, help="write every page into a folder, index.html first")
     parser.add_argument("--open", action="store_true", help="open the overview in the browser")
     parser.add_argument("--text", action="store_true", help="as text, which is the default")
@@ -37,7 +40,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
 
 
 def run(arguments: argparse.Namespace) -> Answer:
-    from stillgood.storage.windows import Window, read_report, reports
+    from stillgood.storage.windows import Window, read_versions, reports
 
     place = find_place(arguments)
     if arguments.pages is not None or arguments.open:
@@ -49,9 +52,13 @@ def run(arguments: argparse.Namespace) -> Answer:
         if not windows:
             raise WrongCall("No window was judged yet; `stillgood monitor` judges the one that ends now.")
         window = windows[-1]
-    report = read_report(place.store, window)
-    if report is None:
+    versions = read_versions(place.store, window)
+    if not versions:
         raise WrongCall(f"Window {window.id} was not judged; `stillgood status` lists the newest.")
+    number = len(versions) if arguments.version is None else arguments.version
+    if not 1 <= number <= len(versions):
+        raise WrongCall(f"Window {window.id} has versions 1 to {len(versions)} of its report, not {number}.")
+    report = versions[number - 1]
     return Answer("\n".join(lines(report)), report)
 
 
@@ -74,6 +81,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     """A report in at most twenty lines, what matters first; what is longer ends in an ellipsis, and is on the page."""
     span, decision = report["window"], report["decision"]
     text = [f"{span['start']} to {span['end']}: {decision['action']}"]
+    if note := report.get("again"):
+        text[0] += f", judged again {minute(note['at'])}"
     text += _cut(f"found: {finding(report)}", lines=2) + _cut(f"done: {done(report)}")
     text += _some(decision["reasons"], "- ", 3)
     text.append(

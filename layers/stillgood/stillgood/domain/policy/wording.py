@@ -65,6 +65,8 @@ def done(report: Mapping[str, Any]) -> str:
     >>> done(report)
     'nothing yet, the second window is due 2026-11-25 00:00 UTC'
     """
+    if (note := report.get("again")) is not None:
+        return f"nothing, as it was judged again; what the first report led to stays ({note['first_decided']})"
     decision, action = report["decision"], str(report["decision"]["action"])
     reasons, figures = [str(reason) for reason in decision["reasons"]], decision.get("figures") or {}
     moved = (report.get("operating_point") or {}).get("effect")

@@ -6,6 +6,7 @@ Late captures and labels are read; the summaries of hours are not, so that they 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from stillgood.domain.contract.contract import Contract
@@ -34,7 +35,7 @@ from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectInfo, ObjectStore, Stored
 from stillgood.storage.overlay import OverlayObjectStore
 from stillgood.storage.registry import Registry
-from stillgood.storage.windows import Window, read_report, reports, utc
+from stillgood.storage.windows import Window, iso, read_report, reports, utc, write_version
 
 _FORGOTTEN = (SUMMARIES_PREFIX, HOURS_PREFIX, STATE_KEY, POINTER_KEY)
 
@@ -112,6 +113,29 @@ def look_again(
     made = read_report(then, window)
     assert made is not None
     return Again(stored, made, tuple(_differences(stored, made)))
+
+
+def judge_again(
+    store: ObjectStore, window: Window, policy: Policy, *, because: str, by: str, now: datetime
+) -> tuple[Again, int]:
+    """Judge ``window`` again on what lies there today, and keep it as a new version of its report, whose number (from 2
+    on) is returned as well. The first report stays, nothing is asked for, and what was decided stays decided.
+
+    Raises as ``look_again``.
+    """
+    again = look_again(store, window, policy)
+    first = read_report(store, window)
+    assert first is not None
+    note = {
+        "at": iso(now),
+        "because": because,
+        "by": by,
+        "first_sha256": sha256(encode(first)),
+        "first_decided": first["decision"]["action"],
+        "differences": list(again.differences),
+    }
+    made = {**again.made, "made_at": iso(now), "effect": None, "standing": None, "again": note}
+    return replace(again, made=made), write_version(store, window, made)
 
 
 def last_windows(store: ObjectStore, count: int) -> list[Window]:

@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from stillgood.cli.verbs.report import lines
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.domain.policy.policies import POLICIES
-from stillgood.domain.policy.wording import done
+from stillgood.domain.policy.wording import came_late, done
+from stillgood.pages.window import window_page
 from stillgood.pages.writer import write_all, write_window
 from stillgood.steps.monitor.again import judge_again, look_again
 from stillgood.steps.monitor.replay import replay_windows
@@ -66,6 +68,39 @@ def test_what_came_late_is_counted_and_the_stored_report_stays() -> None:
     assert shop.monitor(2) == stored
 
 
+def test_captures_that_came_late_are_counted_once_in_the_next_report() -> None:
+    shop = judged(2)
+    shop.predict(0, hour=7)
+    shop.predict(0, hour=8)
+    shop.predict(1, hour=7)
+    shop.predict(2)
+    report = shop.monitor(3)
+    first, second, third = (window(shop, day).id for day in (1, 2, 3))
+    assert report["captures"] == {"counted": {first: 3, second: 2, third: 1}, "late": {first: 2, second: 1}}
+    assert report["rows"] == 250  # they are no rows of this window
+    assert came_late(report) == 3
+    assert "3 captured objects came late, for windows before" in "\n".join(lines(report))
+    assert "captured late, of windows before" in window_page(report).decode()
+    shop.predict(3)
+    after = shop.monitor(4)
+    assert (after["captures"]["late"], came_late(after)) == ({}, 0)
+    assert "came late" not in "\n".join(lines(after))
+
+
+def test_late_captures_are_judged_once_with_their_labels() -> None:
+    shop = Shop(maturity=1)
+    told = []
+    for day in range(6):
+        rows = shop.predict(day)
+        shop.send(rows, day + 0.9, event=0.5)
+        if day == 2:
+            told = shop.predict(0, hour=7)  # of a day that was judged
+            shop.send(told, 2.95, event=0.5)
+        report = shop.monitor(day + 1)
+    labels = report["labels"]
+    assert labels["predictions"] == labels["labelled"] == 250 * 5 + len(told)
+
+
 def test_a_mended_day_judged_anew_is_a_new_version_and_the_old_one_stays() -> None:
     shop = judged()
     key = report_key(window(shop, 2).id)
@@ -84,6 +119,7 @@ def test_a_mended_day_judged_anew_is_a_new_version_and_the_old_one_stays() -> No
     assert (note["because"], note["by"], note["first_decided"]) == ("The feed was mended.", "ada", "nothing")
     assert note["first_sha256"] == sha256(before.data)
     assert second["effect"] is None
+    assert came_late(second) == 0
     assert done(second) == "nothing, as it was judged again; what the first report led to stays (nothing)"
     assert all(replayed.same for replayed in replay_windows(shop.store))
     assert shop.monitor(4)["before"]["window"] == window(shop, 3).id  # the life goes on from the first reports

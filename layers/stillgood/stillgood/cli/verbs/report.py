@@ -10,7 +10,7 @@ from typing import Any
 from stillgood.cli.console import Answer, WrongCall, estimate, paragraph, progress, table
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
-from stillgood.domain.policy.wording import done, finding, minute
+from stillgood.domain.policy.wording import came_late, done, finding, minute
 from stillgood.storage.keys import INDEX_PAGE, PAGES_PREFIX
 
 _LISTED = 3  # of reasons, features and tests; the page and --json have all
@@ -88,6 +88,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     text.append(
         f"  champion {report['champion']['version']}, {report['rows']} predictions, {report['contract']['refused']}"
         " refused rows"
+        + (f"; {late} captured objects came late, for windows before" if (late := came_late(report)) else "")
     )
     if violations := report["contract"]["violations"]:
         text += _cut("; ".join(f"{v['rows']} rows: {v['field']}: {v['rule']}" for v in violations), first="refused: ")

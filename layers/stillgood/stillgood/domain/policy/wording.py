@@ -88,6 +88,15 @@ def done(report: Mapping[str, Any]) -> str:
     return "; ".join(more) or "nothing"
 
 
+def came_late(report: Mapping[str, Any]) -> int:
+    """How many captured objects came for windows that were judged without them, since the report before.
+
+    >>> came_late({"captures": {"counted": {"a": 5, "b": 2}, "late": {"a": 3}}}), came_late({})
+    (3, 0)
+    """
+    return sum(int(more) for more in ((report.get("captures") or {}).get("late") or {}).values())
+
+
 def level(report: Mapping[str, Any]) -> int:
     """0 well, 1 worth a look, 2 a person has to act: what the policy alerted about, or a state that lasts."""
     if report["decision"]["action"] == "alert" or report.get("standing"):

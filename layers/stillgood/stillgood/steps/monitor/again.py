@@ -134,7 +134,8 @@ def judge_again(
         "first_decided": first["decision"]["action"],
         "differences": list(again.differences),
     }
-    made = {**again.made, "made_at": iso(now), "effect": None, "standing": None, "again": note}
+    # What came late is in it now, and was, or will be, counted once as late by the first reports.
+    made = {**again.made, "made_at": iso(now), "effect": None, "standing": None, "captures": None, "again": note}
     return replace(again, made=made), write_version(store, window, made)
 
 

@@ -20,6 +20,7 @@ from stillgood.domain.policy.state import FORMAT, MonitorState
 from stillgood.domain.policy.wording import done, finding
 from stillgood.steps.monitor.follow import Followed, follow
 from stillgood.steps.monitor.gather import WindowInputs, gather
+from stillgood.steps.monitor.late import count_captures
 from stillgood.steps.monitor.outcomes import take_label_files
 from stillgood.steps.performed import ingest_action_files
 from stillgood.steps.ports import Clock, Invoker
@@ -124,6 +125,7 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
         pooled = material.pooled(deps.store, state, settled)
         evidence = pooled.evidence(deps.policy, state)
         followed = None
+        captures = None if evidence.late else count_captures(deps.store, material.window, pending)
         if not evidence.late:
             followed = follow(deps.store, material, evidence, deps.policy, state.point, settled=settled)
         stands = "" if followed is None else followed.stands
@@ -135,6 +137,7 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
             "standing": standing_now,
             "point_stands": stands,
             "before": _before(deps.store, pending),
+            "captures": None if captures is None else captures.to_dict(),
         }
         if watching:
             report |= {"mode": "watch", "effect": None}

@@ -341,6 +341,9 @@ def table(lives: Sequence[Life]) -> dict[str, Any]:
         else:
             row["windows_until_told_worst"] = None if None in told else max(count for count in told if count)
             row["never_told"] = told.count(None)
+            if rights != "closed":  # labels are judged once their predictions have matured, and not before
+                heard = [max(count - round(MATURITY_DAYS), 1) for count in told if count]
+                row["windows_until_told_once_matured_worst"] = max(heard, default=None)
             if rights != "closed" or case.stranger.sends in WITHOUT_LABELS:  # else nothing was done to tell of
                 met = met and not row["never_told"] and row["windows_until_told_worst"] <= TARGET["windows_until_told"]
         rows.append(row | {"met": bool(met)})

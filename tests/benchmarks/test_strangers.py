@@ -109,6 +109,15 @@ def test_a_row_meets_its_target_by_mean_worst_and_when_somebody_was_told() -> No
     assert not met(lived(honest, "closed", 0, alerts=("unsigned",) * 3))
 
 
+def test_a_row_says_when_somebody_was_told_since_the_stranger_came_and_since_its_labels_matured() -> None:
+    lives = [lived("opposite, 300 rows a day", "open", 0, told=8), lived("opposite, 300 rows a day", "open", 1, told=2)]
+    (row,) = worlds.table(lives)["rows"]
+    assert row["windows_until_told_worst"] == 8
+    assert row["windows_until_told_once_matured_worst"] == 1
+    (row,) = worlds.table([lived("opposite, 300 rows a day", "closed", 0, told=None)])["rows"]
+    assert "windows_until_told_once_matured_worst" not in row
+
+
 def test_what_was_played_is_not_played_again(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worlds, "KEPT", tmp_path / "kept.jsonl")
     one = lived("opposite, 300 rows a day", "open", 3, states=("unsigned",), truth=(0.8, 0.7))

@@ -8,7 +8,7 @@ from stillgood.cli.verbs.report import lines
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.domain.policy.policies import POLICIES
-from stillgood.domain.policy.wording import came_late, done
+from stillgood.domain.policy.wording import came_late, done, labelled_late
 from stillgood.pages.window import window_page
 from stillgood.pages.writer import write_all, write_window
 from stillgood.steps.monitor.again import judge_again, look_again
@@ -79,12 +79,12 @@ def test_captures_that_came_late_are_counted_once_in_the_next_report() -> None:
     assert report["captures"] == {"counted": {first: 3, second: 2, third: 1}, "late": {first: 2, second: 1}}
     assert report["rows"] == 250  # they are no rows of this window
     assert came_late(report) == 3
-    assert "3 captured objects came late, for windows before" in "\n".join(lines(report))
+    assert "; late, of windows before: 3 captures" in "\n".join(lines(report))
     assert "captured late, of windows before" in window_page(report).decode()
     shop.predict(3)
     after = shop.monitor(4)
     assert (after["captures"]["late"], came_late(after)) == ({}, 0)
-    assert "came late" not in "\n".join(lines(after))
+    assert "late, of windows" not in "\n".join(lines(after))
 
 
 def test_late_captures_are_judged_once_with_their_labels() -> None:
@@ -99,6 +99,24 @@ def test_late_captures_are_judged_once_with_their_labels() -> None:
         report = shop.monitor(day + 1)
     labels = report["labels"]
     assert labels["predictions"] == labels["labelled"] == 250 * 5 + len(told)
+
+
+def test_labels_that_came_late_are_counted_once_and_judge() -> None:
+    shop = Shop(maturity=1)
+    late = []
+    for day in range(7):
+        rows = shop.predict(day)
+        if day == 1:
+            rows, late = rows[:200], rows[200:]
+        shop.send(rows, day + 0.9, event=0.5)
+        if day == 5:
+            shop.send(late, 5.5, event=0.5)
+        report = shop.monitor(day + 1)
+        assert labelled_late(report) == (50 if day == 5 else 0), day
+        if day == 5:
+            assert "; late, of windows before: 50 labels" in "\n".join(lines(report))
+            assert "labels that came late" in window_page(report).decode()
+    assert report["labels"]["labelled"] == 250 * 6
 
 
 def test_a_mended_day_judged_anew_is_a_new_version_and_the_old_one_stays() -> None:

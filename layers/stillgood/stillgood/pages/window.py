@@ -7,7 +7,7 @@ from typing import Any
 
 import htpy as h
 
-from stillgood.domain.policy.wording import WELL, came_late, done, finding, level, minute
+from stillgood.domain.policy.wording import WELL, came_late, done, finding, labelled_late, level, minute
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, p_value, page, share, state, table
 from stillgood.pages.point import of_window, what_moved
@@ -119,6 +119,7 @@ def _figures(report: Mapping[str, Any]) -> list[tuple[str, Node]]:
         ("mean probability", share(scores.get("mean_probability"))),
         ("features that drifted", share((report.get("drift") or {}).get("share"))),
         ("labels known", share(labels.get("coverage"))),
+        *([("labels that came late", number(late, 0))] if (late := labelled_late(report)) else []),
     ]
 
 

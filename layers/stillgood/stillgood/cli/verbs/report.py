@@ -10,7 +10,7 @@ from typing import Any
 from stillgood.cli.console import Answer, WrongCall, estimate, paragraph, progress, table
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
-from stillgood.domain.policy.wording import came_late, done, finding, minute
+from stillgood.domain.policy.wording import came_late, done, finding, labelled_late, minute
 from stillgood.storage.keys import INDEX_PAGE, PAGES_PREFIX
 
 _LISTED = 3  # of reasons, features and tests; the page and --json have all
@@ -87,8 +87,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     text += _some(decision["reasons"], "- ", 3)
     text.append(
         f"  champion {report['champion']['version']}, {report['rows']} predictions, {report['contract']['refused']}"
-        " refused rows"
-        + (f"; {late} captured objects came late, for windows before" if (late := came_late(report)) else "")
+        " refused rows" + _late(report)
     )
     if violations := report["contract"]["violations"]:
         text += _cut("; ".join(f"{v['rows']} rows: {v['field']}: {v['rule']}" for v in violations), first="refused: ")
@@ -127,6 +126,12 @@ def lines(report: Mapping[str, Any]) -> list[str]:
             head=["feature", "test", "effect", "adjusted p", _more("drifted", len(drift["checks"]), _LISTED)],
         )
     return text + _some(decision.get("would_change") or (), "> would change it: ", 2)
+
+
+def _late(report: Mapping[str, Any]) -> str:
+    parts = ((came_late(report), "captures"), (labelled_late(report), "labels"))
+    said = ", ".join(f"{count} {what}" for count, what in parts if count)
+    return f"; late, of windows before: {said}" if said else ""
 
 
 def _cut(text: str, *, first: str = "", lines: int = 1) -> list[str]:

@@ -97,6 +97,15 @@ def came_late(report: Mapping[str, Any]) -> int:
     return sum(int(more) for more in ((report.get("captures") or {}).get("late") or {}).values())
 
 
+def labelled_late(report: Mapping[str, Any]) -> int:
+    """How many labels arrived in the window of predictions that had matured before it.
+
+    >>> labelled_late({"labels": {"late": 3}}), labelled_late({"labels": {}})
+    (3, 0)
+    """
+    return int((report.get("labels") or {}).get("late") or 0)
+
+
 def level(report: Mapping[str, Any]) -> int:
     """0 well, 1 worth a look, 2 a person has to act: what the policy alerted about, or a state that lasts."""
     if report["decision"]["action"] == "alert" or report.get("standing"):

@@ -295,7 +295,7 @@ def _judge(
         realised=realised,
         recent=_realise(recent, pointer, evidence, contract.monitoring.min_rows) if recent.n < rows.n else None,
         previous_gain=_previous_gain(days, trusted, vouched, pointer) if realised is not None else None,
-        labels=_label_figures(feed, heard, evidence, days) | {"sources": _listed(feed, sources)},
+        labels=_label_figures(feed, heard, evidence, days, window) | {"sources": _listed(feed, sources)},
         evidence=evidence,
         written=written,
     )
@@ -457,7 +457,7 @@ def _previous_gain(
 
 
 def _label_figures(
-    feed: Feed, heard: Heard, evidence: OutcomeEvidence, days: Mapping[date, OutcomeDay]
+    feed: Feed, heard: Heard, evidence: OutcomeEvidence, days: Mapping[date, OutcomeDay], window: Window
 ) -> dict[str, Any]:
     progress = heard.progress
     predictions = sum(span.predictions for span in evidence.spans)
@@ -475,9 +475,23 @@ def _label_figures(
         "complete_until": _moment(heard.complete) if feed.silence_is_negative else None,
         "unreadable": list(heard.unreadable),
         "late_captures": heard.late,
+        "late": _late_labels(feed, days, window),
         "learnt": sum(int((day.records["learnt"] != UNKNOWN).sum()) for day in days.values()),
         "actions": evidence.actions.to_dict(),
     }
+
+
+def _late_labels(feed: Feed, days: Mapping[date, OutcomeDay], window: Window) -> int:
+    """Labels that arrived in ``window`` of predictions that had matured before it: the report before was made without
+    them.
+    """
+    start, end = microseconds(window.start), microseconds(window.end)
+    count = 0
+    for known in days.values():
+        records = known.records
+        arrived = (records["arrived"] > start) & (records["arrived"] <= end)
+        count += int((is_known(records["outcome"]) & arrived & (records["time"] <= start - feed.matures)).sum())
+    return count
 
 
 def _moment(at: int | None) -> str | None:

@@ -105,7 +105,7 @@ FIELDS = (
     Field("target", "positive", _TEXT, "The value that is predicted, as text", "Yes", "", _REQUIRED),
     Field("target", "negative", _TEXT, "The other value, as text", "No", "yes", _REQUIRED),
     Field("features[]", "name", _TEXT, "The column", "tenure", "", _REQUIRED),
-    Field("features[]", "kind", _choice(Kind), "What its values are", "numeric", "number", _REQUIRED),
+    Field("features[]", "kind", _choice(Kind), "What its values are; an integer beyond 2^53 that a double would round is refused, a numeric one is rounded", "numeric", "number", _REQUIRED),
     Field("features[]", "minimum", _NUMBER, "Of a number, or of a date as days_before: the least value that is taken", 0, "0"),
     Field("features[]", "maximum", _NUMBER, "The largest value that is taken", 120, True),
     Field("features[]", "levels", _TEXTS, "Of a categorical feature: its known values", ["basic", "pro"], ["a", "a"], []),

@@ -234,6 +234,15 @@ def test_the_text_says_what_the_windows_show(rehearsal: Rehearsal) -> None:
     assert sparkline([0.0, 1.0]) in ("▁█",)
 
 
+def test_a_long_reason_is_cut_between_words(rehearsal: Rehearsal) -> None:
+    document = json.loads(json.dumps(rehearsal.document))
+    document["policies"]["always"]["windows"][-1]["decisions"][-1]["reasons"] = ["reason " * 30]
+
+    cut = [line for line in lines(document) if "reason" in line and "2025" in line]
+
+    assert [line.rpartition("reason")[2] for line in cut] == [" ..."]
+
+
 def test_alarms_are_counted_against_losses() -> None:
     windows = [
         {"signals": ["x"], "lost": False},

@@ -3,6 +3,7 @@ it.
 """
 
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 from stillgood.simulation.rehearsal.figures import METRICS
@@ -24,6 +25,7 @@ _COUNTS = (
     ("refused", "rows refused"),
 )
 _DECISIONS, _SIGNALS = 12, 8  # shown of each; --json holds them all
+_REASON_WIDTH = 110  # characters of a decision's reason
 
 
 def sparkline(values: Sequence[float | None], low: float | None = None, high: float | None = None) -> str:
@@ -132,12 +134,21 @@ def _decided(played: Mapping[str, Mapping[str, Any]]) -> list[str]:
     sentences = [f"What {name} decided"]
     for day, decision in made[-_DECISIONS:]:
         reason = decision["reasons"][0] if decision["reasons"] else ""
-        sentences.append(f"  {day}  {decision['step']}: {decision['result']}. {reason[:110]}")
+        reason = shorten(reason, _REASON_WIDTH, placeholder=" ...")
+        sentences.append(f"  {day}  {decision['step']}: {decision['result']}. {reason}")
     if not made:
         sentences.append("  nothing had to be decided")
     elif len(made) > _DECISIONS:
         sentences.insert(1, f"  the last {_DECISIONS} of {len(made)}; --json holds them all")
     return sentences
+
+
+def _before(windows: float) -> str:
+    """
+    >>> _before(0.0), _before(1.5)
+    (', in the window itself', ', 1.5 windows before')
+    """
+    return f", {windows:.1f} windows before" if windows else ", in the window itself"
 
 
 def _alarms(alarms: Mapping[str, Any]) -> list[str]:
@@ -152,7 +163,7 @@ def _alarms(alarms: Mapping[str, Any]) -> list[str]:
     ]
     for signal in [row for row in signals if row["signal"] != "any"][:_SIGNALS]:
         paid = f"{signal['paid']} of {signal['alarms']} followed by a loss within {alarms['horizon_windows']} windows"
-        before = "" if signal["windows_before"] is None else f", {signal['windows_before']:.1f} windows before"
+        before = "" if signal["windows_before"] is None else _before(signal["windows_before"])
         sentences.append(
             f"  {signal['signal']}: {paid}; announced {signal['announced']} of {signal['losses']} losses{before}"
         )

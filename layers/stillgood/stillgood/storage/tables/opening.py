@@ -110,7 +110,7 @@ def require_columns(table: Table, needed: Collection[str]) -> None:
         if len(missing) == len(needed)
         else f"it lacks the column {', '.join(missing)}"
     )
-    hint = "Add it, or change the contract: a model needs the columns of the one that it was trained by."
+    hint = "Add it, or change the contract (a model keeps the one that it was trained by)."
     if len(names) == 1:
         for mark, word in ((";", ";"), ("\t", "a tab"), ("|", "|"), (",", ",")):
             if mark in names[0]:

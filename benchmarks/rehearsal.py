@@ -86,7 +86,7 @@ def measured(past: Chronicle, policy: str, fits: Fits) -> dict[str, Any]:
         print(f"{policy}: {windows} windows, {time.process_time() - start:.1f} s of CPU", file=sys.stderr, flush=True)
 
     with threadpool_limits(1):
-        played = play(past.world, policy, fits=fits)
+        played = play(past.world, policy, fits=fits, progress=said)
     seconds, wall = time.process_time() - start, time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     loop = (before + loop_seconds()) / 2

@@ -17,7 +17,7 @@ import pytest
 from stillgood.cli.main import main
 from stillgood.domain.errors import NotEnoughData
 from stillgood.domain.model.evaluation import roc_auc
-from stillgood.simulation.rehearsal import tune
+from stillgood.simulation.rehearsal import text, tune
 from stillgood.simulation.rehearsal.adopt import adopt
 from stillgood.simulation.rehearsal.alarms import worth
 from stillgood.simulation.rehearsal.figures import block_interval, window_row
@@ -433,6 +433,9 @@ def test_tuning_recommends_nothing_on_a_short_history_and_shows_the_last_third_o
     assert (tuning["chosen_on"], tuning["choice"]) == (8, "other")
     assert [round(row["looking"], 3) for row in tuning["grid"]] == [0.6, 0.5]
     assert tuning["changes"][0]["place"] == "version"
+    said = [line.strip() for line in text._tuned(tuning)]
+    assert "0.6000 then 0.6000  as it is" in said
+    assert "0.8000 then 0.5000  other: +0.2000 (+0.2000 to +0.2000) on the first" in said
 
 
 def test_the_grid_changes_one_setting_at_a_time(raw_contract: dict[str, Any]) -> None:

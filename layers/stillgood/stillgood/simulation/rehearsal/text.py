@@ -179,10 +179,16 @@ def _alarms(alarms: Mapping[str, Any]) -> list[str]:
 
 
 def _tuned(tuning: Mapping[str, Any]) -> list[str]:
-    sentences = ["Settings, compared on the first two thirds of the windows", f"  {tuning['why']}"]
+    sentences = [
+        "Settings, compared on the first two thirds of the windows and shown on the last third",
+        f"  {tuning['why']}",
+    ]
     for row in tuning["grid"]:
         first, last = ("-" if row[key] is None else f"{row[key]:.4f}" for key in ("choosing", "looking"))
-        sentences.append(f"  {first} then {last}  {row['setting']}")
+        gain = ""
+        if row["low"] is not None and row["setting"] != tuning["grid"][0]["setting"]:
+            gain = f": {row['gain']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f}) on the first"
+        sentences.append(f"  {first} then {last}  {row['setting']}{gain}")
     return sentences + [f"  change {change['place']}: {change['what']}" for change in tuning["changes"]]
 
 

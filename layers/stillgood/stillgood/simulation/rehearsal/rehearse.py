@@ -116,7 +116,9 @@ def rehearse(
         played = play_all(past.world, plan.policies, kept=kept, progress=progress, workers=workers)
         document = _document(past, plan, played)
         if tuned:
-            document["tuning"] = tune(past.world, plan, kept=kept, progress=progress, workers=workers)
+            document["tuning"] = tune(
+                past.world, plan, as_it_is=played.get("guarded"), kept=kept, progress=progress, workers=workers
+            )
         if pages is not None and kept is not None:
             for name in plan.policies:
                 copytree(kept.pages(name), pages / name, dirs_exist_ok=True)

@@ -62,12 +62,14 @@ def tune(
     world: History,
     plan: Plan,
     *,
+    as_it_is: Mapping[str, Any] | None = None,
     kept: Kept | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     workers: int = 2,
 ) -> dict[str, Any]:
-    """Play guarded with every setting. JSON-able: the grid, the choice, and both on the last third. ``kept``: where
-    settings are that an earlier call finished, and where this call keeps those that it finishes.
+    """Play guarded with every setting. JSON-able: the grid, the choice, and both on the last third. ``as_it_is``:
+    what guarded did under the world's contract, where that was played already. ``kept``: where settings are that an
+    earlier call finished, and where this call keeps those that it finishes.
 
     A setting is recommended only if on the first two thirds it is better than the contract as it is by more than the
     block bootstrap's 95% interval; that several were tried is why the last third is shown, not why the interval is
@@ -80,7 +82,7 @@ def tune(
     if n < MIN_WINDOWS:
         why = f"{n} windows are too few to choose by: {MIN_WINDOWS} are needed, six to choose by and three to look at."
         return {"windows": n, "chosen_on": 0, "grid": [], "choice": None, "why": why, "changes": []}
-    played = _played(world, settings, kept, progress, workers)
+    played = _played(world, settings, as_it_is, kept, progress, workers)
     rows = [_series(played[setting.name]["windows"]) for setting in settings]
     default = rows[0]
     compared = [_row(setting.name, series, default, cut) for setting, series in zip(settings, rows, strict=True)]
@@ -105,6 +107,7 @@ def tune(
 def _played(
     world: History,
     settings: Sequence[Setting],
+    as_it_is: Mapping[str, Any] | None,
     kept: Kept | None,
     progress: Callable[[str, int, int], None] | None,
     workers: int,
@@ -114,6 +117,8 @@ def _played(
     played: dict[str, Mapping[str, Any]] = {}
     if kept is not None:
         played = {name: known for name, sha in shas.items() if (known := kept.read_setting(sha)) is not None}
+    if as_it_is is not None:
+        played[settings[0].name] = as_it_is
     plays = {
         setting.name: (world.under(setting.contract), "guarded") for setting in settings if setting.name not in played
     }

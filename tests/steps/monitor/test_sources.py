@@ -32,6 +32,15 @@ def test_labels_that_nobody_signed_neither_judge_nor_teach_and_are_told() -> Non
     assert report["decision"]["action"] == "alert"
 
 
+def test_labels_that_nobody_signed_are_told_when_they_come_and_not_only_when_they_matured() -> None:
+    told = {}
+    for source in (STRANGER, CALLER):
+        shop = Shop(maturity=10)
+        shop.send(shop.predict(0), 2, source=source)
+        told[source] = "unsigned" in names(shop, 3)
+    assert told == {STRANGER: True, CALLER: False}
+
+
 def test_a_contract_may_vouch_for_whoever_calls() -> None:
     shop = Shop(labels={"vouched_sources": ["api"]})
     for day in range(4):

@@ -99,6 +99,7 @@ def outcomes(
         # By the calendar, though silence may say nothing yet: what is due and does not come is told.
         days = _matured_days(store, pool, heard, microseconds(now) - feed.matures)
         sources = _sources(feed, days, until)
+        unsigned = sources.unsigned or _unsigned_lately(store, pool, feed, heard, days)
         sound = _sound(days, sources)
         spans = _spans(contract, feed, sound, heard.complete, until)
         rival = _rival(store, pointer) if learnable(contract) else None
@@ -109,7 +110,7 @@ def outcomes(
         days, written = write_training_rows(store, contract, pool, days, trusted, pointer.version, rival)
         last = moment(microseconds(now) - feed.matures).date()  # of which more may mature
         change_touched(store, remove=[day for day in heard.touched if day < last])
-    return _judge(contract, feed, pointer, window, heard, days, spans, written, jump, sources)
+    return _judge(contract, feed, pointer, window, heard, days, spans, written, jump, sources, unsigned=unsigned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,11 @@ class _Sources:
     anonymous: frozenset[str]
     vouched: frozenset[str]
     contradicting: tuple[str, ...]
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether some outcomes were told by nobody who signed."""
+        return any(self.counts.get(name) for name in self.anonymous)
 
     @property
     def muted(self) -> frozenset[str]:
@@ -150,6 +156,17 @@ def _sources(feed: Feed, days: Mapping[date, OutcomeDay], until: int | None) -> 
         frozenset(name for name in names if standing[name] == VOUCHED),
         contradicting(pooled, suspects) if suspects else (),
     )
+
+
+def _unsigned_lately(
+    store: ObjectStore, pool: Executor, feed: Feed, heard: Heard, days: Mapping[date, OutcomeDay]
+) -> bool:
+    """Whether labels that nobody signed came for predictions that have not matured: who sends them is told at once."""
+    if all(feed.standing(name) != ANONYMOUS for name in heard.progress.sources):
+        return False
+    sizes = ledger_days(store)
+    newer = {day: sizes[day] for day in heard.touched if day not in days and day in sizes}
+    return any(_sources(feed, {day: known}, None).unsigned for day, known in _read_days(store, pool, newer))
 
 
 def _sound(days: Mapping[date, OutcomeDay], sources: _Sources) -> dict[date, OutcomeDay]:
@@ -265,6 +282,8 @@ def _judge(
     written: Mapping[str, int],
     jump: Jump | None,
     sources: _Sources,
+    *,
+    unsigned: bool,
 ) -> Outcomes:
     until = feed.matured_until(microseconds(window.end), heard.complete)
     days = _sound(days, sources)
@@ -286,7 +305,7 @@ def _judge(
         min_coverage=feed.min_coverage,
         actions=action_evidence(contract, records, stand, jump),
         **_deaf(feed, window, heard, days, spans),
-        unsigned=any(sources.counts.get(name) for name in sources.anonymous),
+        unsigned=unsigned,
         contradicting=sources.contradicting,
         learnable=np.sort(np.concatenate([np.empty(0, np.int64), *learnable])),
     )

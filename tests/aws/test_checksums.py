@@ -47,11 +47,12 @@ def put(monkeypatch: pytest.MonkeyPatch) -> Iterator[Headers]:
 def test_an_object_comes_with_a_checksum_where_the_bucket_is_locked(
     make: Callable[..., ObjectStore], put: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_CHECKSUM_ALGORITHM", "SHA256")  # as template.yaml sets it
+    monkeypatch.setenv("STILLGOOD_BUCKET_CHECKSUM", "SHA256")  # as template.yaml sets it
     make("bucket").create("registry/decisions/00000001.json", b"{}")
     assert any(name.startswith(("x-amz-checksum-", "x-amz-trailer")) for name in put[-1])
 
 
-def test_obstore_sends_none_of_its_own(put: Headers) -> None:
+def test_obstore_sends_none_of_its_own(put: Headers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STILLGOOD_BUCKET_CHECKSUM", "")  # as template.yaml sets it where nothing is locked
     ObstoreObjectStore("bucket").create("capture/a", b"{}")
     assert not any(name.startswith("x-amz-checksum-") for name in put[-1])

@@ -342,5 +342,5 @@ def test_a_long_wait_for_a_slot_ends(promotion: Make) -> None:
         Registry(store).record(head, promotion("A", f"faster{head.n}"))
         return promotion("B", "r")
 
-    with pytest.raises(StoreUnavailable, match="faster 100 times"):
+    with pytest.raises(StoreUnavailable, match="next number of the decision log 100 times"):
         Registry(store).decide("r", hopeless)

@@ -60,6 +60,8 @@ class ObstoreObjectStore:
                 "timeout": timedelta(seconds=timeout_seconds),
             }
         }
+        if checksum := os.environ.get("STILLGOOD_BUCKET_CHECKSUM"):  # of a bucket under Object Lock
+            self._options["checksum_algorithm"] = checksum
         if endpoint_url:
             self._options["endpoint"] = endpoint_url
         if container_credentials.are_offered():

@@ -7,6 +7,12 @@ from local.chapters import action, batch, family, point
 from local.cloud import CloudError
 
 
+def told(capsys: pytest.CaptureFixture[str], chapter: str) -> str:
+    """What the chapter prints, in one line."""
+    chapters.play(chapter)
+    return " ".join(capsys.readouterr().out.split())
+
+
 def test_chapters_are_run_by_name_and_an_unknown_name_lists_them() -> None:
     assert "family" in chapters.names()
     with pytest.raises(CloudError, match=r"there is no chapter 'nothing'; there are .*family"):
@@ -16,8 +22,7 @@ def test_chapters_are_run_by_name_and_an_unknown_name_lists_them() -> None:
 def test_evidence_replaces_logistic_regression_on_mlc_churn_and_not_on_telco(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    chapters.play("family")
-    printed = " ".join(capsys.readouterr().out.split())
+    printed = told(capsys, "family")
     assert family.__doc__
     assert "The candidate is boosted: boosted pairs lose less out of fold" in printed
     assert "The candidate is logistic: boosted pairs " in printed
@@ -28,8 +33,7 @@ def test_evidence_replaces_logistic_regression_on_mlc_churn_and_not_on_telco(
 def test_an_operating_point_that_follows_keeps_recall_where_a_fixed_one_ends_at_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    chapters.play("point")
-    printed = " ".join(capsys.readouterr().out.split())
+    printed = told(capsys, "point")
     assert point.__doc__
     assert "wanted 0.600: moved, so that" in printed
     assert "Replayed to the same bytes: yes." in printed
@@ -39,8 +43,7 @@ def test_a_campaign_that_works_leaves_the_champion_in_place_and_is_worth_what_it
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(action, "CUSTOMERS", 2000)
-    chapters.play("action")
-    printed = " ".join(capsys.readouterr().out.split())
+    printed = told(capsys, "action")
     assert "told once, and standing since: people act on these predictions" in printed
     assert "realised not given" in printed
     assert "in a hundred" in printed
@@ -48,8 +51,7 @@ def test_a_campaign_that_works_leaves_the_champion_in_place_and_is_worth_what_it
 
 
 def test_a_bucket_that_only_ever_sees_batch_lives_the_whole_life(capsys: pytest.CaptureFixture[str]) -> None:
-    chapters.play("batch")
-    printed = " ".join(capsys.readouterr().out.split())
+    printed = told(capsys, "batch")
     assert batch.__doc__
     assert "450 predictions judged -> NOTHING - nothing drifted enough to matter" in printed
     assert "drifted (higher by" in printed

@@ -102,7 +102,7 @@ def bars(levels: Sequence[str], reference: Sequence[float], window: Sequence[flo
         h.title[label],
         [
             [
-                _text(name - 4, row * i + 14, level if len(level) <= 18 else f"{level[:17]}…", "end"),
+                _text(name - 4, row * i + 14, _cut(level, 18), "end"),
                 h.rect(class_="ref", x=str(name), y=str(row * i + 3), width=_r(a / top * 160), height="14"),
                 h.rect(class_="winbar", x=str(name), y=str(row * i + 8), width=_r(b / top * 160), height="4"),
                 _text(WIDTH - 2, row * i + 14, f"{share(a)} → {share(b)}" if row else "", "end"),
@@ -242,10 +242,7 @@ def heatmap(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequen
                 shades.setdefault(shade, []).append(f"M{size * j} {size * i + size // 2}h{size - 1}")
     drawn = h.svg(viewBox=f"0 0 {width} {height}", role="img", aria_label=label)[
         h.title[label],
-        [
-            _text(name - 6, size * i + 12, row if len(row) <= 22 else f"{row[:21]}…", "end")
-            for i, row in enumerate(rows)
-        ],
+        [_text(name - 6, size * i + 12, _cut(row, 22), "end") for i, row in enumerate(rows)],
         h.g(class_="cells", transform=f"translate({name} 0) scale({wide:.4f} 1)")[
             [
                 h.path(d="".join(cells), opacity=f"{0.05 + 0.95 * shade / SHADES:.2f}")
@@ -337,10 +334,7 @@ def whiskers(
         h.title[label],
         h.path(class_="axis", d="".join(f"M{x(at)} 0V{base}" for at in ticks)),
         [_text(float(x(at)), base + 12, f"{at:+.2g}" if at else "0", "middle", soft=True) for at in ticks],
-        [
-            _text(name - 4, row * i + 14, level if len(level) <= 18 else f"{level[:17]}…", "end")
-            for i, level in enumerate(levels)
-        ],
+        [_text(name - 4, row * i + 14, _cut(level, 18), "end") for i, level in enumerate(levels)],
         lines and h.path(class_="la", d=lines),
         h.path(class_="dots", d="".join(f"M{x(share)} {row * i + 10}h0" for i, share in enumerate(shares))),
     ]
@@ -377,10 +371,7 @@ def side_by_side(
             h.title[label],
             h.path(class_="axis", d="".join(f"M{x(at)} 0V{base}" for at in ticks)),
             [_text(float(x(at)), base + 12, f"{at:g}", "middle", soft=True) for at in ticks],
-            [
-                _text(name - 4, row * i + row / 2 + 4, text if len(text) <= 20 else f"{text[:19]}…", "end")
-                for i, text in enumerate(names)
-            ],
+            [_text(name - 4, row * i + row / 2 + 4, _cut(text, 20), "end") for i, text in enumerate(names)],
             drawn,
         ],
         h.p(class_="key")[[h.span[_legend("ab"[index]), " ", role] for index, role in enumerate(roles[:2])]],
@@ -414,10 +405,7 @@ def heat_table(
             h.path(class_=colour, opacity=f"{0.04 + 0.76 * shade / SHADES:.2f}", d="".join(cells))
             for (colour, shade), cells in sorted(shades.items())
         ],
-        [
-            _text(name - 4, step * i + 15, row if len(row) <= 19 else f"{row[:18]}…", "end")
-            for i, row in enumerate(rows)
-        ],
+        [_text(name - 4, step * i + 15, _cut(row, 19), "end") for i, row in enumerate(rows)],
         numbers if len(numbers) <= _NUMBERS and len(columns) <= _NUMBERED_COLUMNS else None,
         _text(name, height - 4, columns[0][:14], soft=True),
         len(columns) > 1 and _text(WIDTH - 2, height - 4, columns[-1][:14], "end", soft=True),
@@ -510,6 +498,15 @@ def _ticks(bottom: float, top: float) -> list[float]:
 
 def _short(value: float) -> str:
     return f"{value:,.4g}"
+
+
+def _cut(name: str, most: int) -> str:
+    """``name`` in at most ``most`` characters.
+
+    >>> _cut("fibre optic", 11), _cut("fibre optic", 6)
+    ('fibre optic', 'fibre…')
+    """
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _r(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import htpy as h
 
-from stillgood.domain.policy.wording import WELL, came_late, done, finding, labelled_late, level, minute
+from stillgood.domain.policy.wording import WELL, came_late, done, findings, labelled_late, level, minute
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, p_value, page, share, state, table
 from stillgood.pages.point import of_window, what_moved
@@ -88,10 +88,8 @@ def _standing(report: Mapping[str, Any]) -> Node:
 
 def _found(report: Mapping[str, Any]) -> str:
     """What was found, without the states that stand above it."""
-    found = finding(report)
-    for message in _messages(report):
-        found = found.replace(f"; {message}", "").replace(f"{message}; ", "").replace(message, "")
-    return found or "the state above"
+    above, found = _messages(report), findings(report)
+    return "; ".join(part for part in found if part not in above) or ("the state above" if found else "nothing")
 
 
 def _why(report: Mapping[str, Any]) -> Node:

@@ -15,19 +15,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from hashlib import sha256 as hashed
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Protocol, runtime_checkable
 
 from stillgood.domain.contract.contract import Contract
-from stillgood.domain.errors import (
-    InvalidEvent,
-    ObjectNotFound,
-    PreconditionFailed,
-    StillgoodError,
-    StoreUnavailable,
-)
+from stillgood.domain.errors import InvalidEvent, ObjectNotFound, StillgoodError
 from stillgood.steps.ports import Clock
 from stillgood.storage.codec import decode_any, encode, sha256
 from stillgood.storage.contract import contract_in_force
@@ -49,6 +44,7 @@ from stillgood.storage.keys import (
     hour_key,
 )
 from stillgood.storage.objects import ObjectInfo, ObjectStore
+from stillgood.storage.rewriting import Rewritten, rewrite
 from stillgood.storage.tables.opening import PARQUET, is_table
 from stillgood.storage.windows import iso
 
@@ -67,7 +63,6 @@ ROW_PREFIXES = (
     QUARANTINE_PREFIX,
 )
 _ID_NAMES = ("entity_id", "prediction_id")
-_ROUNDS = 5
 
 
 @runtime_checkable
@@ -113,13 +108,10 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """``data`` takes the place of what was read under ``etag`` (empty: nothing is left of it), without ``rows`` of the
-    entity.
-    """
+    """``made``: an object without ``rows`` of the entity."""
 
-    data: bytes
+    made: Rewritten
     rows: int
-    etag: str
 
 
 @dataclass(slots=True)
@@ -172,31 +164,12 @@ def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) 
     record = _record(store, search, models, clock)
     # Captures last: they name the entity's predictions, so that after a crash all else is still found by them.
     for key, change in reversed(search.changed.items()):
-        _replace(store, key, change, contract, search)
+        # What somebody else wrote since it was read, such as outcomes that monitor heard, stays.
+        rewrite(store, key, partial(_left, key, contract, search), change.made)
         if isinstance(store, KeepsVersions):
             store.purge(key)
     _forget_packed(store, search)
     return Forgotten(objects, models, record, tuple(search.unread))
-
-
-def _replace(store: ObjectStore, key: str, change: _Change, contract: Contract | None, search: _Search) -> None:
-    """Write ``change``; what somebody else wrote since it was read, such as outcomes that monitor heard, stays."""
-    for _ in range(_ROUNDS):
-        if not change.data:
-            return store.delete(key)
-        try:
-            store.swap(key, change.data, change.etag)
-            return None
-        except PreconditionFailed:
-            try:
-                stored = store.get(key)
-            except ObjectNotFound:
-                return None
-            left, rows = _without(key, stored.data, contract, search)
-            if not rows:
-                return None
-            change = _Change(left, rows, stored.etag)
-    raise StoreUnavailable(f"Others changed {key} {_ROUNDS} times in a row; run it again.")
 
 
 def _forget_packed(store: ObjectStore, search: _Search) -> None:
@@ -235,7 +208,7 @@ def _search_object(store: ObjectStore, info: ObjectInfo, contract: Contract | No
         search.unread.append(f"{info.key}: {error}")
         return
     if rows:
-        search.changed[info.key] = _Change(left, rows, stored.etag)
+        search.changed[info.key] = _Change(Rewritten(left, stored.etag), rows)
 
 
 def _search_columns(store: ObjectStore, search: _Search) -> None:
@@ -249,10 +222,11 @@ def _search_columns(store: ObjectStore, search: _Search) -> None:
         from stillgood.storage.batch_capture import without_rows  # NumPy, which no other place needs
 
         before = {json.loads(line)["row"] for line in store.get(key).data.splitlines()}
-        after = {json.loads(line)["row"] for line in change.data.splitlines()}
+        after = {json.loads(line)["row"] for line in change.made.data.splitlines()}
         with suppress(ObjectNotFound):
             stored = store.get(columns)
-            search.changed[columns] = _Change(*without_rows(stored.data, before - after), stored.etag)
+            left, rows = without_rows(stored.data, before - after)
+            search.changed[columns] = _Change(Rewritten(left, stored.etag), rows)
 
 
 def _may_hide(key: str, data: bytes) -> bool:
@@ -276,6 +250,12 @@ def _without(key: str, data: bytes, contract: Contract | None, search: _Search) 
     if key.lower().endswith(PARQUET):
         return _without_parquet(data, search)
     return _without_text(key, data, contract, search)
+
+
+def _left(key: str, contract: Contract | None, search: _Search, data: bytes) -> bytes | None:
+    """The object without the entity's rows; None where it has none."""
+    left, rows = _without(key, data, contract, search)
+    return left if rows else None
 
 
 def _without_lines(data: bytes, search: _Search) -> tuple[bytes, int]:
@@ -360,7 +340,8 @@ def _search_models(store: ObjectStore, search: _Search, since: date | None) -> t
             raw = decode_any(stored.data, what=info.key)
             at = [place for place, entity in enumerate(raw.get("entities") or ()) if int(entity, 16) == digest]
             if at:
-                search.changed[info.key] = _Change(encode(_without_places(raw, set(at))), len(at), stored.etag)
+                left = encode(_without_places(raw, set(at)))
+                search.changed[info.key] = _Change(Rewritten(left, stored.etag), len(at))
                 touched.add(version)
         elif name == METRICS and since is not None:
             trained = decode_any(store.get(info.key).data, what=info.key).get("trained_at")
@@ -391,7 +372,7 @@ def _record(store: ObjectStore, search: _Search, models: Iterable[str], clock: C
     """
     now = iso(clock())
     replaced = [
-        {"key": key, "before": sha256(store.get(key).data), "after": sha256(change.data)}
+        {"key": key, "before": sha256(store.get(key).data), "after": sha256(change.made.data)}
         for key, change in sorted(search.changed.items(), key=itemgetter(0))
         if key.startswith(MODELS_PREFIX)
     ]

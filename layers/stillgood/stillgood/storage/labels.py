@@ -13,19 +13,13 @@ from datetime import date, datetime
 from typing import Any
 
 from stillgood.domain.contract.labels import COMPLETE_UNTIL, Label, RefusedLabel
-from stillgood.domain.errors import (
-    DocumentUnusable,
-    ObjectExists,
-    ObjectNotFound,
-    PreconditionFailed,
-    StoreUnavailable,
-)
+from stillgood.domain.errors import DocumentUnusable, ObjectExists
 from stillgood.storage.codec import encode
 from stillgood.storage.keys import INCOMING_PREFIX, LEDGER_PREFIX, REFUSED_LABELS_PREFIX, TAKEN_PREFIX, taken_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
+from stillgood.storage.rewriting import rewrite
 
 FORMAT = "stillgood.label-batch"
-_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +55,15 @@ def take_back(store: ObjectStore, key: str, gone: Container[Label], arrived: dat
 
     ``arrived``: of a batch that does not say it. Raises StoreUnavailable, DocumentUnusable.
     """
-    for _ in range(_ROUNDS):
-        try:
-            stored = store.get(key)
-        except ObjectNotFound:
-            return
-        batch = _parsed(key, stored.data)
+
+    def others(data: bytes) -> bytes:
+        batch = _parsed(key, data)
         rows = [encode(label.to_dict()) for label in batch.labels if label not in gone]
-        if not rows:
-            return store.delete(key)
         head = {"format": FORMAT, "format_version": 1, "source": batch.source, COMPLETE_UNTIL: batch.complete_until}
         since = {"arrived": (batch.arrived or arrived).isoformat()}
-        try:
-            store.swap(key, b"".join([encode(head | since), *rows]), stored.etag)
-        except PreconditionFailed:
-            continue
-        return None
-    raise StoreUnavailable(f"Others changed {key} {_ROUNDS} times in a row; run it again.")
+        return b"".join([encode(head | since), *rows]) if rows else b""
+
+    rewrite(store, key, others)
 
 
 def quarantine(store: ObjectStore, refused: Iterable[RefusedLabel]) -> None:

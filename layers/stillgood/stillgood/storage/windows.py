@@ -193,7 +193,7 @@ def read_versions(store: ObjectStore, window: Window) -> list[dict[str, Any]]:
 
 def write_version(store: ObjectStore, window: Window, report: Mapping[str, Any]) -> int:
     """Keep ``report`` as the next version of the window's; returns its number, from 2 on. Raises StoreUnavailable."""
-    version = 1 + len(read_versions(store, window))
+    version = 2 + sum(1 for _ in store.list(f"{AGAIN_PREFIX}{window.id}/"))
     while True:
         try:
             store.create(again_key(window.id, version), encode(report))

@@ -1,6 +1,6 @@
 """The slices of a contract as masks over rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +14,15 @@ def segments(frame: Frame) -> dict[str, NDArray[np.bool_]]:
 
     A boolean's values are yes and no; rows with null or an unseen level are in no segment of that feature.
     """
-    masks: dict[str, NDArray[np.bool_]] = {}
-    for name in frame.contract.slices:
-        feature, column = frame.contract.feature(name), frame.columns[name]
-        values = enumerate(feature.levels) if feature.categorical else ((1, "yes"), (0, "no"))
-        for code, value in values:
-            masks[f"{name} = {value}"] = np.asarray(column == code, dtype=np.bool_)
-    return masks
+    return {
+        name: np.asarray(frame.columns[feature] == code, dtype=np.bool_)
+        for name, feature, code, _ in _named(frame.contract)
+    }
 
 
 def slice_names(contract: Contract) -> list[str]:
     """Every slice of the contract, in its order, named as in ``segments``."""
-    named = []
-    for name in contract.slices:
-        feature = contract.feature(name)
-        named += [f"{name} = {value}" for value in (feature.levels if feature.categorical else ("yes", "no"))]
-    return named
+    return [name for name, *_ in _named(contract)]
 
 
 def slices_of(contract: Contract, values: Mapping[str, object]) -> list[str]:
@@ -41,11 +34,17 @@ def slices_of(contract: Contract, values: Mapping[str, object]) -> list[str]:
     >>> slices_of(contract, {"plan": "b", "senior": 1.0}), slices_of(contract, {"plan": "new", "senior": None})
     (['plan = b', 'senior = yes'], [])
     """
-    known = []
+    return [name for name, feature, _, value in _named(contract) if values.get(feature) == value]
+
+
+def _named(contract: Contract) -> Iterator[tuple[str, str, int, object]]:
+    """Of every slice its name, its feature, and the feature's value there: as a frame codes it, and as a checked row
+    has it.
+    """
     for name in contract.slices:
-        feature, value = contract.feature(name), values.get(name)
+        feature = contract.feature(name)
         if feature.categorical:
-            known += [f"{name} = {value}"] if value in feature.levels else []
-        elif value in (0, 1):
-            known.append(f"{name} = {'yes' if value else 'no'}")
-    return known
+            yield from ((f"{name} = {level}", name, code, level) for code, level in enumerate(feature.levels))
+        else:
+            yield f"{name} = yes", name, 1, 1
+            yield f"{name} = no", name, 0, 0

@@ -31,14 +31,19 @@ def finding(report: Mapping[str, Any]) -> str:
     >>> finding({"decision": {"action": "nothing", "reasons": ["nothing drifted enough to matter"], "figures": {}}})
     'nothing'
     """
+    return "; ".join(findings(report)) or "nothing"
+
+
+def findings(report: Mapping[str, Any]) -> list[str]:
+    """The parts of ``finding``; empty where nothing was found."""
     decision = report["decision"]
     reasons, figures = [str(reason) for reason in decision["reasons"]], decision.get("figures") or {}
     if faults := [reason for reason in reasons if reason.startswith("data fault upstream")]:
-        return "; ".join(faults[:_LISTED])
+        return faults[:_LISTED]
     if reasons and reasons[0].startswith("a later window"):
-        return f"not judged: {reasons[0]}"
+        return [f"not judged: {reasons[0]}"]
     if reasons and reasons[0].startswith("not enough evidence"):
-        return "too few rows to judge (" + reasons[0].partition(": ")[2] + ")"
+        return ["too few rows to judge (" + reasons[0].partition(": ")[2] + ")"]
     names = figures.get("streaks") or {}
     said = [_named(name, _why(name, reasons)) for name in _ORDER if name in names and _why(name, reasons)]
     drifted = [str(name) for name in figures.get("drifted") or ()]
@@ -53,7 +58,7 @@ def finding(report: Mapping[str, Any]) -> str:
     said += [reason for reason in reasons if reason.startswith("growth: ")]
     if not said and decision["action"] != "nothing":
         said = [reason for reason in reasons if not reason.startswith(("still: ", *_STANDS_IN_THE_WAY))][:_LISTED]
-    return "; ".join(said) or "nothing"
+    return said
 
 
 def done(report: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -97,31 +97,44 @@ def _labels(life: Life, task: Task, operation: Operation) -> None:
         rows = [row for row in rows if row["label"] == "yes"]
     if not rows:
         return
-    if operation.args["way"] == "file":
-        lines = "".join(json.dumps(row) + "\n" for row in rows)
-        key = f"{INCOMING_PREFIX}{operation.number}.jsonl"
-        life.bucket.put(key, lines.encode())
-        life.files.append(key)
+    answer = _tell(life, task, operation, "labels", INCOMING_PREFIX, rows)
+    if answer is None:
         return
+    refused = {violation["row"] for violation in answer["violations"]}
+    if answer["accepted"] + answer["refused"] < len({json.dumps(row) for row in rows}):
+        life.book.fail("labels kept", f"of {len(rows)} labels {answer['accepted']} were accepted, and "
+                       f"{answer['refused']} refused")  # fmt: skip
+    life.book.accepted += [
+        AcceptedLabel(row.get("prediction_id") or row["entity_id"], row["label"], row["event_time"])
+        for place, row in enumerate(rows)
+        if place not in refused
+    ]
+
+
+def _tell(
+    life: Life, task: Task, operation: Operation, what: str, incoming: str, rows: list[dict[str, str]]
+) -> Mapping[str, Any] | None:
+    """Send ``rows`` to ``POST /<what>``, again until they are answered, or as a file below ``incoming``.
+
+    Returns the answer; None for a file, and where nothing was accepted.
+    """
+    if operation.args["way"] == "file":
+        key = f"{incoming}{operation.number}.jsonl"
+        life.bucket.put(key, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        life.files.append(key)
+        return None
     for _ in range(_PATIENCE):
-        answered = life.request(task, "/labels", json.dumps(rows).encode())
+        answered = life.request(task, f"/{what}", json.dumps(rows).encode())
         if answered is not None:
             status, answer, _ = answered
-            life.book.count(f"labels: {status}")
+            life.book.count(f"{what}: {status}")
             if status == 200:
-                refused = {violation["row"] for violation in answer["violations"]}
-                if answer["accepted"] + answer["refused"] < len({json.dumps(row) for row in rows}):
-                    life.book.fail("labels kept", f"of {len(rows)} labels {answer['accepted']} were accepted, and "
-                                   f"{answer['refused']} refused")  # fmt: skip
-                life.book.accepted += [
-                    AcceptedLabel(row.get("prediction_id") or row["entity_id"], row["label"], row["event_time"])
-                    for place, row in enumerate(rows)
-                    if place not in refused
-                ]
-                return
+                accepted: Mapping[str, Any] = answer
+                return accepted
             if status in (400, 413, 422):
-                return
+                return None
         task.pause(30.0)
+    return None
 
 
 def _label(life: Life, operation: Operation, identity: str, customer: str, leaves: bool) -> dict[str, str]:
@@ -146,26 +159,14 @@ def _actions(life: Life, task: Task, operation: Operation) -> None:
     ]
     if not rows:
         return
-    if operation.args["way"] == "file":
-        key = f"{INCOMING_ACTIONS_PREFIX}{operation.number}.jsonl"
-        life.bucket.put(key, "".join(json.dumps(row) + "\n" for row in rows).encode())
-        life.files.append(key)
-        return
-    for _ in range(_PATIENCE):
-        answered = life.request(task, "/actions", json.dumps(rows).encode())
-        if answered is not None:
-            status, answer, _ = answered
-            life.book.count(f"actions: {status}")
-            if status == 200:
-                refused = {violation["row"] for violation in answer["violations"]}
-                life.book.acted |= {
-                    (row.get("prediction_id") or row["entity_id"], row["time"])
-                    for place, row in enumerate(rows)
-                    if place not in refused
-                }
-            if status != 503:
-                return
-        task.pause(30.0)
+    answer = _tell(life, task, operation, "actions", INCOMING_ACTIONS_PREFIX, rows)
+    if answer is not None:
+        refused = {violation["row"] for violation in answer["violations"]}
+        life.book.acted |= {
+            (row.get("prediction_id") or row["entity_id"], row["time"])
+            for place, row in enumerate(rows)
+            if place not in refused
+        }
 
 
 def _action(life: Life, operation: Operation, identity: str, customer: str) -> dict[str, str]:
@@ -231,13 +232,7 @@ def _answer(life: Life, task: Task, operation: Operation) -> None:
     except StillgoodError:
         return
     if open_cases:
-        event = {
-            "action": operation.args["verb"],
-            "case": open_cases[-1],
-            "request_id": operation.args["request"],
-            "reason": "a person looked at it",
-        }
-        life.send(Letter(f"{operation.number}.answer", "promote", event, 1), life.clock())
+        _ask(life, operation, "promote", action=operation.args["verb"], case=open_cases[-1])
 
 
 def _settings(life: Life, task: Task, operation: Operation) -> None:
@@ -250,23 +245,11 @@ def _settings(life: Life, task: Task, operation: Operation) -> None:
         digest = write_settings(_store(life, task), read_contract(settings))
     except (Crashed, StillgoodError):
         return
-    event = {
-        "action": "settings",
-        "contract": digest,
-        "request_id": operation.args["request"],
-        "reason": "a person asks",
-    }
-    life.send(Letter(f"{operation.number}.settings", "promote", event, 1), life.clock())
+    _ask(life, operation, "promote", action="settings", contract=digest)
 
 
 def _mode(life: Life, task: Task, operation: Operation) -> None:
-    event = {
-        "action": "mode",
-        "mode": operation.args["mode"],
-        "request_id": operation.args["request"],
-        "reason": "a person asks",
-    }
-    life.send(Letter(f"{operation.number}.mode", "promote", event, 1), life.clock())
+    _ask(life, operation, "promote", action="mode", mode=operation.args["mode"])
 
 
 def _monitor(life: Life, task: Task, operation: Operation) -> None:
@@ -276,22 +259,25 @@ def _monitor(life: Life, task: Task, operation: Operation) -> None:
 
 def _event(step: str, action: str | None) -> Callable[[Life, Task, Operation], None]:
     def send(life: Life, task: Task, operation: Operation) -> None:
-        event: dict[str, Any] = {"request_id": operation.args["request"], "reason": "a person asks"}
-        if action:
-            event["action"] = action
+        asks: dict[str, Any] = {"action": action} if action else {}
         versions = sorted({key.split("/")[1] for key in life.keys(MODELS_PREFIX) if key.endswith(MODEL)})
         if action == "promote":
             if not versions:
                 return
-            event["candidate"] = versions[int(operation.args["which"] * len(versions))]
+            asks["candidate"] = versions[int(operation.args["which"] * len(versions))]
         if action == "rollback":
             to = operation.args["to"]
-            event["to"] = None if to is None or not versions else versions[int(to * len(versions))]
-        # Asked again, it is the same event: who sends it remembers what was asked.
-        event = life.events.setdefault(event["request_id"], event)
-        life.send(Letter(f"{operation.number}.{operation.kind}", step, event, 1), life.clock())
+            asks["to"] = None if to is None or not versions else versions[int(to * len(versions))]
+        _ask(life, operation, step, **asks)
 
     return send
+
+
+def _ask(life: Life, operation: Operation, step: str, **asks: Any) -> None:
+    """Send a person's event. Asked again, it is the same event: who sends it remembers what was asked."""
+    event = {"request_id": operation.args["request"], "reason": "a person asks", **asks}
+    event = life.events.setdefault(event["request_id"], event)
+    life.send(Letter(f"{operation.number}.{operation.kind}", step, event, 1), life.clock())
 
 
 def _upload(life: Life, task: Task, operation: Operation) -> None:

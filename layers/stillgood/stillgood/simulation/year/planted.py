@@ -83,9 +83,9 @@ def _write_day(real: Callable[..., None], store: Any, day: Any, etag: str | None
         real(store, day, etag)
 
 
-def _replace(store: Any, key: str, change: Any, *_: Any) -> None:
-    if change.data:
-        store.put(key, change.data)
+def _put_over(store: Any, key: str, change: Any, first: Any) -> None:
+    if first.data:
+        store.put(key, first.data)
     else:
         store.delete(key)
 
@@ -149,7 +149,7 @@ PLANTED = (
     Planted(
         "forgotten over others",
         "what others wrote since an object was searched is overwritten",
-        ((forget, "_replace", _instead(_replace)),),
+        ((forget, "rewrite", _instead(_put_over)),),
     ),
     Planted(
         "lost update",

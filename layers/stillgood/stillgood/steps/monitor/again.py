@@ -124,14 +124,12 @@ def judge_again(
     Raises as ``look_again``.
     """
     again = look_again(store, window, policy)
-    first = read_report(store, window)
-    assert first is not None
     note = {
         "at": iso(now),
         "because": because,
         "by": by,
-        "first_sha256": sha256(encode(first)),
-        "first_decided": first["decision"]["action"],
+        "first_sha256": sha256(encode(again.stored)),
+        "first_decided": again.stored["decision"]["action"],
         "differences": list(again.differences),
     }
     # What came late is in it now, and was, or will be, counted once as late by the first reports.

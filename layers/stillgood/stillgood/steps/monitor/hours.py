@@ -173,15 +173,12 @@ class CapturedHours:
 
     def _list(self, hour: datetime, window: Window | None) -> list[ObjectInfo]:
         """A key starts with the time of day of its record; what Firehose delivered is looked through line by line."""
-        prefix, whole = capture_prefix(hour), hour_window(hour)
-        first = f"{prefix}{window.start:%H%M%S}" if window and window.start > whole.start else prefix
-        last = f"{prefix}{window.end:%H%M%S}" if window and window.end < whole.end else None
         own = [
             info
-            for info in self._store.list(prefix)
-            if is_delivered(info.key) or (first <= info.key and (last is None or info.key < last))
+            for info in self._store.list(capture_prefix(hour))
+            if is_delivered(info.key) or is_named_in(info.key, hour, window)
         ]
-        return own + neighbours(self._store, whole.start)
+        return own + neighbours(self._store, hour_window(hour).start)
 
     def _fetch(self, hour: datetime, infos: list[ObjectInfo], window: Window | None) -> Iterator[bytes]:
         pack = self._worth(hour, infos, window)
@@ -237,6 +234,17 @@ class CapturedHours:
     def _whole(hour: datetime, window: Window | None) -> bool:
         whole = hour_window(hour)
         return window is None or (window.start <= whole.start and whole.end <= window.end)
+
+
+def is_named_in(key: str, hour: datetime, window: Window | None) -> bool:
+    """Whether the capture ``key`` of ``hour`` was written in ``window``; None: at any time. A key starts with the time
+    of day of its record.
+    """
+    if window is None:
+        return True
+    prefix, whole = capture_prefix(hour), hour_window(hour)
+    begun = window.start <= whole.start or key >= f"{prefix}{window.start:%H%M%S}"
+    return begun and (window.end >= whole.end or key < f"{prefix}{window.end:%H%M%S}")
 
 
 def _requests(infos: Sequence[ObjectInfo]) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 
 from stillgood.domain.errors import InvalidEvent
 from stillgood.steps.monitor.delivered import is_delivered
+from stillgood.steps.monitor.hours import is_named_in
 from stillgood.storage.keys import capture_prefix
 from stillgood.storage.objects import ObjectStore
-from stillgood.storage.windows import Window, busy_hours, hour_window
+from stillgood.storage.windows import Window, busy_hours
 
 LOOKED_BACK = 2  # windows before the judged one
 
@@ -47,14 +48,11 @@ def count_captures(store: ObjectStore, window: Window, before: Mapping[str, Any]
 
 
 def _objects(store: ObjectStore, window: Window) -> int:
-    """Keys begin with the time of day of their record. What Firehose delivers is named by when it was, and left out."""
+    """Without what Firehose delivered: its keys tell when it was delivered."""
     count = 0
     for hour in busy_hours(store, window):
-        prefix, whole = capture_prefix(hour), hour_window(hour)
-        first = f"{prefix}{window.start:%H%M%S}" if window.start > whole.start else prefix
-        last = f"{prefix}{window.end:%H%M%S}" if window.end < whole.end else None
         count += sum(
-            first <= info.key and (last is None or info.key < last) and not is_delivered(info.key)
-            for info in store.list(prefix)
+            is_named_in(info.key, hour, window) and not is_delivered(info.key)
+            for info in store.list(capture_prefix(hour))
         )
     return count

@@ -1,9 +1,11 @@
 """A judged window looked at again (O17), and settings of a contract that hold without a model (O16)."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from stillgood.cli.main import main
 from stillgood.cli.verbs.report import lines
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ObjectNotFound
@@ -12,13 +14,21 @@ from stillgood.domain.policy.wording import came_late, done, labelled_late
 from stillgood.pages.window import window_page
 from stillgood.pages.writer import write_all, write_window
 from stillgood.steps.monitor.again import judge_again, look_again
-from stillgood.steps.monitor.replay import replay_windows
+from stillgood.steps.monitor.replay import FORGED, GONE, UNFINISHED, replay_windows
 from stillgood.steps.promote.promote import PromoteDeps
 from stillgood.steps.promote.replay import replay
 from stillgood.steps.promote.settings import put_settings
 from stillgood.storage.audit import verify
-from stillgood.storage.codec import sha256
-from stillgood.storage.keys import OVERVIEW_KEY, STATE_KEY, report_key, window_page_key
+from stillgood.storage.codec import encode, sha256
+from stillgood.storage.folder import FolderObjectStore
+from stillgood.storage.keys import (
+    OVERVIEW_KEY,
+    STATE_KEY,
+    again_index_key,
+    again_key,
+    report_key,
+    window_page_key,
+)
 from stillgood.storage.registry import Registry
 from stillgood.storage.settings import write_settings
 from stillgood.storage.windows import Window, read_versions
@@ -141,6 +151,82 @@ def test_a_mended_day_judged_anew_is_a_new_version_and_the_old_one_stays() -> No
     assert done(second) == "nothing, as it was judged again; what the first report led to stays (nothing)"
     assert all(replayed.same for replayed in replay_windows(shop.store))
     assert shop.monitor(4)["before"]["window"] == window(shop, 3).id  # the life goes on from the first reports
+
+
+def again(shop: Shop, day: int = 2) -> None:
+    judge_again(shop.store, window(shop, day), POLICIES["guarded"], because="Mended.", by="ada", now=shop.now)
+
+
+def verdicts(shop: Shop) -> list[tuple[int, bool, str]]:
+    return [(one.version, one.same, one.detail) for one in replay_windows(shop.store) if one.version > 1]
+
+
+@pytest.mark.parametrize("which", [2, 3])
+@pytest.mark.parametrize(
+    ("path", "to"), [(("rows",), 501), (("made_at",), "2026-01-01T00:00:00Z"), (("again", "by"), "eve")]
+)
+def test_a_forged_version_of_a_report_is_named(shop: Shop, which: int, path: tuple[str, ...], to: Any) -> None:
+    key = again_key(window(shop, 2).id, which)
+    report = json.loads(shop.store.get(key).data)
+    place = report
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = to
+    shop.store.put(key, encode(report))
+    assert verdicts(shop) == [(n, n != which, FORGED if n == which else "the same decision") for n in (2, 3)]
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """Three judged days, the second of them judged again twice."""
+    shop = judged()
+    shop.predict(1, hour=7)
+    again(shop)
+    again(shop)
+    return shop
+
+
+def test_a_forged_version_that_is_hashed_anew_is_named_by_its_decision_or_the_first_report(shop: Shop) -> None:
+    first, second = (json.loads(shop.store.get(again_key(window(shop, 2).id, n)).data) for n in (2, 3))
+    first["decision"]["action"] = "retrain"
+    second["again"]["first_sha256"] = "0" * 64
+    for number, report in ((2, first), (3, second)):
+        data = encode(report)
+        shop.store.put(again_key(window(shop, 2).id, number), data)
+        entry = json.loads(shop.store.get(again_index_key(window(shop, 2).id, number)).data)
+        shop.store.put(again_index_key(window(shop, 2).id, number), encode(entry | {"sha256": sha256(data)}))
+    assert [(n, same) for n, same, _ in verdicts(shop)] == [(2, False), (3, False)]
+    assert [detail.split(" report")[0] for *_, detail in verdicts(shop)] == [
+        "differs in decision",
+        "was made beside another first",
+    ]
+
+
+def test_a_removed_a_truncated_and_an_unfinished_version_are_named(shop: Shop) -> None:
+    name = window(shop, 2).id
+    again(shop)
+    shop.store.delete(again_key(name, 2))
+    shop.store.put(again_key(name, 3), shop.store.get(again_key(name, 3)).data[:-100])
+    shop.store.delete(again_index_key(name, 4))
+    removed, truncated, unfinished = verdicts(shop)
+    assert removed == (2, False, GONE)
+    assert truncated[2].startswith(f"{FORGED}; cannot be replayed")
+    assert unfinished == (4, False, UNFINISHED)
+    again(shop)  # finishes what was begun, and takes the number of none that was removed
+    assert [(n, same) for n, same, _ in verdicts(shop)] == [(2, False), (3, False), (4, True), (5, True)]
+
+
+def test_the_audit_names_the_version(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = FolderObjectStore(tmp_path)
+    for info in shop.store.list(""):
+        folder.put(info.key, shop.store.get(info.key).data)
+    main(["audit", "--replay", "all", "--store", str(tmp_path)])
+    assert "2 of 2 windows judged again replayed to the same decision" in capsys.readouterr().out
+    folder.delete(again_key(window(shop, 2).id, 2))
+    assert main(["audit", "--replay", "all", "--store", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert f"window {window(shop, 2).id}, version 2: {GONE}" in said
+    assert "3 of 3 windows replayed" in said
 
 
 def test_the_page_of_a_day_judged_anew_says_so_and_the_overview_keeps_the_first() -> None:

@@ -4,6 +4,7 @@ a table.
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
@@ -208,6 +209,12 @@ PLACES = (
         "create-only",
     ),
     Place(
+        f"{AGAIN_PREFIX}<window>/<n>.sha256.json",
+        "the hash of that report, written after it: the audit compares them",
+        "a person",
+        "create-only",
+    ),
+    Place(
         f"{SUMMARIES_PREFIX}<version>/<hour>.json", "an hour's counts, a cache of its captures", "monitor", "replaced"
     ),
     Place(
@@ -392,6 +399,26 @@ def report_key(window_id: str) -> str:
 def again_key(window_id: str, version: int) -> str:
     """The key of version ``version`` (from 2 on) of a window's report, by ``Window.id``."""
     return f"{AGAIN_PREFIX}{window_id}/{version:04d}.json"
+
+
+_AGAIN = re.compile(rf"{AGAIN_PREFIX}(?P<window>[^/]+)/(?P<version>[0-9]{{4,}})(?P<hash>\.sha256)?\.json")
+
+
+def again_index_key(window_id: str, version: int) -> str:
+    """The key of the hash of version ``version`` of a window's report."""
+    return f"{AGAIN_PREFIX}{window_id}/{version:04d}.sha256.json"
+
+
+def again_versions(keys: Iterable[str]) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+    """(window id, version) of the reports among ``keys``, and of the hashes among them; other keys are neither.
+
+    >>> again_versions([again_key("w", 2), again_index_key("w", 2), again_key("w", 3), "monitoring/again/w/notes"])
+    ({('w', 2), ('w', 3)}, {('w', 2)})
+    """
+    found: tuple[set[tuple[str, int]], set[tuple[str, int]]] = (set(), set())
+    for match in filter(None, map(_AGAIN.fullmatch, keys)):
+        found[match["hash"] is not None].add((match["window"], int(match["version"])))
+    return found
 
 
 def summary_key(model_version: str, hour: datetime) -> str:

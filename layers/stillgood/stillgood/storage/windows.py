@@ -9,14 +9,16 @@ from typing import Any
 
 from stillgood.domain.contract import times
 from stillgood.domain.errors import InvalidEvent, ObjectExists, ObjectNotFound
-from stillgood.storage.codec import decode_any, encode
+from stillgood.storage.codec import decode, decode_any, encode, sha256
 from stillgood.storage.keys import (
     AGAIN_PREFIX,
     BASIC_TIME,
     CAPTURE_PREFIX,
     REPORTS_PREFIX,
     STATE_KEY,
+    again_index_key,
     again_key,
+    again_versions,
     aware,
     capture_prefix,
     captured_in,
@@ -25,6 +27,7 @@ from stillgood.storage.keys import (
 )
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 
+AGAIN_INDEX_FORMAT = "stillgood.again-index"
 _HOUR = timedelta(hours=1)
 _PAGE = 1000  # keys that one request to list answers with
 _SEARCHED_HOURS = 72  # a longer window is searched for the hours that hold captures
@@ -187,19 +190,49 @@ def read_versions(store: ObjectStore, window: Window) -> list[dict[str, Any]]:
     first = read_report(store, window)
     if first is None:
         return []
-    later = (_read(store, info.key) for info in store.list(f"{AGAIN_PREFIX}{window.id}/"))
+    written, _ = versions_judged_again(store, window)
+    later = (_read(store, again_key(*version)) for version in sorted(written))
     return [first, *(report for report in later if report is not None)]
 
 
+def versions_judged_again(
+    store: ObjectStore, window: Window | None = None
+) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+    """(window id, version) of the reports with which ``window`` (None: any) was judged again, and of their hashes."""
+    prefix = AGAIN_PREFIX if window is None else f"{AGAIN_PREFIX}{window.id}/"
+    return again_versions(info.key for info in store.list(prefix))
+
+
 def write_version(store: ObjectStore, window: Window, report: Mapping[str, Any]) -> int:
-    """Keep ``report`` as the next version of the window's; returns its number, from 2 on. Raises StoreUnavailable."""
-    version = 2 + sum(1 for _ in store.list(f"{AGAIN_PREFIX}{window.id}/"))
+    """Keep ``report`` as the next version of the window's, then its hash; returns its number, from 2 on.
+
+    A writer that stopped between the two is finished first. Raises StoreUnavailable.
+    """
+    written, hashed = versions_judged_again(store, window)
+    for _, version in sorted(written - hashed):
+        _vouch(store, window, version, store.get(again_key(window.id, version)).data)
+    version = 1 + max((number for _, number in written | hashed), default=1)
+    data = encode(report)
     while True:
         try:
-            store.create(again_key(window.id, version), encode(report))
-            return version
+            store.create(again_key(window.id, version), data)
+            break
         except ObjectExists:  # somebody else judged it again at once
             version += 1
+    _vouch(store, window, version, data)
+    return version
+
+
+def _vouch(store: ObjectStore, window: Window, version: int, data: bytes) -> None:
+    entry = {"format": AGAIN_INDEX_FORMAT, "format_version": 1, "sha256": sha256(data)}
+    with contextlib.suppress(ObjectExists):
+        store.create(again_index_key(window.id, version), encode(entry))
+
+
+def read_version_hash(store: ObjectStore, window_id: str, version: int) -> str:
+    """The sha256 that was written after a version. Raises ObjectNotFound, DocumentUnusable."""
+    key = again_index_key(window_id, version)
+    return str(decode(store.get(key).data, format=AGAIN_INDEX_FORMAT, what=key).get("sha256"))
 
 
 def reports(store: ObjectStore, after: Window | None = None) -> Iterator[Window]:

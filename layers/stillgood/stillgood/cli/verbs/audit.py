@@ -9,6 +9,7 @@ from stillgood.cli.main import add_verb
 from stillgood.cli.place import add_place, find_place
 
 if TYPE_CHECKING:
+    from stillgood.steps.monitor.replay import ReplayedWindow
     from stillgood.storage.objects import ObjectStore
 
 
@@ -64,14 +65,15 @@ def run(arguments: argparse.Namespace) -> Answer:
         from stillgood.steps.monitor.replay import replay_windows
 
         windows = list(replay_windows(store))
-        lines += [f"window {decision.window}: {decision.detail}" for decision in windows if not decision.same]
-        judged = len(
-            {decision.window for decision in windows if decision.same}
-            - {decision.window for decision in windows if not decision.same}
-        )
-        lines.append(
-            f"{judged} of {len({decision.window for decision in windows})} windows replayed to the same decision"
-        )
+        lines += [f"{_named(decision)}: {decision.detail}" for decision in windows if not decision.same]
+        for what, of_kind in (
+            ("windows", [decision for decision in windows if decision.version == 1]),
+            ("windows judged again", [decision for decision in windows if decision.version > 1]),
+        ):
+            judged = {(decision.window, decision.version) for decision in of_kind}
+            wrong = {(decision.window, decision.version) for decision in of_kind if not decision.same}
+            if judged or what == "windows":
+                lines.append(f"{len(judged - wrong)} of {len(judged)} {what} replayed to the same decision")
     anchored = _anchored(arguments, store)
     lines += anchored
     data = {
@@ -81,7 +83,13 @@ def run(arguments: argparse.Namespace) -> Answer:
             for decision in replayed
         ],
         "windows": [
-            {"window": decision.window, "same": decision.same, "detail": decision.detail, "old": decision.old}
+            {
+                "window": decision.window,
+                "version": decision.version,
+                "same": decision.same,
+                "detail": decision.detail,
+                "old": decision.old,
+            }
             for decision in windows
         ],
     }
@@ -90,6 +98,10 @@ def run(arguments: argparse.Namespace) -> Answer:
     )
     rewritten = len(anchored) > 1
     return Answer("\n".join(lines), data, LOOK if problems or rewritten or not whole else 0)
+
+
+def _named(decision: "ReplayedWindow") -> str:
+    return f"window {decision.window}" + (f", version {decision.version}" if decision.version > 1 else "")
 
 
 def _anchored(arguments: argparse.Namespace, store: "ObjectStore") -> list[str]:

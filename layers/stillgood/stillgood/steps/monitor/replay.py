@@ -3,7 +3,8 @@
 A report carries the policy's evidence, the state before it, and the hash of the report that it continues. A changed
 figure therefore shows twice: in the report after it, and in a decision that comes out differently. Somebody who
 rewrites all later reports and ``monitoring/state.json`` as well is not found this way; the anchor finds that
-(docs/operations.md). No report continues that of a late window, so its decision alone vouches for it.
+(docs/operations.md). No report continues that of a late window, so its decision alone vouches for it. A version with
+which a person had a window judged again has a hash beside it, and names the first report.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,11 +24,13 @@ from stillgood.steps.monitor.monitor import effect_of
 from stillgood.steps.promote.agreement import agrees
 from stillgood.storage.audit import replaced_by_forgetting
 from stillgood.storage.codec import decode_any, encode, sha256
-from stillgood.storage.keys import DECISIONS_PREFIX, MODEL, artifact_key, report_key
+from stillgood.storage.keys import DECISIONS_PREFIX, MODEL, again_key, artifact_key, report_key
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.records import read_decision
-from stillgood.storage.windows import Window, read_state, reports
+from stillgood.storage.windows import Window, read_state, read_version_hash, reports, versions_judged_again
 
+FORGED, GONE = "was changed: its hash is of other bytes", "was removed: its hash is there"
+UNFINISHED = "was never finished: it has no hash; the next `stillgood replay --again` of the window writes it"
 _HOURS = {"cooldown_hours": ("cooldown", timedelta(hours=1)), "period_days": ("period", timedelta(days=1))}
 
 
@@ -35,13 +38,15 @@ _HOURS = {"cooldown_hours": ("cooldown", timedelta(hours=1)), "period_days": ("p
 class ReplayedWindow:
     """What came of judging ``window`` again; ``detail`` says how it differs, or what is wrong with its report.
 
-    ``old``: it was written before reports told what replay needs, and nothing is known to be wrong.
+    ``old``: it was written before reports told what replay needs, and nothing is known to be wrong. ``version``: 1, the
+    report that was acted on, or a later one, which a person asked for.
     """
 
     window: str
     same: bool
     detail: str
     old: bool = False
+    version: int = 1
 
 
 @dataclass(slots=True)
@@ -65,14 +70,7 @@ def replay_windows(store: ObjectStore) -> Iterator[ReplayedWindow]:
     for window in reports(store):
         data = store.get(report_key(window.id)).data
         seen[window.id] = _Seen(sha256(data))
-        try:
-            report = decode_any(data, what=report_key(window.id))
-            problems, old = _judge(report, window, seen[window.id])
-            if not old:
-                problems += champions.problems(report["champion"], replaced)
-        except (StillgoodError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            said = error.detail if isinstance(error, StillgoodError) else f"{type(error).__name__}: {error}"
-            problems, old = [f"cannot be replayed: {said[:200]}"], False
+        problems, old = _replay(data, window, seen[window.id], champions, replaced)
         if problems:
             yield ReplayedWindow(window.id, False, "; ".join(problems))
         elif old:
@@ -81,6 +79,46 @@ def replay_windows(store: ObjectStore) -> Iterator[ReplayedWindow]:
             yield ReplayedWindow(window.id, True, "the same decision")
     yield from _links(seen)
     yield from _newest(store, seen)
+    yield from _judged_again(store, seen, champions, replaced)
+
+
+def _replay(
+    data: bytes, window: Window, seen: "_Seen", champions: "_Champions", replaced: set[tuple[str, str, str]]
+) -> tuple[list[str], bool]:
+    """What is wrong with the report in ``data``, and whether it is too old to tell."""
+    try:
+        report = decode_any(data, what=report_key(window.id))
+        problems, old = _judge(report, window, seen)
+        return problems if old else problems + champions.problems(report["champion"], replaced), old
+    except (StillgoodError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        said = error.detail if isinstance(error, StillgoodError) else f"{type(error).__name__}: {error}"
+        return [f"cannot be replayed: {said[:200]}"], False
+
+
+def _judged_again(
+    store: ObjectStore, seen: Mapping[str, _Seen], champions: "_Champions", replaced: set[tuple[str, str, str]]
+) -> Iterator[ReplayedWindow]:
+    """The versions with which windows were judged again on purpose, each against its hash and the first report."""
+    written, hashed = versions_judged_again(store)
+    for name, version in sorted(written | hashed):
+        problems = [] if (name, version) in hashed else [UNFINISHED]
+        if (name, version) in written:
+            data = store.get(again_key(name, version)).data
+            try:
+                window = Window.from_id(name)
+                if not problems and read_version_hash(store, name, version) != sha256(data):
+                    problems.append(FORGED)
+                first = seen.get(name)
+                problems += _replay(data, window, _Seen(""), champions, replaced)[0]
+                note = decode_any(data)["again"]
+                if first is None or note["first_sha256"] != first.sha256:
+                    problems.append(f"was made beside another first report than {report_key(name)}")
+            except (StillgoodError, KeyError, TypeError) as error:
+                problems.append(f"cannot be verified: {error}"[:200])
+        else:
+            problems.append(GONE)
+        detail = "; ".join(problems) or "the same decision"
+        yield ReplayedWindow(name, not problems, detail, version=version)
 
 
 def _judge(report: Mapping[str, Any], window: Window, seen: _Seen) -> tuple[list[str], bool]:
@@ -94,12 +132,12 @@ def _judge(report: Mapping[str, Any], window: Window, seen: _Seen) -> tuple[list
     state = MonitorState.from_dict(report["state_before"])
     evidence = evidence_of(report)
     policy = _policy(report)
-    watching = report.get("mode") == "watch"
+    watching, again = report.get("mode") == "watch", "again" in report
     decision, standing = conclude(policy, evidence, state, point=str(report["point_stands"]), watching=watching)
     made = {
         "decision": decision.to_dict(),
-        "effect": None if watching else effect_of(window, decision),
-        "standing": None if evidence.late else [state.to_dict() for state in standing if state.announced],
+        "effect": None if watching or again else effect_of(window, decision),
+        "standing": None if evidence.late or again else [state.to_dict() for state in standing if state.announced],
         "realised_performance": evidence.realised.to_dict() if evidence.realised else None,
         "window": {**report["window"], "id": evidence.window},
     }

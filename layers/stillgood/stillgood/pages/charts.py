@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import htpy as h
+from markupsafe import Markup, escape
 
 from stillgood.pages.layout import Node, share
 
@@ -14,7 +15,10 @@ FULL, SHADES = 0.3, 12  # an effect that fills a cell of the heat map, and how m
 _SHORT_NAME = 9  # letters of a version that still say which
 _LANES = 5
 _MAX_POINTS = 44  # of a line; a step function of 255 steps would be a page of its own
+_OFF = 0.4  # of a unit, a pixel or two: a line that moves less is drawn as flat
 _NUMBERS, _NUMBERED_COLUMNS = 30, 5  # cells, and columns, of a table that has its numbers written in
+_ANCHORS = {anchor: f' text-anchor="{anchor}"' for anchor in ("start", "middle", "end")}
+_SOFT = ' class="soft"'
 _THINNEST = 50  # a bin counts as this part of the axis at least
 
 
@@ -295,19 +299,31 @@ def _thinned(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     >>> _thinned([(0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 9.0), (3.0, 9.0)])
     [(0.0, 0.0), (2.0, 0.0), (2.0, 9.0), (3.0, 9.0)]
     """
-    off = 0.4  # of a unit, a pixel or two
-    while True:
-        kept, last = [0], line[0][1]
-        for at in range(1, len(line) - 1):
-            if abs(line[at][1] - last) >= off:
-                if kept[-1] != at - 1:
-                    kept.append(at - 1)
-                kept.append(at)
-                last = line[at][1]
-        kept += [at for at in (len(line) - 2, len(line) - 1) if at > kept[-1]]
-        if len(kept) <= _MAX_POINTS or off > HEIGHT:
-            return [line[at] for at in kept]
-        off *= 1.5
+    kept = _moving(line, _OFF)
+    if len(kept) > _MAX_POINTS:
+        # Keeping fewer by half a step each: how far apart two kept points lie is found by bisection.
+        few, many = 16, 0
+        while few - many > 1:
+            middle = (few + many) // 2
+            some = _moving(line, _OFF * 1.5**middle)
+            if len(some) <= _MAX_POINTS:
+                few, kept = middle, some
+            else:
+                many = middle
+    return [line[at] for at in kept]
+
+
+def _moving(line: Sequence[tuple[float, float]], off: float) -> list[int]:
+    """The places of ``line`` at which it has moved by ``off``, those before them, and its ends."""
+    kept, last = [0], line[0][1]
+    for at, (_, y) in enumerate(line[1:-1], 1):
+        if y - last >= off or last - y >= off:
+            if kept[-1] != at - 1:
+                kept.append(at - 1)
+            kept.append(at)
+            last = y
+    kept += [at for at in (len(line) - 2, len(line) - 1) if at > kept[-1]]
+    return kept
 
 
 def whiskers(
@@ -319,7 +335,6 @@ def whiskers(
 ) -> Node:
     """What each level adds: a dot with its interval, on an axis from -``limit`` to ``limit``."""
     row, name = 20, 110
-    base = row * len(levels) + 2
     middle, half = (name + WIDTH) / 2, (WIDTH - name) / 2 - 6
 
     def x(value: float) -> str:
@@ -329,15 +344,17 @@ def whiskers(
     lines = "".join(
         f"M{x(known[0])} {row * i + 10}H{x(known[1])}" for i, known in enumerate(bounds) if known is not None
     )
-    ticks = (-limit / 2, 0.0, limit / 2)
-    return h.svg(viewBox=f"0 0 {WIDTH} {base + 16}", role="img", aria_label=label)[
-        h.title[label],
-        h.path(class_="axis", d="".join(f"M{x(at)} 0V{base}" for at in ticks)),
-        [_text(float(x(at)), base + 12, f"{at:+.2g}" if at else "0", "middle", soft=True) for at in ticks],
+    ticks = [(x(at), f"{at:+.2g}" if at else "0") for at in (-limit / 2, 0.0, limit / 2)]
+    return _named_rows(
+        label,
+        ticks,
+        row,
         [_text(name - 4, row * i + 14, _cut(level, 18), "end") for i, level in enumerate(levels)],
-        lines and h.path(class_="la", d=lines),
-        h.path(class_="dots", d="".join(f"M{x(share)} {row * i + 10}h0" for i, share in enumerate(shares))),
-    ]
+        [
+            lines and h.path(class_="la", d=lines),
+            h.path(class_="dots", d="".join(f"M{x(share)} {row * i + 10}h0" for i, share in enumerate(shares))),
+        ],
+    )
 
 
 def side_by_side(
@@ -350,7 +367,6 @@ def side_by_side(
     ``values`` by role and name.
     """
     row, name = 12 * len(roles) + 8, 130
-    base = row * len(names) + 2
     reach = WIDTH - name - 10
 
     def x(value: float) -> str:
@@ -365,16 +381,31 @@ def side_by_side(
             h.path(class_=f"l{'ab'[index]}", d=lines),
             h.path(class_="dots" if not index else "dots other", d=dots),
         ]
-    ticks = (0.0, 0.5, 1.0)
     return h.div[
-        h.svg(viewBox=f"0 0 {WIDTH} {base + 16}", role="img", aria_label=label)[
-            h.title[label],
-            h.path(class_="axis", d="".join(f"M{x(at)} 0V{base}" for at in ticks)),
-            [_text(float(x(at)), base + 12, f"{at:g}", "middle", soft=True) for at in ticks],
+        _named_rows(
+            label,
+            [(x(at), f"{at:g}") for at in (0.0, 0.5, 1.0)],
+            row,
             [_text(name - 4, row * i + row / 2 + 4, _cut(text, 20), "end") for i, text in enumerate(names)],
             drawn,
-        ],
+        ),
         h.p(class_="key")[[h.span[_legend("ab"[index]), " ", role] for index, role in enumerate(roles[:2])]],
+    ]
+
+
+def _named_rows(
+    label: str, ticks: Sequence[tuple[str, str]], row: int, names: Sequence[Node], drawn: Sequence[Node]
+) -> Node:
+    """The frame of rows that are ``row`` high each, with their ``names`` before them: a line down and a text at each of
+    the ``ticks`` (x, text), and on it what is ``drawn``.
+    """
+    base = row * len(names) + 2
+    return h.svg(viewBox=f"0 0 {WIDTH} {base + 16}", role="img", aria_label=label)[
+        h.title[label],
+        h.path(class_="axis", d="".join(f"M{at} 0V{base}" for at, _ in ticks)),
+        [_text(float(at), base + 12, text, "middle", soft=True) for at, text in ticks],
+        names,
+        drawn,
     ]
 
 
@@ -436,7 +467,9 @@ def _svg(label: str, *content: Node) -> Node:
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", *, soft: bool = False) -> Node:
-    return h.text(x=_r(x), y=_r(y), text_anchor=anchor, class_="soft" if soft else None)[text]
+    """Written at once, since a page has hundreds: an element object takes four times as long."""
+    placed = f'<text x="{_r(x)}" y="{_r(y)}"{_ANCHORS[anchor]}{_SOFT if soft else ""}>'
+    return Markup(f"{placed}{escape(text)}</text>")  # noqa: S704 - the text is escaped
 
 
 def _density(counts: Sequence[float], widths: Sequence[float]) -> list[float]:

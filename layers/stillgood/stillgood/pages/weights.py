@@ -26,8 +26,8 @@ def weights(model: Mapping[str, Any], metrics: Mapping[str, Any]) -> Node:
     """Every feature drawn with the intervals that ``metrics`` holds, the strongest first, then pairs; and in words."""
     try:
         read = Model.from_dict(model)
-        lines = strongest(read, limit=len(read.terms) + len(read.pairs))
         drawn = shapes(read)
+        lines = strongest(read, len(read.terms) + len(read.pairs), drawn)
     except (ModelUnusable, KeyError, TypeError):
         return h.p["The card in Markdown beside this page lists the shapes that matter."]
     intervals = read_intervals(metrics.get("shape_intervals"))

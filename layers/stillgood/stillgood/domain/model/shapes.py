@@ -1,5 +1,6 @@
 """The shapes of a model: what each feature and each pair adds, as data for a page and in words for the card."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -23,12 +24,14 @@ def shapes(model: Model) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def strongest(model: Model, limit: int = _STRONGEST) -> list[str]:
-    """The features and pairs of the largest span, in words, largest first."""
-    spans = [_in_words(model, term) for term in model.terms]
-    for pair in model.pairs:
-        shape = _pair(pair)
-        low, high = (end(share for row in shape["table"] for share in row) for end in (min, max))
+def strongest(model: Model, limit: int = _STRONGEST, drawn: Mapping[str, Any] | None = None) -> list[str]:
+    """The features and pairs of the largest span, in words, largest first. ``drawn``: the model's ``shapes``, if
+    they are known.
+    """
+    drawn = drawn or shapes(model)
+    spans = [_in_words(term, shape) for term, shape in zip(model.terms, drawn["features"], strict=True)]
+    for pair, shape in zip(model.pairs, drawn["pairs"], strict=True):
+        low, high = (end(map(end, shape["table"])) for end in (min, max))
         lowest, highest = min(_cells(shape, low)), max(_cells(shape, high))
         spans.append((high - low, f"{pair.name}: {high:+.2f} at {highest}, {low:+.2f} at {lowest}"))
     return [line for _, line in sorted(spans, key=lambda span: (-span[0], span[1]))[:limit]]
@@ -39,6 +42,7 @@ def _cells(shape: dict[str, Any], wanted: float) -> list[str]:
     return [
         f"{row} and {column}"
         for row, shares in zip(shape["rows"], shape["table"], strict=True)
+        if wanted in shares
         for column, share in zip(shape["columns"], shares, strict=True)
         if share == wanted
     ]
@@ -52,10 +56,10 @@ def points(term: Term, low: float, high: float) -> list[tuple[float, float]]:
         return list(zip(term.knots, term.shares, strict=True))
     assert isinstance(term, StepTerm)
     drawn = [(term.low, term.contribution(term.low))]
-    for cut, after in zip(term.cuts, term.steps[1:], strict=True):
+    for cut, (before, after) in zip(term.cuts, pairwise(term.steps), strict=True):
         if term.low <= cut < term.high:
             line = on_grid(term.weight * ((cut - term.center) / term.scale))
-            drawn += [(cut, term.contribution(cut)), (cut, after + line)]
+            drawn += [(cut, before + line), (cut, after + line)]
     return [*drawn, (term.high, term.contribution(term.high))]
 
 
@@ -89,13 +93,12 @@ def straight_range(model: Model, term: Term) -> tuple[float, float]:
 
 def _pair(pair: PairTerm) -> dict[str, Any]:
     table = [[cell * UNIT for cell in row] for row in pair.table]
-    cells = [cell for row in table for cell in row]
     return {
         "features": [pair.first.feature, pair.second.feature],
         "rows": _labels(pair.first),
         "columns": _labels(pair.second),
         "table": table,
-        "span": max(cells) - min(cells),
+        "span": max(map(max, table)) - min(map(min, table)),
     }
 
 
@@ -114,14 +117,14 @@ def _labels(axis: Axis) -> list[str]:
     return [f"{axis.feature} up to {cuts[0]}", *between, f"{axis.feature} above {cuts[-1]}", f"{axis.feature} missing"]
 
 
-def _in_words(model: Model, term: Term) -> tuple[float, str]:
+def _in_words(term: Term, shape: Mapping[str, Any]) -> tuple[float, str]:
     if isinstance(term, CategoricalTerm):
         lowest, highest = (end(term.weights, key=term.weights.__getitem__) for end in (min, max))
         span = term.weights[highest] - term.weights[lowest]
         return span, f"{term.name}: {span:.2f} between {lowest} and {highest}"
     if isinstance(term, NumericTerm):
         return abs(term.weight), f"{term.name}: {term.weight:+.2f} per {term.scale:.4g}"
-    drawn = points(term, 0.0, 0.0)
+    drawn = shape["points"] if "points" in shape else points(term, 0.0, 0.0)  # of a boolean, levels
     (low_x, low), (high_x, high) = (end(drawn, key=lambda point: point[1]) for end in (min, max))
     way = _way([share for _, share in drawn])
     return high - low, f"{term.name}: {way}, {high:+.2f} at {high_x:.4g}, {low:+.2f} at {low_x:.4g}"

@@ -1,5 +1,4 @@
 import asyncio
-import base64
 import json
 import logging
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore, Stored
+from stillgood.testing.gateway import http_event
 
 type Call = Callable[..., httpx.Response]
 type Draw = Callable[..., Model]
@@ -330,26 +330,12 @@ def test_a_warm_up_ping_fetches_the_champion(serving: PredictDeps, store: Weathe
     assert serving.champions.status().version == "20261123-first"
 
 
-@pytest.fixture
-def http_event() -> dict[str, Any]:
-    http = {"method": "GET", "path": "/model", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7", "userAgent": "curl"}
-    return {
-        "version": "2.0",
-        "rawPath": "/model",
-        "rawQueryString": "",
-        "headers": {"host": "api"},
-        "requestContext": {"http": http, "requestId": "JKJaXmPLvHcESHA="},
-        "isBase64Encoded": False,
-    }
-
-
-def test_the_gateways_request_id_is_the_correlation_id_unless_one_is_given(
-    serving: PredictDeps, model: Model, http_event: dict[str, Any]
-) -> None:
+def test_the_gateways_request_id_is_the_correlation_id_unless_one_is_given(serving: PredictDeps, model: Model) -> None:
     handler = lambda_handler(create_app(serving), lambda: None)
-    assert handler(http_event, None)["headers"]["x-correlation-id"] == "JKJaXmPLvHcESHA="
-    http_event["headers"]["X-Correlation-Id"] = "mine"
-    assert handler(http_event, None)["headers"]["x-correlation-id"] == "mine"
+    event = http_event("/model", method="GET", request_id="JKJaXmPLvHcESHA=")
+    assert handler(event, None)["headers"]["x-correlation-id"] == "JKJaXmPLvHcESHA="
+    event["headers"]["X-Correlation-Id"] = "mine"
+    assert handler(event, None)["headers"]["x-correlation-id"] == "mine"
 
 
 ANY_JSON = st.recursive(
@@ -364,15 +350,12 @@ CHANGED_FIELDS = st.dictionaries(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_body_whatever_is_an_error_of_the_server(
-    data: st.DataObject, serving: PredictDeps, model: Model, telco: Contract, http_event: dict[str, Any]
+    data: st.DataObject, serving: PredictDeps, model: Model, telco: Contract
 ) -> None:
     handler = lambda_handler(create_app(serving), lambda: None)
     row = CHANGED_FIELDS.map(lambda changes: {**telco.example(), **changes})
     value = data.draw(st.one_of(row, st.lists(row, max_size=3), ANY_JSON))
     body = data.draw(st.one_of(st.just(json.dumps(value).encode()), st.binary()))
-    event = {**http_event, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
-    event["requestContext"]["http"] |= {"method": "POST", "path": "/predict"}
-    event["headers"] = {**event["headers"], **AS_JSON}
-    answer = handler(event, None)
+    answer = handler(http_event("/predict", body, headers=AS_JSON), None)
     assert answer["statusCode"] in (200, 400, 413, 422)
     json.loads(answer["body"], parse_constant=pytest.fail)

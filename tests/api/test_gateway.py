@@ -7,18 +7,7 @@ from fastapi import FastAPI, Request
 from starlette.types import Receive, Scope, Send
 from stillgood.api.correlation import CorrelationMiddleware
 from stillgood.api.gateway import lambda_handler
-
-
-def event(body: str | None = None, **more: Any) -> dict[str, Any]:
-    http = {"method": "POST", "path": "/echo", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7", "userAgent": "curl"}
-    read: dict[str, Any] = {"version": "2.0", "rawPath": "/echo", "rawQueryString": "", "headers": {"host": "api"}}
-    return {
-        **read,
-        "requestContext": {"http": http, "requestId": "r-1"},
-        "body": body,
-        "isBase64Encoded": False,
-        **more,
-    }
+from stillgood.testing.gateway import http_event
 
 
 def answering(*pieces: bytes, media_type: bytes = b"application/json") -> Any:
@@ -38,22 +27,22 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def test_the_body_arrives() -> None:
-    answer = lambda_handler(echo, lambda: None)(event("Grüße"), None)
+    answer = lambda_handler(echo, lambda: None)(http_event("/echo", "Grüße"), None)
     assert (answer["statusCode"], json.loads(answer["body"])) == (200, "Grüße")
 
 
 def test_pieces_of_an_answer_are_one_answer() -> None:
-    answer = lambda_handler(answering(b'{"a"', b": 1}"), lambda: None)(event(), None)
+    answer = lambda_handler(answering(b'{"a"', b": 1}"), lambda: None)(http_event("/echo"), None)
     assert (answer["body"], answer["isBase64Encoded"]) == ('{"a": 1}', False)
 
 
 def test_what_is_no_text_goes_as_base64() -> None:
-    answer = lambda_handler(answering(b"\x89PNG", media_type=b"image/png"), lambda: None)(event(), None)
+    answer = lambda_handler(answering(b"\x89PNG", media_type=b"image/png"), lambda: None)(http_event("/echo"), None)
     assert (base64.b64decode(answer["body"]), answer["isBase64Encoded"]) == (b"\x89PNG", True)
 
 
 def test_an_event_that_cannot_be_read_is_the_callers_error() -> None:
-    answer = lambda_handler(echo, lambda: None)(event(headers={"host": "api", "x-forwarded-port": "door"}), None)
+    answer = lambda_handler(echo, lambda: None)(http_event("/echo", headers={"x-forwarded-port": "door"}), None)
     assert (answer["statusCode"], json.loads(answer["body"])["title"]) == (400, "Bad Request")
 
 
@@ -62,7 +51,7 @@ def test_middleware_and_endpoints_may_wait(event_loop: asyncio.AbstractEventLoop
         await asyncio.sleep(0)
         await answering(b"{}")(scope, receive, send)
 
-    assert lambda_handler(waits, lambda: None)(event(), None)["statusCode"] == 200
+    assert lambda_handler(waits, lambda: None)(http_event("/echo"), None)["statusCode"] == 200
 
 
 def test_behind_a_stage_the_paths_are_the_same() -> None:
@@ -73,9 +62,8 @@ def test_behind_a_stage_the_paths_are_the_same() -> None:
     async def echo(request: Request) -> str:
         return str(request.url_for("echo").path)
 
-    handler, http = lambda_handler(app, lambda: None), event()["requestContext"]["http"]
+    handler = lambda_handler(app, lambda: None)
     for path, stage, status in (("/echo", "$default", 200), ("/prod/echo", "prod", 200), ("/prod/echo", "test", 404)):
-        context = {"http": http | {"method": "GET", "path": path}, "stage": stage}
-        answer = handler(event(requestContext=context), None)
+        answer = handler(http_event(path, method="GET", stage=stage), None)
         assert (answer["statusCode"], path) == (status, path)
         assert status == 404 or json.loads(answer["body"]) == path

@@ -18,6 +18,7 @@ from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.labels import ledger, read_batch
 from stillgood.storage.memory import MemoryObjectStore
+from stillgood.testing.gateway import http_event
 
 GOOD = {"prediction_id": "p1", "label": "Yes", "event_time": "2026-11-20T10:00:00Z"}
 
@@ -97,19 +98,8 @@ def test_the_document_shows_the_route_with_the_contracts_outcomes(store: MemoryO
 )
 def test_who_the_gateway_says_sent_a_label_is_kept(store: MemoryObjectStore, authorizer: object, source: str) -> None:
     app = create_app(serving(store), [labels_router(serving(store), store)])
-    event = {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": "/labels",
-        "rawQueryString": "",
-        "headers": {"host": "x", "content-type": "application/json"},
-        "requestContext": {
-            "http": {"method": "POST", "path": "/labels", "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"},
-            "authorizer": authorizer,
-        },
-        "body": json.dumps(GOOD),
-        "isBase64Encoded": False,
-    }
+    as_json = {"content-type": "application/json"}
+    event = http_event("/labels", json.dumps(GOOD), headers=as_json, authorizer=authorizer)
     assert Mangum(app, lifespan="off")(event, None)["statusCode"] == 200  # type: ignore[arg-type]
     (batch,) = ledger(store, date.min)
     assert read_batch(store, batch.key).source == source

@@ -21,6 +21,7 @@ from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
+from stillgood.testing.gateway import http_event
 from werkzeug.wrappers import Request, Response
 
 MAX_ROWS, MAX_BYTES = 100, 100_000
@@ -34,27 +35,13 @@ class Gateway:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = Request(environ)
-        body = request.get_data()
-        event = {
-            "version": "2.0",
-            "routeKey": "$default",
-            "rawPath": request.path,
-            "rawQueryString": request.query_string.decode("latin-1"),
-            "headers": {name.lower(): value for name, value in request.headers.items()},
-            "requestContext": {
-                "requestId": "fuzz",
-                "http": {
-                    "method": request.method,
-                    "path": request.path,
-                    "protocol": "HTTP/1.1",
-                    "sourceIp": "127.0.0.1",
-                    "userAgent": "",
-                },
-                "stage": "$default",
-            },
-            "body": base64.b64encode(body).decode(),
-            "isBase64Encoded": True,
-        }
+        event = http_event(
+            request.path,
+            request.get_data(),
+            method=request.method,
+            query=request.query_string.decode("latin-1"),
+            headers={name.lower(): value for name, value in request.headers.items()},
+        )
         try:
             asyncio.get_event_loop()
         except RuntimeError:  # one of schemathesis' threads; a Lambda's only thread has a loop

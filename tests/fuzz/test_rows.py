@@ -27,6 +27,7 @@ from stillgood.storage.codec import encode
 from stillgood.storage.keys import INCOMING_PREFIX
 from stillgood.storage.labels import ledger, read_batch
 from stillgood.storage.memory import MemoryObjectStore
+from stillgood.testing.gateway import http_event
 from stillgood.training.ingest import DUPLICATE, ingest
 
 FILES = 400
@@ -312,15 +313,7 @@ def test_every_captured_line_is_profiled_or_counted_as_unreadable(
     telco: Contract, store: MemoryObjectStore, handler: LambdaHandler, count: Any
 ) -> None:
     body = json.dumps(telco.example() | {"customer_id": "c"}).encode()
-    event = {
-        "version": "2.0",
-        "rawPath": "/predict",
-        "rawQueryString": "",
-        "headers": {"content-type": "application/json"},
-        "requestContext": {"http": {"method": "POST", "path": "/predict", "sourceIp": "127.0.0.1"}},
-        "body": body.decode(),
-        "isBase64Encoded": False,
-    }
+    event = http_event("/predict", body.decode(), headers={"content-type": "application/json"})
     assert handler(event, None)["statusCode"] == 200
     (info,) = store.list("capture/")
     whole = store.get(info.key).data

@@ -13,6 +13,7 @@ from stillgood.aws.capture import Capture
 from stillgood.domain.policy.refusals import MAX_SHARE
 from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
+from stillgood.testing.gateway import http_event
 
 from tests.steps.monitor.feed import DAY, FIRST, Shop
 
@@ -34,19 +35,12 @@ class Counter:
 
     def post(self, rows: list[dict[str, Any]], caller: str | None) -> int:
         asyncio.get_event_loop()  # Mangum runs on it
-        event = {
-            "version": "2.0",
-            "routeKey": "$default",
-            "rawPath": "/predict",
-            "rawQueryString": "",
-            "headers": {"host": "x", "content-type": "application/json"},
-            "requestContext": {
-                "http": {"method": "POST", "path": "/predict", "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"},
-                "authorizer": {"jwt": {"claims": {"client_id": caller}}} if caller else None,
-            },
-            "body": json.dumps(rows),
-            "isBase64Encoded": False,
-        }
+        event = http_event(
+            "/predict",
+            json.dumps(rows),
+            headers={"content-type": "application/json"},
+            authorizer={"jwt": {"claims": {"client_id": caller}}} if caller else None,
+        )
         return int(self.handler(event, None)["statusCode"])  # type: ignore[arg-type]
 
     def day(self, day: int, sent: list[tuple[str | None, int, int]], *, at_once: int = 10) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Node]], *, caption: str |
     written = [list(row) for row in rows]
     right = [_is_number(cell) for cell in written[0]] if written else []
     heads = [
-        f'<th scope="col"{" class=\"n\"" if number_below else ""}>{html.escape(name)}</th>'
+        f'<th scope="col"{' class="n"' if number_below else ""}>{html.escape(name)}</th>'
         for name, number_below in zip_longest(head, right[: len(head)], fillvalue=False)
     ]
     return h.div(class_="table")[

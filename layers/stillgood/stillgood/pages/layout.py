@@ -8,7 +8,6 @@ import html
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import zip_longest
 from typing import Any
 
 import htpy as h
@@ -122,7 +121,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Node]], *, caption: str |
     right = [_is_number(cell) for cell in written[0]] if written else []
     heads = [
         f'<th scope="col"{' class="n"' if number_below else ""}>{html.escape(name)}</th>'
-        for name, number_below in zip_longest(head, right[: len(head)], fillvalue=False)
+        for name, number_below in zip(head, [*right, *[False] * len(head)], strict=False)
     ]
     return h.div(class_="table")[
         h.table[

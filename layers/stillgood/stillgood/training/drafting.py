@@ -15,7 +15,8 @@ import numpy.typing as npt
 from stillgood.domain.contract.chunk import MISSING, Chunk
 from stillgood.domain.contract.contract import Contract, Source
 from stillgood.domain.contract.dialect import delimiter_of, encoding_of
-from stillgood.domain.contract.draft import DraftNote, draft
+from stillgood.domain.contract.draft import draft
+from stillgood.domain.contract.draft_note import DraftNote
 from stillgood.domain.contract.text_columns import DictionaryColumn, StringBuffer
 from stillgood.domain.errors import ContractInvalid, TableUnreadable
 from stillgood.storage.tables.bytes_in import as_utf8, unpacked

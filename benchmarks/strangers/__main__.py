@@ -1,4 +1,4 @@
-"""python -m benchmarks.strangers files [--count N] [--kind csv ...] | worlds [--seeds N]: writes
+"""python -m benchmarks.strangers files [--count N] [--kind csv ...] | worlds [--seeds N] | labels [--seeds N]: writes
 benchmarks/results/strangers.json. MINUTES=90 begins no world after so long; what was played is kept and not played
 again.
 """
@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.strangers import files, worlds
+from benchmarks.strangers import files, labels, worlds
 
 RESULTS = Path(__file__).parents[1] / "results/strangers.json"
 KINDS = ("csv", "gzip", "jsonl", "parquet", "xlsx")
@@ -16,7 +16,7 @@ KINDS = ("csv", "gzip", "jsonl", "parquet", "xlsx")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["files", "worlds"])
+    parser.add_argument("part", choices=["files", "worlds", "labels"])
     parser.add_argument("--count", type=int, default=10_000, help="damaged files a format")
     parser.add_argument("--kind", nargs="*", default=KINDS, choices=KINDS)
     parser.add_argument("--seeds", type=int, default=20, help="of each world")
@@ -27,6 +27,11 @@ def main() -> None:
         wanted = [task for task in worlds.tasks(arguments.seeds) if arguments.world in task.name]
         results["worlds"] = worlds.table(worlds.play_all(wanted))
         print(json.dumps(results["worlds"], indent=1))
+        _write(results)
+        return
+    if arguments.part == "labels":
+        results["labels"] = labels.run(arguments.seeds)
+        print(json.dumps(results["labels"], indent=1))
         _write(results)
         return
     counts = results.setdefault("files", {"target": {"escaped": 0, "peak_mb": files.MEMORY_MB}, "formats": {}})

@@ -13,7 +13,7 @@ from stillgood.simulation.worlds.resampled import Resampled
 from stillgood.storage.keys import LEDGER_PREFIX
 from stillgood.storage.labels import read_batch
 
-from benchmarks.strangers import worlds
+from benchmarks.strangers import labels, worlds
 from benchmarks.strangers.worlds import CASES, Attacked, Life, Stranger, Task
 
 QUIET = replace(worlds.QUIET, rows=250, delay_days=0.5)
@@ -130,3 +130,10 @@ def test_every_world_has_each_right_that_makes_a_difference() -> None:
     assert len(found) == 2 * (6 * 3 + 3) == len(set(found))
     assert {task.name for task in found} == CASES.keys()
     assert [task.seed for task in found] == [0] * 21 + [1] * 21
+
+
+def test_a_liar_among_simulated_labels_is_told_at_once_and_a_flip_for_everybody_once() -> None:
+    assert labels.until_told("the answer", 300, 0) == 1
+    assert labels.until_told("the truth", 1, 0) is None
+    assert labels.year(labels.YEARS["a fifth flips for a quarter"], 0) == 0
+    assert labels.year(labels.YEARS["everybody flips for a quarter"], 0) == 1

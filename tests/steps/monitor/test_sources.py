@@ -97,6 +97,38 @@ def test_a_caller_who_contradicts_everybody_else_is_not_heard_and_a_person_is_to
     assert not any(CALLER in reason for reason in again["reasons"] if not reason.startswith("still"))
 
 
+def test_opposite_labels_of_a_known_caller_are_told_when_they_come_with_figures_and_once() -> None:
+    told = {}
+    for lies in (True, False):
+        shop = Shop(maturity=10)
+        every = [shop.predict(day) for day in range(5)]
+        for day, rows in enumerate(every):
+            shop.send(rows, day + 9)
+        made = shop.predict(14)
+        shop.send(opposite(made) if lies else made, 14.5, source=CALLER, event=0.1)
+        told[lies] = [state for state in shop.monitor(15)["standing"] if state["name"] == "contradicting"]
+        assert shop.judge(15).evidence.contradicting == ()
+        again = shop.monitor(16)["decision"]["reasons"]
+        assert not any(CALLER in reason for reason in again if not reason.startswith("still"))
+    assert told[False] == []
+    (state,) = told[True]
+    assert state["message"].startswith(f"the newest labels of {CALLER} (ROC-AUC 0.2")
+    assert "0.81 by 1250 others) say the opposite" in state["message"]
+
+
+def test_labels_that_are_vouched_for_and_of_the_same_days_say_whether_the_world_turned() -> None:
+    told = {}
+    for turned in (True, False):
+        shop = Shop(maturity=10)
+        for day in range(4):
+            shop.send(shop.predict(day), day + 10)
+        made = shop.predict(14, truth=-1.5 if turned else 1.5)
+        shop.send(made[:125], 14.4, event=0.1)
+        shop.send(made[125:] if turned else opposite(made[125:]), 14.5, source=CALLER, event=0.1)
+        told[turned] = [found.source for found in shop.judge(15).evidence.opposite]
+    assert told == {True: [], False: [CALLER]}
+
+
 def test_when_the_world_changes_for_everybody_nobody_contradicts() -> None:
     shop = Shop()
     for day in range(4):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from stillgood.domain.actions.evidence import ActionEvidence
 from stillgood.domain.outcomes.coverage import Span
+from stillgood.domain.outcomes.trust import Opposite
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -113,7 +114,8 @@ class OutcomeEvidence:
     not. ``deaf_since``: since when labels that were due have not come, None while they do; ``waits_for`` says what is
     missing. ``min_coverage``: of the contract. ``learnable``: int64[m], sorted capture times (microseconds) of every
     prediction, whoever made it, whose outcome training may see. ``unsigned``: labels came that nobody signed;
-    ``contradicting``: callers whose labels contradict everybody else's. Neither judge nor teach.
+    ``contradicting``: callers whose labels contradict everybody else's. Neither judge nor teach. ``opposite``: callers
+    whose newest labels, matured or not, say the opposite of the scores.
     """
 
     rows: LabelledRows = field(default_factory=LabelledRows.empty)
@@ -126,6 +128,7 @@ class OutcomeEvidence:
     actions: ActionEvidence = field(default_factory=ActionEvidence)
     unsigned: bool = False
     contradicting: tuple[str, ...] = ()
+    opposite: tuple[Opposite, ...] = ()
 
     @property
     def biased(self) -> bool:

@@ -159,13 +159,23 @@ def _current_states(evidence: Evidence, policy: Policy, decision: PolicyDecision
             "callers that API Gateway knows (ApiAuth iam or jwt), files under labels/incoming/, or api among the"
             " contract's labels.vouched_sources",
         )
+    look = (
+        "somebody who looks at them: stillgood labels revoke, or the name among the contract's labels.vouched_sources"
+    )
     if outcomes.contradicting:
         add(
             "contradicting",
             f"the labels of {', '.join(outcomes.contradicting)} contradict everybody else's; nothing is judged by them"
             " or learnt from them",
-            "somebody who looks at them: stillgood labels revoke, or the name among the contract's"
-            " labels.vouched_sources",
+            look,
+        )
+    elif outcomes.opposite:
+        add(
+            "contradicting",
+            f"the newest labels of {', '.join(map(str, outcomes.opposite))} say the opposite of the scores: they are"
+            " wrong, or the world has turned and nobody else has told of it yet; until they mature nothing is judged by"
+            " them or learnt from them",
+            look,
         )
     if realised is not None and evidence.recall_floor and _under(realised.metrics.recall, evidence.recall_floor):
         add(

@@ -22,6 +22,7 @@ from stillgood.domain.drift.two_sample import Statistic
 from stillgood.domain.model.evaluation import Estimate, Metrics
 from stillgood.domain.outcomes.coverage import Span
 from stillgood.domain.outcomes.evidence import OutcomeEvidence, microseconds
+from stillgood.domain.outcomes.trust import Opposite
 from stillgood.domain.policy.evidence import Evidence
 from stillgood.domain.policy.spans import span_of
 
@@ -114,6 +115,7 @@ def _outcomes(evidence: Evidence, streaks: Collection[int]) -> dict[str, Any]:
     return {
         **{name: getattr(outcomes, name) for name in _OUTCOMES},
         "contradicting": list(outcomes.contradicting),
+        "opposite": [found.to_dict() for found in outcomes.opposite],
         "deaf_since": outcomes.deaf_since.isoformat() if outcomes.deaf_since else None,
         "newest": newest.to_dict() if newest else None,
         "learnable": len(outcomes.learnable),
@@ -143,6 +145,7 @@ def _outcomes_of(raw: Mapping[str, Any]) -> OutcomeEvidence:
         deaf_since=datetime.fromisoformat(raw["deaf_since"]) if raw["deaf_since"] else None,
         actions=ActionEvidence(**{**actions, "jump": jump}),
         contradicting=tuple(map(str, raw["contradicting"])),
+        opposite=tuple(Opposite(**found) for found in raw.get("opposite", ())),
     )
 
 

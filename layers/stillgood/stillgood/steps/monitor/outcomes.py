@@ -25,7 +25,7 @@ from stillgood.domain.outcomes.evidence import LabelledRows, OutcomeEvidence, mi
 from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
 from stillgood.domain.outcomes.ledger import POSITIVE, UNKNOWN, Bools, OutcomeDay, Records, blank, is_known
 from stillgood.domain.outcomes.sources import ANONYMOUS, IDENTIFIED, STANDINGS, VOUCHED
-from stillgood.domain.outcomes.trust import SourceOutcomes, contradicting
+from stillgood.domain.outcomes.trust import Opposite, SourceOutcomes, contradicting, opposite
 from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.domain.statistics.clustered import paired_clustered
 from stillgood.domain.statistics.delong import paired_delong
@@ -54,6 +54,7 @@ GAIN_Z = 3.2905  # two-sided 99.9%
 MAX_ROWS = 200_000  # predictions judged by: more would not change a figure, and memory stays flat
 MAX_DAYS = 366  # with predictions, judged by: what a window costs does not grow with the champion's age
 POOLED_DAYS = 30  # over which a weak choice of labels is looked for
+_EARLY_DAYS = 7.0  # of arrival, over which labels of a caller who sends few are put together
 _SPANS_REPORTED = 10
 _MIN_SILENT = 30  # predictions without a label, before their silence is missed
 _NO_CHANCE = 9.2  # -log 1e-4: if a share c gets labels, so many / c in a row without one are no chance
@@ -99,7 +100,9 @@ def outcomes(
         # By the calendar, though silence may say nothing yet: what is due and does not come is told.
         days = _matured_days(store, pool, heard, microseconds(now) - feed.matures)
         sources = _sources(feed, days, until)
-        unsigned = sources.unsigned or _unsigned_lately(store, pool, feed, heard, days)
+        lately = _lately(store, pool, feed, heard, days)
+        unsigned = sources.unsigned or any(_sources(feed, {day: known}, None).unsigned for day, known in lately.items())
+        turned = _opposite(feed, days | lately, microseconds(window.start), microseconds(window.end))
         sound = _sound(days, sources)
         spans = _spans(contract, feed, sound, heard.complete, until)
         rival = _rival(store, pointer) if learnable(contract) else None
@@ -110,7 +113,9 @@ def outcomes(
         days, written = write_training_rows(store, contract, pool, days, trusted, pointer.version, rival)
         last = moment(microseconds(now) - feed.matures).date()  # of which more may mature
         change_touched(store, remove=[day for day in heard.touched if day < last])
-    return _judge(contract, feed, pointer, window, heard, days, spans, written, jump, sources, unsigned=unsigned)
+    return _judge(
+        contract, feed, pointer, window, heard, days, spans, written, jump, sources, unsigned=unsigned, opposite=turned
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ def _sources(feed: Feed, days: Mapping[date, OutcomeDay], until: int | None) -> 
             counts[name] += int(own.sum())
             if newest is not None and (newest - day).days < POOLED_DAYS and name not in anonymous:
                 matured = records[own & (records["time"] <= (until or 0))]
-                reports[name].append(SourceOutcomes(matured["probability"], matured["outcome"] == POSITIVE))
+                reports[name].append(_told(matured))
     suspects = [name for name in names if standing[name] == IDENTIFIED]
     pooled = {name: SourceOutcomes.together(parts) for name, parts in reports.items() if parts}
     return _Sources(
@@ -158,15 +163,55 @@ def _sources(feed: Feed, days: Mapping[date, OutcomeDay], until: int | None) -> 
     )
 
 
-def _unsigned_lately(
+def _lately(
     store: ObjectStore, pool: Executor, feed: Feed, heard: Heard, days: Mapping[date, OutcomeDay]
-) -> bool:
-    """Whether labels that nobody signed came for predictions that have not matured: who sends them is told at once."""
-    if all(feed.standing(name) != ANONYMOUS for name in heard.progress.sources):
-        return False
+) -> dict[date, OutcomeDay]:
+    """The days that have not matured and have labels, those records only, the newest first: who sends opposite labels,
+    or does not sign them, is told at once. Empty where all sources are vouched for, since there nobody is looked at.
+    """
+    if all(feed.standing(name) == VOUCHED for name in heard.progress.sources):
+        return {}
     sizes = ledger_days(store)
-    newer = {day: sizes[day] for day in heard.touched if day not in days and day in sizes}
-    return any(_sources(feed, {day: known}, None).unsigned for day, known in _read_days(store, pool, newer))
+    newer = {day: sizes[day] for day in sorted(heard.touched, reverse=True) if day not in days and day in sizes}
+    found: dict[date, OutcomeDay] = {}
+    for day, known in _read_days(store, pool, newer):
+        found[day] = replace(known, records=known.records[is_known(known.records["outcome"])])
+        if sum(labelled.n for labelled in found.values()) >= MAX_ROWS:
+            break
+    return found
+
+
+def _opposite(feed: Feed, days: Mapping[date, OutcomeDay], start: int, end: int) -> tuple[Opposite, ...]:
+    """The identified callers whose newest labels say the opposite of the scores: those that arrived in the window from
+    ``start`` to ``end`` (microseconds), or in the week until then, of which few have enough.
+
+    Compared with what vouched sources say of the same days; else with all that others said before, or itself did.
+    """
+    pooled = sorted(days)[-POOLED_DAYS:] if days else []
+    by_name = {name: feed.standing(name) for name in sorted({name for day in pooled for name in days[day].sources})}
+    anonymous = [name for name, standing in by_name.items() if standing == ANONYMOUS]
+    vouched = [name for name, standing in by_name.items() if standing == VOUCHED]
+    found = {}
+    for name in (name for name, standing in by_name.items() if standing == IDENTIFIED):
+        for since in (start, min(start, end - round(_EARLY_DAYS * DAY))):
+            own, beside, before, own_before = [], [], [], []
+            for day in pooled:
+                records = days[day].records
+                known = is_known(records["outcome"]) & ~days[day].sent_by(anonymous)
+                sent, old = known & days[day].sent_by([name]), records["arrived"] <= since
+                if (new := sent & ~old).any():
+                    own.append(_told(records[new]))
+                    beside.append(_told(records[known & days[day].sent_by(vouched)]))
+                before.append(_told(records[known & ~sent & old]))
+                own_before.append(_told(records[sent & old]))
+            parts = [SourceOutcomes.together(part) for part in (own, beside, before, own_before)]
+            if name not in found and (turned := opposite(name, parts[0], parts[1:])) is not None:
+                found[name] = turned
+    return tuple(found.values())
+
+
+def _told(records: Records) -> SourceOutcomes:
+    return SourceOutcomes(records["probability"], records["outcome"] == POSITIVE, records["entity"])
 
 
 def _sound(days: Mapping[date, OutcomeDay], sources: _Sources) -> dict[date, OutcomeDay]:
@@ -284,6 +329,7 @@ def _judge(
     sources: _Sources,
     *,
     unsigned: bool,
+    opposite: tuple[Opposite, ...],
 ) -> Outcomes:
     until = feed.matured_until(microseconds(window.end), heard.complete)
     days = _sound(days, sources)
@@ -307,6 +353,7 @@ def _judge(
         **_deaf(feed, window, heard, days, spans),
         unsigned=unsigned,
         contradicting=sources.contradicting,
+        opposite=opposite,
         learnable=np.sort(np.concatenate([np.empty(0, np.int64), *learnable])),
     )
     realised = _realise(rows, pointer, evidence, contract.monitoring.min_rows)

@@ -163,9 +163,22 @@ def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
     assert (kept["Protocol"], kept["Endpoint"], kept["RawMessageDelivery"]) == ("sqs", queue, True)
     (allowed,) = resources["DeadLettersTakeFailedEvents"]["Properties"]["PolicyDocument"]["Statement"]
     assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "FailedEvents"}}}
-    schedule = resources["MonitorFunction"]["Properties"]["Events"]["Schedule"]["Properties"]
-    assert schedule["DeadLetterConfig"] == {"Arn": queue}
-    assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    schedules = [
+        event["Properties"]
+        for resource in resources.values()
+        for event in resource.get("Properties", {}).get("Events", {}).values()
+        if event["Type"] == "ScheduleV2"
+    ]
+    assert len(schedules) == 3
+    for schedule in schedules:
+        assert schedule["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["ScheduleLetters", "Arn"]}}
+        assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    letters = resources["ScheduleLetters"]["Properties"]
+    assert letters["RedrivePolicy"]["deadLetterTargetArn"] == queue  # kept even if nobody can be told
+    source = resources["TellScheduleLetters"]["Properties"]
+    assert source["EventSourceArn"] == {"Fn::GetAtt": ["ScheduleLetters", "Arn"]}
+    assert source["FunctionName"] == {"Ref": "TellFunction"}
+    assert letters["VisibilityTimeout"] >= 6 * resources["TellFunction"]["Properties"]["Timeout"]
 
 
 def test_what_fails_for_good_is_told_on_the_bus_in_the_published_shape(
@@ -180,8 +193,7 @@ def test_what_fails_for_good_is_told_on_the_bus_in_the_published_shape(
             return {"FailedEntryCount": refused}
 
     monkeypatch.setattr("boto3.client", lambda name: Bus())
-    code: dict[str, Any] = {}
-    exec(resolved(template)["TellFunction"]["Properties"]["Code"]["ZipFile"], code)
+    code = telling(template)
     letter = {
         "version": "1.0", "timestamp": "2026-11-24T00:05:00.123Z",
         "requestContext": {
@@ -208,6 +220,59 @@ def test_what_fails_for_good_is_told_on_the_bus_in_the_published_shape(
     refused = 1
     with pytest.raises(RuntimeError, match="did not take"):  # Lambda tries twice more
         code["handler"]({"Records": records}, None)
+
+
+def telling(template: dict[str, Any]) -> dict[str, Any]:
+    """The names that the code of TellFunction makes."""
+    text, code = resolved(template)["TellFunction"]["Properties"]["Code"]["ZipFile"], {}
+    assert len(text.encode()) <= 4096  # the most that a template may hold of a function
+    exec(text, code)
+    return code
+
+
+@pytest.mark.parametrize(
+    "target", ["lambda:eu-west-1:1:function:stillgood-Monitor", "states:eu-west-1:1:stateMachine:nightly"]
+)
+def test_what_a_schedule_could_not_deliver_is_told_and_kept(
+    template: dict[str, Any], monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    sent: list[dict[str, Any]] = []
+    kept: list[dict[str, Any]] = []
+
+    class Cloud:
+        def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, int]:  # noqa: N803 - boto3's name
+            sent.extend(Entries)
+            return {"FailedEntryCount": int(len(sent) > 1)}
+
+        def send_message(self, **message: Any) -> None:
+            kept.append(message)
+
+    monkeypatch.setattr("boto3.client", lambda name: Cloud())
+    monkeypatch.setenv("DEAD_LETTERS", "https://queue")
+    handler = telling(template)["handler"]
+    said = {
+        "ERROR_CODE": "AccessDenied", "ERROR_MESSAGE": "not allowed", "RETRY_ATTEMPTS": "5",
+        "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts", "TARGET_ARN": f"arn:aws:{target}",
+        "SCHEDULE_ARN": "arn:aws:scheduler:eu-west-1:1:schedule/default/x",
+    }  # fmt: skip
+    record = {
+        "messageId": "6a2f7a0c-1f7b-4c2e-9f5d-000000000001", "body": '{"scheduled_time": "2026-11-24T00:00:00Z"}',
+        "attributes": {"SentTimestamp": "1795478400123"}, "eventSource": "aws:sqs",
+        "messageAttributes": {name: {"stringValue": value, "dataType": "String"} for name, value in said.items()},
+    }  # fmt: skip
+    handler({"Records": [record]}, None)
+    told = json.loads(sent[0]["Detail"])
+    Draft202012Validator(json.loads((ROOT / "contracts" / "event.schema.json").read_text())).validate(told)
+    assert (sent[0]["DetailType"], told["time"]) == ("stillgood.dead-letter.kept", "2026-11-24T00:00:00.123000+00:00")
+    assert told["data"]["function"] == target.split(":")[-1]
+    assert told["data"]["reasons"] == ["AccessDenied: not allowed"]
+    assert "never reached" in told["data"]["message"]
+    (message,) = kept
+    assert (message["QueueUrl"], message["MessageBody"]) == ("https://queue", record["body"])
+    assert {name: value["StringValue"] for name, value in message["MessageAttributes"].items()} == said
+    with pytest.raises(RuntimeError, match="did not take"):  # it comes again, and the third time it is kept untold
+        handler({"Records": [record]}, None)
+    assert len(kept) == 1
 
 
 def test_every_type_of_event_is_told_of(template: dict[str, Any]) -> None:

@@ -114,6 +114,32 @@ def test_what_a_step_fails_on_for_good_is_kept_can_be_mended_and_sent_again(
     assert {left["ApproximateNumberOfMessages"], left["ApproximateNumberOfMessagesNotVisible"]} == {"0"}
 
 
+def test_what_a_schedule_could_not_deliver_is_told_and_kept(
+    stack: Stack, outputs: dict[str, str], letter_events: str
+) -> None:
+    """The emulator's scheduler writes no dead letters, so this one is sent as EventBridge Scheduler would."""
+    sqs, formation = stack.cloud.client("sqs"), stack.cloud.client("cloudformation")
+    found = formation.describe_stack_resources(StackName=deploy.STACK, LogicalResourceId="ScheduleLetters")
+    body, target = (
+        '{"scheduled_time": "2026-11-24T00:00:00Z"}',
+        f"arn:aws:lambda:x:1:function:{stack.functions['monitor']}",
+    )
+    attributes = {"ERROR_CODE": "AccessDenied", "ERROR_MESSAGE": "not allowed", "TARGET_ARN": target}
+    sqs.send_message(
+        QueueUrl=found["StackResources"][0]["PhysicalResourceId"],
+        MessageBody=body,
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    )
+    (message,) = keep.wait_for(lambda: letters(stack, letter_events, 1) or None, "the event of a dead letter")
+    event = json.loads(message["Body"])["detail"]
+    assert event["data"]["function"] == stack.functions["monitor"]
+    assert event["data"]["reasons"] == ["AccessDenied: not allowed"]
+    (letter,) = keep.wait_for(lambda: letters(stack, outputs["DeadLettersUrl"], 1) or None, "a dead letter")
+    assert letter["Body"] == body
+    sqs.delete_message(QueueUrl=letter_events, ReceiptHandle=message["ReceiptHandle"])
+    sqs.delete_message(QueueUrl=outputs["DeadLettersUrl"], ReceiptHandle=letter["ReceiptHandle"])
+
+
 def test_a_deleted_model_is_brought_back_by_taking_its_marker_away(stack: Stack) -> None:
     s3, api = stack.cloud.client("s3"), Api(stack.api_url)
     row = customers.as_requests(customers.split(datasets.telco())[1].head(1), datasets.contract("telco"))[0]

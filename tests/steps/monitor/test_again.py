@@ -1,6 +1,8 @@
 """A judged window looked at again (O17), and settings of a contract that hold without a model (O16)."""
 
 import json
+from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from stillgood.cli.verbs.report import lines
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.domain.policy.policies import POLICIES
-from stillgood.domain.policy.wording import came_late, done, labelled_late
+from stillgood.domain.policy.wording import came_late, delivered_late, done, labelled_late
 from stillgood.pages.window import window_page
 from stillgood.pages.writer import write_all, write_window
 from stillgood.steps.monitor.again import judge_again, look_again
@@ -26,6 +28,8 @@ from stillgood.storage.keys import (
     STATE_KEY,
     again_index_key,
     again_key,
+    capture_key,
+    capture_prefix,
     report_key,
     window_page_key,
 )
@@ -86,7 +90,12 @@ def test_captures_that_came_late_are_counted_once_in_the_next_report() -> None:
     shop.predict(2)
     report = shop.monitor(3)
     first, second, third = (window(shop, day).id for day in (1, 2, 3))
-    assert report["captures"] == {"counted": {first: 3, second: 2, third: 1}, "late": {first: 2, second: 1}}
+    assert report["captures"] == {
+        "counted": {first: 3, second: 2, third: 1},
+        "late": {first: 2, second: 1},
+        "delivered": {},
+        "late_rows": {},
+    }
     assert report["rows"] == 250  # they are no rows of this window
     assert came_late(report) == 3
     assert "; late, of windows before: 3 captures" in "\n".join(lines(report))
@@ -109,6 +118,68 @@ def test_late_captures_are_judged_once_with_their_labels() -> None:
         report = shop.monitor(day + 1)
     labels = report["labels"]
     assert labels["predictions"] == labels["labelled"] == 250 * 5 + len(told)
+
+
+def deliver(shop: Shop, day: float, hour: float, arrived: float, name: str, copies: int = 1) -> list[dict[str, Any]]:
+    """Predictions of ``day`` that Firehose delivers, under the minute at which the first of them arrived there."""
+    rows = shop.predict(day, hour=hour)
+    key = capture_key(shop.at(day) + timedelta(hours=hour), f"day{day}")
+    data = shop.store.get(key).data
+    shop.store.delete(key)
+    for copy in range(copies):
+        at = shop.at(day) + timedelta(hours=arrived)
+        shop.store.put(f"{capture_prefix(at)}firehose-{at:%H%M%S}-s-1-{name}{copy}.jsonl", data)
+    return rows
+
+
+def test_rows_that_firehose_delivered_late_are_counted_once_in_the_next_report() -> None:
+    shop = Shop()
+    deliver(shop, 0, 6, 6, "a")
+    deliver(shop, 0, 23.9, 24.01, "edge")  # under the first hour of the next day, and in time
+    assert shop.monitor(1)["rows"] == 500
+    deliver(shop, 0, 7, 7, "late", copies=2)  # twice, as Firehose may
+    deliver(shop, 0, 23.95, 24.02, "late-edge")
+    deliver(shop, 1, 6, 6, "b")
+    report = shop.monitor(2)
+    first, second = (window(shop, day).id for day in (1, 2))
+    assert report["rows"] == 250
+    assert report["captures"]["late_rows"] == {first: 500}
+    assert (delivered_late(report), came_late(report)) == (500, 0)
+    assert report["captures"]["counted"] == {first: 0, second: 0}
+    assert "; late, of windows before: 500 rows by Firehose" in "\n".join(lines(report))
+    assert "rows by Firehose late" in window_page(report).decode()
+    deliver(shop, 2, 6, 6, "c")
+    assert delivered_late(shop.monitor(3)) == 0
+
+
+def test_rows_that_firehose_delivered_late_are_judged_once_with_their_labels() -> None:
+    shop = Shop(maturity=1)
+    late = []
+    for day in range(6):
+        rows = deliver(shop, day, 6, 6, "in-time")
+        shop.send(rows, day + 0.9, event=0.5)
+        if day == 2:
+            late = deliver(shop, 0, 7, 7, "late", copies=2)
+            shop.send(late, 2.95, event=0.5)
+        report = shop.monitor(day + 1)
+    assert report["labels"]["predictions"] == report["labels"]["labelled"] == 250 * 5 + len(late)
+
+
+def test_a_windows_hours_are_listed_once() -> None:
+    shop = Shop()
+    shop.predict(0)
+    shop.monitor(1)
+    shop.predict(1)
+    listed: Counter[str] = Counter()
+    list_prefix = shop.store.list
+    shop.store.list = lambda prefix, start_after="": (listed.update([prefix]), list_prefix(prefix, start_after))[1]  # type: ignore[method-assign]
+    shop.monitor(2)
+    own = [
+        count
+        for prefix, count in listed.items()
+        if f"dt={shop.at(1):%Y-%m-%d}/hour=06" in prefix and "firehose" not in prefix
+    ]
+    assert own == [1]
 
 
 def test_labels_that_came_late_are_counted_once_and_judge() -> None:

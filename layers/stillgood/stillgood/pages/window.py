@@ -7,7 +7,16 @@ from typing import Any
 
 import htpy as h
 
-from stillgood.domain.policy.wording import WELL, came_late, done, findings, labelled_late, level, minute
+from stillgood.domain.policy.wording import (
+    WELL,
+    came_late,
+    delivered_late,
+    done,
+    findings,
+    labelled_late,
+    level,
+    minute,
+)
 from stillgood.pages import charts
 from stillgood.pages.layout import Node, cards, estimate, folded, moment, number, p_value, page, share, state, table
 from stillgood.pages.point import of_window, what_moved
@@ -113,6 +122,7 @@ def _figures(report: Mapping[str, Any]) -> list[tuple[str, Node]]:
         ("rows judged", number(report.get("rows"), 0)),
         ("rows refused", number(report["contract"].get("refused"), 0)),
         *([("captured late, of windows before", number(late, 0))] if (late := came_late(report)) else []),
+        *([("rows by Firehose late, of windows before", number(rows, 0))] if (rows := delivered_late(report)) else []),
         ("flagged", share(scores.get("flagged_share"))),
         ("mean probability", share(scores.get("mean_probability"))),
         ("features that drifted", share((report.get("drift") or {}).get("share"))),

@@ -10,7 +10,7 @@ from typing import Any
 from stillgood.cli.console import Answer, WrongCall, estimate, paragraph, progress, table
 from stillgood.cli.main import add_verb
 from stillgood.cli.place import Place, add_place, find_place
-from stillgood.domain.policy.wording import came_late, done, finding, labelled_late, minute
+from stillgood.domain.policy.wording import came_late, delivered_late, done, finding, labelled_late, minute
 from stillgood.storage.keys import INDEX_PAGE, PAGES_PREFIX
 
 _LISTED = 3  # of reasons, features and tests; the page and --json have all
@@ -129,7 +129,11 @@ def lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _late(report: Mapping[str, Any]) -> str:
-    parts = ((came_late(report), "captures"), (labelled_late(report), "labels"))
+    parts = (
+        (came_late(report), "captures"),
+        (delivered_late(report), "rows by Firehose"),
+        (labelled_late(report), "labels"),
+    )
     said = ", ".join(f"{count} {what}" for count, what in parts if count)
     return f"; late, of windows before: {said}" if said else ""
 

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 FORMAT = "stillgood.profile"
-FORMAT_VERSION = 2  # a cache of captures: what other code counted is counted again
+FORMAT_VERSION = 3  # a cache of captures: what other code counted is counted again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,8 @@ class Profile:
     that is not known.
     ``repairs``: accepted rows in which a feature was blank and got ``if_missing``, by its name. ``requests``: objects
     that the API captured them in, one a request; 0 where they came by batch or Firehose alone. ``callers``: rows by who
-    asked, as far as API Gateway knows. ``largest_refusal``: refused rows of the request that had most of them.
+    asked, as far as API Gateway knows. ``batches``: outputs of batch they came by; ``delivered``: marks of the objects
+    that Firehose delivered them in. ``largest_refusal``: refused rows of the request that had most of them.
     """
 
     rows: int
@@ -66,6 +67,8 @@ class Profile:
     requests: int = 0
     callers: Mapping[str, CallerRows] = field(default_factory=dict)
     largest_refusal: int = 0
+    batches: int = 0
+    delivered: frozenset[str] = frozenset()
 
     @classmethod
     def empty(cls, reference: Reference) -> Self:
@@ -97,6 +100,8 @@ class Profile:
             requests=self.requests + other.requests,
             callers=added(self.callers, other.callers),
             largest_refusal=max(self.largest_refusal, other.largest_refusal),
+            batches=self.batches + other.batches,
+            delivered=self.delivered | other.delivered,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,6 +120,8 @@ class Profile:
             "requests": self.requests,
             "callers": {name: [rows.accepted, rows.refused] for name, rows in self.callers.items()},
             "largest_refusal": self.largest_refusal,
+            "batches": self.batches,
+            "delivered": sorted(self.delivered),
         } | ({"entities": self.entities.to_dict()} if self.entities.rows else {})
 
     @classmethod
@@ -141,6 +148,8 @@ class Profile:
             requests=int(data.get("requests", 0)),
             callers={str(name): CallerRows(*map(int, rows)) for name, rows in data.get("callers", {}).items()},
             largest_refusal=int(data.get("largest_refusal", 0)),
+            batches=int(data["batches"]),
+            delivered=frozenset(map(str, data["delivered"])),
         )
 
 

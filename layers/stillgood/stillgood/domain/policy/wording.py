@@ -102,6 +102,15 @@ def came_late(report: Mapping[str, Any]) -> int:
     return sum(int(more) for more in ((report.get("captures") or {}).get("late") or {}).values())
 
 
+def delivered_late(report: Mapping[str, Any]) -> int:
+    """How many rows Firehose delivered for windows that were judged without them, since the report before.
+
+    >>> delivered_late({"captures": {"late_rows": {"a": 3, "b": 1}}}), delivered_late({"captures": {}})
+    (4, 0)
+    """
+    return sum(int(more) for more in ((report.get("captures") or {}).get("late_rows") or {}).values())
+
+
 def labelled_late(report: Mapping[str, Any]) -> int:
     """How many labels arrived in the window of predictions that had matured before it.
 

@@ -103,7 +103,7 @@ def profile_window(
             if stored is None:
                 read = next(captured.read([hour])) if hour in counted else next(reads)
                 counted_rows = reader.read(read.parts if kept is None else kept.passing(hour, read.parts))
-                stored = replace(counted_rows, requests=read.requests)
+                stored = replace(counted_rows, requests=read.requests, batches=read.batches, delivered=read.delivered)
                 seen = stored.rows or stored.refused or stored.unreadable
                 if seen and _covers(window, hour) and hour + timedelta(hours=1) <= settled:
                     write_summary(store, reference.version, hour, msgspec.json.encode(stored.to_dict(), order="sorted"))

@@ -3,6 +3,7 @@
 So an object may hold rows of the next hour, or of the end of the one before, and rows that are captured elsewhere, too.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -36,6 +37,11 @@ def is_delivered(key: str) -> bool:
     True
     """
     return key.rpartition("/")[2].startswith(DELIVERED)
+
+
+def mark(key: str) -> str:
+    """Eight hexadecimal digits by which a report remembers a delivered object."""
+    return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
 def neighbours(store: ObjectStore, hour: datetime) -> list[ObjectInfo]:

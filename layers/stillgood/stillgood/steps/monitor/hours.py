@@ -19,7 +19,7 @@ from typing import Any
 
 from stillgood.domain.errors import ObjectNotFound
 from stillgood.steps.monitor.batches import captured_lines
-from stillgood.steps.monitor.delivered import is_delivered, neighbours, once
+from stillgood.steps.monitor.delivered import is_delivered, mark, neighbours, once
 from stillgood.storage.keys import BATCH_CAPTURE, FORGOTTEN_PREFIX, HOURS_PREFIX, capture_prefix, hour_key
 from stillgood.storage.objects import ObjectInfo, ObjectStore
 from stillgood.storage.windows import Window, hour_window
@@ -71,13 +71,16 @@ class Inventory:
 @dataclass(frozen=True, slots=True)
 class CapturedHour:
     """The captures of one clock hour. ``parts``: the bytes of lines, to be consumed before the next hour is asked
-    for. ``requests``: objects that are one request to the API each.
+    for. ``requests``: objects that are one request to the API each. ``batches``: outputs of batch. ``delivered``: marks
+    of the objects that Firehose wrote.
     """
 
     start: datetime
     inventory: Inventory
     parts: Iterable[bytes]
     requests: int = 0
+    batches: int = 0
+    delivered: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class _Packed:
     lines: bytes
     references: tuple[str, ...]
     requests: int
+    delivered: frozenset[str]
 
 
 class CapturedHours:
@@ -104,9 +108,11 @@ class CapturedHours:
         finds = ((partial(self._find, hour, window, packed), _AHEAD_BYTES // 3) for hour in hours)
         for hour, objects in zip(hours, ahead(self._pool, finds), strict=True):
             if isinstance(objects, _Packed):
-                yield CapturedHour(hour, objects.inventory, self._parts(objects), objects.requests)
+                counts = objects.requests, len(objects.references), objects.delivered
+                yield CapturedHour(hour, objects.inventory, self._parts(objects), *counts)
             else:
-                yield CapturedHour(hour, Inventory.of(objects), self._fetch(hour, objects, window), _requests(objects))
+                inventory, parts = Inventory.of(objects), self._fetch(hour, objects, window)
+                yield CapturedHour(hour, inventory, parts, *_counts(objects))
 
     def inventories(self, hours: Sequence[datetime]) -> Iterator[Inventory]:
         """What the hours hold now, by listing."""
@@ -126,6 +132,25 @@ class CapturedHours:
                     pass
                 done.append(hour)
         return done
+
+    def count(self, hours: Sequence[datetime], window: Window) -> Iterator[tuple[int, frozenset[str]]]:
+        """What each hour holds of ``window`` now, by listing: objects of requests and batches, and the marks of those
+        that Firehose delivered.
+        """
+        for objects in ahead(self._pool, ((partial(self._list, hour, window), _AHEAD_BYTES // 3) for hour in hours)):
+            requests, batches, delivered = _counts(objects)
+            yield requests + batches, delivered
+
+    def rows_of(self, marks: Container[str], hour: datetime, window: Window) -> int:
+        """How many rows of ``window`` and ``hour`` stand in the delivered objects of these ``marks`` alone."""
+        infos = [info for info in self._list(hour, window) if not info.key.endswith(BATCH_CAPTURE)]
+        others = [info for info in infos if not (is_delivered(info.key) and mark(info.key) in marks)]
+        all_rows, known = (self._rows(some, self._span(hour, window)) for some in (infos, others))
+        return all_rows - known
+
+    def _rows(self, infos: Sequence[ObjectInfo], span: Window) -> int:
+        fetched = ahead(self._pool, ((partial(self._get, info.key), info.size) for info in infos))
+        return sum(part.count(b"\n") for part in once(fetched, span))
 
     def forget(self, hour: datetime) -> None:
         """Have ``hour`` read from its objects again."""
@@ -154,7 +179,10 @@ class CapturedHours:
                 return None
             references = tuple(map(str, raw.get("references", ())))
             requests = int(raw.get("requests", raw["objects"] - len(references)))
-            return _Packed(Inventory(raw["objects"], raw["names"]), body, references, requests)
+            if "delivered" not in raw and requests + len(references) < raw["objects"]:  # by code that kept no marks
+                return None
+            delivered = frozenset(map(str, raw.get("delivered", ())))
+            return _Packed(Inventory(raw["objects"], raw["names"]), body, references, requests, delivered)
         except (
             ObjectNotFound,
             ValueError,
@@ -209,7 +237,8 @@ class CapturedHours:
         """
         inventory = Inventory.of(infos)
         head: dict[str, Any] = {"objects": inventory.objects, "names": inventory.names, "references": references}
-        head["requests"] = _requests(infos)
+        head["requests"], _, delivered = _counts(infos)
+        head["delivered"] = sorted(delivered)
         text = json.dumps({"format": _FORMAT, "format_version": 1, **head}, sort_keys=True)
         self._store.put(hour_key(hour), b"".join((text.encode(), b"\n", *lines)))
         since = self._settled - _FORGETTING
@@ -247,8 +276,12 @@ def is_named_in(key: str, hour: datetime, window: Window | None) -> bool:
     return begun and (window.end >= whole.end or key < f"{prefix}{window.end:%H%M%S}")
 
 
-def _requests(infos: Sequence[ObjectInfo]) -> int:
-    return sum(1 for info in infos if not info.key.endswith(BATCH_CAPTURE) and not is_delivered(info.key))
+def _counts(infos: Sequence[ObjectInfo]) -> tuple[int, int, frozenset[str]]:
+    """Requests to the API, outputs of batch, and the marks of what Firehose delivered."""
+    delivered = frozenset(mark(info.key) for info in infos if is_delivered(info.key))
+    batches = sum(info.key.endswith(BATCH_CAPTURE) for info in infos)
+    requests = sum(not info.key.endswith(BATCH_CAPTURE) and not is_delivered(info.key) for info in infos)
+    return requests, batches, delivered
 
 
 def ahead[T](pool: Executor, calls: Iterable[tuple[Callable[[], T], int]]) -> Iterator[T]:

@@ -125,7 +125,9 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
         pooled = material.pooled(deps.store, state, settled)
         evidence = pooled.evidence(deps.policy, state)
         followed = None
-        captures = None if evidence.late else count_captures(deps.store, material.window, pending)
+        captures = None
+        if not evidence.late:
+            captures = count_captures(deps.store, material.window, material.profile, pending, settled)
         if not evidence.late:
             followed = follow(deps.store, material, evidence, deps.policy, state.point, settled=settled)
         stands = "" if followed is None else followed.stands

@@ -1,4 +1,4 @@
-"""python -m benchmarks.strangers files [--count N] [--kind csv ...] | worlds [--seeds N] | labels [--seeds N]: writes
+"""python -m benchmarks.strangers files [--count N] [--kind csv ...] | worlds | labels | senders [--seeds N]: writes
 benchmarks/results/strangers.json. MINUTES=90 begins no world after so long; what was played is kept and not played
 again.
 """
@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.strangers import files, labels, worlds
+from benchmarks.strangers import files, labels, senders, worlds
 
 RESULTS = Path(__file__).parents[1] / "results/strangers.json"
 KINDS = ("csv", "gzip", "jsonl", "parquet", "xlsx")
@@ -16,7 +16,7 @@ KINDS = ("csv", "gzip", "jsonl", "parquet", "xlsx")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["files", "worlds", "labels"])
+    parser.add_argument("part", choices=["files", "worlds", "labels", "senders"])
     parser.add_argument("--count", type=int, default=10_000, help="damaged files a format")
     parser.add_argument("--kind", nargs="*", default=KINDS, choices=KINDS)
     parser.add_argument("--seeds", type=int, default=20, help="of each world")
@@ -29,9 +29,10 @@ def main() -> None:
         print(json.dumps(results["worlds"], indent=1))
         _write(results)
         return
-    if arguments.part == "labels":
-        results["labels"] = labels.run(arguments.seeds)
-        print(json.dumps(results["labels"], indent=1))
+    if arguments.part in ("labels", "senders"):
+        part = labels if arguments.part == "labels" else senders
+        results[arguments.part] = part.run(arguments.seeds)
+        print(json.dumps(results[arguments.part], indent=1))
         _write(results)
         return
     counts = results.setdefault("files", {"target": {"escaped": 0, "peak_mb": files.MEMORY_MB}, "formats": {}})

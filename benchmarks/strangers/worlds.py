@@ -47,7 +47,7 @@ TARGET = {
     "false_alerts_a_year": 2.0,
 }
 # States that speak of who sends and who tells, not of the data: in honest traffic each is a false alert.
-OF_THIS_KIND = frozenset({"unsigned", "contradicting", "refused_alone"})
+OF_THIS_KIND = frozenset({"unsigned", "contradicting", "refused_alone", "caller_jumped"})
 FLIP = Scenario("flip", odds=scenarios.flipped, begins=20, rows=HONEST_ROWS, delay_days=MATURITY_DAYS)
 QUIET = replace(FLIP, name="quiet", drift=False, odds=Scenario("").odds)
 

@@ -13,7 +13,7 @@ from stillgood.simulation.worlds.resampled import Resampled
 from stillgood.storage.keys import LEDGER_PREFIX
 from stillgood.storage.labels import read_batch
 
-from benchmarks.strangers import labels, worlds
+from benchmarks.strangers import labels, senders, worlds
 from benchmarks.strangers.worlds import CASES, Attacked, Life, Stranger, Task
 
 QUIET = replace(worlds.QUIET, rows=250, delay_days=0.5)
@@ -137,3 +137,10 @@ def test_a_liar_among_simulated_labels_is_told_at_once_and_a_flip_for_everybody_
     assert labels.until_told("the truth", 1, 0) is None
     assert labels.year(labels.YEARS["a fifth flips for a quarter"], 0) == 0
     assert labels.year(labels.YEARS["everybody flips for a quarter"], 0) == 1
+
+
+def test_a_simulated_stranger_is_left_out_at_once_and_a_caller_who_joins_is_told_once() -> None:
+    assert senders.stranger(300, 0) == (True, 0.0)
+    assert senders.stranger(25, 0) == (False, 25 / 725)
+    assert senders.year(senders.YEARS["as ever"], 0) == 0
+    assert senders.year(senders.YEARS["a caller joins with 300 rows a day"], 0) == 1

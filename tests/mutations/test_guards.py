@@ -117,6 +117,15 @@ MUTANTS = (
     Mutant("selection not seen", "domain/outcomes/coverage.py", "selected = share < FULL and (", "selected = False and (", "steps/monitor/test_outcomes.py", "neither"),
     Mutant("silence believed without a watermark", "domain/outcomes/feeds.py", "return None if complete is None else min(until, complete - self._span)", "return until", "steps/monitor/test_outcomes.py", "watermark"),
     Mutant("corrections not learnt", "steps/monitor/training_rows.py", 'news = known & (made.records["learnt"] != outcome)', 'news = known & (made.records["learnt"] == UNKNOWN)', "steps/monitor/test_outcomes.py", "correct"),
+    Mutant("opposite labels told when they matured", "steps/monitor/outcomes.py", "_opposite(feed, days | lately,", "_opposite(feed, days,", "steps/monitor/test_sources.py", "opposite"),
+    Mutant("opposite labels told after a change for all", "domain/outcomes/trust.py", "rank_z(compared) < RISING_Z", "False", "domain/outcomes/test_trust.py"),
+    Mutant("one customer counted a hundred times", "domain/outcomes/trust.py", "largest = max(variance, ", "largest = min(variance, ", "domain/outcomes/test_trust.py"),
+    # Who sends.
+    Mutant("a stranger places the point", "steps/monitor/follow.py", "left_out = set(material.usual.left)", "left_out = set()", "steps/monitor/test_senders.py"),
+    Mutant("a stranger's rows are drift", "steps/monitor/gather.py", "return replace(self, profile=rest, own=self.profile, usual=usual)", "return replace(self, usual=usual)", "steps/monitor/test_senders.py"),
+    Mutant("a stranger becomes usual", "domain/policy/senders.py", "self._after(now, left)", "self._after(now, {})", "domain/policy/test_senders.py"),
+    Mutant("whoever sends most is left out", "domain/policy/senders.py", "usual.shares.get(name, 0.0) > MAX_USUAL or", "False or", "domain/policy/test_senders.py"),
+    Mutant("a stranger's rows fill a population up", "domain/policy/senders.py", "<= LEFT_OUT", "<= timedelta(0)", "steps/monitor/test_senders.py"),
     Mutant("silent when it is deaf", "domain/policy/standing.py", "if outcomes.deaf_since is not None:", "if False:", "cases/test_never_silent.py", "stops"),
     # Once, however often it is delivered.
     Mutant("a duplicate window is decided again", "steps/monitor/monitor.py", "except (PreconditionFailed, ObjectExists):\n            continue", "except (PreconditionFailed, ObjectExists):\n            pass", "steps/monitor/test_monitor.py"),

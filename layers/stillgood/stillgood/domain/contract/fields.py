@@ -148,7 +148,7 @@ FIELDS = (
     Field("labels", "absent", _choice(Absent), "What silence means once the horizon has passed; negative needs horizon_days", "unknown", "no", "unknown"),
     Field("labels", "complete_until", _choice(CompleteUntil), "How far a feed is known to reach: as it says itself, or to its file's own date", "file_date", "now", "sent"),
     Field("labels", "min_coverage", _within(0, 1), "The share of a span's predictions whose outcome must be known before the span judges or teaches", 0.5, 50, 0.0),
-    Field("labels", "vouched_sources", _TEXTS, "Who may judge and teach although labels carry no identity", ["crm"], "crm", []),
+    Field("labels", "vouched_sources", _TEXTS, "Who may judge and teach although labels carry no identity; of callers, whose rows may jump as they like, too", ["crm"], "crm", []),
     Field("actions", "control_share", _within(0, 0.5), "The share of flagged entities that is left alone", 0.05, 0.9, _REQUIRED),
     Field("actions", "by", {"const": "entity"}, "What is drawn", "entity", "row", "entity"),
     Field("actions", "rotate_days", _within(1, _DAYS), "How long one entity may be left alone", 90, 0, 90.0),

@@ -10,6 +10,7 @@ from stillgood.domain.drift.detect import DriftReport, Thresholds
 from stillgood.domain.drift.performance import EstimatedPerformance, RealisedPerformance
 from stillgood.domain.model.evaluation import Estimate
 from stillgood.domain.outcomes.evidence import OutcomeEvidence
+from stillgood.domain.policy.senders import CallerJump
 from stillgood.domain.policy.state import MonitorState
 
 Action = Literal["nothing", "alert", "recalibrate", "retrain", "roll_back"]
@@ -32,7 +33,7 @@ class Evidence:
     ``labels``: what became of the labels, JSON-able, for the report. ``late``: a later window has been decided already.
     ``pooled_since``: the rows are those of all windows since then (aware, UTC), which had too few each; None where they
     are the window's own. ``callers``: rows by who sent them, as far as it is known; ``largest_refusal``: refused rows
-    of the request that had most.
+    of the request that had most. ``left_out``: callers who jumped; what is here of rows is without theirs.
     """
 
     window: str
@@ -61,6 +62,7 @@ class Evidence:
     pooled_since: datetime | None = None
     callers: Mapping[str, CallerRows] = field(default_factory=dict)
     largest_refusal: int = 0
+    left_out: tuple[CallerJump, ...] = ()
 
     @property
     def violation_rate(self) -> float:

@@ -29,6 +29,7 @@ WINDOWS = {
     "roc_auc": 2,
     "refused": 1,
     "refused_alone": 1,
+    "caller_jumped": 1,
     "fault": 1,
     "traffic": 3,
     "budget": 1,
@@ -195,6 +196,14 @@ def _current_states(evidence: Evidence, policy: Policy, decision: PolicyDecision
             "refused_alone",
             f"the rows of {alone.name} break the contract and are refused; all others are judged without them",
             "rows that keep the contract, or no right to predict for who sends them",
+        )
+    if evidence.left_out:
+        add(
+            "caller_jumped",
+            f"the rows of {', '.join(map(str, evidence.left_out))} jumped; drift and the operating point are judged"
+            " without them",
+            "7 days as usual of who sends them, no right to predict for it, or its name among the contract's"
+            " labels.vouched_sources if it is welcome",
         )
     if evidence.refused >= MIN_REFUSED and broken_upstream(evidence, policy.violation_rate):
         add("refused", "predictions are refused: their rows break the contract", "rows that keep the contract")

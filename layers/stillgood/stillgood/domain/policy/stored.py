@@ -24,6 +24,7 @@ from stillgood.domain.outcomes.coverage import Span
 from stillgood.domain.outcomes.evidence import OutcomeEvidence, microseconds
 from stillgood.domain.outcomes.trust import Opposite
 from stillgood.domain.policy.evidence import Evidence
+from stillgood.domain.policy.senders import CallerJump
 from stillgood.domain.policy.spans import span_of
 
 _PLAIN = (
@@ -46,6 +47,7 @@ def evidence_to_dict(evidence: Evidence, streaks: Collection[int]) -> dict[str, 
         "repairs": dict(evidence.repairs),
         "callers": {name: [rows.accepted, rows.refused] for name, rows in evidence.callers.items()},
         "largest_refusal": evidence.largest_refusal,
+        "left_out": [jump.to_dict() for jump in evidence.left_out],
         "accepted": sorted(evidence.drift.accepted) if evidence.drift else [],
         "realised": _performance(evidence.realised),
         "realised_recent": _performance(evidence.realised_recent),
@@ -67,6 +69,7 @@ def evidence_of(report: Mapping[str, Any]) -> Evidence:
         repairs=dict(raw["repairs"]),
         callers={str(name): CallerRows(*rows) for name, rows in raw.get("callers", {}).items()},
         largest_refusal=int(raw.get("largest_refusal", 0)),
+        left_out=tuple(CallerJump(**jump) for jump in raw.get("left_out", ())),
         drift=_drift(report["drift"], raw["accepted"]) if report["drift"] else None,
         estimated=_estimated(report["estimated_performance"]),
         realised=_realised(raw["realised"]),

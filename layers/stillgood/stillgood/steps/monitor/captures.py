@@ -6,7 +6,7 @@ again.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -78,18 +78,21 @@ def profile_window(
     *,
     settled: datetime,
     kept: KeptLines | None = None,
+    without: Collection[str] = (),
 ) -> Profile:
     """The profile of what was captured in ``window``, against the champion's ``reference``.
 
     Hours that ended by ``settled`` get a summary; nothing is captured into them any more. ``kept`` keeps lines of the
-    hours that are read, for whoever needs rows of them. Raises StoreUnavailable.
+    hours that are read, for whoever needs rows of them. Answered rows of the callers ``without`` are passed over;
+    summaries, which cannot be told apart by caller, are neither used nor written then. Raises StoreUnavailable.
     """
-    reader = CaptureReader(contract, reference)
+    reader = CaptureReader(contract, reference, without)
     total = Profile.empty(reference)
     touched = busy_hours(store, window)
     if not touched:
         return total
-    known = takewhile(lambda hour: hour <= touched[-1], summarised(store, reference.version, touched[0]))
+    stored_hours = () if without else summarised(store, reference.version, touched[0])
+    known = takewhile(lambda hour: hour <= touched[-1], stored_hours)
     counted = {hour for hour in known if _covers(window, hour)}
     with readers(store) as pool:
         captured = CapturedHours(store, pool, settled)
@@ -105,7 +108,7 @@ def profile_window(
                 counted_rows = reader.read(read.parts if kept is None else kept.passing(hour, read.parts))
                 stored = replace(counted_rows, requests=read.requests, batches=read.batches, delivered=read.delivered)
                 seen = stored.rows or stored.refused or stored.unreadable
-                if seen and _covers(window, hour) and hour + timedelta(hours=1) <= settled:
+                if seen and not without and _covers(window, hour) and hour + timedelta(hours=1) <= settled:
                     write_summary(store, reference.version, hour, msgspec.json.encode(stored.to_dict(), order="sorted"))
             total += stored
     return total
@@ -117,8 +120,8 @@ class CaptureReader:
     A line that is not a record, lacks a watched feature, or holds one of another type is counted as unreadable.
     """
 
-    def __init__(self, contract: Contract, reference: Reference) -> None:
-        self._contract = contract
+    def __init__(self, contract: Contract, reference: Reference, without: Collection[str] = ()) -> None:
+        self._contract, self._without = contract, frozenset(without)
         self._reference = reference
         self._features = watched(contract)
         self._entities = contract.id_column is not None
@@ -174,6 +177,8 @@ class CaptureReader:
                 batch.violations.update({(broken.field, broken.rule) for broken in record.violations})
                 batch.refused_by[record.caller] += 1
                 batch.largest_refusal = max(batch.largest_refusal, record.request_rows)
+        if self._without:
+            accepted = [record for record in accepted if record.caller not in self._without]
         if accepted:
             self._add(accepted, batch)
 

@@ -90,7 +90,10 @@ def follow(
     if memory.suspects and evidence.drift and _agree(kind, line, vouched, memory.suspects[0][0]):
         memory = memory.absolved()
     since = window.start if faults else memory.sound_since
-    seen = sample(store, contract, pointer.version, window, material.kept, since=since, settled=settled)
+    left_out = set(material.usual.left)
+    seen = sample(
+        store, contract, pointer.version, window, material.kept, since=since, settled=settled, without=left_out
+    )
     moved = _moved(model, material, seen)
     suspected = _suspected(memory, contract, evidence, moved)
     memory = memory.after(window, bool(faults), suspected, moved)
@@ -123,10 +126,15 @@ def follow(
     return Followed(
         section=_section(contract, pointer, inputs, decision, rows),
         contributions=None if moved is None else moved.to_dict(),
-        remembered=memory.to_dict(correction, judged_until),
+        remembered=memory.to_dict(correction, judged_until) | _callers(material),
         effect=effect,
         stands=_JUMPED.format(", ".join(suspected)) if suspected else decision.stands,
     )
+
+
+def _callers(material: WindowInputs) -> dict[str, Any]:
+    """What is remembered of who calls; nothing while nobody is known."""
+    return {"callers": material.usual.to_dict()} if material.usual.windows else {}
 
 
 def champion_of(pointer: Pointer) -> dict[str, Any]:

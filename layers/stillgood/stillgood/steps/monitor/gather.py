@@ -10,18 +10,19 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.drift.detect import detect_drift
 from stillgood.domain.drift.performance import estimate_performance
 from stillgood.domain.drift.profile import Profile, Reference
-from stillgood.domain.errors import ContractInvalid, InvalidEvent, ObjectNotFound
+from stillgood.domain.errors import ContractInvalid, DocumentUnusable, InvalidEvent, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.domain.outcomes.evidence import LabelledRows
 from stillgood.domain.policy.acted import ACTED
 from stillgood.domain.policy.evidence import Evidence, Policy
 from stillgood.domain.policy.refusals import broken_upstream
+from stillgood.domain.policy.senders import Usual
 from stillgood.domain.policy.spans import pool_begins
 from stillgood.domain.policy.state import MonitorState
 from stillgood.domain.promotion.decision import Pointer
 from stillgood.steps.monitor.captures import profile_window
 from stillgood.steps.monitor.outcomes import Outcomes, outcomes
-from stillgood.steps.monitor.sample import KeptLines
+from stillgood.steps.monitor.sample import KeptLines, senders
 from stillgood.storage.artifacts import dates_of
 from stillgood.storage.champion import load_model
 from stillgood.storage.contract import contract_in_force
@@ -38,6 +39,7 @@ class WindowInputs:
     """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and
     it was busy enough. ``kept``: lines of the window's captures, thinned out, that its profile was made from.
     ``pooled_since``: ``profile`` has all rows since then, and ``own`` the window's; None where they are the same.
+    ``usual``: what each caller usually sends, this window included, and who is left out; ``profile`` is without those.
     """
 
     pointer: Pointer
@@ -52,6 +54,29 @@ class WindowInputs:
     kept: KeptLines = field(default_factory=KeptLines)
     pooled_since: datetime | None = None
     own: Profile | None = None
+    usual: Usual = field(default_factory=Usual)
+
+    def weighed(self, store: ObjectStore, state: MonitorState, settled: datetime) -> "WindowInputs":
+        """Without the rows of callers that jumped; as it is where no more than one is known.
+
+        Raises StoreUnavailable, DocumentUnusable.
+        """
+        try:
+            usual = Usual.from_dict(state.point.get("callers", {}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DocumentUnusable(f"The monitor's state of who calls is malformed ({error}).") from error
+        if self._late(state) or not self.profile.callers:
+            return replace(self, usual=usual)
+        version = self.pointer.version
+        sent = senders(store, version, self.window, self.kept, settled=settled)
+        before = usual if state.version == version else usual.of_another_model()
+        usual = before.weighed(sent, self.contract.labels.vouched_sources, self.window.end)
+        if not set(usual.left) & set(sent):
+            return replace(self, usual=usual)
+        rest = profile_window(
+            store, self.contract, self.reference, self.window, settled=settled, without=set(usual.left)
+        )
+        return replace(self, profile=rest, own=self.profile, usual=usual)
 
     def pooled(self, store: ObjectStore, state: MonitorState, settled: datetime) -> "WindowInputs":
         """With the rows of the small windows before it, which were too few to be judged, where these are too few, too.
@@ -62,8 +87,11 @@ class WindowInputs:
         if self._late(state) or since is None or self.profile.rows >= self.contract.monitoring.min_rows:
             return self
         before = Window(since, self.window.start)
-        earlier = profile_window(store, self.contract, self.reference, before, settled=settled)
-        return replace(self, profile=earlier + self.profile, own=self.profile, season=None, pooled_since=since)
+        earlier = profile_window(
+            store, self.contract, self.reference, before, settled=settled, without=set(self.usual.left)
+        )
+        own = self.own or self.profile
+        return replace(self, profile=earlier + self.profile, own=own, season=None, pooled_since=since)
 
     def _late(self, state: MonitorState) -> bool:
         """Whether a later window has been decided already."""
@@ -110,6 +138,7 @@ class WindowInputs:
             pooled_since=self.pooled_since,
             callers=seen.callers,
             largest_refusal=seen.largest_refusal,
+            left_out=tuple(self.usual.left.values()),
         )
         # Probabilities of rows that got past a broken upstream say nothing.
         if evidence.drift is None or broken_upstream(evidence, policy.violation_rate):

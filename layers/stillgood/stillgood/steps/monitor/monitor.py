@@ -122,14 +122,14 @@ def _decide(material: WindowInputs, deps: MonitorDeps) -> tuple[dict[str, Any], 
         if (standing := read_report(deps.store, material.window)) is not None:
             return standing, True
         settled = deps.clock() - timedelta(seconds=deps.settle_seconds)
-        pooled = material.pooled(deps.store, state, settled)
+        pooled = material.weighed(deps.store, state, settled).pooled(deps.store, state, settled)
         evidence = pooled.evidence(deps.policy, state)
         followed = None
         captures = None
         if not evidence.late:
             captures = count_captures(deps.store, material.window, material.profile, pending, settled)
         if not evidence.late:
-            followed = follow(deps.store, material, evidence, deps.policy, state.point, settled=settled)
+            followed = follow(deps.store, pooled, evidence, deps.policy, state.point, settled=settled)
         stands = "" if followed is None else followed.stands
         decision, after_all = conclude(deps.policy, evidence, state, point=stands, watching=watching)
         standing_now = None if evidence.late else [lasting.to_dict() for lasting in after_all if lasting.announced]

@@ -5,7 +5,7 @@ The lines of a window are kept while its profile is made, so that no hour is fet
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from stillgood.domain.contract.frame import Frame
 from stillgood.domain.model.vectorised import logits_of
 from stillgood.domain.operating_point.decide import MAX_POPULATION
 from stillgood.domain.outcomes.ledger import identity
+from stillgood.domain.policy.senders import NOBODY, CallerWindow
 from stillgood.steps.monitor.hours import CapturedHours, readers
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.windows import Window, busy_hours, iso
@@ -39,10 +40,14 @@ class _Scored(msgspec.Struct, tag_field=KIND, tag=PREDICTION, gc=False):
     features: msgspec.Raw  # read of the rows only that are explained
     score: float
     model: str
+    caller: str | None = None
 
 
 class _Refused(msgspec.Struct, tag_field=KIND, tag=REJECTION, gc=False):
     pass
+
+
+_DECODER = msgspec.json.Decoder(_Scored | _Refused)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,23 +97,20 @@ def sample(
     *,
     since: datetime,
     settled: datetime,
+    without: Collection[str] = (),
 ) -> Sample:
     """Up to MAX_POPULATION of the newest predictions of model ``version`` made before the end of ``window``.
 
     ``kept``: lines of the window's hours that were read already; others are read now. A window with fewer is filled
-    from before it, back to ``since`` at most. Raises StoreUnavailable.
+    from before it, back to ``since`` at most. Rows of the callers ``without`` are no part of it. Raises
+    StoreUnavailable.
     """
-    decoder = msgspec.json.Decoder(_Scored | _Refused)
     with readers(store, _WORKERS) as pool:
         captured = CapturedHours(store, pool, settled)
-        missing = [hour for hour in busy_hours(store, window) if hour not in kept.by_hour]
-        for hour in captured.read(missing, window):
-            for _ in kept.passing(hour.start, hour.parts):
-                pass
-        records = _of_version(decoder, version, (line for lines in kept.by_hour.values() for line in lines))
+        records = _of_window(store, captured, version, window, kept, without)
         if len(records) < MAX_POPULATION and since < window.start:
             for hour in captured.read(*_before(store, window, since)):
-                records += _of_version(decoder, version, (line for part in hour.parts for line in part.splitlines()))
+                records += _of_version(version, (line for part in hour.parts for line in part.splitlines()), without)
                 if len(records) >= MAX_POPULATION:
                     break
     records.sort(key=lambda record: record.time)
@@ -132,6 +134,38 @@ def sample(
     )
 
 
+def senders(
+    store: ObjectStore, version: str, window: Window, kept: KeptLines, *, settled: datetime
+) -> dict[str, CallerWindow]:
+    """Who sent the predictions of model ``version`` in ``window``, by name, sorted. Raises StoreUnavailable."""
+    with readers(store, _WORKERS) as pool:
+        records = _of_window(store, CapturedHours(store, pool, settled), version, window, kept, ())
+    by_name: dict[str, list[_Scored]] = {}
+    for record in sorted(records, key=lambda record: record.time):
+        by_name.setdefault(record.caller or NOBODY, []).append(record)
+    found = {}
+    for name, own in sorted(by_name.items()):
+        logits = logits_of(np.array([record.score for record in own], dtype=np.float64))
+        entities = len({record.entity_id for record in own} - {None}) + sum(not record.entity_id for record in own)
+        found[name] = CallerWindow(len(own) * kept.stride, entities, float(logits.mean()), float(logits.std()))
+    return found
+
+
+def _of_window(
+    store: ObjectStore,
+    captured: CapturedHours,
+    version: str,
+    window: Window,
+    kept: KeptLines,
+    without: Collection[str],
+) -> list[_Scored]:
+    missing = [hour for hour in busy_hours(store, window) if hour not in kept.by_hour]
+    for hour in captured.read(missing, window):
+        for _ in kept.passing(hour.start, hour.parts):
+            pass
+    return _of_version(version, (line for lines in kept.by_hour.values() for line in lines), without)
+
+
 def _before(store: ObjectStore, window: Window, since: datetime) -> tuple[list[datetime], Window | None]:
     """The hours between ``since`` and ``window``, newest first, and the span of them; whole ones, which are packed."""
     begun = since.replace(minute=0, second=0, microsecond=0)
@@ -143,18 +177,20 @@ def _before(store: ObjectStore, window: Window, since: datetime) -> tuple[list[d
     return list(reversed(busy_hours(store, span)))[:MAX_HOURS], span
 
 
-def _of_version(
-    decoder: "msgspec.json.Decoder[_Scored | _Refused]", version: str, lines: Iterable[bytes]
-) -> list[_Scored]:
+def _of_version(version: str, lines: Iterable[bytes], without: Collection[str]) -> list[_Scored]:
     data = b"\n".join(lines)
     try:
-        records = decoder.decode_lines(data)
+        records = _DECODER.decode_lines(data)
     except _UNREADABLE:
         records = []
         for line in data.splitlines():
             with suppress(*_UNREADABLE):
-                records.append(decoder.decode(line))
-    return [record for record in records if isinstance(record, _Scored) and record.model == version]
+                records.append(_DECODER.decode(line))
+    return [
+        record
+        for record in records
+        if isinstance(record, _Scored) and record.model == version and record.caller not in without
+    ]
 
 
 def _values(contract: Contract, record: _Scored) -> dict[str, Any] | None:

@@ -1,12 +1,28 @@
-"""The first word of every stored document's ``format``. Documents written before the project was renamed say
-``lifecycle``.
+"""The first word of every stored document's ``format``, and the newest version of each. Documents written before the
+project was renamed say ``lifecycle``.
+
+Within a version fields are added and none is removed, so that older code reads what newer code wrote: it passes over
+what it does not know. Whoever removes or changes one counts the version up here, and reads the former one, too.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 WORD = "stillgood"
 FORMER_WORD = "lifecycle"
 FORMER_RULES = {"seed": "simple"}  # a policy and a gate
+NEWEST = {"outcomes": 2, "profile": 3}  # 1 of any other format
+
+
+def is_of_later_code(document: Mapping[str, Any]) -> bool:
+    """Whether a document says a version that this code does not know.
+
+    >>> is_of_later_code({"format": "stillgood.report", "format_version": 2}), is_of_later_code({"rows": 1})
+    (True, False)
+    """
+    word, _, name = str(document.get("format")).partition(".")
+    version = document.get("format_version")
+    return word in (WORD, FORMER_WORD) and isinstance(version, int) and version > NEWEST.get(name, 1)
 
 
 def current_format(value: object) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from stillgood.domain.errors import DocumentUnusable
-from stillgood.domain.formats import current_format
+from stillgood.domain.formats import current_format, is_of_later_code
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
@@ -35,7 +35,7 @@ def decode(
     ``what`` names the object in the message, usually its key. Raises DocumentUnusable for anything else: truncated, not
     JSON, NaN inside, nested too deep, another format, a future version.
     """
-    value = decode_any(data, what=what)
+    value = _parsed(data, what)
     value["format"] = current_format(value.get("format"))
     formats = (format,) if isinstance(format, str) else format
     if value["format"] not in formats:
@@ -54,8 +54,18 @@ def decode(
 def decode_any(data: bytes, *, what: str = "The object") -> dict[str, Any]:
     """The JSON object in ``data``, of any format, in UTF-8 with or without a byte order mark.
 
-    Raises DocumentUnusable.
+    Raises DocumentUnusable, also for one of a version that only later code knows.
     """
+    value = _parsed(data, what)
+    if is_of_later_code(value):
+        raise DocumentUnusable(
+            f"{what} has format_version {value['format_version']} of {value['format']}, which later code wrote;"
+            " deploy that code, or a later one."
+        )
+    return value
+
+
+def _parsed(data: bytes, what: str) -> dict[str, Any]:
     try:
         value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

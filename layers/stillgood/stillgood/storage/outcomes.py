@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stillgood.domain.errors import DocumentUnusable, ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
+from stillgood.domain.formats import NEWEST
 from stillgood.domain.outcomes.ledger import (
     FORMER_RECORD,
     LABEL,
@@ -82,7 +83,7 @@ def write_day(store: ObjectStore, day: OutcomeDay, etag: str | None) -> None:
     """Raises PreconditionFailed or ObjectExists when it changed since it was read."""
     head = {
         "format": FORMAT,
-        "format_version": 2,
+        "format_version": NEWEST["outcomes"],
         "hours": [[hour, *inventory] for hour, inventory in day.hours.items()],
         "models": list(day.models),
         "sources": list(day.sources),

@@ -23,6 +23,7 @@ from stillgood.domain.drift.reference import (
     levels_of,
     watched,
 )
+from stillgood.domain.formats import NEWEST
 from stillgood.domain.statistics.repeats import EntitySample
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 FORMAT = "stillgood.profile"
-FORMAT_VERSION = 3  # a cache of captures: what other code counted is counted again
+FORMAT_VERSION = NEWEST["profile"]  # a cache of captures: what other code counted is counted again
 
 
 @dataclass(frozen=True, slots=True, eq=False)

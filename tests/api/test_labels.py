@@ -3,8 +3,10 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import count
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +16,8 @@ from stillgood.api.labels import labels_router
 from stillgood.aws.capture import Capture
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.model import Model
+from stillgood.domain.outcomes.sources import known_as
+from stillgood.steps.labels.revoke import Which, revoke
 from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
 from stillgood.storage.labels import ledger, read_batch
@@ -103,3 +107,31 @@ def test_who_the_gateway_says_sent_a_label_is_kept(store: MemoryObjectStore, aut
     assert Mangum(app, lifespan="off")(event, None)["statusCode"] == 200  # type: ignore[arg-type]
     (batch,) = ledger(store, date.min)
     assert read_batch(store, batch.key).source == source
+
+
+@pytest.mark.parametrize("callers", ["named", "hashed"])
+def test_captures_and_labels_keep_a_caller_under_one_name_hashed_where_the_contract_says_so(
+    telco: Contract, draw_model: Callable[..., Model], make_champion: Callable[..., None], callers: Any
+) -> None:
+    store = MemoryObjectStore()
+    contract = replace(telco, callers=callers)
+    make_champion(store, draw_model(contract, "20260901-000000000001"))
+    handler = Mangum(create_app(serving(store), [labels_router(serving(store), store)]), lifespan="off")
+    row = {"customer_id": "C-1", **contract.example()}
+    for path, body, status in (
+        ("/predict", row, 200),
+        ("/predict", row | {"tenure": "long"}, 422),
+        ("/labels", GOOD, 200),
+    ):
+        headers = {"content-type": "application/json"}
+        event = http_event(path, json.dumps(body), headers=headers, authorizer={"jwt": {"claims": {"sub": "Ann.Lee"}}})
+        assert handler(event, None)["statusCode"] == status  # type: ignore[arg-type]
+    captured = [json.loads(store.get(info.key).data) for info in store.list("capture/")]
+    (batch,) = ledger(store, date.min)
+    names = {line["caller"] for line in captured} | {read_batch(store, batch.key).source.removeprefix("caller:")}
+    assert {line["kind"] for line in captured} == {"prediction", "rejection"}
+    assert names == {known_as("Ann.Lee", hashed=callers == "hashed")}
+    kept = b"".join(info.key.encode() + store.get(info.key).data for info in store.list(""))
+    assert (b"Ann" in kept) is (callers == "named")
+    taken_back = revoke(store, contract, Which(caller="Ann.Lee"), because="tried", dry=True)
+    assert sum(taken_back.labels.values()) == 1

@@ -165,6 +165,7 @@ SECTIONS: dict[str, Any] = {
     "promotion": {"below_floors": "refuse"},
     "extra": "ignore",
     "capture": "required",
+    "callers": "hashed",
 }
 
 
@@ -182,6 +183,7 @@ def test_sections_that_only_say_their_defaults_change_no_hash() -> None:
         "training": {"family": "logistic", "half_life_days": None},
         "extra": "refuse",
         "capture": "best_effort",
+        "callers": "named",
     }
     assert read_contract(RAW | said).sha256 == TOY.sha256
 

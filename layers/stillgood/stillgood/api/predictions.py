@@ -11,7 +11,6 @@ from stillgood.api.caller import caller_of
 from stillgood.api.openapi import ROW, body_of, problems
 from stillgood.aws import logs, metrics
 from stillgood.domain.errors import InvalidRows, UnsupportedMedia
-from stillgood.domain.outcomes.sources import source_name
 from stillgood.steps.predict import TOP_REASONS, PredictDeps, describe, predict, status
 from stillgood.steps.repeat import Repeat
 
@@ -69,7 +68,7 @@ def predictions_router(serving: PredictDeps) -> APIRouter:
                 split_pairs=reasons == "features",
                 reasons=_LISTED.get(reasons),
                 repeat=repeat,
-                caller=source_name(caller) if caller else None,
+                caller=caller,
             )
         except InvalidRows as error:
             metrics.count("RejectedRows", error.rows)

@@ -16,6 +16,7 @@ from stillgood.domain.contract.json_rows import parse_rows
 from stillgood.domain.contract.row_check import CheckedRow, Violation, shorten
 from stillgood.domain.errors import InvalidRows, ObjectNotFound, RequestTooLarge, StillgoodError
 from stillgood.domain.model.model import Model, Score
+from stillgood.domain.outcomes.sources import known_as
 from stillgood.steps.ports import Clock
 from stillgood.steps.repeat import Repeat
 from stillgood.storage.champion import ChampionSource
@@ -83,7 +84,7 @@ def predict(
 
     ``split_pairs``: the reasons are of single features only (see ``answer``). ``reasons``: how many of the largest are
     answered, None for all. ``repeat``: a request that may have been answered before.
-    ``caller``: who asks, short and printable; None where nobody was asked.
+    ``caller``: who asks, as API Gateway says; None where nobody was asked.
 
     Raises MalformedRequest, RequestTooLarge, NoChampion, StoreUnavailable, ModelUnusable, KeyReused, and InvalidRows,
     which names every field of every row that breaks the contract. What is refused as too large was not captured.
@@ -91,6 +92,7 @@ def predict(
     raw, single = parse_rows(body, max_rows=serving.max_rows, max_bytes=serving.max_bytes)
     champion = serving.champions.current()
     model, check = champion.model, champion.checker.check
+    caller = known_as(caller, hashed=model.contract.callers == "hashed")
     now = serving.clock()
     if repeat is not None and (before := repeat.answered(now)) is not None:
         return _repeated(before)

@@ -30,6 +30,10 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {
     "slices": {"champion": "serves on; the gate looks at these slices of the next candidate"},
     "source": {"champion": "serves on; files are read like this from now on"},
     "extra": {"clients": "rows with columns that the contract does not name are refused or let through as it says"},
+    "callers": {
+        "captured": "captures keep the callers' names as they were kept then",
+        "labels": "of a caller count as another source's from then on: name it anew in labels.vouched_sources",
+    },
     "name": {"champion": "serves on; the name is words only"},
     "version": {"champion": "serves on; the version is words only"},
 }

@@ -29,6 +29,7 @@ ObjectiveKind = Literal["recall", "precision", "capacity", "cost"]
 PointMode = Literal["follow", "fixed"]
 Extra = Literal["refuse", "ignore"]
 CaptureRule = Literal["best_effort", "required"]
+CallerRule = Literal["named", "hashed"]
 type FeatureValue = float | str | None
 
 CALENDAR_LEVELS = {
@@ -254,6 +255,7 @@ class Contract:
     actions: Actions | Literal["none"] | None = field(default=None, metadata=_LATER)
     extra: Extra = field(default="refuse", metadata=_LATER)
     capture: CaptureRule = field(default="best_effort", metadata=_LATER)
+    callers: CallerRule = field(default="named", metadata=_LATER)
     may_change: Mapping[str, MayChange] = field(default_factory=dict, hash=False, metadata=_LATER)
     units: Mapping[str, str] = field(default_factory=dict, hash=False, metadata=_LATER)
 

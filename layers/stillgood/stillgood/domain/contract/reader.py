@@ -12,6 +12,7 @@ from stillgood.domain.contract.contract import (
     Absent,
     Actions,
     BelowFloors,
+    CallerRule,
     CaptureRule,
     CompleteUntil,
     Contract,
@@ -73,6 +74,7 @@ def read_contract(raw: object) -> Contract:
         actions=actions if actions in (None, "none") else _actions(top.part("actions")),
         extra=top.choice("extra", get_args(Extra), "refuse"),
         capture=top.choice("capture", get_args(CaptureRule), "best_effort"),
+        callers=top.choice("callers", get_args(CallerRule), "named"),
         may_change=_may_change(top),
         units=top.mapping("units"),
     )

@@ -16,6 +16,7 @@ SETTINGS = (
     "objective",
     "operating_point",
     "capture",
+    "callers",
     "may_change",
     "units",
 )
@@ -36,6 +37,7 @@ def with_settings(model: Contract, settings: Contract) -> Contract:
         stated_objective=settings.stated_objective,
         operating_point=settings.operating_point,
         capture=settings.capture,
+        callers=settings.callers,
         may_change={name: how for name, how in settings.may_change.items() if name in known},
         units={name: unit for name, unit in settings.units.items() if name in known},
     )

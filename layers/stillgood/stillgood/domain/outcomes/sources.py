@@ -42,8 +42,20 @@ def source_of_file(name: str) -> str:
     return f"folder:{named}"[:_LONGEST] if standing_of(named, ()) != VOUCHED else named
 
 
+def known_as(caller: str | None, *, hashed: bool) -> str | None:
+    """As whom a ``caller`` is kept, on every way in: by name, or ``hashed`` where the contract says so; None where
+    nobody was asked. A hash tells callers apart; whoever guesses a name can see that it is one.
+
+    >>> known_as("crm feed", hashed=False), known_as("crm feed", hashed=True), known_as(None, hashed=True)
+    ('crm_feed', 'sha256:d1ff19e0054b59e7ffdd02faa30dbdc2', None)
+    """
+    if not caller:
+        return None
+    return f"sha256:{hashlib.sha256(caller.encode()).hexdigest()[:32]}" if hashed else source_name(caller)
+
+
 def source_of_caller(name: str | None) -> str:
-    """The source of a request from whom API Gateway calls ``name``; None where it asked nobody.
+    """The source of a request from whom is kept as ``name``; None where API Gateway asked nobody.
 
     >>> source_of_caller("crm-feed"), source_of_caller(None)
     ('caller:crm-feed', 'api')

@@ -21,7 +21,7 @@ from stillgood.domain.contract.labels import Label, RefusedLabel
 from stillgood.domain.errors import DocumentUnusable, InvalidEvent
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.outcomes.ledger import UNKNOWN, OutcomeDay, identity
-from stillgood.domain.outcomes.sources import CALLER
+from stillgood.domain.outcomes.sources import CALLER, known_as
 from stillgood.steps.monitor.hear import change_day
 from stillgood.storage.codec import decode_any
 from stillgood.storage.keys import DATA_PREFIX, LEARNT, MODELS_PREFIX, outcomes_key
@@ -55,7 +55,8 @@ class Which:
             return tuple(label for label in batch.labels if label.prediction_id == self.prediction)
         if self.batch:
             return batch.labels if key == self.batch or key.rpartition("/")[2].startswith(self.batch) else ()
-        return batch.labels if self.caller in (batch.source, batch.source.removeprefix(CALLER)) else ()
+        names = (self.caller, known_as(self.caller, hashed=True))
+        return batch.labels if batch.source in names or batch.source.removeprefix(CALLER) in names else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,17 @@
 
 MiniStack 1.4.21 fires EventBridge schedules but hands the context attributes of their input
 (``<aws.scheduler.scheduled-time>`` and its siblings) through unfilled. AWS fills them, and the template relies on
-that: the scheduled time is the end of monitor's window. This fills them in, and changes nothing else.
+that: the scheduled time is the end of monitor's window. This fills them in. It also measures what functions print in
+the embedded metric format, and evaluates alarms as CloudWatch does (``local/alarms.py``).
 Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
 """
 
 import re
+import sys
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 
@@ -50,12 +54,71 @@ def main() -> None:
         deliver(target, event, rule, *rest)
 
     eventbridge._invoke_target = deliver_filled
+    _watch_alarms()
     app.main()
 
 
-if __name__ == "__main__":
-    import sys
+def _watch_alarms() -> None:
+    """Have alarms evaluated after each invocation, and whenever somebody asks for their states."""
+    from ministack.services import cloudwatch, lambda_svc, sqs
 
+    sys.path.append(str(Path(__file__).resolve().parent.parent))  # last, so that nothing of it hides another's
+    from local.alarms import embedded_metrics, state_of
+
+    write_logs, describe, count = (
+        lambda_svc._emit_lambda_logs,
+        cloudwatch._describe_alarms,
+        lambda_svc._emit_lambda_metrics,
+    )
+
+    def write_and_measure(func: Any, request_id: str, log_text: str, *rest: Any, **options: Any) -> None:
+        write_logs(func, request_id, log_text, *rest, **options)
+        for namespace, name, value, dimensions in embedded_metrics(log_text):
+            cloudwatch.record_metric(namespace, name, value, "Count", dimensions)
+
+    def count_and_evaluate(*arguments: Any, **options: Any) -> None:
+        count(*arguments, **options)
+        cloudwatch._evaluate_all_alarms()
+
+    def describe_as_it_is(*arguments: Any, **options: Any) -> Any:
+        cloudwatch._evaluate_all_alarms()
+        return describe(*arguments, **options)
+
+    def evaluate(alarm: dict[str, Any]) -> None:
+        if not alarm.get("MetricName"):
+            return
+        wanted = {entry["Name"]: entry["Value"] for entry in alarm.get("Dimensions") or []}
+        if alarm["Namespace"] == "AWS/SQS":
+            _measure_queue(sqs, cloudwatch, wanted)
+        points = [
+            (point["Timestamp"], point["Value"])
+            for (namespace, name, _), bucket in cloudwatch._metrics.items()
+            if (namespace, name) == (alarm["Namespace"], alarm["MetricName"])
+            for point in bucket
+            if point["Dimensions"] == wanted
+        ]
+        before, (state, why) = alarm["StateValue"], state_of(alarm, points, time.time())
+        alarm["StateReason"] = why
+        if state != before:
+            alarm |= {"StateValue": state, "StateUpdatedTimestamp": int(time.time())}
+            cloudwatch._record_history(alarm["AlarmName"], before, state, why)
+            cloudwatch._dispatch_alarm_actions(alarm, before, state, why)
+
+    lambda_svc._emit_lambda_logs, lambda_svc._emit_lambda_metrics = write_and_measure, count_and_evaluate
+    cloudwatch._describe_alarms, cloudwatch._evaluate_alarm = describe_as_it_is, evaluate
+
+
+def _measure_queue(sqs: Any, cloudwatch: Any, dimensions: Mapping[str, str]) -> None:
+    """How many messages wait in the queue of ``dimensions`` now."""
+    now = time.time()
+    for queue in list(sqs._queues.values()):
+        if queue["name"] == dimensions.get("QueueName"):
+            waiting = sum(message["visible_at"] <= now for message in queue["messages"])
+            name = "ApproximateNumberOfMessagesVisible"
+            cloudwatch.record_metric("AWS/SQS", name, waiting, "Count", dict(dimensions))
+
+
+if __name__ == "__main__":
     # HOME is there for `ps`, so that a pid can be told from a stranger's; MiniStack itself takes no arguments.
     del sys.argv[1:]
     main()

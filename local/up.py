@@ -22,7 +22,7 @@ from stillgood.storage.registry import Registry
 
 from local import customers, datasets, tracking
 from local.cloud import LOCAL, CloudError, last_port, running, stop
-from local.deploy import BUCKET, Stack, bring_up
+from local.deploy import BUCKET, STACK, Stack, bring_up
 
 CLOUD = LOCAL / "cloud"
 DEMO = LOCAL / "demo"
@@ -94,6 +94,28 @@ def up(
     print(
         f"  schedule     {runs if state == 'ENABLED' else 'monitor does not run by itself: its schedule is disabled'}"
     )
+    print(f"  alarms       {said_of_alarms(alarm_states(stack))}")
+
+
+def alarm_states(stack: Stack) -> dict[str, str]:
+    """The state of each alarm, by its logical id in the template without "Alarm"."""
+    alarms = stack.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    formation = stack.cloud.client("cloudformation")
+    resources = formation.describe_stack_resources(StackName=STACK)["StackResources"]
+    names = {entry["PhysicalResourceId"]: entry["LogicalResourceId"].removesuffix("Alarm") for entry in resources}
+    return {names.get(alarm["AlarmName"], alarm["AlarmName"]): alarm["StateValue"] for alarm in alarms}
+
+
+def said_of_alarms(states: Mapping[str, str]) -> str:
+    """The alarms in one line.
+
+    >>> said_of_alarms({"ApiIsOpen": "ALARM", "DeadLetters": "OK", "ApiFailed": "INSUFFICIENT_DATA"})
+    'in alarm: ApiIsOpen; 1 well; 1 not measured by the embedded cloud'
+    """
+    ringing = sorted(name for name, state in states.items() if state == "ALARM")
+    well = sum(state == "OK" for state in states.values())
+    rest = len(states) - len(ringing) - well
+    return f"in alarm: {', '.join(ringing) or 'none'}; {well} well; {rest} not measured by the embedded cloud"
 
 
 def schedule_state(home: Path) -> str:

@@ -72,6 +72,26 @@ def test_the_runbook_names_outputs_that_the_stack_has(outputs: dict[str, str]) -
     assert named <= outputs.keys()
 
 
+def test_alarms_have_the_states_that_cloudwatch_would_give(stack: Stack, outputs: dict[str, str]) -> None:
+    states = keep.alarm_states(stack)
+    assert states["ApiIsOpen"] == "ALARM"  # PARAMETERS open it
+    assert states["DeadLetters"] == states["RetrainFailed"] == states["PromoteFailed"] == "OK"
+    assert states["ApiFailed"] == "INSUFFICIENT_DATA"  # not measured here
+    stack.invoke("monitor", json.loads((ROOT / "events" / "monitor.json").read_text()))
+    stack.cloud.client("lambda").invoke(FunctionName=stack.functions["promote"], Payload=b"{}")
+    sqs = stack.cloud.client("sqs")
+    sqs.send_message(QueueUrl=outputs["DeadLettersUrl"], MessageBody="{}")
+    states = keep.alarm_states(stack)
+    found = stack.cloud.client("cloudwatch").list_metrics(Namespace="Stillgood", MetricName="WindowsJudged")
+    (measured,) = found["Metrics"]  # by what the function printed in the embedded metric format
+    dimensions = {entry["Name"]: entry["Value"] for entry in measured["Dimensions"]}
+    assert dimensions == {"service": "monitor", "function_name": stack.functions["monitor"]}
+    assert states["PromoteFailed"] == states["DeadLetters"] == "ALARM"
+    assert states["RetrainFailed"] == "OK"
+    (letter,) = letters(stack, outputs["DeadLettersUrl"], 1)
+    sqs.delete_message(QueueUrl=outputs["DeadLettersUrl"], ReceiptHandle=letter["ReceiptHandle"])
+
+
 def letters(stack: Stack, queue: str, seconds: int) -> list[dict[str, Any]]:
     answer = stack.cloud.client("sqs").receive_message(
         QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=300, WaitTimeSeconds=seconds

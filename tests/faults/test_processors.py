@@ -10,17 +10,20 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stillgood.steps.monitor.replay import replay_windows
 from stillgood.steps.promote.agreement import agrees
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.codec import encode
 from stillgood.storage.folder import FolderObjectStore
-from stillgood.storage.keys import decision_key
+from stillgood.storage.keys import REPORTS_PREFIX, decision_key
 from stillgood.storage.memory import MemoryObjectStore
 
 from tests.conftest import ROOT
 from tests.faults import story
+from tests.faults.shop_life import live
+from tests.steps.monitor.feed import Shop
 
 # What a deployed Lambda sets, what an older processor lacks, other OpenBLAS kernels, and more threads.
 PROCESSORS = [
@@ -31,6 +34,7 @@ PROCESSORS = [
     {"OPENBLAS_CORETYPE": "SkylakeX"},
     {"OPENBLAS_CORETYPE": "Nehalem", "OMP_NUM_THREADS": "2"},
 ]
+FOLDERS = ("faults", "steps/monitor")
 WRITE = """
 import sys
 from pathlib import Path
@@ -47,19 +51,22 @@ roll_back(story.ROLLBACK, deps)
 """
 
 
-def written(folder, processor):
+by_processor = pytest.mark.parametrize(
+    "processor", PROCESSORS, ids=lambda variables: " ".join(f"{k}={v}" for k, v in variables.items()) or "as it is"
+)
+
+
+def written(folder, processor, script):
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("NPY_", "OPENBLAS_", "OMP_"))
     }
-    environment |= processor | {"PYTHONPATH": str(ROOT / "tests" / "faults")}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", WRITE, str(folder)], cwd=ROOT, env=environment, check=True)
+    environment |= processor | {"PYTHONPATH": os.pathsep.join(str(ROOT / "tests" / part) for part in FOLDERS)}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script, str(folder)], cwd=ROOT, env=environment, check=True)
 
 
-@pytest.mark.parametrize(
-    "processor", PROCESSORS, ids=lambda variables: " ".join(f"{k}={v}" for k, v in variables.items()) or "as it is"
-)
+@by_processor
 def test_a_log_of_any_processor_replays_here(tmp_path, processor):
-    written(tmp_path, processor)
+    written(tmp_path, processor, WRITE)
     store = FolderObjectStore(tmp_path)
     assert verify(store) == ()
     assert [(replayed.n, replayed.same) for replayed in replay(store)] == [(n, True) for n in range(1, 6)]
@@ -108,3 +115,52 @@ def test_figures_agree_to_the_tolerance_and_no_further(value, apart):
 def test_counts_agree_exactly(count, more):
     assert not agrees({"rows": count}, {"rows": count + more})
     assert not agrees(f"{count} rows were refused", f"{count + more} rows were refused")
+
+
+LIVE = """
+import sys
+from pathlib import Path
+from stillgood.storage.folder import FolderObjectStore
+from feed import Shop
+from shop_life import live
+store, lived = FolderObjectStore(Path(sys.argv[1])), live(Shop(maturity=1))
+for info in lived.list(""):
+    store.put(info.key, lived.get(info.key).data)
+"""
+# What a report says that was computed; the rest names documents and times.
+COMPUTED = (
+    "rows",
+    "drift",
+    "estimated_performance",
+    "realised_performance",
+    "scores",
+    "decision",
+    "effect",
+    "standing",
+)
+
+
+def reports(store):
+    return [json.loads(store.get(info.key).data) for info in store.list(REPORTS_PREFIX)]
+
+
+@pytest.fixture(scope="module")
+def lived():
+    return reports(live(Shop(maturity=1)))
+
+
+@by_processor
+def test_windows_of_any_processor_replay_here_and_are_judged_alike(tmp_path, lived, processor):
+    written(tmp_path, processor, LIVE)
+    store = FolderObjectStore(tmp_path)
+    assert [replayed for replayed in replay_windows(store) if not replayed.same] == []
+    there = reports(store)
+    assert {report["decision"]["action"] for report in there} == {"nothing", "retrain"}
+    for one, other in zip(lived, there, strict=True):
+        assert [name for name in COMPUTED if not agrees(one[name], other[name])] == []
+
+
+def test_a_figure_of_a_window_beyond_rounding_does_not_agree(lived):
+    forged = json.loads(json.dumps(lived[-1]))
+    forged["drift"]["checks"][0]["statistic"] += 1e-6
+    assert not agrees(lived[-1]["drift"], forged["drift"])

@@ -24,13 +24,15 @@ CHANGE = 182  # the day from which something is another
 @dataclass(frozen=True, slots=True)
 class Honest:
     """``growth`` of the second caller over the year; ``campaign``: by which factor its rows grow for a fortnight from
-    ``CHANGE`` on; ``shift``: of everybody's scores from then on, in logits; ``joins``: a fourth caller's rows a day.
+    ``CHANGE`` on; ``shift``: of everybody's scores from then on, in logits; ``joins``: a fourth caller's rows from then
+    on, ``every`` so many days.
     """
 
     growth: float = 1.0
     campaign: float = 1.0
     shift: float = 0.0
     joins: int = 0
+    every: int = 1
 
 
 YEARS = {
@@ -39,6 +41,7 @@ YEARS = {
     "a campaign doubles one caller's rows": Honest(campaign=2.0),
     "everybody's scores move": Honest(shift=1.5),
     "a caller joins with 300 rows a day": Honest(joins=300),
+    "a caller joins with 900 rows each month": Honest(joins=900, every=30),
 }
 A_DAY = (25, 50, 100, 300, 1_000)
 
@@ -81,7 +84,7 @@ def _days(kind: Honest, seed: int, days: int, a_day: int) -> Iterator[Mapping[st
         changed = at >= CHANGE
         growing = kind.growth ** (at / DAYS) * (kind.campaign if CHANGE <= at < CHANGE + 14 else 1.0)
         counts = {"app": ROWS["app"] * (0.5 if at % 7 > 4 else 1.0), "web": ROWS["web"] * growing, "shop": ROWS["shop"]}
-        if kind.joins and changed:
+        if kind.joins and changed and at % kind.every == 0:
             counts["new"] = kind.joins
         now = {}
         for place, (name, mean) in enumerate(counts.items()):

@@ -85,13 +85,13 @@ def test_one_caller_alone_is_judged_as_where_nobody_is_known() -> None:
             assert own[part] == nobody[part]
 
 
-def test_rows_that_were_left_out_fill_no_population_up_for_a_week_and_summaries_stay_whole() -> None:
+def test_rows_that_were_left_out_fill_no_population_up_afterwards_and_summaries_stay_whole() -> None:
     flood, calm = Odd(Shop()), Odd(Shop())
     for day in range(12):
         honest: list[tuple[str | None, int, float]] = [(SHOP, 800, 0.0), (WEB, 200, 0.0)]
         left = flood.odd_day(day, [*honest, *([(MALLORY, 1_500, 2.0)] if day == 2 else [])])
         alone = calm.odd_day(day, honest)
-        assert ("caller_jumped" in states(left)) is (2 <= day < 10)
+        assert ("caller_jumped" in states(left)) is (day >= 2)
         assert left["operating_point"] == alone["operating_point"]
     window, pointer = Window.ending(flood.shop.at(3), 24), Registry(flood.shop.store).pointer()
     assert pointer is not None

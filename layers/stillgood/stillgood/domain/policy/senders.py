@@ -21,7 +21,7 @@ Z = 4.4172  # two-sided 1e-5, as for labels: of a mean score, by entity
 MIN_REST = 0.2  # of the rows that all send usually, without whom nobody is left out: then callers got other names
 MIN_ROWS = 20  # of a caller in a window: fewer are not looked at
 WINDOWS = 28  # over which the usual is averaged
-LEFT_OUT = timedelta(days=7)  # after the last jump: rows of so long before may fill a population up
+LEFT_OUT = timedelta(days=35)  # after the last jump: who sends many rows once a month is named once
 LONGEST = 100  # callers that are remembered, the largest
 NOBODY = ""  # rows of a batch, whose place is a right in the bucket; or of everybody, where nobody is asked
 _SCARCE = 1e-4  # a share that is forgotten

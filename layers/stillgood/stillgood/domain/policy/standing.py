@@ -14,6 +14,7 @@ from stillgood.domain.model.evaluation import Estimate
 from stillgood.domain.policy.acted import ACTED, message_of
 from stillgood.domain.policy.evidence import Evidence, Policy, PolicyDecision
 from stillgood.domain.policy.refusals import broken_upstream, set_aside
+from stillgood.domain.policy.senders import LEFT_OUT
 from stillgood.domain.policy.spans import span_of
 
 _STRICT = 3.2905 / 1.96  # two-sided 99.9% against the 95% of an Estimate
@@ -202,8 +203,8 @@ def _current_states(evidence: Evidence, policy: Policy, decision: PolicyDecision
             "caller_jumped",
             f"the rows of {', '.join(map(str, evidence.left_out))} jumped; drift and the operating point are judged"
             " without them",
-            "7 days as usual of who sends them, no right to predict for it, or its name among the contract's"
-            " labels.vouched_sources if it is welcome",
+            f"{LEFT_OUT.days} days as usual of who sends them, no right to predict for it, or its name among the"
+            " contract's labels.vouched_sources if it is welcome",
         )
     if evidence.refused >= MIN_REFUSED and broken_upstream(evidence, policy.violation_rate):
         add("refused", "predictions are refused: their rows break the contract", "rows that keep the contract")

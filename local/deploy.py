@@ -92,6 +92,9 @@ def bring_up(home: Path, parameters: Mapping[str, str], *, root: Path = ROOT) ->
         "bucket": stack.bucket,
         "functions": dict(stack.functions),
         "machine": stack.machine,
+        "window_hours": parameters.get(
+            "WindowHours"
+        ),  # of `stillgood monitor`, too, so that its windows are the schedule's
         "api": stack.api_url,  # where `stillgood rollback` sees whether it serves
     }
     (home / "stack.json").write_text(json.dumps(note))

@@ -24,6 +24,7 @@ def variables(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
         named |= {"BUCKET": str(note["bucket"]), "BatchJob": str(note["machine"])}
         named |= {} if cloud is None else outputs(cloud)  # as docs/operations.md names them
         named["ApiUrl"] = str(note["api"])
+        hours = note.get("window_hours")
     except (OSError, ValueError, KeyError):
         cloud = None
     if cloud is None:
@@ -42,6 +43,7 @@ def variables(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
             "NO_PROXY": "127.0.0.1,localhost",
             "STILLGOOD_BUCKET": named["BUCKET"],
             "STILLGOOD_API_URL": named["ApiUrl"],
+            **({} if hours is None else {"STILLGOOD_WINDOW_HOURS": str(hours)}),
             "PATH": os.pathsep.join([str(ROOT / ".venv" / "bin"), environ.get("PATH", "")]),
         }
     )

@@ -162,11 +162,12 @@ def test_a_second_training_is_decided_and_can_be_rolled_back(run: Run, store: Pa
     assert (newest["n"], newest["action"]) == (2, "refuse")
     status, said, _ = run("promote", newest["candidate"])
     assert status == 1
-    status, said, _ = run("rollback", "--because", "a complaint")
+    status, said, _ = run("rollback", "--because", "a complaint", "--by", "ada")
     assert status == 1
     assert f"now     {first}, generation 1" in said
     status, said, _ = run("decisions")
     assert said.index("4  ") < said.index("1  ")
+    assert said.splitlines()[0].endswith(", by ada")
     status, said, _ = run("at", "2000-01-01")
     assert status == 1
     status, said, _ = run("at", "2999-01-01T00:00+02:00")

@@ -10,7 +10,13 @@ from local.cloud import Cloud, CloudError
 
 
 def test_the_shell_finds_the_cloud_and_nothing_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    note = {"bucket": "b", "functions": {"train": "t-1"}, "machine": "m", "api": "http://127.0.0.1:9/x"}
+    note = {
+        "bucket": "b",
+        "functions": {"train": "t-1"},
+        "machine": "m",
+        "api": "http://127.0.0.1:9/x",
+        "window_hours": "0.5",
+    }
     (tmp_path / "stack.json").write_text(json.dumps(note))
     monkeypatch.setattr(shell, "running", lambda home: Cloud(home, 1, 9))
     monkeypatch.setattr(shell, "outputs", lambda cloud: {"DeadLettersUrl": "q"})
@@ -18,7 +24,7 @@ def test_the_shell_finds_the_cloud_and_nothing_of_ones_own(tmp_path: Path, monke
     assert (made["AWS_ENDPOINT_URL"], made["AWS_ACCESS_KEY_ID"]) == ("http://127.0.0.1:9", "test")
     assert (made["STILLGOOD_BUCKET"], made["BUCKET"], made["TrainFunction"], made["HOME"]) == ("b", "b", "t-1", "/h")
     assert (made["STILLGOOD_API_URL"], made["PATH"].split(":")[-1]) == (note["api"], "/bin")
-    assert made["DeadLettersUrl"] == "q"
+    assert (made["DeadLettersUrl"], made["STILLGOOD_WINDOW_HOURS"]) == ("q", "0.5")
     assert not {"AWS_PROFILE", "STILLGOOD_STORE"} & made.keys()
 
 

@@ -98,8 +98,9 @@ def test_ten_rows_of_a_customer_are_not_ten_customers() -> None:
     assert alarms <= 15
 
 
-def test_no_rows_say_nothing_and_personal_data_is_left_out() -> None:
+def test_no_rows_and_one_customer_alone_say_nothing_and_personal_data_is_left_out() -> None:
     assert contribution_drift(MODEL, reference(), frame(1, 0), np.arange(0)) is None
+    assert contribution_drift(MODEL, reference(), frame(1, 5), np.zeros(5)) is None
     known = reference()
     without = replace(known, numeric={"b": known.numeric["b"]})
     moved = contribution_drift(MODEL, without, frame(1), np.arange(500))

@@ -23,20 +23,23 @@ _CONNECT_SECONDS = 1.0
 @dataclass(frozen=True, slots=True)
 class Place:
     """``store`` and its ``name`` in a sentence; ``option`` is what a command needs to find it again. ``api``: the URL
-    of the API that serves it, None where that is not known.
+    of the API that serves it, None where that is not known. ``window_hours``: of the embedded cloud's schedule.
     """
 
     store: "ObjectStore"
     name: str
     option: str
     api: str | None = None
+    window_hours: str | None = None
 
     @property
     def steps(self) -> "InProcess":
         """The steps, run in this process."""
         from stillgood.wiring.in_process import InProcess
 
-        return InProcess(self.store)
+        if self.window_hours is None:
+            return InProcess(self.store)
+        return InProcess(self.store, environ={"STILLGOOD_WINDOW_HOURS": self.window_hours, **os.environ})
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -116,5 +119,5 @@ def _running(home: Path) -> Place:
         endpoint_url=f"http://127.0.0.1:{port}",
         config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, proxies={}),
     )
-    api = state.get("api")
-    return Place(Boto3ObjectStore(str(bucket), client), f"embedded cloud on 127.0.0.1:{port}", "", api)
+    name = f"embedded cloud on 127.0.0.1:{port}"
+    return Place(Boto3ObjectStore(str(bucket), client), name, "", state.get("api"), state.get("window_hours"))

@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> Answer:
     lines: list[str] = []
     for decision in newest:
         done = _DONE.get(decision.action, decision.action)
-        lines.append(f"{decision.n}  {decision.at}  {done} {decision.candidate or ''}".rstrip())
+        who = f", by {decision.figures['by']}" if decision.figures.get("by") else ""
+        lines.append(f"{decision.n}  {decision.at}  {done} {decision.candidate or ''}".rstrip() + who)
         for reason in decision.reasons:
             lines += paragraph(reason, first="- ", indent=4)
         for change in decision.figures.get("would_change", []):

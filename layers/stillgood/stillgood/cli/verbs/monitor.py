@@ -24,7 +24,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", about: 
         ],
     )
     parser.add_argument("--until", metavar="TIME", help="the window's end, ISO 8601 with an offset; now by default")
-    parser.add_argument("--hours", type=float, help="the window's length; STILLGOOD_WINDOW_HOURS by default, else 24")
+    parser.add_argument(
+        "--hours",
+        type=float,
+        help="the window's length; STILLGOOD_WINDOW_HOURS by default, else the embedded cloud's, else 24",
+    )
     add_place(parser)
 
 

@@ -83,8 +83,8 @@ def contribution_drift(
 
     Standard error of a change: sqrt(sum over entities of (sum of (c - mean c))^2 / n^2 * g / (g - 1) + v / m), with g
     entities and v the variance over the reference's m rows (Liang and Zeger 1986). Features that are personal data are
-    not captured and left out, of the total as well. None without rows, and for a model with pairs whose reference does
-    not know their contributions.
+    not captured and left out, of the total as well. None without rows, for rows of one entity alone, which say nothing
+    of how far entities differ, and for a model with pairs whose reference does not know their contributions.
 
     >>> from stillgood.domain.contract.contract import Contract, Feature, Target
     >>> from stillgood.domain.model.model import Calibration, NumericTerm
@@ -103,6 +103,8 @@ def contribution_drift(
     columns = [place for place, name in enumerate(model.names) if name in known]
     _, whose = np.unique(entities, return_inverse=True)
     groups = int(whose.max()) + 1
+    if groups < 2:
+        return None
     parts = []
     for place in columns:
         name, share = model.names[place], shares[:, place]

@@ -62,8 +62,9 @@ def sentence(used: Mapping[str, Any]) -> str:
     >>> sentence(used | {"until": "2026-11-24T00:00:00Z"})
     '9 predictions, 2 refused rows, 3 requests in the day up to 2026-11-24 00:00 UTC, 1 run of monitor: about $0.0002'
     """
-    calls = f", {used['requests']:,} requests" if used["requests"] is not None else ""
-    bound = "about" if used["requests"] is not None else "at most"
+    requests = used["requests"]
+    calls = "" if requests is None else f", {requests:,} request{'s' if requests != 1 else ''}"
+    bound = "at most" if requests is None else "about"
     runs = f"{used['windows']} run{'s' if used['windows'] != 1 else ''} of monitor"
     return (
         f"{used['rows']:,} predictions, {used['refused']:,} refused rows{calls} in the day up to"

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stillgood.steps.monitor.again import look_again
 from stillgood.steps.monitor.captures import profile_window
+from stillgood.steps.monitor.replay import replay_windows
 from stillgood.storage.references import read_reference
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import Window
@@ -87,7 +89,7 @@ def test_one_caller_alone_is_judged_as_where_nobody_is_known() -> None:
 
 def test_rows_that_were_left_out_fill_no_population_up_afterwards_and_summaries_stay_whole() -> None:
     flood, calm = Odd(Shop()), Odd(Shop())
-    for day in range(12):
+    for day in range(8):
         honest: list[tuple[str | None, int, float]] = [(SHOP, 800, 0.0), (WEB, 200, 0.0)]
         left = flood.odd_day(day, [*honest, *([(MALLORY, 1_500, 2.0)] if day == 2 else [])])
         alone = calm.odd_day(day, honest)
@@ -100,6 +102,11 @@ def test_rows_that_were_left_out_fill_no_population_up_afterwards_and_summaries_
         flood.shop.contract,
         read_reference(flood.shop.store, pointer),
         window,
-        settled=flood.shop.at(12),
+        settled=flood.shop.at(8),
     )
     assert whole.rows == 2_500
+    for day in (2, 3, 6):
+        again = look_again(flood.shop.store, Window.ending(flood.shop.at(day), 24), flood.shop.policy)
+        assert again.differences == ()
+        assert again.made["evidence"]["left_out"] == again.stored["evidence"]["left_out"]
+    assert [replayed for replayed in replay_windows(flood.shop.store) if not replayed.same] == []

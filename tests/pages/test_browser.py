@@ -101,10 +101,15 @@ def test_a_page_fits_a_phone(browser, folder):
             assert browser.execute_script("return document.documentElement.scrollWidth") <= 390, page
         opened(browser, folder / "index.html")  # the newest end of a wide plot is what is shown
         shown = browser.execute_script(
-            "const w=document.querySelector('.wide>div'); return [w.scrollLeft + w.clientWidth, w.scrollWidth]"
+            "const w=document.querySelector('.wide .scroll'); return [w.scrollLeft + w.clientWidth, w.scrollWidth]"
         )
         assert shown[0] >= shown[1] - 1
         assert shown[1] > 600
+        keys = browser.execute_script(
+            "return [...document.querySelectorAll('.wide .key span')].map(k => k.getBoundingClientRect().left)"
+        )
+        assert len(keys) > 4
+        assert min(keys) >= 0  # what lines mean does not scroll away
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

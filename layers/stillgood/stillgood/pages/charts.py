@@ -19,6 +19,7 @@ _OFF = 0.4  # of a unit, a pixel or two: a line that moves less is drawn as flat
 _NUMBERS, _NUMBERED_COLUMNS = 30, 5  # cells, and columns, of a table that has its numbers written in
 _ANCHORS = {anchor: f' text-anchor="{anchor}"' for anchor in ("start", "middle", "end")}
 _SOFT = ' class="soft"'
+_WIDEST = 3.0  # a cell of the heat map is at most so many times as wide as it is high
 _THINNEST = 50  # a bin counts as this part of the axis at least
 
 
@@ -100,15 +101,15 @@ def bars(levels: Sequence[str], reference: Sequence[float], window: Sequence[flo
         return h.p(class_="soft")["No levels."]
     first, second = _shares(reference), _shares(window)
     top = max([*first, *second, 1e-300])
-    row, name = 20, 110
+    row, name, reach = 20, 110, 118  # the text behind the longest bar takes what is left
     height = row * len(levels) + 6
     return h.svg(viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=label)[
         h.title[label],
         [
             [
                 _text(name - 4, row * i + 14, _cut(level, 18), "end"),
-                h.rect(class_="ref", x=str(name), y=str(row * i + 3), width=_r(a / top * 160), height="14"),
-                h.rect(class_="winbar", x=str(name), y=str(row * i + 8), width=_r(b / top * 160), height="4"),
+                h.rect(class_="ref", x=str(name), y=str(row * i + 3), width=_r(a / top * reach), height="14"),
+                h.rect(class_="winbar", x=str(name), y=str(row * i + 8), width=_r(b / top * reach), height="4"),
                 _text(WIDTH - 2, row * i + 14, f"{share(a)} → {share(b)}" if row else "", "end"),
             ]
             for i, (level, a, b) in enumerate(zip(levels, first, second, strict=True))
@@ -173,7 +174,7 @@ def lines(
                 )
     drawn.append(_dates(time, x, height - 3))
     return h.div[
-        h.svg(viewBox=f"0 0 {width} {height}", role="img", aria_label=label)[h.title[label], drawn],
+        _scrolling(h.svg(viewBox=f"0 0 {width} {height}", role="img", aria_label=label)[h.title[label], drawn]),
         h.p(class_="key")[
             len(series) > 1
             and [h.span[_legend("abc"[index]), " ", curve.name] for index, curve in enumerate(series[:3])]
@@ -217,7 +218,9 @@ def decisions(time: TimeAxis, label: str, width: int = 900) -> Node:
     if kinds - {kind for kind, _ in _SAID}:
         signs.append(("other", "other"))
     return h.div[
-        h.svg(viewBox=f"0 0 {width} {height}", role="group", aria_label=label)[drawn, _dates(time, x, height - 4)],
+        _scrolling(
+            h.svg(viewBox=f"0 0 {width} {height}", role="group", aria_label=label)[drawn, _dates(time, x, height - 4)]
+        ),
         h.p(class_="key")[
             [
                 h.span[
@@ -235,7 +238,7 @@ def decisions(time: TimeAxis, label: str, width: int = 900) -> Node:
 def heatmap(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]], label: str) -> Node:
     """One cell for a value of 0 to 1 and more: the fuller, the larger. Nothing where there is no value."""
     name, size, width = 150, 16, 900
-    wide = min((width - name - 4) / max(len(columns), 1) / size, 3.0)
+    wide = min((width - name - 4) / max(len(columns), 1) / size, _WIDEST)
     height = size * len(rows) + 16
     # One path a shade, a stroke a cell: an element a cell would be seven times as much markup.
     shades: dict[int, list[str]] = {}
@@ -256,7 +259,7 @@ def heatmap(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequen
         columns and _text(name, height - 3, columns[0], soft=True),
         len(columns) > 6 and _text(name + size * wide * len(columns), height - 3, columns[-1], "end", soft=True),
     ]
-    return h.div[drawn]
+    return _scrolling(drawn, from_the_start=wide == _WIDEST)
 
 
 def curve(
@@ -460,6 +463,11 @@ def _legend(colour: str) -> Node:
     return h.svg(viewBox="0 0 24 8", width="24", height="8", aria_hidden="true", class_="sign")[
         h.line(class_=f"l{colour}", x1="0", x2="24", y1="4", y2="4")
     ]
+
+
+def _scrolling(plot: Node, *, from_the_start: bool = False) -> Node:
+    """A plot that is wider than a phone scrolls by itself, and shows its newest end first; its key stays."""
+    return h.div(class_="scroll start" if from_the_start else "scroll")[plot]
 
 
 def _svg(label: str, *content: Node) -> Node:

@@ -14,6 +14,7 @@ import htpy as h
 from markupsafe import Markup
 
 type Node = h.Node
+_SIGNS = frozenset("+-0123456789")  # what a number begins with
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--soft:#57606a;--line:#d0d7de;--card:#f6f8fa;--ref:#8c959f;--win:#0b62d6;
@@ -48,7 +49,7 @@ th,td{text-align:left;padding:.2rem .6rem;border-bottom:1px solid var(--line);ve
 button{font:inherit;font-size:.8rem;border:1px solid var(--line);background:var(--card);color:var(--fg);border-radius:.3rem;padding:.1rem .5rem}
 input[type=range]{width:100%}code{overflow-wrap:anywhere}
 a:focus-visible,summary:focus-visible,button:focus-visible,input:focus-visible{outline:2px solid var(--a);outline-offset:2px}
-@media(max-width:40rem){.wide>div{overflow-x:auto}.wide>div>svg{min-width:40rem}td:last-child:not(.n){min-width:20rem}}
+@media(max-width:40rem){.wide .scroll{overflow-x:auto}.wide .scroll>svg{min-width:40rem}td:last-child:not(.n){min-width:20rem}}
 @media print{body{max-width:none;font-size:11px}details:not([open]),button,nav{display:none}}
 """
 
@@ -59,7 +60,7 @@ for(const t of document.querySelectorAll('table')){const b=document.createElemen
 b.onclick=()=>{const q=s=>/[",\\n]/.test(s)?'"'+s.replaceAll('"','""')+'"':s;
 const x=[...t.rows].map(r=>[...r.cells].map(c=>q(c.textContent.trim())).join(',')).join('\\n');
 navigator.clipboard?navigator.clipboard.writeText(x).then(()=>b.textContent='Copied'):0};t.parentElement.before(b)}
-for(const w of document.querySelectorAll('.wide>div'))w.scrollLeft=w.scrollWidth;
+for(const w of document.querySelectorAll('.wide .scroll:not(.start)'))w.scrollLeft=w.scrollWidth;
 const s=document.querySelector('#threshold');if(s){const d=JSON.parse(document.querySelector('#curve').textContent),o=document.querySelector('#chosen');
 const f=x=>(100*x).toFixed(1)+'%';const u=()=>{const r=d.rows[+s.value];let m='From probability '+r.threshold.toFixed(3)+': '+f(r.flagged)+
 ' flagged, recall '+f(r.recall)+', precision '+f(r.precision);if(d.costs){const v=(d.costs.miss*r.recall*d.base-d.costs.offer*r.flagged)*1000;
@@ -206,7 +207,7 @@ def json_data(identifier: str, value: Any) -> Node:
 
 
 def _is_number(cell: Node) -> bool:
-    return isinstance(cell, int | float) or (isinstance(cell, str) and cell[:1] in "+-0123456789" and len(cell) < 24)
+    return isinstance(cell, int | float) or (isinstance(cell, str) and cell[:1] in _SIGNS and len(cell) < 24)
 
 
 def _hash(text: str) -> str:

@@ -16,7 +16,7 @@ from stillgood.api.labels import labels_router
 from stillgood.aws.capture import Capture
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.model import Model
-from stillgood.domain.outcomes.sources import known_as
+from stillgood.domain.outcomes.sources import known_as, source_name
 from stillgood.steps.labels.revoke import Which, revoke
 from stillgood.steps.predict import PredictDeps
 from stillgood.storage.champion import ChampionSource
@@ -96,6 +96,7 @@ def test_the_document_shows_the_route_with_the_contracts_outcomes(store: MemoryO
             {"iam": {"userArn": "arn:aws:sts::1:assumed-role/crm/session-7"}},
             "caller:arn:aws:sts::1:assumed-role/crm",
         ),
+        ({"jwt": {"claims": {"sub": "long " * 20}}}, source_name("caller:" + "long " * 20)),
         ({"jwt": None}, "api"),
         (None, "api"),
     ],

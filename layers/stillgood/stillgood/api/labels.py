@@ -10,7 +10,7 @@ from stillgood.api.caller import caller_of
 from stillgood.api.openapi import LABEL, body_of, problems
 from stillgood.api.predictions import JSON, read_body
 from stillgood.aws import logs
-from stillgood.domain.outcomes.sources import known_as, source_of_caller
+from stillgood.domain.outcomes.sources import source_of_caller
 from stillgood.steps.labels.ingest import post_labels
 from stillgood.steps.predict import PredictDeps
 from stillgood.storage.objects import ObjectStore
@@ -36,7 +36,7 @@ def labels_router(serving: PredictDeps, store: ObjectStore) -> APIRouter:
     )
     async def labels(request: Request) -> Response:
         contract = serving.champions.current().model.contract
-        source = source_of_caller(known_as(caller_of(request), hashed=contract.callers == "hashed"))
+        source = source_of_caller(caller_of(request), hashed=contract.callers == "hashed")
         body = await read_body(request, serving.max_bytes)
         limits = {"max_rows": serving.max_rows, "max_bytes": serving.max_bytes}
         taken = post_labels(body, store, contract.target, now=serving.clock(), source=source, **limits)

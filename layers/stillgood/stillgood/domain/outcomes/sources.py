@@ -54,13 +54,17 @@ def known_as(caller: str | None, *, hashed: bool) -> str | None:
     return f"sha256:{hashlib.sha256(caller.encode()).hexdigest()[:32]}" if hashed else source_name(caller)
 
 
-def source_of_caller(name: str | None) -> str:
-    """The source of a request from whom is kept as ``name``; None where API Gateway asked nobody.
+def source_of_caller(caller: str | None, *, hashed: bool = False) -> str:
+    """The source of a request whose ``caller`` API Gateway knows; None where it asked nobody. ``hashed`` as above.
 
     >>> source_of_caller("crm-feed"), source_of_caller(None)
     ('caller:crm-feed', 'api')
+    >>> source_of_caller("crm feed", hashed=True)
+    'caller:sha256:d1ff19e0054b59e7ffdd02faa30dbdc2'
     """
-    return source_name(CALLER + name) if name else API
+    if not caller:
+        return API
+    return source_name(f"{CALLER}{known_as(caller, hashed=True) if hashed else caller}")
 
 
 def standing_of(source: str, vouched: Collection[str]) -> int:

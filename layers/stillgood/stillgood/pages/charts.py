@@ -15,6 +15,7 @@ FULL, SHADES = 0.3, 12  # an effect that fills a cell of the heat map, and how m
 _SHORT_NAME = 9  # letters of a version that still say which
 _LANES = 5
 _MAX_POINTS = 44  # of a line; a step function of 255 steps would be a page of its own
+_HALF = (HEIGHT - BOTTOM) / 2 - 4  # from zero to the end of an axis that has it in the middle
 _OFF = 0.4  # of a unit, a pixel or two: a line that moves less is drawn as flat
 _NUMBERS, _NUMBERED_COLUMNS = 30, 5  # cells, and columns, of a table that has its numbers written in
 _ANCHORS = {anchor: f' text-anchor="{anchor}"' for anchor in ("start", "middle", "end")}
@@ -284,8 +285,8 @@ def curve(
         upper = [f"{_r(x(at))},{_r(y(value))}" for at, value in zip(band[0], band[2], strict=True)]
         lower = [f"{_r(x(at))},{_r(y(value))}" for at, value in zip(band[0], band[1], strict=True)]
         drawn.append(h.polygon(class_="band", points=" ".join([*upper, *reversed(lower)])))
-    line = [(x(at), y(value)) for at, value in points]
-    drawn.append(h.polyline(class_="la", points=" ".join(f"{_r(a)},{_r(b)}" for a, b in _thinned(line))))
+    kept = _thinned(points, limit / _HALF)
+    drawn.append(h.polyline(class_="la", points=" ".join(f"{_r(x(at))},{_r(y(value))}" for at, value in kept)))
     drawn += [_text(LEFT - 3, y(at) + 4, f"{at:+.2g}" if at else "0", "end", soft=True) for at in ticks]
     drawn += [_text(LEFT, HEIGHT - 5, _short(low)), _text(WIDTH - 4, HEIGHT - 5, _short(high), "end")]
     return _svg(label, drawn)
@@ -293,22 +294,23 @@ def curve(
 
 def _around_zero(limit: float) -> Callable[[float], float]:
     middle = (HEIGHT - BOTTOM) / 2
-    return lambda value: middle - min(max(value / limit, -1.0), 1.0) * (middle - 4)
+    return lambda value: middle - min(max(value / limit, -1.0), 1.0) * _HALF
 
 
-def _thinned(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _thinned(line: Sequence[tuple[float, float]], unit: float = 1.0) -> list[tuple[float, float]]:
     """``line`` without the points between which it hardly moves: at most ``_MAX_POINTS``, of a step both ends.
+    ``unit``: the y that is drawn as one.
 
     >>> _thinned([(0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 9.0), (3.0, 9.0)])
     [(0.0, 0.0), (2.0, 0.0), (2.0, 9.0), (3.0, 9.0)]
     """
-    kept = _moving(line, _OFF)
+    kept = _moving(line, _OFF * unit)
     if len(kept) > _MAX_POINTS:
         # Keeping fewer by half a step each: how far apart two kept points lie is found by bisection.
         few, many = 16, 0
         while few - many > 1:
             middle = (few + many) // 2
-            some = _moving(line, _OFF * 1.5**middle)
+            some = _moving(line, _OFF * unit * 1.5**middle)
             if len(some) <= _MAX_POINTS:
                 few, kept = middle, some
             else:
@@ -551,4 +553,5 @@ def _cut(name: str, most: int) -> str:
 
 
 def _r(value: float) -> str:
-    return f"{value:.1f}".rstrip("0").rstrip(".")
+    text = f"{value:.1f}"
+    return text[:-2] if text.endswith(".0") else text

@@ -17,17 +17,19 @@ from typing import Any
 import pytest
 from stillgood.domain.errors import StillgoodError
 from stillgood.domain.formats import NEWEST, WORD, current_format
+from stillgood.domain.policy.policies import POLICIES
+from stillgood.steps.monitor.again import judge_again
 from stillgood.steps.monitor.replay import replay_windows
 from stillgood.steps.predict import status
 from stillgood.steps.promote.replay import replay
 from stillgood.storage.audit import verify
 from stillgood.storage.codec import decode_any, encode
-from stillgood.storage.keys import CONTRACT_KEY, POINTER_KEY, STATE_KEY
+from stillgood.storage.keys import CONTRACT_KEY, DECISIONS_PREFIX, POINTER_KEY, STATE_KEY
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.outcomes import ledger_days, read_day
 from stillgood.storage.registry import Registry
-from stillgood.storage.windows import iso
+from stillgood.storage.windows import Window, iso
 from stillgood.testing.fakes import FakeInvoker
 from stillgood.wiring.in_process import InProcess
 
@@ -57,6 +59,12 @@ def written() -> MemoryObjectStore:
     store, invoker = story.write(MemoryObjectStore(clock=lambda: story.NOW)), FakeInvoker()
     for name in WORK:
         story.WORK[name](store, invoker)
+    window = Window.ending(story.TODAY, 24)
+    judge_again(store, window, POLICIES["simple"], because="mended", by="ada", now=story.NOW)
+    boosted = story.CONTRACT | {"version": "2", "training": {"min_rows": 100, "family": "boosted"}}
+    store.put(CONTRACT_KEY, encode(boosted))
+    InProcess(store, clock=lambda: story.NOW, environ={}).run("train", {"request_id": "boosted", "reason": "asked"})
+    store.put(CONTRACT_KEY, encode(story.CONTRACT))
     if path := os.environ.get("WRITE_BUCKET"):
         with tarfile.open(path, "w:xz", format=tarfile.PAX_FORMAT) as archive:
             for key in sorted(info.key for info in store.list("")):
@@ -156,9 +164,11 @@ def test_a_document_of_the_next_version_is_refused_by_name(written: MemoryObject
         assert decode_any(encode(document | {"of_the_next_release": {"x": [1]}}), what=key)
 
 
-@pytest.mark.parametrize("key", [POINTER_KEY, STATE_KEY, CONTRACT_KEY, "registry/decisions/00000005.json"])
+@pytest.mark.parametrize("key", [POINTER_KEY, STATE_KEY, CONTRACT_KEY, DECISIONS_PREFIX])
 def test_no_step_goes_on_over_a_document_of_the_next_version(key: str) -> None:
+    """Of the decision log: over its newest record."""
     store = unpacked(RELEASES[-1])
+    key = max(info.key for info in store.list(key))
     document = json.loads(store.get(key).data)
     store.put(key, encode(document | {"format_version": document["format_version"] + 1}))
     objects = [(info.key, info.etag) for info in store.list("registry/")]

@@ -11,6 +11,7 @@ from stillgood.domain.model.pairs import StepTerm
 from stillgood.domain.model.shape_intervals import GROUPS, MAX_POINTS, T, interval, shape_intervals, shown_at
 from stillgood.domain.promotion.folds import FOLDS, fold_of
 from stillgood.training.families.newton import newton
+from stillgood.training.families.parts import balanced
 
 CONTRACT = Contract(
     "c",
@@ -88,14 +89,15 @@ def test_intervals_of_a_logistic_weight_cover_its_mean_19_times_of_20():
         target = (rng.random(n) < 1 / (1 + np.exp(0.3 * matrix[:, 1] - matrix[:, 0]))).astype(np.int8)
         fold = fold_of(rng.integers(0, 2**63, n).astype(np.uint64))
         fitted = [
-            newton(matrix, rows, target, 1.0, (np.zeros(2), 0.0))
+            newton(matrix[rows], target[rows], balanced(target[rows]), 1.0)
             for rows in (np.arange(n), *(np.flatnonzero(fold != k) for k in range(FOLDS)))
         ]
         whole, *others = (
             Model("v", contract, terms, 0.0, 0.0, Calibration(1.0, 0.0))
             for terms in (
-                tuple(NumericTerm(name, 0.0, 1.0, weight) for name, weight in zip("ab", at[0].tolist(), strict=True))
+                tuple(NumericTerm(name, 0.0, 1.0, by) for name, by in zip("ab", at.weights.tolist(), strict=True))
                 for at in fitted
+                if at is not None
             )
         )
         weights.append([term.weight for term in whole.terms])

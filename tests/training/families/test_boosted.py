@@ -11,7 +11,7 @@ from stillgood.domain.model.vectorised import contributions, logits
 from stillgood.training.families import boosted
 from stillgood.training.families.auto import choose, compare
 from stillgood.training.families.boosted import Boosted, Boosting, screen
-from stillgood.training.families.logistic import Logistic
+from stillgood.training.families.logistic import CHOSEN_ON, Logistic
 from stillgood.training.families.stability import stability
 from stillgood.training.fit import fit, folds
 from threadpoolctl import threadpool_limits
@@ -204,6 +204,25 @@ def test_auto_lets_a_number_bend_before_it_takes_another_family():
         choice = choose(straight, folds(target, entities))
     assert choice.learner.name == "logistic"
     assert "c" in choice.out_of_fold.settings["bent"]
+
+
+@pytest.mark.parametrize("bends", [True, False])
+def test_of_many_rows_bends_are_fitted_where_they_help_on_a_sample(bends, monkeypatch):
+    features = [{"name": name, "kind": "numeric"} for name in "ab"]
+    contract = read_contract(rules("auto").to_dict() | {"features": features})
+    rng = np.random.default_rng(3)
+    rows = CHOSEN_ON + 1_000
+    a, b = rng.normal(size=(2, rows))
+    target = (rng.random(rows) < expit(2 * np.abs(a) - 1.5 + b if bends else a + b)).astype(np.int8)
+    fitted, out_of_fold = [], Logistic.out_of_fold
+    monkeypatch.setattr(Logistic, "out_of_fold", lambda of, *given: fitted.append(of) or out_of_fold(of, *given))
+    with threadpool_limits(1):
+        straight = Logistic(Frame(contract, rows, {"a": a, "b": b}), target, 0)
+        choice = choose(straight, folds(target, np.arange(rows, dtype=np.uint64)))
+    bent = [learner for learner in fitted if learner.bends and learner.frame.n == rows]
+    assert len(bent) == bends
+    logistic = choice.learner if choice.learner.name == "logistic" else choice.others[0][0]
+    assert bool(logistic.bends) == bends
 
 
 def test_a_gain_that_chance_explains_or_that_is_too_small_chooses_nothing():

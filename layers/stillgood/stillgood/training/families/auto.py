@@ -13,7 +13,7 @@ from stillgood.domain.model.model import Family
 from stillgood.domain.statistics.delong import auc_estimate, paired_delong
 from stillgood.domain.statistics.intervals import Z95, normal_sf
 from stillgood.training.families.boosted import Boosted
-from stillgood.training.families.logistic import C, Logistic, may_bend
+from stillgood.training.families.logistic import CHOSEN_ON, C, Logistic, may_bend, thinned
 from stillgood.training.families.parts import Floats, Folds, Learner, OutOfFold, Targets, balanced, log_loss
 from stillgood.training.families.wide import WIDE, bending
 
@@ -73,11 +73,27 @@ def _bent_or_straight(straight: Logistic, line: OutOfFold, folds: Folds) -> tupl
     if len(frame.contract.features) > WIDE:
         bends = bending(frame, straight.columns, bends, line.logits, target)
         penalties = (line.settings[C],)
+    elif bends and frame.n > CHOSEN_ON:
+        bends, penalties = _worth_trying(straight, line, folds, bends)
     if not bends:
         return straight, line
     bent = Logistic(frame, target, straight.seed, bends)
     curve = bent.out_of_fold(folds, penalties)
     return (bent, curve) if loss_falls(line.logits, curve.logits, straight.target) else (straight, line)
+
+
+def _worth_trying(
+    straight: Logistic, line: OutOfFold, folds: Folds, bends: dict[str, Floats]
+) -> tuple[dict[str, Floats], tuple[float, ...]]:
+    """``bends`` and their inverse penalty if on the rows that settings are chosen on the loss is lower with them,
+    however little; else none.
+    """
+    rows, some = thinned(folds, straight.frame.n)
+    frame, target = straight.frame.take(rows), straight.target[rows]
+    before = Logistic(frame, target, straight.seed).out_of_fold(some, (line.settings[C],))
+    after = Logistic(frame, target, straight.seed, bends).out_of_fold(some)
+    less, _ = loss_difference(before.logits, after.logits, target)
+    return (bends, (after.settings[C],)) if less > 0 else ({}, ())
 
 
 def loss_falls(before: Floats, after: Floats, target: Targets) -> bool:

@@ -14,6 +14,7 @@ from stillgood.domain.policy.refusals import broken_upstream
 from stillgood.domain.policy.repairs import jumps
 from stillgood.domain.policy.spans import follows, span_of
 from stillgood.domain.policy.state import MonitorState
+from stillgood.domain.statistics.intervals import normal_sf
 
 PERFORMANCE = "performance"  # names the finding that realised performance is below what was promised
 CALIBRATION = "calibration"  # the probabilities are off; the ranking may be as good as ever
@@ -37,9 +38,8 @@ class Guarded:
     2. the previous champion is better on the same labelled rows, by more than ``auc_drop`` ROC-AUC, in ``persistence``
        consecutive windows: *roll back*, once: what a rollback put in force is not rolled back by itself;
     3. realised ROC-AUC is not what was promised (by more than ``auc_drop``, p < alpha), or drift (``thresholds``), each
-       in
-       ``persistence`` consecutive windows: *retrain*, if there are ``min_new_rows`` labelled rows the champion has not
-       seen, the data changed since the last retrain, and fewer than ``budget`` retrains were asked for within
+       in ``persistence`` consecutive windows: *retrain*, if there are ``min_new_rows`` labelled rows the champion has
+       not seen, the data changed since the last retrain, and fewer than ``budget`` retrains were asked for within
        ``period``; else *alert*, naming what stands in the way. Within ``cooldown`` of the last retrain, *nothing*; the
        cooldown doubles (at most ``most_doublings`` times) with every retrain that the same champion withstands: see
        docs/decisions/0011;
@@ -56,6 +56,10 @@ class Guarded:
     evidence. A finding by labels (*performance*, *recall*, *floor*) alerts when it begins and waits for its own
     cooldown only, which doubles once; drift waits for labels of predictions since it began.
 
+    What labels say of the ranking (*previous*, *performance*, *floor*) needs no second window where one alone says it at
+    p < ``at_once_p``, which is what ``persistence`` windows at alpha come to; 0 always waits for them.
+    docs/decisions/0064.
+
     Labels of selected customers (``RealisedPerformance.biased``) are reported, and nothing is concluded from them.
     """
 
@@ -70,6 +74,7 @@ class Guarded:
     most_doublings: int = 5
     grave_doublings: int = 1
     growth_gain: float = 0.003
+    at_once_p: float = 1e-4
     budget: int = 4
     period: timedelta = timedelta(days=30)
     name: str = "guarded"
@@ -91,6 +96,7 @@ class Guarded:
                 "most_doublings": self.most_doublings,
                 "grave_doublings": self.grave_doublings,
                 "growth_gain": self.growth_gain,
+                "at_once_p": self.at_once_p,
                 "budget": self.budget,
                 "period_days": self.period / timedelta(days=1),
             },
@@ -271,6 +277,24 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
     return against
 
 
+def beyond_doubt(policy: Guarded, evidence: Evidence) -> frozenset[str]:
+    """Losses of the ranking that this window's labels show so clearly that a second window would add nothing.
+
+    *performance* (a fall) by its p that may be looked at always; *previous* and *floor* by the normal p, one-sided, of
+    "no gain" and of "at the floor".
+    """
+    p: dict[str, float] = {}
+    if (gain := evidence.previous_gain) is not None and gain.standard_error > 0:
+        p[PREVIOUS] = normal_sf(gain.value / gain.standard_error)
+    if (realised := evidence.trusted_realised) is not None:
+        auc = realised.metrics.roc_auc
+        if realised.drop > 0:
+            p[PERFORMANCE] = realised.drop_always_p
+        if auc.standard_error > 0:
+            p[FLOOR] = normal_sf((evidence.roc_auc_floor - auc.value) / auc.standard_error)
+    return frozenset(name for name in findings(policy, evidence) if p.get(name, 1.0) < policy.at_once_p)
+
+
 def growth(policy: Guarded, evidence: Evidence, state: MonitorState) -> str | None:
     """Why learning anew would pay though nothing speaks against the champion, None where it would not.
 
@@ -301,20 +325,23 @@ def news(evidence: Evidence) -> tuple[str, ...]:
 
 
 def streaks(policy: Guarded, evidence: Evidence, state: MonitorState) -> dict[str, int]:
-    """Consecutive windows of each finding, this one included. A window that cannot be judged leaves them as they
-    were.
+    """Consecutive windows of each finding, this one included; one that is beyond doubt counts as ``persistence`` of
+    them. A window that cannot be judged leaves them as they were.
     """
     before = state.streaks_of(evidence.version)
     repaired = jumps(evidence, state, policy.thresholds.alpha)
     if evidence.drift is None or evidence.drift.faults or repaired or broken_upstream(evidence, policy.violation_rate):
         return dict(before)
+    found = findings(policy, evidence)
     match follows(state.last_window, evidence.window):
         case "overlaps":
-            return {name: max(before.get(name, 0), 1) for name in findings(policy, evidence)}
+            counted = {name: max(before.get(name, 0), 1) for name in found}
         case "gap":
-            return dict.fromkeys(findings(policy, evidence), 1)
+            counted = dict.fromkeys(found, 1)
         case _:
-            return {name: before.get(name, 0) + 1 for name in findings(policy, evidence)}
+            counted = {name: before.get(name, 0) + 1 for name in found}
+    sure = beyond_doubt(policy, evidence)
+    return {name: max(windows, policy.persistence) if name in sure else windows for name, windows in counted.items()}
 
 
 def _nearest(checks: tuple[DriftCheck, ...]) -> tuple[str, ...]:

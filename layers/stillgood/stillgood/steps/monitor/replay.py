@@ -31,6 +31,8 @@ from stillgood.storage.windows import Window, read_state, read_version_hash, rep
 
 FORGED, GONE = "was changed: its hash is of other bytes", "was removed: its hash is there"
 UNFINISHED = "was never finished: it has no hash; the next `stillgood replay --again` of the window writes it"
+# Rules that were added later, as they were before: reports of then do not state them.
+_LATER_RULES: Mapping[str, Mapping[str, Any]] = {"guarded": {"at_once_p": 0.0}}
 _HOURS = {"cooldown_hours": ("cooldown", timedelta(hours=1)), "period_days": ("period", timedelta(days=1))}
 
 
@@ -157,7 +159,7 @@ def _policy(report: Mapping[str, Any]) -> Policy:
     """The policy under the rules of then, as its decision states them."""
     decision, drift = report["decision"], report["drift"]
     policy = POLICIES[decision["policy"]]
-    rules = dict(decision["figures"]["rules"])
+    rules = {**_LATER_RULES.get(decision["policy"], {}), **decision["figures"]["rules"]}
     for name, (field, unit) in _HOURS.items():
         if name in rules:
             rules[field] = float(rules.pop(name)) * unit

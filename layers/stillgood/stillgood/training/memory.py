@@ -11,18 +11,20 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stillgood.domain.errors import NotEnoughData, OneClassOnly
+from stillgood.domain.errors import NotEnoughData, OneClassOnly, TooFewRows
 from stillgood.domain.model.model import Model
-from stillgood.domain.statistics.delong import roc_auc
+from stillgood.domain.statistics.clustered import paired_clustered
 from stillgood.training.fit import CrossValidated, Fitted, cross_validate, finish
 from stillgood.training.ingest import Ingested
 from stillgood.training.judged import memories
+from stillgood.training.recalibrate import placed
 from stillgood.training.split import Split
 
 UNIT = 2000  # rows; half-lives of 4 and 1.5 of them are tried
 MIN_GAIN = 0.002  # ROC-AUC; for less the longer memory is kept: it has seen more
 
 type Rows = npt.NDArray[np.int64]
+type Floats = npt.NDArray[np.float64]
 
 
 class Fits(Protocol):
@@ -56,22 +58,30 @@ def fit_best(ingested: Ingested, parts: Split, version: str, seed: int, fits: Fi
 
     Memories are ranked by their out-of-fold logits; only the best becomes a model.
     """
-    best: tuple[_Memory, float] | None = None
+    best: tuple[_Memory, Floats] | None = None
     candidates = [
         _Memory(ingested, rows, seed, fits) for rows in memories(parts.train, parts.holdout, UNIT, parts.starts)
     ]
     _work_ahead(candidates)
     for memory in candidates:
         try:
-            score = _score(memory.logits(), memory.rows, ingested, parts)
+            scores = memory.logits()[np.searchsorted(memory.rows, parts.holdout)]
         except (NotEnoughData, OneClassOnly):
             if best is None:
                 raise
             continue
-        if best is None or score > best[1] + MIN_GAIN:
-            best = memory, score
+        if best is None or _ranks_better(scores, best[1], ingested, parts):
+            best = memory, scores
     assert best is not None
-    return replace(parts, train=best[0].rows), best[0].fitted(version)
+    memory, fitted = best[0], best[0].fitted(version)
+    if parts.against is not None:
+        fitted = placed(
+            fitted,
+            np.searchsorted(memory.rows, parts.holdout),
+            ingested.target[memory.rows],
+            ingested.hashes[memory.rows],
+        )
+    return replace(parts, train=memory.rows), fitted
 
 
 def _work_ahead(candidates: Sequence["_Memory"]) -> None:
@@ -134,9 +144,14 @@ def _name(ingested: Ingested, rows: Rows, seed: int) -> str:
     return digest.hexdigest()[:32]
 
 
-def _score(logits: npt.NDArray[np.float64], rows: Rows, ingested: Ingested, parts: Split) -> float:
-    """Out-of-fold ROC-AUC of the rows that judge; .5 where they have one outcome only."""
+def _ranks_better(shorter: Floats, longer: Floats, ingested: Ingested, parts: Split) -> bool:
+    """Whether the rows that judge are ranked better by more than ``MIN_GAIN`` and than one standard error, customers
+    counted once: of memories that cannot be told apart the longest has seen most.
+
+    The rule is the one-standard-error rule of Breiman, Friedman, Olshen and Stone (1984), section 3.4.3.
+    """
     try:
-        return roc_auc(logits[np.searchsorted(rows, parts.holdout)], ingested.target[parts.holdout])
-    except OneClassOnly:
-        return 0.5
+        gain = paired_clustered(shorter, longer, ingested.target[parts.holdout], ingested.hashes[parts.holdout])
+    except (OneClassOnly, TooFewRows):
+        return False
+    return gain.difference > max(MIN_GAIN, gain.standard_error)

@@ -1,4 +1,6 @@
-"""A champion's ranking under a new calibration and threshold, fitted on the newest labelled rows: the weights stay."""
+"""A ranking under a calibration and a threshold of the newest labelled rows: the champion's, whose weights stay, or a
+candidate's, which has learnt from older rows too.
+"""
 
 from dataclasses import replace
 
@@ -8,10 +10,12 @@ from threadpoolctl import threadpool_limits
 
 from stillgood.domain.contract.contract import TrainingRules
 from stillgood.domain.contract.frame import Frame
+from stillgood.domain.errors import NotEnoughData, OneClassOnly
 from stillgood.domain.model.evaluation import evaluate, threshold_for_contract
-from stillgood.domain.model.model import Model
+from stillgood.domain.model.model import Calibration, Model
 from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.training.fit import Fitted, calibrate, folds
+from stillgood.training.judged import ENOUGH_PER_CLASS
 
 
 def newest(train: npt.NDArray[np.int64], rules: TrainingRules) -> npt.NDArray[np.int64]:
@@ -49,9 +53,44 @@ def recalibrate(
     }
     model = replace(champion, version=version, threshold_logit=threshold, calibration=calibration, training=training)
     metrics = evaluate(values, probabilities(model, values), target, threshold)
-    # Each row's probability in the gate is by the line of the other customers.
-    learnt = []
-    for train, _ in folds(target, entities):
+    learnt = tuple(replace(model, calibration=line) for line in _lines(values, target, entities))
+    return Fitted(model, values, metrics, (metrics.roc_auc.value,), fold_models=learnt)
+
+
+def placed(
+    fitted: Fitted, newest: npt.NDArray[np.int64], target: npt.NDArray[np.int8], entities: npt.NDArray[np.uint64]
+) -> Fitted:
+    """``fitted`` with the calibration and threshold of its rows at ``newest`` (positions), by their out-of-fold logits:
+    those who are scored next are more like them than like all that it has learnt from.
+
+    ``target`` int8[n] and ``entities`` uint64[n] are of all its rows. As it is where the newest hold fewer than
+    ``ENOUGH_PER_CLASS`` of an outcome, or do not say how scores and outcomes go together.
+    """
+    values, outcomes = fitted.oof_logits[newest], target[newest]
+    positives = int(outcomes.sum())
+    if min(positives, len(newest) - positives) < ENOUGH_PER_CLASS:
+        return fitted
+    try:
         with threadpool_limits(1):
-            learnt.append(replace(model, calibration=calibrate(values[train], target[train])))
-    return Fitted(model, values, metrics, (metrics.roc_auc.value,), fold_models=tuple(learnt))
+            calibration = calibrate(values, outcomes)
+        lines = _lines(values, outcomes, entities[newest])
+    except (NotEnoughData, OneClassOnly):
+        return fitted
+    threshold = threshold_for_contract(values, outcomes, fitted.model.contract)
+    model = replace(fitted.model, calibration=calibration, threshold_logit=threshold)
+    folded = tuple(
+        replace(without, calibration=line, threshold_logit=threshold)
+        for without, line in zip(fitted.fold_models, lines, strict=True)
+    )
+    metrics = evaluate(fitted.oof_logits, probabilities(model, fitted.oof_logits), target, threshold)
+    return replace(fitted, model=model, oof_metrics=metrics, fold_models=folded)
+
+
+def _lines(
+    values: npt.NDArray[np.float64], target: npt.NDArray[np.int8], entities: npt.NDArray[np.uint64]
+) -> list[Calibration]:
+    """A Platt line for each fold, of the other customers: so each row's probability in the gate is by a line that has
+    not seen it.
+    """
+    with threadpool_limits(1):
+        return [calibrate(values[train], target[train]) for train, _ in folds(target, entities)]

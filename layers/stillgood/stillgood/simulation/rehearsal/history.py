@@ -3,7 +3,7 @@ played.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -333,4 +333,18 @@ def _drafted(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> Contract:
         time_column=wanted.time_column,
         name="rehearsal",
     )
-    return read_contract(raw)
+    drafted = read_contract(raw)
+    return replace(drafted, monitoring=replace(drafted.monitoring, label_maturity_days=_final_after(first, wanted, plan)))
+
+
+def _final_after(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> float:
+    """Days after which labels are final, as somebody knows who has seen the first windows: the delay that the rehearsal
+    is told, or the one within which 95% of their outcomes were known.
+    """
+    if plan.label_time is None or wanted.time_column is None:
+        return plan.label_delay_days
+    known = ~_blank(first[plan.label_time])
+    if not known.any():
+        return plan.label_delay_days
+    delays = _moments(first.loc[known, plan.label_time], "label time") - _moments(first.loc[known, wanted.time_column], "time")
+    return float(np.ceil(np.quantile(delays / _DAY, 0.95)))

@@ -67,19 +67,22 @@ def judged(
     """
     if unseen is not None:
         fresh = train[unseen[train]]
-        news = _newest(fresh[fresh >= since], target, rules)
+        news = newest(fresh[fresh >= since], target, rules.holdout_rows)
         positives = int(target[news].sum())
         if min(positives, len(news) - positives) >= MIN_PER_CLASS:
             return news, True
-    return _newest(train, target, rules), unseen is None
+    return newest(train, target, rules.holdout_rows), unseen is None
 
 
-def _newest(rows: Ints, target: npt.NDArray[np.int8], rules: TrainingRules) -> Ints:
+def newest(rows: Ints, target: npt.NDArray[np.int8], number: int) -> Ints:
+    """The newest ``number`` of ``rows`` (positions, oldest first), and more where those hold fewer than
+    ``ENOUGH_PER_CLASS`` of an outcome; ``MAX_ROWS`` at most.
+    """
     newest_first = rows[::-1]
     positives = np.cumsum(target[newest_first], dtype=np.int64)
     rarer = np.minimum(positives, np.arange(1, len(rows) + 1) - positives)
     enough = int(np.searchsorted(rarer, ENOUGH_PER_CLASS)) + 1
-    return rows[-min(max(rules.holdout_rows, enough), MAX_ROWS) :]
+    return rows[-min(max(number, enough), MAX_ROWS) :]
 
 
 def memories(rows: Ints, judging: Ints, unit: int, starts: Sequence[int] = ()) -> list[Ints]:

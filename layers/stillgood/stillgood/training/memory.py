@@ -16,7 +16,7 @@ from stillgood.domain.model.model import Model
 from stillgood.domain.statistics.clustered import paired_clustered
 from stillgood.training.fit import CrossValidated, Fitted, cross_validate, finish
 from stillgood.training.ingest import Ingested
-from stillgood.training.judged import memories
+from stillgood.training.judged import memories, newest
 from stillgood.training.recalibrate import placed
 from stillgood.training.split import Split
 
@@ -75,12 +75,8 @@ def fit_best(ingested: Ingested, parts: Split, version: str, seed: int, fits: Fi
     assert best is not None
     memory, fitted = best[0], best[0].fitted(version)
     if parts.against is not None:
-        fitted = placed(
-            fitted,
-            np.searchsorted(memory.rows, parts.holdout),
-            ingested.target[memory.rows],
-            ingested.hashes[memory.rows],
-        )
+        at = np.searchsorted(memory.rows, newest(memory.rows, ingested.target, len(parts.holdout)))
+        fitted = placed(fitted, at, ingested.target[memory.rows], ingested.hashes[memory.rows])
     return replace(parts, train=memory.rows), fitted
 
 

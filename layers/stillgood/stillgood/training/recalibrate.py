@@ -15,7 +15,6 @@ from stillgood.domain.model.evaluation import evaluate, threshold_for_contract
 from stillgood.domain.model.model import Calibration, Model
 from stillgood.domain.model.vectorised import logits, probabilities
 from stillgood.training.fit import Fitted, calibrate, folds
-from stillgood.training.judged import ENOUGH_PER_CLASS
 
 
 def newest(train: npt.NDArray[np.int64], rules: TrainingRules) -> npt.NDArray[np.int64]:
@@ -63,13 +62,10 @@ def placed(
     """``fitted`` with the calibration and threshold of its rows at ``newest`` (positions), by their out-of-fold logits:
     those who are scored next are more like them than like all that it has learnt from.
 
-    ``target`` int8[n] and ``entities`` uint64[n] are of all its rows. As it is where the newest hold fewer than
-    ``ENOUGH_PER_CLASS`` of an outcome, or do not say how scores and outcomes go together.
+    ``target`` int8[n] and ``entities`` uint64[n] are of all its rows. As it is where the newest do not say how scores
+    and outcomes go together.
     """
     values, outcomes = fitted.oof_logits[newest], target[newest]
-    positives = int(outcomes.sum())
-    if min(positives, len(newest) - positives) < ENOUGH_PER_CLASS:
-        return fitted
     try:
         with threadpool_limits(1):
             calibration = calibrate(values, outcomes)

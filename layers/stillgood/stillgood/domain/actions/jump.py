@@ -33,6 +33,7 @@ from stillgood.domain.statistics.sequential import one_sided_e_value
 
 BANDWIDTH = 2.5  # logits to either side
 MIN_SIDE = 100  # rows within the bandwidth, on each side
+MIN_POSITIVES = 10  # right below the threshold: where hardly anything happens nobody can be seen to prevent it
 SCALE = 0.1  # of a rate: the size of a jump that is worth finding; fixed before any row is seen
 ALPHA = 0.005  # chance of ever finding one where nobody acts
 PLACEBOS = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)  # logits from the threshold
@@ -81,7 +82,7 @@ class Jump:
 def jump_at(
     distance: Floats, residual: Floats, probability: Floats, entities: npt.NDArray[Any], months: Ints, days: Ints
 ) -> Jump | None:
-    """The jump over all rows, None where too few lie near the threshold.
+    """The jump over all rows, None where too few lie near the threshold, or too few positive ones right below it.
 
     ``distance`` float64[n]: logit less the row's own threshold; ``residual`` float64[n]: outcome (0 or 1) less its
     ``probability``; ``entities`` [n]: whose rows they are; ``months`` and ``days`` int64[n]: when each was
@@ -108,6 +109,11 @@ class _Rows:
     days: Ints
     months: Ints
 
+    @property
+    def positive(self) -> Bools:
+        """bool[n]: the outcome, which is 0 or 1."""
+        return self.y + self.p > 0.5
+
     def fit(self, chosen: Bools, at: float = 0.0) -> tuple[float, float, float] | None:
         return _fit(self.x[chosen] - at, self.y[chosen], self.entities[chosen], self.days[chosen])
 
@@ -123,7 +129,7 @@ def _since(rows: _Rows, near: Bools, *, cautious: bool) -> Jump | None:
         newer = rows.months >= month
         chosen = near & newer
         fitted = rows.fit(chosen)
-        if fitted is None:
+        if fitted is None or int(rows.positive[chosen & (rows.x < 0)].sum()) < MIN_POSITIVES:
             continue
         size, variance, level = fitted
         variance *= _inflation(rows, newer) if cautious else 1.0

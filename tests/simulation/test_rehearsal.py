@@ -216,6 +216,28 @@ def test_rows_that_a_first_draft_would_have_refused_are_counted(table: pd.DataFr
     assert played.windows["refused"].tolist() == [0, 0, 0, 30, *[0] * 7]
 
 
+def test_a_first_draft_takes_labels_as_final_when_they_come(table: pd.DataFrame) -> None:
+    wanted = FirstDraft("left", "yes", "row", "at")
+    told = chronicle(table, wanted, Plan(window_days=7, label_delay_days=3), now=NOW)
+    assert told.contract.label_maturity_days == 3
+    delays = np.where(np.arange(len(table)) % 50, 36, 2_000)  # hours; one in fifty comes very late
+    heard = pd.to_datetime(table["at"], utc=True) + pd.to_timedelta(delays, unit="h")
+    timed = table.assign(known=heard.dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    seen = chronicle(timed, wanted, Plan(window_days=7, label_time="known"), now=NOW)
+    assert seen.contract.label_maturity_days == 2
+
+
+def test_a_contract_that_waits_longer_than_labels_take_is_told_of(
+    table: pd.DataFrame, raw_contract: dict[str, Any]
+) -> None:
+    patient = {**raw_contract, "monitoring": {**raw_contract.get("monitoring", {}), "label_maturity_days": 30}}
+    plan = Plan(window_days=7, label_delay_days=3)
+    waits = chronicle(table, _read(patient), plan, now=NOW)
+    assert any("after 30 days" in note and "after 3" in note for note in waits.notes)
+    prompt = {**patient, "monitoring": {**patient["monitoring"], "label_maturity_days": 3}}
+    assert not chronicle(table, _read(prompt), plan, now=NOW).notes
+
+
 def test_windows_may_be_named_by_a_column_and_rows_need_no_time(
     table: pd.DataFrame, raw_contract: dict[str, Any]
 ) -> None:

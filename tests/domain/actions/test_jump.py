@@ -103,3 +103,12 @@ def test_a_moved_threshold_is_found_between_days() -> None:
 def test_two_thresholds_in_one_day_are_no_threshold() -> None:
     by_row = thresholds(np.array([0.0, 1.0, 1.5, 2.0]), np.array([False, True, False, True]), np.zeros(4, np.int64))
     assert np.isnan(by_row).all()
+
+
+def test_where_hardly_anybody_leaves_nobody_can_be_seen_to_be_kept() -> None:
+    """Without outcomes near the threshold the residual is minus the probability: a curve without any noise."""
+    random = np.random.default_rng(5)
+    distance = random.uniform(-3.0, 3.0, 3000)
+    p = np.where(distance < 0, 0.001, 0.003) * np.exp(distance / 2)
+    args = (p, np.arange(3000), np.zeros(3000, np.int64), np.arange(3000) // 100)
+    assert jump_at(distance, np.zeros(3000) - p, *args) is None

@@ -495,6 +495,13 @@ class TestGrowth:
         assert self.grown(600, tried=(500,)).action == "nothing"
         assert self.grown(1_200, tried=(500,)).action == "retrain"
 
+    def test_a_recalibration_is_no_attempt_to_learn(self):
+        off = evidence(realised=realised(gap=0.06, gap_p=1e-6), unlearnt_rows=600, learnt_rows=1_000, weights=30)
+        state = seen_before("calibration")
+        decision = GUARDED.decide(off, state)
+        assert decision.action == "recalibrate"
+        assert advance(GUARDED, off, decision, state).retrains[-1].unlearnt_rows == 0
+
     def test_a_champion_that_has_learnt_from_much_is_left_alone(self):
         assert self.grown(1_000_000, learnt=5_000).action == "nothing"
 
@@ -514,3 +521,43 @@ def test_a_champion_under_the_contracts_floor_is_learnt_anew_whatever_it_promise
     assert decision.action == "retrain"
     assert "under the contract's floor" in reasons(decision)
     assert advance(GUARDED, window, decision, MonitorState("w1", "v1", {"floor": 1})).streaks == {"floor": 2}
+
+
+class TestBeyondDoubt:
+    """One window's labels may say as much as two windows at alpha together."""
+
+    @pytest.mark.parametrize(
+        ("found", "name", "action"),
+        [
+            ({"previous_gain": Estimate(0.2, 0.14, 0.26)}, "previous", "roll_back"),
+            ({"realised": realised(0.6)}, "performance", "retrain"),
+        ],
+    )
+    def test_a_loss_that_labels_show_beyond_doubt_needs_no_second_window(self, found, name, action):
+        decision = GUARDED.decide(evidence(**found), MonitorState("w1", "v1", {}))
+        assert decision.action == action
+        assert decision.figures["streaks"][name] == GUARDED.persistence
+
+    def test_a_probable_loss_still_does(self):
+        for found in ({"previous_gain": Estimate(0.06, 0.01, 0.11)}, {"realised": realised(0.78)}):
+            assert GUARDED.decide(evidence(**found), MonitorState("w1", "v1", {})).action == "nothing"
+
+    def test_drift_alone_and_better_figures_than_promised_always_wait(self):
+        clear = evidence(report(check(p=1e-200, effect=0.9, drifted=True)))
+        assert GUARDED.decide(clear, MonitorState("w1", "v1", {})).action == "nothing"
+        assert GUARDED.decide(evidence(realised=realised(0.99)), MonitorState("w1", "v1", {})).action == "nothing"
+
+    def test_a_figure_under_the_floor_waits_as_rows_of_one_bad_day_are_alike(self):
+        low = realised(0.6)
+        window = evidence(realised=replace(low, promised=low.metrics), roc_auc_floor=0.7)
+        assert GUARDED.decide(window, MonitorState("w1", "v1", {})).action == "nothing"
+
+    def test_selected_labels_say_nothing_beyond_doubt(self):
+        picked = evidence(realised=realised(0.5, biased=True), roc_auc_floor=0.7)
+        assert GUARDED.decide(picked, MonitorState("w1", "v1", {})).action == "nothing"
+
+    def test_a_report_from_before_the_rule_is_judged_as_it_was_then(self):
+        waits = replace(GUARDED, at_once_p=0.0)
+        decision = waits.decide(evidence(realised=realised(0.6)), MonitorState("w1", "v1", {}))
+        assert decision.action == "nothing"
+        assert "at_once_p" not in decision.figures["rules"]  # so that it is the same document

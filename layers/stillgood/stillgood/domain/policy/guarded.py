@@ -56,7 +56,7 @@ class Guarded:
     evidence. A finding by labels (*performance*, *recall*, *floor*) alerts when it begins and waits for its own
     cooldown only, which doubles once; drift waits for labels of predictions since it began.
 
-    What labels say of the ranking (*previous*, *performance*, *floor*) needs no second window where one alone says it at
+    That the ranking was lost (*previous*, or a fall of *performance*) needs no second window where one alone says it at
     p < ``at_once_p``, which is what ``persistence`` windows at alpha come to; 0 always waits for them.
     docs/decisions/0064.
 
@@ -96,7 +96,7 @@ class Guarded:
                 "most_doublings": self.most_doublings,
                 "grave_doublings": self.grave_doublings,
                 "growth_gain": self.growth_gain,
-                "at_once_p": self.at_once_p,
+                **({"at_once_p": self.at_once_p} if self.at_once_p else {}),  # reports of before do not state it
                 "budget": self.budget,
                 "period_days": self.period / timedelta(days=1),
             },
@@ -280,18 +280,13 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
 def beyond_doubt(policy: Guarded, evidence: Evidence) -> frozenset[str]:
     """Losses of the ranking that this window's labels show so clearly that a second window would add nothing.
 
-    *performance* (a fall) by its p that may be looked at always; *previous* and *floor* by the normal p, one-sided, of
-    "no gain" and of "at the floor".
+    *performance* (a fall) by its p that may be looked at always; *previous* by the normal p, one-sided, of "no gain".
     """
     p: dict[str, float] = {}
     if (gain := evidence.previous_gain) is not None and gain.standard_error > 0:
         p[PREVIOUS] = normal_sf(gain.value / gain.standard_error)
-    if (realised := evidence.trusted_realised) is not None:
-        auc = realised.metrics.roc_auc
-        if realised.drop > 0:
-            p[PERFORMANCE] = realised.drop_always_p
-        if auc.standard_error > 0:
-            p[FLOOR] = normal_sf((evidence.roc_auc_floor - auc.value) / auc.standard_error)
+    if (realised := evidence.trusted_realised) is not None and realised.drop > 0:
+        p[PERFORMANCE] = realised.drop_always_p
     return frozenset(name for name in findings(policy, evidence) if p.get(name, 1.0) < policy.at_once_p)
 
 

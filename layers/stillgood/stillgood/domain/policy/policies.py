@@ -39,7 +39,6 @@ def advance(policy: Policy, evidence: Evidence, decision: PolicyDecision, state:
     # Findings from labels keep their streaks, and the cooldown spaces the attempts. Drift has to last anew.
     grave_streaks = {name: lasted for name, lasted in streaks(guarded, evidence, state).items() if name in GRAVE}
     grave = any(lasted >= guarded.persistence for lasted in grave_streaks.values())
-    retrain = Retrain(
-        evidence.window, evidence.at, evidence.data_sha256, evidence.version, grave, evidence.unlearnt_rows
-    )
+    learnt = evidence.unlearnt_rows if decision.action == "retrain" else 0  # a recalibration keeps the weights
+    retrain = Retrain(evidence.window, evidence.at, evidence.data_sha256, evidence.version, grave, learnt)
     return replace(after, streaks=grave_streaks, retrains=(*state.retrains, retrain)[-_RETRAINS_KEPT:])

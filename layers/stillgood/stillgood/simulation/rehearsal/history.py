@@ -21,6 +21,7 @@ from stillgood.simulation.worlds.history import History, LabelFeed
 from stillgood.storage.windows import Window, iso
 
 MIN_LAST_SHARE = 0.5  # of a window's length that the last rows must reach into, for it to count
+MOST = 0.95  # of the delays of labels, after which they count as final
 _SECOND, _DAY = np.timedelta64(1, "s"), np.timedelta64(1, "D")
 
 
@@ -80,6 +81,7 @@ def chronicle(table: pd.DataFrame, contract: Contract | FirstDraft, plan: Plan, 
         table, times, outcome, labelled = table[keep].reset_index(drop=True), times[keep], outcome[keep], labelled[keep]
     y = np.where(labelled, outcome.eq(contract.target.positive), -1).astype(np.int8)
     known = _known(table, times, labelled, plan)
+    notes += _patience(contract, times, known, edges[plan.first])
     _check_identities(table, times, contract)
     columns = [name for name in table.columns if name in contract.columns]
     world = History(
@@ -339,12 +341,39 @@ def _drafted(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> Contract:
 
 def _final_after(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> float:
     """Days after which labels are final, as somebody knows who has seen the first windows: the delay that the rehearsal
-    is told, or the one within which 95% of their outcomes were known.
+    is told, or the one within which ``MOST`` of their outcomes were known.
     """
     if plan.label_time is None or wanted.time_column is None:
         return plan.label_delay_days
-    known = ~_blank(first[plan.label_time])
-    if not known.any():
+    known = first[~_blank(first[plan.label_time])]
+    if not len(known):
         return plan.label_delay_days
-    delays = _moments(first.loc[known, plan.label_time], "label time") - _moments(first.loc[known, wanted.time_column], "time")
-    return float(np.ceil(np.quantile(delays / _DAY, 0.95)))
+    heard = _moments(known[plan.label_time], f"label time column {plan.label_time!r}")
+    return _most_within(heard - _moments(known[wanted.time_column], f"time column {wanted.time_column!r}"))
+
+
+def _patience(contract: Contract, times: Times, known: Times, first: int) -> list[str]:
+    """A word where the contract waits longer for labels than they take; ``first`` rows are those of the first
+    windows.
+    """
+    heard = known[:first][~np.isnat(known[:first])]
+    waits = contract.label_maturity_days
+    if not len(heard) or contract.labels.horizon_days is not None:
+        return []
+    took = _most_within(heard - times[:first][~np.isnat(known[:first])])
+    if took >= waits:
+        return []
+    return [
+        f"Labels come after {_days(took)} and count as final after {_days(waits)} by the contract (labels.maturity_days):"
+        " until then they neither judge nor teach."
+    ]
+
+
+def _days(number: float) -> str:
+    return f"{number:g} day{'s' * (number != 1)}"
+
+
+def _most_within(delays: NDArray[np.timedelta64]) -> float:
+    """Whole days, or the hours of a delay under a day, within which ``MOST`` of them lie."""
+    days = float(np.quantile(delays / _DAY, MOST))
+    return float(np.ceil(days)) if days > 1 else round(days, 4)

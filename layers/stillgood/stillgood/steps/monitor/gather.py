@@ -38,6 +38,7 @@ from stillgood.storage.windows import Window, utc
 class WindowInputs:
     """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and
     it was busy enough. ``kept``: lines of the window's captures, thinned out, that its profile was made from.
+    ``learnt_rows`` and ``learnt_until``: how many rows the champion's weights were learnt from, and of when the newest is.
     ``pooled_since``: ``profile`` has all rows since then, and ``own`` the window's; None where they are the same.
     ``usual``: what each caller usually sends, this window included, and who is left out; ``profile`` is without those.
     """
@@ -51,6 +52,7 @@ class WindowInputs:
     data: LabelledData
     outcomes: Outcomes
     learnt_rows: int
+    learnt_until: datetime
     kept: KeptLines = field(default_factory=KeptLines)
     pooled_since: datetime | None = None
     own: Profile | None = None
@@ -131,9 +133,7 @@ class WindowInputs:
             roc_auc_floor=self.contract.floors.roc_auc,
             learnt_rows=self.learnt_rows,
             weights=sum(max(len(feature.levels) - 1, 1) for feature in self.contract.features) + 1,
-            unlearnt_rows=self.outcomes.evidence.labelled_since(
-                utc(self.pointer.promoted_at) - timedelta(days=rules.label_maturity_days)
-            ),
+            unlearnt_rows=self.outcomes.evidence.labelled_since(self.learnt_until),
             late=self._late(state),
             pooled_since=self.pooled_since,
             callers=seen.callers,
@@ -178,6 +178,7 @@ def gather(store: ObjectStore, pointer: Pointer, window: Window, *, settled: dat
         data=labelled_data(store, _known(store, pointer, model)),
         outcomes=heard,
         learnt_rows=int(model.training.get("rows", 0)),
+        learnt_until=_learnt_until(store, pointer, model),
         kept=kept,
     )
 
@@ -212,7 +213,7 @@ def _known(store: ObjectStore, pointer: Pointer, model: Model) -> frozenset[str]
     Of a version from before they were written down, the day until which its rows reach, as its documents say: its
     metrics, or its name, which begins with that day, or when it was trained, or promoted.
     """
-    version = str(model.training.get("recalibrates", model.version))
+    version = _weights_of(model)
     if (known := sources_of(store, version)) is not None:
         return known
     dates = dates_of(store, version)
@@ -220,3 +221,17 @@ def _known(store: ObjectStore, pointer: Pointer, model: Model) -> frozenset[str]
         with suppress(ValueError):
             return date.fromisoformat(str(text)[:10])
     return utc(pointer.promoted_at).date()
+
+
+def _learnt_until(store: ObjectStore, pointer: Pointer, model: Model) -> datetime:
+    """The time of the newest row that the champion's weights were learnt from: neither a rollback nor a recalibration
+    makes them younger. Of a version that does not say, about then, by when it was promoted.
+    """
+    with suppress(KeyError, ValueError):
+        return utc(dates_of(store, _weights_of(model))["learnt_until"])
+    return utc(pointer.promoted_at) - timedelta(days=model.contract.label_maturity_days)
+
+
+def _weights_of(model: Model) -> str:
+    """The version that learnt the weights, which a recalibration keeps."""
+    return str(model.training.get("recalibrates", model.version))

@@ -30,8 +30,8 @@ OLD, NEW = 3_000, 1_000
 
 
 def history(turned: float, shift: float, seed: int = 3):
-    """``OLD`` rows whose outcome follows x and ``NEW`` ones: there x counts ``turned`` as much, and all logits are lower
-    by ``shift``.
+    """``OLD`` rows whose outcome follows x and ``NEW`` ones: there x counts ``turned`` as much, and all logits are
+    lower by ``shift``.
     """
     random = np.random.default_rng(seed)
     x, z = random.normal(size=(2, OLD + NEW))

@@ -58,7 +58,7 @@ class Guarded:
 
     That the ranking was lost (*previous*, or a fall of *performance*) needs no second window where one alone says it at
     p < ``at_once_p``, which is what ``persistence`` windows at alpha come to; 0 always waits for them.
-    docs/decisions/0064.
+    docs/decisions/0065.
 
     Labels of selected customers (``RealisedPerformance.biased``) are reported, and nothing is concluded from them.
     """

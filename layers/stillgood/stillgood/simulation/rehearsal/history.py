@@ -336,7 +336,8 @@ def _drafted(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> Contract:
         name="rehearsal",
     )
     drafted = read_contract(raw)
-    return replace(drafted, monitoring=replace(drafted.monitoring, label_maturity_days=_final_after(first, wanted, plan)))
+    final = _final_after(first, wanted, plan)
+    return replace(drafted, monitoring=replace(drafted.monitoring, label_maturity_days=final))
 
 
 def _final_after(first: pd.DataFrame, wanted: FirstDraft, plan: Plan) -> float:
@@ -364,8 +365,8 @@ def _patience(contract: Contract, times: Times, known: Times, first: int) -> lis
     if took >= waits:
         return []
     return [
-        f"Labels come after {_days(took)} and count as final after {_days(waits)} by the contract (labels.maturity_days):"
-        " until then they neither judge nor teach."
+        f"Labels come after {_days(took)} and count as final after {_days(waits)} by the contract"
+        " (labels.maturity_days): until then they neither judge nor teach."
     ]
 
 

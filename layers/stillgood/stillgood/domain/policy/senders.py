@@ -92,7 +92,7 @@ class Usual:
         >>> flooded = usual.weighed({**calm, "x": CallerWindow(900, 900, 3.0, 1.0)}, (), day + timedelta(days=1))
         >>> usual.shares, flooded.shares, list(flooded.left)
         ({'a': 0.8, 'b': 0.2}, {'a': 0.8, 'b': 0.2}, ['x'])
-        >>> list(flooded.weighed(calm, (), day + timedelta(days=9)).left)
+        >>> list(flooded.weighed(calm, (), day + timedelta(days=37)).left)
         []
         """
         lasting = {

@@ -51,7 +51,7 @@ test: $(SYNCED)  ## run all tests
 bench: $(SYNCED) | $(UV)  ## measure everything against its alternatives (QUICK=1: less of it; DEMO=1: demo and test, too)
 	@PATH="$(abspath $(dir $(UV))):$$PATH" $(RUN) -m benchmarks.speed $(BENCH)
 
-bench-decisions: $(SYNCED)  ## how often each automatic decision errs, and years replayed in many worlds (QUICK=1: few seeds)
+bench-decisions: $(SYNCED)  ## how often each automatic decision errs, and years replayed in many worlds (QUICK=1: few seeds; SEEDS=6, MINUTES=20)
 	@$(RUN) -m benchmarks.decisions
 
 bench-models: $(SYNCED)  ## both model families and auto on every table there is, at four sizes (QUICK=1: one seed)

@@ -2,8 +2,9 @@
 intervals are wider.
 
 Seeded. Prints a table, writes benchmarks/results/decisions.json and docs/error-rates.md with its pictures.
-``ONLY=rates,null`` runs parts of it and writes nothing. ``MINUTES=20`` begins no year after that time: years that were
-played are kept under .local/decisions as long as no line of code changes, and each row says how many repeats it has.
+``SEEDS=6`` says how many. ``ONLY=rates,null`` runs parts of it and writes nothing. ``MINUTES=20`` begins no year after
+that time: years that were played are kept under .local/decisions as long as no line of code changes, and each row says
+how many repeats it has.
 """
 
 import json
@@ -41,7 +42,8 @@ def main() -> None:
             print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
     seconds = time.monotonic() - start
     if not ONLY:
-        command = "make bench-decisions" + (" QUICK=1" if QUICK else "")
+        said = "".join(f" {name}={os.environ[name]}" for name in ("QUICK", "SEEDS") if os.environ.get(name))
+        command = f"make bench-decisions{said}"
         document = {"command": command, "seconds": round(seconds), "rows": table.rows, "years": page.rows_of(years)}
         RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         page.write(document, years)

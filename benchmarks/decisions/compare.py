@@ -31,7 +31,7 @@ def null(table: Table, *, few: bool) -> list[Year]:
     """Years of days in which nothing happens, under guarded, and windows of three sizes under a policy that only
     watches.
     """
-    seeds = 2 if few else 20
+    seeds = scenarios.seeds(few=few)
     sizes = {200: 60, 500: 60, 2000: 20} if few else {200: 200, 500: 200, 2000: 100}
     watched = {
         size: play_all(Task("null", f"null windows of {size}", "never", seed, (("rows", size), ("windows", count))) for seed in range(seeds))  # noqa: E501
@@ -56,7 +56,7 @@ def null(table: Table, *, few: bool) -> list[Year]:
 
 def attempts(table: Table, *, few: bool) -> list[Year]:
     """A candidate in every window of a null world, and the guarded gate: 20 attempts on one champion's tenure."""
-    seeds = 2 if few else 20
+    seeds = scenarios.seeds(few=few)
     for name, returning in (("", 0), (", 12 rows a customer", 1000)):
         options = (("rows", 500), ("windows", 54), ("returning", returning))
         years = play_all(Task("null", f"20 attempts{name}", "asks", seed, options) for seed in range(seeds))
@@ -75,7 +75,7 @@ def attempts(table: Table, *, few: bool) -> list[Year]:
 
 def telco(table: Table, *, few: bool) -> list[Year]:
     """40 weeks of Telco customers under each policy."""
-    seeds = 2 if few else 20
+    seeds = scenarios.seeds(few=few)
     names = FEW if few else tuple(TELCO)
     sides = FEW[:2] if few else tuple(LABELS_AFTER)
     tasks = [

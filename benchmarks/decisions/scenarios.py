@@ -35,6 +35,11 @@ BEGINS = 12  # the weekly window in which what happens begins
 YEAR_WEEKS = 40
 
 
+def seeds(*, few: bool) -> int:
+    """Of a world that can be drawn again: ``SEEDS`` of the environment, else 2 or 20."""
+    return int(os.environ.get("SEEDS") or (2 if few else 20))
+
+
 @cache
 def pool() -> Pool:
     data = datasets.telco().to_csv(index=False).encode()
@@ -174,7 +179,7 @@ def names(*, few: bool) -> dict[str, tuple[Callable[[int], World], int]]:
     for name in ("elec", "noaa"):
         if (DATA / f"{name}.csv.gz").is_file():
             worlds[name] = (lambda _, name=name: dated(name), 1)  # type: ignore[misc]
-    many = 2 if few else 20
+    many = seeds(few=few)
     worlds["buyers, cohort"] = (lambda seed: buyers(seed, "cohort"), many)
     worlds["buyers, steady"] = (lambda seed: buyers(seed, "steady"), many)
     for generator in GENERATORS:

@@ -89,7 +89,7 @@ def telco(table: Table, *, few: bool) -> list[Year]:
         for other, bound in (("simple", 0.0), ("always", -0.01)):
             gaps = _gaps(years, name, other)
             table.over_seeds(f"{name}: ROC-AUC of guarded - {other}", gaps, f">= {bound}", larger_is_worse=False)
-        first_labels = BEGINS + LABELS_AFTER[name] / 7
+        first_labels = int(BEGINS + LABELS_AFTER[name] / 7)  # the window in which they come is judged at its end
         soon = [
             any(first_labels <= at <= first_labels + WITHIN_WINDOWS for at in year.promotions)
             for year in _of(years, name, "guarded")
@@ -129,7 +129,7 @@ def dated(table: Table, *, few: bool) -> list[Year]:
         policy: {
             name: float(np.mean([year.auc for year in played]))
             for name in worlds
-            if (played := _of(years, name, policy))
+            if (played := [year for year in _of(years, name, policy) if year.aucs])
         }
         for policy in POLICIES
     }

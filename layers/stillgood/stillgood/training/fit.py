@@ -37,7 +37,7 @@ WIDE_RECIPE = "9 wide 1"
 _NO_SPREAD = 1e-9
 _SAY_NOTHING = (
     "The features say nothing about the outcome: out of fold, higher scores are not more often positive. Check the"
-    " target column, or add features."
+    ' target column, add features, or set training.family to "auto", which also finds effects that rise and fall.'
 )
 
 type Floats = npt.NDArray[np.float64]

@@ -109,6 +109,6 @@ def _contract(table: pd.DataFrame) -> dict[str, Any]:
         "target": {"name": "outcome", "positive": "yes", "negative": "no"},
         "features": features,
         "floors": {"roc_auc": 0.6, "recall": 0.7, "precision": 0.0},
-        "training": {"min_rows": 200},
+        "training": {"min_rows": 200, "family": "auto"},  # as a draft proposes
         "monitoring": {"min_rows": 200, "label_maturity_days": 7},
     }

@@ -21,7 +21,7 @@ from benchmarks.decisions.years import DEADLINE, Year
 
 QUICK = bool(os.environ.get("QUICK"))
 ONLY = tuple(filter(None, os.environ.get("ONLY", "").split(",")))
-REPEATS, GATES = (200, 30) if QUICK else (1000, 200)
+REPEATS, GATES = (200, 150) if QUICK else (1000, 200)
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "decisions.json"
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from stillgood.domain.contract.contract import Objective
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.drift.detect import DISTRIBUTION_TESTS
@@ -159,24 +160,26 @@ def gates(table: Table, repeats: int) -> None:
         order = np.random.default_rng(1000 + repeat).permutation(rows.n)
         holdout, rest = rows.take(order[:HOLDOUT]), order[HOLDOUT:]
         half = len(rest) // 2
-        champion = judged(rows.take(np.sort(rest[:half])), holdout, "champion")
-        equal = judged(rows.take(np.sort(rest[half:])), holdout, "candidate")
+        champion, _ = judged(rows.take(np.sort(rest[:half])), holdout, "champion")
+        equal, equals = judged(rows.take(np.sort(rest[half:])), holdout, "candidate")
         everything = rows.take(np.sort(rest))
-        good = judged(everything, holdout, "candidate")
-        poor, weaker = (judged(everything, holdout, "champion", blind) for blind in (BLIND, SLIGHTLY_BLIND))
+        good, goods = judged(everything, holdout, "candidate")
+        poor, weaker = (judged(everything, holdout, "champion", blind)[0] for blind in (BLIND, SLIGHTLY_BLIND))
         for name, serving in ((BETTER, poor), (SLIGHTLY_BETTER, weaker)):
             gains[name].append(roc_auc(good.logits, holdout.y) - roc_auc(serving.logits, holdout.y))
         gamed = replace(equal, threshold_logit=equal.threshold_logit - 0.3)
         contract = rows.frame.contract
-        for name, serving, candidate in (
-            ("no change", champion, equal),
-            ("recall-gamed", champion, gamed),
-            (BETTER, poor, good),
-            (SLIGHTLY_BETTER, weaker, good),
+        for name, serving, candidate, folds in (
+            ("no change", champion, equal, equals),
+            ("recall-gamed", champion, gamed, equals),
+            (BETTER, poor, good, goods),
+            (SLIGHTLY_BETTER, weaker, good, goods),
         ):
             plain = decide("simple", GateInputs(candidate, serving, holdout.y, contract.floors)).promote
             objective = Objective("recall", contract.floors.recall)
-            case = CrossFitted(candidate, serving, holdout.y, holdout.hashes, contract.floors, objective, attempts=0)
+            case = CrossFitted(
+                candidate, serving, holdout.y, holdout.hashes, contract.floors, objective, fold_logits=folds
+            )
             counts["simple", name] = counts.get(("simple", name), 0) + plain
             counts["guarded", name] = counts.get(("guarded", name), 0) + decide_cross_fitted(case).promote
     for name, target in (
@@ -190,11 +193,17 @@ def gates(table: Table, repeats: int) -> None:
         table.share("  the same, simple", counts["simple", name], repeats)
 
 
-def judged(rows: Rows, holdout: Rows, version: str, blind: frozenset[str] = frozenset()) -> HoldoutScores:
-    """A model of ``rows``, which sees nothing of the features in ``blind``, on the holdout."""
-    model = learn(replace(rows, frame=hidden(rows.frame, blind)), version).model
-    values = logits(model, hidden(holdout.frame, blind))
-    return HoldoutScores(version, values, probabilities(model, values), model.threshold_logit)
+def judged(
+    rows: Rows, holdout: Rows, version: str, blind: frozenset[str] = frozenset()
+) -> tuple[HoldoutScores, npt.NDArray[np.float64]]:
+    """A model of ``rows``, which sees nothing of the features in ``blind``, on the holdout, and what its fold models
+    say of it, float64[k, n].
+    """
+    fitted = learn(replace(rows, frame=hidden(rows.frame, blind)), version)
+    frame = hidden(holdout.frame, blind)
+    values = logits(fitted.model, frame)
+    scores = HoldoutScores(version, values, probabilities(fitted.model, values), fitted.model.threshold_logit)
+    return scores, np.stack([logits(model, frame) for model in fitted.fold_models])
 
 
 def hidden(frame: Frame, blind: frozenset[str]) -> Frame:

@@ -87,8 +87,8 @@ def write(document: Mapping[str, Any], years: Sequence[Year]) -> None:
     lines = [
         "# How often each automatic decision errs",
         (
-            f"Written by `{document['command']}` in {document['seconds'] / 60:.0f} minutes; the figures are in"
-            " `benchmarks/results/decisions.json`."
+            f"Written by `{document['command']}` in {document['seconds'] / 60:.0f} minutes (years that a stopped run"
+            " had kept are not counted); the figures are in `benchmarks/results/decisions.json`."
         ),
         HOW,
         "",

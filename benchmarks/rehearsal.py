@@ -42,7 +42,7 @@ def history(rows: int, windows: int, features: int, seed: int = 0) -> tuple[pd.D
     seconds = np.sort(rng.integers(0, DAYS * windows * 86_400, rows)).astype("timedelta64[s]")
     columns = {
         "id": [f"c{place}" for place in range(rows)],
-        "time": [f"{moment}Z" for moment in np.datetime64("2020-01-01", "s") + seconds],
+        "time": [f"{moment}Z" for moment in np.datetime64("2015-01-01", "s") + seconds],
     }
     age, logit = np.arange(rows) / rows, np.full(rows, -1.0)
     for place in range(features - features // 5):

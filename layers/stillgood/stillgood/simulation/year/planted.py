@@ -66,7 +66,7 @@ def _append(real: Callable[..., bool], *args: Any, **kwargs: Any) -> bool:
     return True
 
 
-def _drain(self: Any) -> None:
+def _drain(self: Any, *, all_of_it: bool = False) -> None:
     while self._pending:
         key, data, _ = self._pending.popleft()
         self._pending_bytes -= len(data)

@@ -278,7 +278,8 @@ def findings(policy: Guarded, evidence: Evidence) -> dict[str, str]:
 
 
 def beyond_doubt(policy: Guarded, evidence: Evidence) -> frozenset[str]:
-    """Losses of the ranking that this window's labels show so clearly that a second window would add nothing.
+    """Losses of the ranking that, if they are found large enough, this window's labels show so clearly that a second
+    window would add nothing.
 
     *performance* (a fall) by its p that may be looked at always; *previous* by the normal p, one-sided, of "no gain".
     """
@@ -287,7 +288,7 @@ def beyond_doubt(policy: Guarded, evidence: Evidence) -> frozenset[str]:
         p[PREVIOUS] = normal_sf(gain.value / gain.standard_error)
     if (realised := evidence.trusted_realised) is not None and realised.drop > 0:
         p[PERFORMANCE] = realised.drop_always_p
-    return frozenset(name for name in findings(policy, evidence) if p.get(name, 1.0) < policy.at_once_p)
+    return frozenset(name for name, chance in p.items() if chance < policy.at_once_p)
 
 
 def growth(policy: Guarded, evidence: Evidence, state: MonitorState) -> str | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.draft import draft
 from stillgood.domain.contract.reader import read_contract
-from stillgood.simulation.rehearsal.plan import HistoryInvalid, Plan
+from stillgood.simulation.rehearsal.plan import HistoryInvalid, Plan, in_days
 from stillgood.simulation.world import Ints, Times
 from stillgood.simulation.worlds.history import History, LabelFeed
 from stillgood.storage.windows import Window, iso
@@ -365,13 +365,9 @@ def _patience(contract: Contract, times: Times, known: Times, first: int) -> lis
     if took >= waits:
         return []
     return [
-        f"Labels come after {_days(took)} and count as final after {_days(waits)} by the contract"
+        f"Labels come after {in_days(took)} and count as final after {in_days(waits)} by the contract"
         " (labels.maturity_days): until then they neither judge nor teach."
     ]
-
-
-def _days(number: float) -> str:
-    return f"{number:g} day{'s' * (number != 1)}"
 
 
 def _most_within(delays: NDArray[np.timedelta64]) -> float:

@@ -52,3 +52,11 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "policies": list(self.policies)}
+
+
+def in_days(number: float) -> str:
+    """
+    >>> in_days(1), in_days(2.5)
+    ('1 day', '2.5 days')
+    """
+    return f"{number:g} day{'s' * (number != 1)}"

@@ -13,7 +13,7 @@ import numpy as np
 from stillgood.domain.contract.changes import changes
 from stillgood.domain.contract.contract import Contract
 from stillgood.simulation.rehearsal.figures import block_interval
-from stillgood.simulation.rehearsal.plan import Plan
+from stillgood.simulation.rehearsal.plan import Plan, in_days
 from stillgood.simulation.rehearsal.play import Kept, played_each
 from stillgood.simulation.worlds.history import History
 
@@ -47,7 +47,7 @@ def grid(contract: Contract, plan: Plan, window_days: float) -> list[Setting]:
         changed_monitoring = replace(monitoring, label_maturity_days=delay)
         settings.append(
             Setting(
-                f"labels are mature after {delay:g} day{'s' * (delay != 1)}",
+                f"labels are mature after {in_days(delay)}",
                 replace(contract, monitoring=changed_monitoring),
             )
         )

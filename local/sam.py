@@ -22,6 +22,7 @@ from typing import Any
 
 import boto3
 from stillgood.aws.s3_boto3 import Boto3ObjectStore
+from stillgood.storage.keys import decision_page_key
 from stillgood.storage.registry import Registry
 
 from local import customers, datasets
@@ -218,13 +219,20 @@ def seed(sam: SamLocal) -> Sequence[dict[str, Any]]:
 
 
 def decisions(sam: SamLocal, at_least: int) -> list[str]:
-    """The actions in the decision log, once there are so many: steps hand over asynchronously."""
+    """The actions in the decision log, once there are so many and promote has ended: steps hand over asynchronously.
+
+    The page of the newest decision is the last thing that promote writes; who read S3 before it would see it appear.
+    Raises CloudError after HAND_OVER_SECONDS.
+    """
     deadline = time.monotonic() + HAND_OVER_SECONDS
-    while len(actions := [str(decision.action) for decision in Registry(sam.store).decisions()]) < at_least:
+    while True:
+        log = list(Registry(sam.store).decisions())
+        if len(log) >= at_least and any(sam.store.list(decision_page_key(log[-1].n))):
+            return [str(decision.action) for decision in log]
         if time.monotonic() > deadline:
-            raise CloudError(f"no decision {at_least} after {HAND_OVER_SECONDS:g} s; there are {actions}")
+            actions = [str(decision.action) for decision in log]
+            raise CloudError(f"no decision {at_least} with its page after {HAND_OVER_SECONDS:g} s; there are {actions}")
         time.sleep(0.5)
-    return actions
 
 
 def score_job(sam: SamLocal, job: Mapping[str, Any]) -> Any:

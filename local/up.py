@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from stillgood.cli.drafting import draft_file
 from stillgood.cli.files import rows
+from stillgood.cli.served import wait_for_api
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.contract.row_check import RowChecker
@@ -27,6 +28,7 @@ from local.deploy import BUCKET, STACK, Stack, bring_up
 CLOUD = LOCAL / "cloud"
 DEMO = LOCAL / "demo"
 CHAIN_SECONDS = 120.0
+SERVED_SECONDS = 60.0
 MONITOR_SCHEDULE = "MonitorFunctionSchedule"  # its logical id, which its name holds; monitor compacts by another
 SCHEDULE_NOTE = "schedule"  # the state in which an operator left monitor's schedule
 
@@ -63,7 +65,7 @@ def up(
     empty: bool = False,
     home: Path = CLOUD,
 ) -> None:
-    """Start, deploy, and see to it that a model serves. All of it is idempotent.
+    """Start, deploy, and see to it that a model serves: seen in the log and at the API. All of it is idempotent.
 
     ``data``: one's own labelled rows in place of Telco, with their ``contract``, or one drafted by ``target`` and
     ``positive``. ``empty``: no rows at all. What the cloud held for another contract is kept aside. Raises CloudError;
@@ -85,6 +87,9 @@ def up(
     if pointer is None:
         _how_to_begin(stack)
         return
+    served = wait_for_api(stack.api_url, pointer, SERVED_SECONDS)
+    if not served.ok:
+        raise CloudError(f"{pointer.version}: {served.says}; the log is {home / 'cloud.log'}")
     print(f"Champion: {pointer.version}, generation {pointer.generation}.")
     where_to_look(stack, _customer(stack, own))
     runs = (
@@ -263,16 +268,19 @@ def train_first(stack: Stack) -> Decision:
     return decision_for(stack, "first-model")
 
 
-def decision_for(stack: Stack, request_id: str) -> Decision:
-    """Wait for the end of an asynchronous chain: the decision that a request led to.
+def decision_for(stack: Stack, request_id: str, seconds: float = CHAIN_SECONDS) -> Decision:
+    """Wait for the end of an asynchronous chain: the decision that a request led to, in force.
+
+    A decision is in the log before the pointer follows it, and the request's index comes last: it is what to wait for.
 
     Raises:
         CloudError: there was none in time.
     """
     registry = Registry(stack.store)
     return wait_for(
-        lambda: next((decision for decision in registry.decisions() if decision.request_id == request_id), None),
+        lambda: registry.find(request_id),
         f"a decision for {request_id}; see {stack.cloud.home / 'cloud.log'}",
+        seconds,
     )
 
 

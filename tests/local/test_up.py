@@ -6,10 +6,14 @@ import json
 import os
 import signal
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from stillgood.cli.main import main
+from stillgood.storage.keys import POINTER_KEY, request_key
+from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.registry import Registry
 
 from local import cloud, datasets, up
 
@@ -99,3 +103,27 @@ def test_a_call_that_names_too_little_starts_nothing(words, message: str, tmp_pa
     with pytest.raises(cloud.CloudError, match=message):
         up.up(home=tmp_path / "cloud", **words)
     assert not (tmp_path / "cloud").exists()
+
+
+@dataclass
+class Bucket:
+    """As much of a stack as is looked at for a decision."""
+
+    store: MemoryObjectStore
+    cloud: cloud.Cloud
+
+
+def test_a_decision_that_is_in_the_log_alone_is_waited_for_until_it_is_in_force(
+    telco, draw_model, make_champion, tmp_path: Path
+) -> None:
+    model = draw_model(telco, "20261123-first")
+    stack = Bucket(MemoryObjectStore(), cloud.Cloud(tmp_path, 0, 0))
+    make_champion(stack.store, model)
+    request = f"request {model.version}"
+    for key in (POINTER_KEY, request_key(request)):  # as between the record's write and the pointer's
+        stack.store.delete(key)
+    with pytest.raises(cloud.CloudError, match="a decision for request"):
+        up.decision_for(stack, request, seconds=0)
+    Registry(stack.store).recover()
+    assert up.decision_for(stack, request, seconds=0).action == "promote"
+    assert Registry(stack.store).pointer() is not None

@@ -41,14 +41,19 @@ def add_wait(parser: argparse.ArgumentParser) -> None:
 def wait_until_served(
     place: Place, pointer: "Pointer", arguments: argparse.Namespace, clock: Callable[[], float] = time.monotonic
 ) -> Served:
-    """Ask ``GET /health`` until it answers with ``pointer``'s generation, or a later one.
+    """Wait for the API that the ``arguments`` or the ``place`` name, until it serves ``pointer``.
 
     Where there is no API to ask, the model that the pointer names is loaded and verified instead, which is what every
     process does that serves this place. Never raises for an API that does not answer: what was decided stands.
     """
     url = arguments.api or place.api or os.environ.get("STILLGOOD_API_URL")
-    if not url:
-        return _verified(place, pointer)
+    return wait_for_api(url, pointer, arguments.wait, clock) if url else _verified(place, pointer)
+
+
+def wait_for_api(url: str, pointer: "Pointer", seconds: float, clock: Callable[[], float] = time.monotonic) -> Served:
+    """Ask ``GET /health`` of ``url`` until it answers with ``pointer``'s generation or a later one, for at most
+    ``seconds``.
+    """
     began = clock()
     last = ""
     while True:
@@ -64,10 +69,10 @@ def wait_until_served(
                 )
         except (OSError, ValueError) as error:  # HTTPError and URLError are OSErrors
             last = f"it does not answer as it should: {error}"
-        if clock() - began > arguments.wait:
+        if clock() - began > seconds:
             return Served(
                 False,
-                f"decided, but {url} did not serve it within {arguments.wait:.0f} s: {last}. What was decided stands;"
+                f"decided, but {url} did not serve it within {seconds:.0f} s: {last}. What was decided stands;"
                 " do not decide again, look at `stillgood status` and GET /status",
             )
         time.sleep(_PAUSE_SECONDS)

@@ -37,7 +37,8 @@ def draft(
     they stand.
 
     ``positive``: the outcome to predict; None where one of the two values is a word for yes. ``keep``: columns that are
-    kept although they give the outcome away. Raises ContractInvalid, which names every column that hinders a draft.
+    kept, and not asked about, although they give the outcome away. Raises ContractInvalid, which names every column
+    that hinders a draft.
     """
     notes: list[DraftNote] = []
     texts = {column: [text.strip() for text in values] for column, values in columns.items()}
@@ -68,6 +69,7 @@ def draft(
         raise ContractInvalid(
             "No column is left to predict from. " + " ".join(str(note) for note in notes if note.column)[:1500]
         )
+    drafted.ask_together(features)
     raw: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from stillgood.domain.contract.contract import Source
 from stillgood.domain.contract.dialect import (
     DOUBTFUL_WORDS,
@@ -22,19 +24,24 @@ from stillgood.domain.contract.draft_looks import (
     MAX_LEVELS,
     SAMPLED,
     Bools,
+    Floats,
     are_codes,
     auc_alone,
     counts_rows,
+    days_of,
     is_unique,
     names_rows,
+    numbers_of,
     padded_text,
     rounded_text,
 )
 from stillgood.domain.contract.draft_note import DraftNote, Words
 from stillgood.domain.contract.draft_source import MIN_NUMERIC
+from stillgood.domain.contract.draft_together import MAX_COLUMNS, Looked, not_by_chance, sampled, tell_together
 from stillgood.domain.contract.row_check import FALSE, TRUE
 
 LEAK = 0.99  # ROC-AUC of one column alone, above which it is taken to know the outcome
+NEAR_LEAK = 0.96  # above which it is asked about
 _HEAD_ROOM = 10.0  # a limit from data: so many times the largest value seen; a change of units still is refused
 
 
@@ -55,6 +62,9 @@ class Drafter:
         self._rows, self._positives, self._source, self._words, self._notes = rows, positives, source, words, notes
         self._time_column, self._keep = time_column, keep
         self._n = len(positives)
+        self._sample = sampled(positives)
+        self._alone: dict[str, float] = {}
+        self._code_of = {"": 0}
 
     def _note(self, column: str, seen: str, decided: str, change: str = "") -> None:
         self._notes.append(DraftNote(column, seen, decided, change))
@@ -115,18 +125,83 @@ class Drafter:
         drafted = self._drafted(column, values, words, blank)
         if drafted is None:
             return None
-        if (auc := auc_alone(texts, drafted["kind"], self._positives, self._source)) > LEAK:
+        return drafted if self._is_known_before(column, drafted["kind"]) else None
+
+    def ask_together(self, features: Sequence[Mapping[str, Any]]) -> None:
+        """Ask about every two features that together tell the outcome."""
+        looked = [self._looked(feature["name"], feature["kind"]) for feature in features]
+        among = [column for column in looked if column.alone <= LEAK]
+        if len(among) > MAX_COLUMNS:
+            self._note(
+                "",
+                f"it has {len(among)} columns to learn from",
+                f"{MAX_COLUMNS} of them, those that are filled in and tell most alone, were looked at two by two for"
+                " what tells the outcome together",
+            )
+        for pair in tell_together(among, self._positives[self._sample], LEAK):
+            seen = f"with {pair.second} it tells the outcome, {pair.how} (ROC-AUC {pair.auc:.3f})"
+            if {pair.first, pair.second} <= self._keep:
+                self._note(pair.first, seen, "both are kept, as --keep says")
+                continue
+            self._note(
+                pair.first,
+                seen,
+                "both are learnt from",
+                "Is either known only afterwards? If so, take it out of the features; if not,"
+                f" --keep {pair.first} --keep {pair.second} says so",
+            )
+
+    def _is_known_before(self, column: str, kind: str) -> bool:
+        """Whether the column may be learnt from; what tells the outcome alone is probably known only afterwards."""
+        auc = self._alone[column] = self._auc_alone(column, kind)
+        kept = column in self._keep
+        if auc > LEAK:
             seen = f"alone it tells the outcome (ROC-AUC {auc:.3f})"
-            if column not in self._keep:
+            if not kept:
                 self._note(
                     column,
                     seen,
                     "it is left out as leakage: it is probably known only afterwards",
                     f"Keep it with --keep {column}",
                 )
-                return None
+                return False
             self._note(column, seen, "it is kept, as --keep says")
-        return drafted
+        elif auc > NEAR_LEAK and not_by_chance(auc, self._positives, len(self._rows)):
+            seen = f"alone it nearly tells the outcome (ROC-AUC {auc:.3f})"
+            if kept:
+                self._note(column, seen, "it is kept, as --keep says")
+            else:
+                self._note(
+                    column,
+                    seen,
+                    "it is learnt from",
+                    f"Is it known only afterwards? If so, take it out of the features; if not, --keep {column} says so",
+                )
+        return True
+
+    def _auc_alone(self, column: str, kind: str) -> float:
+        texts = self._rows[column]
+        if kind == "date":  # days before the row's time are what is learnt from
+            days = self._days(column)
+            there = [texts[row] for row in self._sample]
+            return auc_alone(there, self._days(self._time_column or column) - days, self._positives[self._sample])
+        numbers = numbers_of(texts, self._source) if kind in ("integer", "numeric") else None
+        return auc_alone(texts, numbers, self._positives)
+
+    def _days(self, column: str) -> Floats:
+        texts = self._rows[column]
+        return days_of([texts[row] for row in self._sample])
+
+    def _looked(self, column: str, kind: str) -> Looked:
+        texts = self._rows[column]
+        there = [texts[row] for row in self._sample]
+        numbers: Floats | None = None
+        if kind == "date":
+            numbers = days_of(there)
+        elif kind in ("integer", "numeric"):
+            numbers = numbers_of(there, self._source)
+        codes = np.array([self._code_of.setdefault(text, len(self._code_of)) for text in there], np.int64)
+        return Looked(column, numbers, codes - 1, self._alone[column])  # the blank, which is the first, has -1
 
     def _drafted(
         self, column: str, values: Mapping[str, int], words: Mapping[str, int], blank: int

@@ -3,18 +3,21 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from stillgood.domain.contract.contract import Source
-from stillgood.domain.contract.dialect import as_number, date_format
+from stillgood.domain.contract.dialect import ISO, as_number, date_format
+from stillgood.domain.contract.times import read_time
 
 MAX_LEVELS = 200
 MAX_CODES = 12  # an integer of at most so many values may be a code
 SAMPLED = 400  # different texts of a column by which its numbers and dates are recognised
 _MAX_DIGITS = 300  # more are infinite as a number
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # days are compared, in whatever zone
 ID_NAME = re.compile(
     r"(^|[_\s.-])(id|key|nr|no|num|number|code|uuid|guid|konto|account|index|idx|row|row[_\s.-]?names?)$|id$",
     re.IGNORECASE,
@@ -82,23 +85,53 @@ def rounded_text(texts: Iterable[str]) -> str | None:
     return next((text for text in long if int(text) != float(text)), None)
 
 
-def auc_alone(texts: Sequence[str], kind: str, positives: Bools, source: Source) -> float:
-    """ROC-AUC of the column alone, in either direction: of its numbers, of its levels (by the rates in the other half
-    of the rows), or of where it is blank. ``kind``: the feature's.
+def numbers_of(texts: Sequence[str], source: Source) -> Floats:
+    """float64[n] of a column of numbers; NaN where it holds none.
+
+    >>> numbers_of(["1", "", "2.5"], Source(decimal_char=".")).tolist()
+    [1.0, nan, 2.5]
+    """
+    memo = {text: as_number(text, source) for text in set(texts)}
+    return np.array([math.nan if (number := memo[text]) is None else number for text in texts])
+
+
+def days_of(texts: Sequence[str]) -> Floats:
+    """float64[n] of a column of dates or times: days since 1970, in whatever zone each is written; NaN where it holds
+    none.
+
+    >>> days_of(["01.03.1970", "", "02.01.1970"]).tolist()
+    [59.0, nan, 1.0]
+    """
+    stated = list(dict.fromkeys(text for text in texts if text))
+    formats = date_format(stated[:SAMPLED])
+    form = formats[0] if formats else ISO
+    memo = {text: _day(text, form) for text in stated} | {"": math.nan}
+    return np.array([memo[text] for text in texts])
+
+
+def _day(text: str, form: str) -> float:
+    try:
+        moment = read_time(text) if form == ISO else datetime.strptime(text, form)  # noqa: DTZ007  # days are compared
+    except ValueError:
+        return math.nan
+    return (moment.replace(tzinfo=None) - _EPOCH) / timedelta(days=1)
+
+
+def auc_alone(texts: Sequence[str], numbers: Floats | None, positives: Bools) -> float:
+    """ROC-AUC of the column alone, in either direction: of its ``numbers`` float64[n], NaN where there is none, of its
+    levels (by the rates in the other half of the rows), or of where it is blank. ``numbers`` None: it is a category.
     """
     rows = len(positives)
     if min(positives.sum(), rows - positives.sum()) < 10:
         return 0.5
     best = 0.5
-    if kind in ("integer", "numeric"):
-        memo = {text: as_number(text, source) for text in set(texts)}
-        numbers = np.array([math.nan if (number := memo[text]) is None else number for text in texts])
+    if numbers is not None:
         there = ~np.isnan(numbers)
         best = max(
             _auc(there.astype(np.float64), positives),
             _auc(numbers[there], positives[there]) if there.mean() > 0.5 else 0.5,
         )
-    if kind in ("categorical", "boolean") or len(set(texts)) <= MAX_LEVELS:
+    if numbers is None or len(set(texts)) <= MAX_LEVELS:
         codes = np.unique(np.array(texts, dtype=object).astype(str), return_inverse=True)[1]
         half = np.arange(rows) % 2 == 0
         scores = np.empty(rows)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from stillgood.domain.actions.groups import MAX_REPEATS, stand_in
+from stillgood.domain.model.evaluation import clustered, evaluate
 from stillgood.domain.statistics.clustered import clustered_auc
 
 
@@ -40,6 +41,33 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
         auc, variance = clustered_auc(p[stand.index], happened[stand.index], stand.index, strata=stand.strata)
         held.append(abs(auc - truth) < 1.96 * variance**0.5)
     assert 0.9 <= np.mean(held) <= 0.985
+
+
+def test_few_rows_that_stand_for_many_have_skewed_intervals_that_miss_on_neither_side() -> None:
+    def often_positive(seed: int, n: int = 1000) -> tuple[np.ndarray, ...]:
+        random = np.random.default_rng(seed)
+        logits = random.normal(1.5, 1.2, n)
+        y = random.random(n) < 1 / (1 + np.exp(-logits))
+        flagged = logits >= 0.9
+        control = flagged & (random.random(n) < 0.05)
+        return logits, y, flagged, np.where(control, 1, np.where(flagged, 2, 0))
+
+    logits, y, _, _ = often_positive(9999, n=200_000)
+    truth = clustered_auc(logits, y, np.arange(len(y)))[0]
+    below, above = [], []
+    for seed in range(250):
+        logits, y, flagged, groups = often_positive(seed)
+        stand = stand_in(groups, logits)
+        rows = stand.index
+        if not stand.observed:
+            continue
+        p = 1 / (1 + np.exp(-logits[rows]))
+        metrics = evaluate(logits[rows], p, y[rows], 0.9)
+        auc = clustered(metrics, logits[rows], flagged[rows], y[rows], rows, stand.strata, p).roc_auc
+        below.append(truth < auc.low)
+        above.append(truth > auc.high)
+    assert max(np.mean(below), np.mean(above)) < 0.06  # .11 on one side where the interval is symmetric
+    assert 0.02 <= np.mean(below) + np.mean(above) <= 0.08
 
 
 def test_as_many_rows_stand_as_were_flagged_and_none_that_was_acted_on() -> None:

@@ -37,12 +37,18 @@ def test_verdicts(control: float, treated: float, n: int, verdict: str) -> None:
     assert measured.verdict == verdict
 
 
+def test_where_hardly_anybody_left_alone_leaves_the_interval_reaches_further_up() -> None:
+    measured = effect(*campaign(6, 0.05, 0.05, n=1500))
+    assert measured is not None
+    assert measured.high - measured.prevented > 1.1 * (measured.prevented - measured.low)
+
+
 def test_a_customers_rows_are_one_piece_of_evidence() -> None:
     y, alone, who = campaign(2, 0.5, 0.2)
     once, often = effect(y, alone, who), effect(*(np.tile(column, 9) for column in (y, alone, who)))
     assert once is not None
     assert often is not None
-    assert often.standard_error == pytest.approx(once.standard_error, rel=0.02)
+    assert often.spread.error == pytest.approx(once.spread.error, rel=0.02)
 
 
 def test_an_action_that_harms_in_one_band_is_said_there() -> None:

@@ -6,7 +6,7 @@ by intention to treat: a customer who was to be called counts as called.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stillgood.domain.contract.contract import Costs
-from stillgood.domain.statistics.clustered import ratio_variance
+from stillgood.domain.statistics.clustered import ratio_spread
 from stillgood.domain.statistics.intervals import Z95, normal_sf
+from stillgood.domain.statistics.skewed import Spread, unskewed
 
 MIN_GROUP = 10  # rows of either group, for a difference that says something
 TARGET = 0.02  # half the width of the interval that the planner plans for
@@ -27,8 +28,8 @@ type Verdict = Literal["works", "harms", "does nothing", "not known yet"]
 @dataclass(frozen=True, slots=True)
 class Effect:
     """``prevented``: rate of positives among ``control`` rows less that among ``treated`` rows, -1 to 1, with its 95%
-    interval; ``control_rate`` and ``treated_rate``, 0 to 1. ``verdict``: by a test at 5%, shared among all that were
-    made.
+    interval, by its ``spread``; ``control_rate`` and ``treated_rate``, 0 to 1. ``verdict``: by a test at 5%, shared
+    among all that were made.
     """
 
     name: str
@@ -37,16 +38,16 @@ class Effect:
     control_rate: float
     treated_rate: float
     prevented: float
-    standard_error: float
+    spread: Spread
     verdict: Verdict
 
     @property
     def low(self) -> float:
-        return self.prevented - Z95 * self.standard_error
+        return self.spread.limits(self.prevented)[0]
 
     @property
     def high(self) -> float:
-        return self.prevented + Z95 * self.standard_error
+        return self.spread.limits(self.prevented)[1]
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -78,12 +79,12 @@ def effect(
     >>> y = np.array([True, False] * 50 + [True, False, False, False] * 100)
     >>> measured = effect(y, np.arange(500) < 100, np.arange(500))
     >>> round(measured.prevented, 3), round(measured.low, 3), measured.verdict
-    (0.25, 0.143, 'works')
+    (0.25, 0.142, 'works')
     """
     if min(int(control.sum()), int((~control).sum())) < MIN_GROUP:
         return None
     left, among = _rate(positive[control], entities[control]), _rate(positive[~control], entities[~control])
-    difference, error = left[0] - among[0], math.hypot(left[1], among[1])
+    difference, spread = left[0] - among[0], left[1].less(among[1])
     return Effect(
         name=name,
         control=int(control.sum()),
@@ -91,27 +92,30 @@ def effect(
         control_rate=left[0],
         treated_rate=among[0],
         prevented=difference,
-        standard_error=error,
-        verdict=_verdict(difference, error, tests),
+        spread=spread,
+        verdict=_verdict(difference, spread, tests),
     )
 
 
-def _rate(positive: npt.NDArray[np.bool_], entities: npt.NDArray[Any]) -> tuple[float, float]:
-    """The share of positives and its standard error."""
+def _rate(positive: npt.NDArray[np.bool_], entities: npt.NDArray[Any]) -> tuple[float, Spread]:
+    """The share of positives and how it scatters."""
     n, hits = len(positive), int(positive.sum())
     p = (hits + 1) / (n + 2)
-    clustered = ratio_variance(positive.astype(np.float64), np.ones(n), entities)
-    return hits / n, math.sqrt(max(clustered, p * (1 - p) / (n + 2)))
+    clustered = ratio_spread(positive.astype(np.float64), np.ones(n), entities)
+    return hits / n, replace(clustered, variance=max(clustered.variance, p * (1 - p) / (n + 2)))
 
 
-def _verdict(difference: float, error: float, tests: int) -> Verdict:
-    alpha = 0.025 / tests
-    if normal_sf(difference / error) < alpha:
+def _verdict(difference: float, spread: Spread, tests: int) -> Verdict:
+    def p(than: float, side: int) -> float:
+        """Of "the effect is not above ``than``" (``side`` 1), or not below (-1)."""
+        return normal_sf(side * unskewed((difference - than) / spread.error, spread.skewness))
+
+    if p(0.0, 1) < 0.025 / tests:
         return "works"
-    if normal_sf(-difference / error) < alpha:
+    if p(0.0, -1) < 0.025 / tests:
         return "harms"
     # Two one-sided tests of equivalence (Schuirmann 1987).
-    surely = max(normal_sf((NOTHING - difference) / error), normal_sf((difference + NOTHING) / error))
+    surely = max(p(NOTHING, -1), p(-NOTHING, 1))
     return "does nothing" if surely < 0.05 / tests else "not known yet"
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from stillgood.domain.contract.contract import Costs
 from stillgood.domain.drift.histograms import ScoreHistogram
 from stillgood.domain.model.evaluation import Estimate, Metrics, clustered, evaluate
-from stillgood.domain.statistics.clustered import ratio_variance
+from stillgood.domain.statistics.clustered import ratio_spread
 from stillgood.domain.statistics.intervals import normal_sf
 from stillgood.domain.statistics.sequential import always_valid_p, e_value, one_sided_e_value
 
@@ -170,7 +170,8 @@ def realise_performance(
     own = float((probability * (1.0 - probability)).sum()) / len(score) ** 2
     if entities is not None:
         metrics = clustered(metrics, score, acted, outcome == 1, np.asarray(entities), strata, probability)
-        own = max(own, ratio_variance(outcome - probability, np.ones(len(score)), np.asarray(entities), strata))
+        spread = ratio_spread(outcome - probability, np.ones(len(score)), np.asarray(entities), strata)
+        own = max(own, spread.variance)
     variance = own + promised.brier.value / promised.rows
     chance = math.sqrt(variance)
     return RealisedPerformance(

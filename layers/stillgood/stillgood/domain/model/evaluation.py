@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from stillgood.domain.errors import OneClassOnly
 from stillgood.domain.model.threshold import threshold_for_contract, threshold_for_costs, threshold_for_recall
-from stillgood.domain.statistics.clustered import clustered_auc, ratio_variance
+from stillgood.domain.statistics.clustered import auc_spread, ratio_spread
 from stillgood.domain.statistics.delong import auc_estimate, checked, delong_variance, paired_delong, roc_auc
 from stillgood.domain.statistics.intervals import Z95, Estimate, wilson
+from stillgood.domain.statistics.skewed import Spread
 
 __all__ = [
     "Estimate",
@@ -106,33 +107,33 @@ def clustered(
     """``metrics`` with the intervals of ROC-AUC, recall and precision as wide as repeated entities make them, never
     narrower.
 
-    ``entities`` [n]: whose row it is; ``strata`` int64[n]: as of ``stratified_variance``; with ``probabilities``
-    float64[n] the Brier score's interval is widened, too. Raises TooFewRows for fewer than two entities with an
-    outcome.
+    ``entities`` [n]: whose row it is; ``strata`` int64[n]: as of ``stratified_spread``: some rows stand for others, so
+    the figures are skewed, and the intervals with them (docs/decisions/0075); with ``probabilities`` float64[n] the
+    Brier score's interval is widened, too. Raises TooFewRows for fewer than two entities with an outcome.
     """
-    _, variance = clustered_auc(logits, positive, entities, strata=strata)
+    _, roc_auc = auc_spread(logits, positive, entities, strata=strata)
     hits, yes = flagged.astype(np.float64), positive.astype(np.float64)
     if strata is None:
-        recall = ratio_variance(hits[positive], np.ones(int(positive.sum())), entities[positive])
-        precision = ratio_variance(yes[flagged], np.ones(int(flagged.sum())), entities[flagged])
+        recall = ratio_spread(hits[positive], np.ones(int(positive.sum())), entities[positive])
+        precision = ratio_spread(yes[flagged], np.ones(int(flagged.sum())), entities[flagged])
+        roc_auc, recall, precision = (Spread(spread.variance) for spread in (roc_auc, recall, precision))
     else:
-        recall = ratio_variance(hits * yes, yes, entities, strata)
-        precision = ratio_variance(hits * yes, hits, entities, strata) if flagged.any() else 0.0
+        recall = ratio_spread(hits * yes, yes, entities, strata)
+        precision = ratio_spread(hits * yes, hits, entities, strata) if flagged.any() else Spread(0.0)
     if strata is not None and probabilities is not None:
-        error = math.sqrt(ratio_variance((probabilities - yes) ** 2, np.ones(len(yes)), entities, strata))
-        metrics = replace(metrics, brier=_widened(metrics.brier, error))
+        spread = ratio_spread((probabilities - yes) ** 2, np.ones(len(yes)), entities, strata)
+        metrics = replace(metrics, brier=_widened(metrics.brier, spread))
     return replace(
         metrics,
-        roc_auc=_widened(metrics.roc_auc, math.sqrt(variance)),
-        recall=_widened(metrics.recall, math.sqrt(recall)),
-        precision=_widened(metrics.precision, math.sqrt(precision)),
+        roc_auc=_widened(metrics.roc_auc, roc_auc),
+        recall=_widened(metrics.recall, recall),
+        precision=_widened(metrics.precision, precision),
     )
 
 
-def _widened(estimate: Estimate, error: float) -> Estimate:
-    reach = Z95 * error
-    low, high = min(estimate.low, estimate.value - reach), max(estimate.high, estimate.value + reach)
-    return Estimate(estimate.value, max(low, 0.0), min(high, 1.0))
+def _widened(estimate: Estimate, spread: Spread) -> Estimate:
+    low, high = spread.limits(estimate.value)
+    return Estimate(estimate.value, max(min(estimate.low, low), 0.0), min(max(estimate.high, high), 1.0))
 
 
 def f1_estimate(hits: int, false_alarms: int, misses: int) -> Estimate:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from stillgood.domain.errors import OneClassOnly, TooFewRows
 from stillgood.domain.statistics.delong import Flags, Floats, PairedAuc, checked
 from stillgood.domain.statistics.intervals import normal_sf
+from stillgood.domain.statistics.skewed import Spread
 
 
 def clustered_auc(
@@ -23,7 +24,7 @@ def clustered_auc(
     strata: npt.NDArray[np.int64] | None = None,
 ) -> tuple[float, float]:
     """The AUC and its variance. ``clusters`` [n] names whose row it is, ``weights`` float64[n] > 0; ``strata``: as of
-    ``stratified_variance``.
+    ``stratified_spread``.
 
     With a_i the sum over cluster i's positives of w (V10 - AUC), b_i that over its negatives of w (V01 - AUC), M and N
     the sums of the positives' and negatives' weights, and I, I10, I01 the clusters with any, positive and negative
@@ -38,12 +39,24 @@ def clustered_auc(
     >>> round(twice, 6)
     0.03125
     """
+    auc, spread = auc_spread(scores, y, clusters, weights, strata)
+    return auc, spread.variance
+
+
+def auc_spread(
+    scores: npt.ArrayLike,
+    y: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    weights: npt.ArrayLike | None = None,
+    strata: npt.NDArray[np.int64] | None = None,
+) -> tuple[float, Spread]:
+    """``clustered_auc`` with the skewness of the AUC beside its variance."""
     values, positive = checked(scores, y)
     auc, moves, _ = _moves(values, positive, _weights(weights, len(values)))
     codes = _codes(clusters, len(values))
     if strata is not None:
-        return auc, stratified_variance(moves, codes, strata)
-    return auc, _variance(moves, positive, codes)
+        return auc, stratified_spread(moves, codes, strata)
+    return auc, Spread.of(np.bincount(codes, moves), _variance(moves, positive, codes))
 
 
 def paired_clustered(
@@ -128,16 +141,17 @@ def _variance(moves: Floats, positive: Flags, codes: npt.NDArray[np.int64]) -> f
     return max(variance, 0.0)
 
 
-def stratified_variance(moves: Floats, clusters: npt.NDArray[Any], strata: npt.NDArray[np.int64]) -> float:
-    """Variance of a sum whose rows in a stratum (``strata`` int64[n] >= 0) stand for all rows of it, some repeatedly.
+def stratified_spread(moves: Floats, clusters: npt.NDArray[Any], strata: npt.NDArray[np.int64]) -> Spread:
+    """How a sum scatters whose rows in a stratum (``strata`` int64[n] >= 0) stand for all rows of it, some repeatedly.
 
     With m the mean of a stratum's moves, 0 for rows of none (-1), N its rows and c its clusters: sum over clusters of
     (sum of (move - m) sqrt(c / (c - 1)))^2 + sum over strata of N m^2. How many rows a stratum has is known, so only
-    what is left within it counts as often as a row stands there (post-stratification, Holt and Smith 1979).
+    what is left within it counts as often as a row stands there (post-stratification, Holt and Smith 1979). The third
+    moment is summed alike, with N m^3 of a stratum.
 
     >>> moves = np.array([1.0, 1.0, 3.0, 3.0])
-    >>> stratified_variance(moves, np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]))
-    32.0
+    >>> stratified_spread(moves, np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]))
+    Spread(variance=32.0, skewness=0.17677669529663687)
     """
     inside = strata >= 0
     size = int(strata.max()) + 1 if inside.any() else 1
@@ -152,25 +166,29 @@ def stratified_variance(moves: Floats, clusters: npt.NDArray[Any], strata: npt.N
     rest = moves.copy()
     rest[inside] = (moves[inside] - means[strata[inside]]) * np.sqrt(own / np.maximum(own - 1, 1))[strata[inside]]
     sums = np.bincount(codes, rest, count)
-    return float((sums * sums).sum() + (rows * means**2).sum())
+    variance = float((sums**2).sum() + (rows * means**2).sum())
+    third = float((sums**3).sum() + (rows * means**3).sum())
+    return Spread(variance, third / variance**1.5 if variance > 0.0 else 0.0)
 
 
-def ratio_variance(
+def ratio_spread(
     numerator: Floats,
     denominator: Floats,
     entities: npt.NDArray[Any],
     strata: npt.NDArray[np.int64] | None = None,
-) -> float:
-    """Variance of sum(numerator) / sum(denominator) over entities: c / (c - 1) sum_i (n_i - r d_i)^2 / (sum d)^2.
+) -> Spread:
+    """Of sum(numerator) / sum(denominator) = r over entities: variance c / (c - 1) sum_i (n_i - r d_i)^2 / (sum d)^2,
+    and the skewness of the sum of n_i - r d_i. Fewer than two entities: none.
 
-    ``strata``: as of ``stratified_variance``.
+    ``strata``: as of ``stratified_spread``.
     """
     _, codes = np.unique(entities, return_inverse=True)
     size = int(codes.max()) + 1 if len(codes) else 0
     if size < 2:
-        return 0.0
-    ratio = float(numerator.sum() / denominator.sum())
+        return Spread(0.0)
+    whole = float(denominator.sum())
+    moves = (numerator - float(numerator.sum()) / whole * denominator) / whole
     if strata is not None:
-        return stratified_variance(numerator - ratio * denominator, codes, strata) / float(denominator.sum()) ** 2
-    moves = np.bincount(codes, numerator - ratio * denominator, size)
-    return size / (size - 1) * float((moves * moves).sum()) / float(denominator.sum()) ** 2
+        return stratified_spread(moves, codes, strata)
+    sums = np.bincount(codes, moves, size)
+    return Spread.of(sums, size / (size - 1) * float((sums**2).sum()))

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stillgood.domain.model.model import Family, Term
+from stillgood.domain.contract.contract import Contract
+from stillgood.domain.model.model import Calibration, Family, Model, Term
 from stillgood.domain.model.pairs import PairTerm
 
 type Floats = npt.NDArray[np.float64]
@@ -27,6 +28,11 @@ class Learned:
     pairs: tuple[PairTerm, ...]
     baseline: float
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def model(self, contract: Contract) -> Model:
+        """To score and explain rows of ``contract`` with: it has neither name nor threshold, and is not calibrated."""
+        unused = Calibration(1.0, 0.0)
+        return Model("", contract, self.terms, self.baseline, 0.0, unused, {}, self.family, self.pairs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

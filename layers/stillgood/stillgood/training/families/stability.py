@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from stillgood.domain.contract.frame import Frame
-from stillgood.domain.model.model import Calibration, Model
 from stillgood.domain.model.vectorised import feature_contributions
 from stillgood.training.families.parts import Floats, Learner, Positions, Targets
 
@@ -58,7 +57,4 @@ def _resampled(rng: np.random.Generator, target: Targets, rows: int) -> Position
 
 def _reasons(learner: Learner, rows: Positions, settings: Mapping[str, Any], shown: Frame) -> Floats:
     """float64[shown, features]."""
-    parts = learner.learn(rows, settings)
-    unused = Calibration(1.0, 0.0)
-    model = Model("", shown.contract, parts.terms, parts.baseline, 0.0, unused, {}, parts.family, parts.pairs)
-    return feature_contributions(model, shown)
+    return feature_contributions(learner.learn(rows, settings).model(shown.contract), shown)

@@ -2,7 +2,7 @@
 rightly.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -151,59 +151,78 @@ def estimates(table: Table, repeats: int) -> None:
 
 def gates(table: Table, repeats: int) -> None:
     """The guarded gate as train and promote use it, on held-out rows that neither model has seen; ``simple`` beside
-    it.
+    it. Two models of equal rows are judged in both roles: which of the two serves is chance.
     """
-    counts: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], list[bool]] = {}
     gains: dict[str, list[float]] = {BETTER: [], SLIGHTLY_BETTER: []}
     for repeat in range(repeats):
         rows = telco()
         order = np.random.default_rng(1000 + repeat).permutation(rows.n)
         holdout, rest = rows.take(order[:HOLDOUT]), order[HOLDOUT:]
         half = len(rest) // 2
-        champion, _ = judged(rows.take(np.sort(rest[:half])), holdout, "champion")
-        equal, equals = judged(rows.take(np.sort(rest[half:])), holdout, "candidate")
+        halves = [judged(rows.take(np.sort(part)), holdout, "half") for part in (rest[:half], rest[half:])]
         everything = rows.take(np.sort(rest))
-        good, goods = judged(everything, holdout, "candidate")
-        poor, weaker = (judged(everything, holdout, "champion", blind)[0] for blind in (BLIND, SLIGHTLY_BLIND))
+        good = judged(everything, holdout, "candidate")
+        poor, weaker = (judged(everything, holdout, "champion", blind) for blind in (BLIND, SLIGHTLY_BLIND))
         for name, serving in ((BETTER, poor), (SLIGHTLY_BETTER, weaker)):
-            gains[name].append(roc_auc(good.logits, holdout.y) - roc_auc(serving.logits, holdout.y))
-        gamed = replace(equal, threshold_logit=equal.threshold_logit - 0.3)
-        contract = rows.frame.contract
-        for name, serving, candidate, folds in (
-            ("no change", champion, equal, equals),
-            ("recall-gamed", champion, gamed, equals),
-            (BETTER, poor, good, goods),
-            (SLIGHTLY_BETTER, weaker, good, goods),
-        ):
-            plain = decide("simple", GateInputs(candidate, serving, holdout.y, contract.floors)).promote
-            objective = Objective("recall", contract.floors.recall)
-            case = CrossFitted(
-                candidate, serving, holdout.y, holdout.hashes, contract.floors, objective, fold_logits=folds
-            )
-            counts["simple", name] = counts.get(("simple", name), 0) + plain
-            counts["guarded", name] = counts.get(("guarded", name), 0) + decide_cross_fitted(case).promote
+            gains[name].append(roc_auc(good.scores.logits, holdout.y) - roc_auc(serving.scores.logits, holdout.y))
+        pairs = [(BETTER, poor, good), (SLIGHTLY_BETTER, weaker, good)]
+        for serving, equal in (halves, halves[::-1]):
+            champion, candidate = serving.named("champion"), equal.named("candidate")
+            pairs += [("no change", champion, candidate), ("recall-gamed", champion, candidate.gamed())]
+        for name, serving, candidate in pairs:
+            for gate, promoted in _verdicts(candidate, serving, holdout):
+                counts.setdefault((gate, name), []).append(promoted)
     for name, target in (
         ("no change", "<= 0.05"),
         ("recall-gamed", "<= 0.03"),
         (BETTER, ">= 0.9"),
         (SLIGHTLY_BETTER, ">= 0.7"),
     ):
-        label = f"{name} (mean {np.mean(gains[name]):+.3f} ROC-AUC)" if name in gains else name
-        table.share(f"promoted: {label}, {HOLDOUT:,} rows", counts["guarded", name], repeats, target)
-        table.share("  the same, simple", counts["simple", name], repeats)
+        label = f"{name} (mean {np.mean(gains[name]):+.3f} ROC-AUC)" if name in gains else f"{name}, in both roles"
+        guarded, simple = counts["guarded", name], counts["simple", name]
+        table.share(f"promoted: {label}, {HOLDOUT:,} rows", sum(guarded), len(guarded), target)
+        table.share("  the same, simple", sum(simple), len(simple))
 
 
-def judged(
-    rows: Rows, holdout: Rows, version: str, blind: frozenset[str] = frozenset()
-) -> tuple[HoldoutScores, npt.NDArray[np.float64]]:
-    """A model of ``rows``, which sees nothing of the features in ``blind``, on the holdout, and what its fold models
-    say of it, float64[k, n].
-    """
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What a model says of the holdout, and what each of its fold models says of it, float64[k, n]."""
+
+    scores: HoldoutScores
+    folds: npt.NDArray[np.float64]
+
+    def named(self, version: str) -> "Judged":
+        return replace(self, scores=replace(self.scores, version=version))
+
+    def gamed(self) -> "Judged":
+        """With more recall, by a lower threshold alone."""
+        return replace(self, scores=replace(self.scores, threshold_logit=self.scores.threshold_logit - 0.3))
+
+
+def _verdicts(candidate: Judged, champion: Judged, holdout: Rows) -> list[tuple[str, bool]]:
+    """Whether each gate promotes."""
+    floors, sides = holdout.frame.contract.floors, (candidate.scores, champion.scores)
+    case = CrossFitted(
+        *sides,
+        holdout.y,
+        holdout.hashes,
+        floors,
+        Objective("recall", floors.recall),
+        fold_logits=candidate.folds,
+        champion_fold_logits=champion.folds,
+    )
+    plain = decide("simple", GateInputs(*sides, holdout.y, floors))
+    return [("guarded", decide_cross_fitted(case).promote), ("simple", plain.promote)]
+
+
+def judged(rows: Rows, holdout: Rows, version: str, blind: frozenset[str] = frozenset()) -> Judged:
+    """A model of ``rows``, which sees nothing of the features in ``blind``, on the holdout."""
     fitted = learn(replace(rows, frame=hidden(rows.frame, blind)), version)
     frame = hidden(holdout.frame, blind)
     values = logits(fitted.model, frame)
     scores = HoldoutScores(version, values, probabilities(fitted.model, values), fitted.model.threshold_logit)
-    return scores, np.stack([logits(model, frame) for model in fitted.fold_models])
+    return Judged(scores, np.stack([logits(model, frame) for model in fitted.fold_models]))
 
 
 def hidden(frame: Frame, blind: frozenset[str]) -> Frame:

@@ -12,6 +12,8 @@ from stillgood.domain.promotion.cross_fitted import CrossFitted
 from stillgood.domain.promotion.gate import decide_cross_fitted
 from stillgood.domain.promotion.objective import clustered_mean, gain, placed
 from stillgood.domain.promotion.spending import TENURE, alpha_of
+from stillgood.domain.statistics.delong import roc_auc
+from stillgood.domain.statistics.jackknife import jackknife_variance
 
 N = 3000
 RNG = np.random.default_rng(1)
@@ -29,6 +31,9 @@ def model(version, noise=0.0, recall=0.8, seed=2):
     return HoldoutScores(version, logits, chances, threshold_for_recall(logits, Y, recall))
 
 
+SHAKY = np.stack([model("new", noise).logits for noise in (0.0, 0.4, 0.8, 1.2, 1.6)])
+
+
 def case(candidate=None, champion=None, **change):
     inputs = CrossFitted(candidate or model("new"), champion or model("old", 0.8), Y, WHO, FLOORS, RECALL)
     return replace(inputs, **change)
@@ -40,7 +45,7 @@ def metrics(of):
 
 def test_a_better_ranking_is_promoted_with_its_figures():
     decision = decide_cross_fitted(case())
-    assert (decision.promote, decision.gate, decision.figures["gate_version"]) == (True, "guarded", 3)
+    assert (decision.promote, decision.gate, decision.figures["gate_version"]) == (True, "guarded", 4)
     assert decision.figures["paired"]["objective"]["difference"] > 0
     assert "precision at recall 0.80" in " ".join(decision.reasons).lower()
 
@@ -226,15 +231,37 @@ def test_one_customer_says_nothing_of_others():
 
 def test_a_ranking_that_owes_its_lead_to_the_rows_it_learnt_from_is_refused():
     steady = np.stack([model("new").logits] * 5)
-    shaky = np.stack([model("new", noise).logits for noise in (0.0, 0.4, 0.8, 1.2, 1.6)])
     assert decide_cross_fitted(case(fold_logits=steady)).promote
-    refused = decide_cross_fitted(case(fold_logits=shaky))
+    refused = decide_cross_fitted(case(fold_logits=SHAKY))
     assert not refused.promote
     assert refused.figures["paired"]["roc_auc"]["standard_error"] > 0.02
 
 
-def test_a_candidate_of_before_is_judged_by_the_rules_of_then():
-    shaky = np.stack([model("new", noise).logits for noise in (0.0, 0.4, 0.8, 1.2, 1.6)])
-    then = decide_cross_fitted(case(fold_logits=shaky, gate_version=2))
-    assert then.promote
-    assert (then.figures["gate_version"], then.figures["alpha"]) == (2, 0.03)
+def error_of(**change):
+    return decide_cross_fitted(case(**change)).figures["paired"]["roc_auc"]
+
+
+def test_the_error_is_that_of_the_rows_and_half_of_what_both_models_owe_to_theirs_fold_by_fold():
+    others = np.stack([model("old", 0.8, seed=seed).logits for seed in range(5)])
+    both = error_of(fold_logits=SHAKY, champion_fold_logits=others)
+    gaps = [roc_auc(mine, Y) - roc_auc(theirs, Y) for mine, theirs in zip(SHAKY, others, strict=True)]
+    assert both["learning_error"] ** 2 == pytest.approx(jackknife_variance(gaps) / 2)
+    rows = error_of(fold_logits=None)["standard_error"]
+    assert both["standard_error"] ** 2 == pytest.approx(rows**2 + both["learning_error"] ** 2)
+
+
+def test_what_both_models_owe_to_the_same_rows_cancels():
+    assert error_of(fold_logits=SHAKY, champion_fold_logits=SHAKY)["learning_error"] == 0.0
+
+
+def test_a_candidates_folds_stand_for_those_that_the_champion_has_not():
+    alone = error_of(fold_logits=SHAKY)["learning_error"]
+    assert alone**2 == pytest.approx(jackknife_variance([roc_auc(mine, Y) for mine in SHAKY]))
+
+
+@pytest.mark.parametrize(("version", "promoted", "alpha"), [(2, True, 0.03), (3, False, 0.05)])
+def test_a_candidate_of_before_is_judged_by_the_rules_of_then(version, promoted, alpha):
+    then = decide_cross_fitted(case(fold_logits=SHAKY, champion_fold_logits=SHAKY, gate_version=version))
+    assert (then.promote, then.figures["gate_version"], then.figures["alpha"]) == (promoted, version, alpha)
+    assert then.figures["paired"]["roc_auc"].keys() == {"difference", "standard_error", "p"}
+    assert "learnt from" not in " ".join(then.reasons)

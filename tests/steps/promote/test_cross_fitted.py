@@ -64,8 +64,8 @@ def test_attempts_are_counted_over_the_champions_tenure_whatever_the_rows(store)
         judge(store, more(store, seed), f"r{seed}")
     figures = [decision.figures for decision in Registry(store).decisions()]
     assert [decided.get("attempt") for decided in figures] == [None, 1, 2, 3]
-    assert [decided.get("alpha") for decided in figures[1:]] == [0.05, 0.025, pytest.approx(0.05 / 6)]
-    assert all(decided["gate_version"] == 3 for decided in figures)
+    assert [decided.get("alpha") for decided in figures[1:]] == [0.04, pytest.approx(0.03), 0.01]
+    assert all(decided["gate_version"] == 4 for decided in figures)
 
 
 def test_a_new_tenure_has_a_new_budget(store):
@@ -182,10 +182,25 @@ def test_a_retrain_under_another_contract_without_new_rows_is_judged_by_both_mod
     assert "The candidate gives every row the champion's score" in decision.reasons[0]
 
 
-def test_decisions_of_the_second_gate_replay_to_the_same_bytes(store):
-    for seed in (2, 3):
-        judge(store, more(store, seed), f"r{seed}")
+@pytest.mark.parametrize(("gate_version", "alpha"), [(2, 0.03), (3, 0.05), (4, 0.04)])
+def test_every_candidate_is_judged_and_replayed_by_the_gate_that_it_was_made_for(store, gate_version, alpha):
+    version = more(store, 2)
+    change(store, version, "folds.json", lambda raw: raw.update(gate_version=gate_version), restate=True)
+    judge(store, version, "r2")
+    decision = list(Registry(store).decisions())[-1]
+    assert (decision.figures["gate_version"], decision.figures["alpha"]) == (gate_version, alpha)
+    assert ("champion_folds" in decision.inputs) is (gate_version == 4)
+    assert (decision.figures["paired"]["roc_auc"].get("learning_error", 0.0) > 0.0) is (gate_version == 4)
+    judge(store, more(store, 4), "r4")
     assert [replayed.same for replayed in replay(store)] == [True, True, True]
+
+
+def test_a_champion_of_before_fold_models_is_challenged_all_the_same(store):
+    store.delete(f"models/{Registry(store).pointer().version}/folds.json")
+    judge(store, more(store, 2), "r2")
+    decision = list(Registry(store).decisions())[-1]
+    assert "champion_folds" not in decision.inputs
+    assert decision.figures["paired"]["roc_auc"]["learning_error"] > 0.0
 
 
 @pytest.mark.parametrize("at_point", [True, False])

@@ -3,7 +3,7 @@ objective.
 
 It judges the newest labelled rows that the champion has not learnt from. The candidate is fitted on all of them, so
 each is scored by one of its fold models; a customer counts once. Why these margins, and what was measured:
-docs/decisions/0020 and 0034.
+docs/decisions/0020, 0034 and 0071.
 """
 
 import math
@@ -34,7 +34,7 @@ from stillgood.domain.statistics.delong import Flags, PairedAuc, roc_auc
 from stillgood.domain.statistics.intervals import Estimate, normal_sf
 from stillgood.domain.statistics.jackknife import jackknife_variance
 
-GATE_VERSION = 3
+GATE_VERSION = 4
 OBJECTIVE_MARGIN = 0.05  # of a share at the objective; more than that may not be lost (one-sided 5%)
 COST_MARGIN = 0.01  # of net value per row, in units of a miss
 SLICE_LIMIT = 0.20  # of recall in one slice; more may not be lost (one-sided 5%)
@@ -49,8 +49,9 @@ class CrossFitted:
     """Both models on the same rows, each row by a model that had not seen it.
 
     ``y`` 0 or 1 [n], ``clusters`` uint64[n] whose row it is, ``promised`` the champion's metrics of when it was
-    promoted, ``fold_logits`` float64[k, n] what each of the candidate's fold models says of every row: how much its
-    ranking owes to the rows that it happened to learn from. ``gate_version`` 2 judges by the error of the rows alone.
+    promoted, ``fold_logits`` and ``champion_fold_logits`` float64[k, n] what each of a model's fold models says of
+    every row: how much its ranking owes to the rows that it happened to learn from; None where there are none.
+    ``gate_version`` 2 judges by the error of the rows alone, 3 by what the candidate owes as well, 4 by what both owe.
     ``attempts`` how often a candidate was compared with this champion before, ``segments`` bool[n] by slice.
     """
 
@@ -65,6 +66,7 @@ class CrossFitted:
     segments: Mapping[str, Flags] = field(default_factory=dict)
     attempts: int = 0
     fold_logits: npt.NDArray[np.float64] | None = None
+    champion_fold_logits: npt.NDArray[np.float64] | None = None
     gate_version: int = GATE_VERSION
 
 
@@ -82,7 +84,7 @@ def challenger(case: CrossFitted) -> tuple[list[GateCheck], dict[str, Any], dict
     enough(case.y)
     assert case.champion is not None
     candidate, champion = _metrics(case, case.candidate), _metrics(case, case.champion)
-    auc = _compared(case)
+    auc, learnt = _compared(case)
     failed = _failed(case, champion)
     alpha = max(FAILED if failed else 0.0, alpha_of(case.attempts, case.gate_version))
     figures: dict[str, Any] = {
@@ -92,6 +94,8 @@ def challenger(case: CrossFitted) -> tuple[list[GateCheck], dict[str, Any], dict
         "champion_failed": failed,
         "objective": {"kind": case.objective.kind, "value": case.objective.value},
     }
+    if case.gate_version > 3:
+        figures["paired"]["roc_auc"]["learning_error"] = learnt
     brier = _brier(case)
     figures["paired"]["brier"] = brier.to_dict()
     lenient = bool(failed) and case.gate_version > 2
@@ -104,7 +108,7 @@ def challenger(case: CrossFitted) -> tuple[list[GateCheck], dict[str, Any], dict
         )
         figures["paired"]["objective"] = {"candidate": new, "champion": old, **at.to_dict()}
         checks = [
-            _better(auc, alpha, case.attempts, failed),
+            _better(auc, alpha, case.attempts, failed, learnt if case.gate_version > 3 else 0.0),
             _objective_kept(case, new, old, at, lenient),
             *_not_overflagging(case, candidate, champion),
             _calibration_kept(brier),
@@ -125,18 +129,35 @@ def report(case: CrossFitted, metrics: Mapping[str, Metrics], checks: list[GateC
     }
 
 
-def _compared(case: CrossFitted) -> PairedAuc:
-    """The paired test by customers, its error that of the rows that judge and of those that the candidate learnt from.
+def _compared(case: CrossFitted) -> tuple[PairedAuc, float]:
+    """The paired test by customers, its error that of the rows that judge and of those that the models learnt from;
+    and the second of the two alone, as a standard error of the difference in ROC-AUC.
 
     Without the second, two models of the same population are "better" than each other too often.
     """
     assert case.champion is not None
     auc = paired_clustered(case.candidate.logits, case.champion.logits, case.y, case.clusters)
+    learnt = _learning_variance(case)
+    error = math.sqrt(auc.standard_error**2 + learnt)
+    if learnt == 0.0:
+        return auc, 0.0
+    return replace(auc, standard_error=error, p=normal_sf(auc.difference / error)), math.sqrt(learnt)
+
+
+def _learning_variance(case: CrossFitted) -> float:
+    """Half of the jackknife variance of the fold models' differences in ROC-AUC, candidate - champion, fold by fold.
+
+    Half, because the jackknife errs on the large side and the whole of it refuses equal models twice as often as is
+    asked. Where the champion has no fold models, the candidate's variance stands for both: half of twice that. The
+    third version of the gate had just this everywhere.
+    """
     if case.gate_version == 2 or case.fold_logits is None:
-        return auc
-    fitted = jackknife_variance([roc_auc(logits, case.y) for logits in case.fold_logits])
-    error = math.sqrt(auc.standard_error**2 + fitted)
-    return replace(auc, standard_error=error, p=normal_sf(auc.difference / error) if error > 0.0 else 1.0)
+        return 0.0
+    own = [roc_auc(logits, case.y) for logits in case.fold_logits]
+    if case.gate_version == 3 or case.champion_fold_logits is None:
+        return jackknife_variance(own)
+    others = [roc_auc(logits, case.y) for logits in case.champion_fold_logits]
+    return jackknife_variance(np.subtract(own, others)) / 2
 
 
 def _metrics(case: CrossFitted, model: HoldoutScores) -> Metrics:
@@ -165,13 +186,14 @@ def _under(estimate: Estimate, floor: float) -> bool:
     return estimate.high < floor
 
 
-def _better(auc: PairedAuc, alpha: float, attempts: int, failed: list[str]) -> GateCheck:
+def _better(auc: PairedAuc, alpha: float, attempts: int, failed: list[str], learnt: float) -> GateCheck:
     tried = f"attempt {attempts + 1} on this champion" if not failed else f"the champion has failed: {failed[0]}"
+    error = f" (standard error {auc.standard_error:.4f}, of what was learnt from alone {learnt:.4f})" if learnt else ""
     return GateCheck(
         auc.p < alpha and auc.difference >= MIN_AUC_GAIN,
-        f"ROC-AUC {auc.first:.4f} against {auc.second:.4f}: {auc.difference:+.4f}, paired DeLong by customers p ="
-        f" {auc.p:.4f} ({'under' if auc.p < alpha else 'not under'} {alpha:.4f}, {tried}; a gain of {MIN_AUC_GAIN} is"
-        " the least that counts).",
+        f"ROC-AUC {auc.first:.4f} against {auc.second:.4f}: {auc.difference:+.4f}{error}, paired DeLong by customers"
+        f" p = {auc.p:.4f} ({'under' if auc.p < alpha else 'not under'} {alpha:.4f}, {tried}; a gain of {MIN_AUC_GAIN}"
+        " is the least that counts).",
         f"A ROC-AUC gain of at least {MIN_AUC_GAIN} with p < {alpha:.4f}.",
     )
 

@@ -66,14 +66,21 @@ class PromotionInputs:
             promised=promised,
             segments=segments(frame),
             attempts=attempts,
-            fold_logits=self._fold_logits() if self.champion is not None and self.folds.gate_version > 2 else None,
+            fold_logits=self._said(self.candidate, self.folds) if self._judged_by_version(3) else None,
+            champion_fold_logits=self._said(self.champion, self.champion_folds) if self._judged_by_version(4) else None,
             gate_version=self.folds.gate_version,
         )
 
-    def _fold_logits(self) -> npt.NDArray[np.float64]:
-        assert self.folds is not None
-        own = read_as(self.candidate.contract, self.holdout.frame, self.candidate.version)
-        return np.stack([logits(model, own) for model in self.folds.models])
+    def _judged_by_version(self, least: int) -> bool:
+        """Whether a champion is challenged, by this version of the gate's rules or a later one."""
+        return self.champion is not None and self.folds is not None and self.folds.gate_version >= least
+
+    def _said(self, model: Model | None, folds: FoldModels | None) -> npt.NDArray[np.float64] | None:
+        """Logits float64[k, n] of each of a model's fold models for every row; None for a version without them."""
+        if model is None or folds is None:
+            return None
+        own = read_as(model.contract, self.holdout.frame, model.version)
+        return np.stack([logits(fold_model, own) for fold_model in folds.models])
 
     def largest_unvouched(self) -> Largest | None:
         """The largest source of the holdout's labels that nobody vouches for."""
@@ -139,7 +146,7 @@ def gather(
         if at_point and champion.point is not None:
             serving = served(store, serving, champion.point)
             inputs["champion_point"] = {"key": point_key(champion.point.id), "sha256": champion.point.sha256}
-        if folds is not None and not (folds.unseen and folds.against == champion.version):
+        if folds is not None and (folds.gate_version > 3 or not folds.unseen or folds.against != champion.version):
             others = _champions_folds(store, serving, inputs)
     return PromotionInputs(candidate, serving, holdout, folds, others)
 

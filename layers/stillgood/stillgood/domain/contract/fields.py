@@ -116,7 +116,7 @@ FIELDS = (
     Field("features[]", "if_missing", {}, "A blank becomes this value, and is counted as a repair", 0, "none"),
     Field("features[]", "unseen", _choice(Unseen), "What a text that is no level is", "accept", "drop", "refuse"),
     Field("features[]", "pii", _FLAG, "Personal: never shown in a message, never captured", True, 1, False),
-    Field("features[]", "monotone", _choice(Monotone), "Of a number: the direction in which the score may only move (boosted family)", "increasing", "up"),
+    Field("features[]", "monotone", _choice(Monotone), "Of a number: the direction in which the score may only move, in either family", "increasing", "up"),
     Field("features[]", "as", _choice(Derive), "Of a date: what the model reads of it; days are counted back from the row's time", "month", "year"),
     Field("features[]", "description", {"type": "string"}, "For people, and for the API's document", "Months with the company", 3, ""),
     Field("features[]", "example", {}, "A value for the API's document", 12, "twelve"),

@@ -11,6 +11,7 @@ from stillgood.cli.main import main
 from stillgood.cli.verbs.report import lines
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import ObjectNotFound
+from stillgood.domain.outcomes.ledger import is_known
 from stillgood.domain.policy.policies import POLICIES
 from stillgood.domain.policy.wording import came_late, delivered_late, done, labelled_late
 from stillgood.pages.window import window_page
@@ -33,9 +34,11 @@ from stillgood.storage.keys import (
     report_key,
     window_page_key,
 )
+from stillgood.storage.outcomes import read_day
 from stillgood.storage.registry import Registry
 from stillgood.storage.settings import write_settings
 from stillgood.storage.windows import Window, read_versions
+from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 from tests.steps.monitor.feed import RAW, Shop
 
@@ -118,6 +121,50 @@ def test_late_captures_are_judged_once_with_their_labels() -> None:
         report = shop.monitor(day + 1)
     labels = report["labels"]
     assert labels["predictions"] == labels["labelled"] == 250 * 5 + len(told)
+
+
+@pytest.mark.parametrize("by", ["prediction_id", "entity_id"])
+def test_a_label_heard_again_for_a_capture_that_came_late_is_counted_once(by: str) -> None:
+    shop = Shop(maturity=1)
+    for day in range(6):
+        rows = shop.predict(day)
+        told = shop.predict(day, hour=7, entities="late{}".format) if day == 0 else []
+        if told:
+            late = capture_key(shop.at(0) + timedelta(hours=7), "day0")
+            kept = shop.store.get(late).data
+            shop.store.delete(late)
+        elif day == 2:
+            shop.store.put(late, kept)
+        shop.send([*rows, *told], day + 0.9, event=0.5, by=by)
+        heard = shop.monitor(day + 1)["labels"]["heard"]
+        ends = ("matched", "before_prediction", "without_prediction", "future", "waiting")
+        assert heard["heard"] == sum(heard[name] for name in ends), day
+        if day == 0 and by == "entity_id":
+            assert heard["without_prediction"] == 250
+    assert heard["matched"] == 250 * 7
+    assert heard["without_prediction"] == 0
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_while_late_captures_are_taken_in_costs_them_no_label(when: Any) -> None:
+    writes = 0
+    for at in range(1, 12):
+        shop = Shop(per_day=20, maturity=1)
+        shop.send(shop.predict(0), 0.9, event=0.5)
+        shop.judge(1)
+        shop.send(shop.predict(0, hour=7), 1.9, event=0.5)
+        shop.judge(2)
+        whole, shop.store = shop.store, FaultyObjectStore(shop.store, at=at, when=when)  # type: ignore[assignment]
+        try:
+            shop.judge(4)
+        except Crashed:
+            writes += 1
+        shop.store = whole
+        shop.judge(4)
+        day, _ = read_day(shop.store, shop.at(0).date())
+        assert day is not None
+        assert (day.n, int(is_known(day.records["outcome"]).sum())) == (40, 40), at
+    assert writes >= 3
 
 
 def deliver(shop: Shop, day: float, hour: float, arrived: float, name: str, copies: int = 1) -> list[dict[str, Any]]:

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from stillgood.domain.drift.performance import RealisedPerformance
+from stillgood.domain.outcomes.ledger import is_known
 from stillgood.steps.monitor.outcomes import Outcomes
 from stillgood.storage.keys import capture_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import Stored
+from stillgood.storage.outcomes import read_day
 from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 from tests.steps.monitor.feed import DAY, FIRST, VERSION, Shop
@@ -355,6 +357,29 @@ def test_a_crash_at_any_write_loses_no_label_and_learns_none_twice(when: Any) ->
         ids = [row["prediction_id"] for row in shop.learnt()]
         assert len(ids) == len(set(ids)) == 60, at
     assert writes >= 4
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_while_days_are_caught_up_with_costs_no_label_that_waited(when: Any) -> None:
+    writes = 0
+    for at in range(1, 20):
+        shop = Shop(per_day=10, maturity=1)
+        shop.predict(-1)
+        shop.send(shop.predict(0, hour=23), 0.98, event=0.01)
+        assert shop.judge(0.99).labels["heard"]["waiting"] == 10  # the hour is not over
+        for day in range(1, 8):
+            shop.predict(day)
+        whole, shop.store = shop.store, FaultyObjectStore(shop.store, at=at, when=when)  # type: ignore[assignment]
+        try:
+            shop.judge(8)
+        except Crashed:
+            writes += 1
+        shop.store = whole
+        shop.judge(8)
+        known, _ = read_day(shop.store, shop.at(0).date())
+        assert known is not None
+        assert is_known(known.records["outcome"]).all(), at
+    assert writes >= 10
 
 
 def test_a_lost_or_damaged_ledger_is_made_again() -> None:

@@ -202,8 +202,7 @@ def apply(
     ``standing`` ranks a source's name; a label of a lower standing than the one that holds changes nothing.
     """
     rows, at, place, early = _pairs(day.records, labels, horizon)
-    matched = np.zeros(len(labels), bool)
-    matched[at] = True
+    matched = _among(len(labels), at)
     names = (*day.sources, *sorted({sources[i] for i in np.unique(labels["source"][at])} - set(day.sources)))
     translated = np.array([names.index(name) if name in names else 0 for name in sources] or [0], np.uint16)
     event = labels["event"][at]
@@ -263,6 +262,20 @@ def apply(
         repeated,
         superseding,
     )
+
+
+def spoken_of(records: Records, labels: Labels, horizon: Horizon) -> tuple[Bools, Bools]:
+    """What ``Applied`` calls ``matched`` and ``early``, bool[labels] both, of ``records`` alone."""
+    _, at, _, early = _pairs(records, labels, horizon)
+    matched = _among(len(labels), at)
+    return matched, early & ~matched
+
+
+def _among(n: int, places: Ints) -> Bools:
+    """bool[n]: which numbers below n are among ``places``."""
+    mask = np.zeros(n, bool)
+    mask[places] = True
+    return mask
 
 
 def _pairs(records: Records, labels: Labels, horizon: Horizon) -> tuple[Ints, Ints, npt.NDArray[np.uint8], Bools]:

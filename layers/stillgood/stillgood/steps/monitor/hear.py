@@ -7,7 +7,7 @@ twice changes nothing.
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from stillgood.domain.actions.assignment import GROUPS, NONE
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
@@ -42,6 +43,7 @@ from stillgood.domain.outcomes.ledger import (
     blank,
     identity,
     labels_of,
+    spoken_of,
 )
 from stillgood.domain.outcomes.sources import UPLOAD
 from stillgood.steps.monitor.hours import CapturedHour, CapturedHours, ahead, readers
@@ -68,6 +70,7 @@ _TOLD_AGAIN = timedelta(days=2)  # of captures, that labels which wait are told 
 _SOON = 3_600_000_000
 _MAX_OBJECTS = 200_000  # captures read in one run; a bucket's history is caught up with over several
 _ROUNDS = 5
+type Ids = npt.NDArray[np.uint64]
 _BECAME = ("matched", "without_prediction", "before_prediction", "repeated", "superseding", "future")
 _NAME_LENGTH = 16  # hexadecimal digits of a batch's hash that are remembered
 
@@ -120,14 +123,20 @@ def hear(store: ObjectStore, contract: Contract, pool: Executor, *, settled: dat
     if feed.matures < _SOON and progress.until is not None:
         _index_hours(store, captured, progress.until.date(), [progress.until], again=True)
     labels, progress, unreadable, places = _read_batches(store, contract, pool, infos, progress)
-    late, again, progress = _index_late(store, captured, progress, settled)
-    if again is not None:
-        old = [info for info in ledger(store, again) if info not in infos]
-        labels = np.concatenate([labels, _read_batches(store, contract, pool, old, progress)[0]])
-    pending = np.concatenate([labels, progress.waiting])
-    fresh = np.arange(len(pending)) < len(labels)
-    heard = _apply(store, pool, feed, pending, progress.sources, fresh, before)
-    progress = _settle(replace(progress, since=since, seen=seen), pending, heard, places)
+    late, changed, progress = _find_late(store, captured, progress, settled)
+    settled_before, came = labels[:0], dict[date, Ids]()
+    if changed:
+        old = [info for info in ledger(store, min(changed)) if info not in infos]
+        told = _read_batches(store, contract, pool, old, progress)[0]
+        came = {
+            day: _index_late(store, captured, day, hours, partial(_tell, told, progress.sources, feed))
+            for day, hours in changed.items()
+        }
+        settled_before = _without(told, progress.waiting)
+    pending = np.concatenate([labels, settled_before, progress.waiting])
+    fresh = np.arange(len(pending)) < len(labels) + len(settled_before)
+    heard = _apply(store, pool, feed, pending, progress.sources, fresh | bool(came), before, came)
+    progress = _settle(replace(progress, since=since, seen=seen), pending, heard, places, len(settled_before))
     touched = read_touched(store) | heard.touched
     with suppress(PreconditionFailed, ObjectExists):  # another monitor heard the same labels, and said so first
         write_progress(store, progress, etag)
@@ -145,7 +154,9 @@ def hear_now(store: ObjectStore, contract: Contract, now: datetime) -> dict[str,
     if heard is None:
         return {}
     after = heard.progress
-    counts = {name: count - before.totals.get(name, 0) for name, count in after.totals.items() if name in _BECAME}
+    counts = {
+        name: max(count - before.totals.get(name, 0), 0) for name, count in after.totals.items() if name in _BECAME
+    }
     counts["waiting"] = max(len(after.waiting) - len(before.waiting), 0)
     became = {}
     for name in (*_BECAME, "waiting"):
@@ -225,6 +236,11 @@ def _read_batches(
     return labels_of(rows), replace(known, examples=examples), tuple(unreadable), places
 
 
+def _without(labels: Labels, others: Labels) -> Labels:
+    """``labels`` but for those that are among ``others``, too."""
+    return labels[~np.isin(labels, others)]
+
+
 @dataclass(slots=True)
 class _Places:
     """Which label of which batch each row is. ``starts``: the first row of each batch of ``keys``."""
@@ -256,7 +272,8 @@ def _index(
         listed = list(hours)
         read += _index_hours(store, captured, day, listed)
         progress = replace(progress, until=listed[-1] + _HOUR)
-        if progress.until is not None and progress.until + timedelta(days=1) < end:  # catching up: keep what was done
+        # Catching up: keep what was done, unless labels wait, which were told of no hour from the first of these on.
+        if progress.until is not None and progress.until + timedelta(days=1) < end and not len(progress.waiting):
             try:
                 etag = write_progress(store, progress, etag)
             except (PreconditionFailed, ObjectExists):
@@ -266,39 +283,69 @@ def _index(
     return replace(progress, until=max(start, end)), etag
 
 
-def _index_late(
+def _find_late(
     store: ObjectStore, captured: CapturedHours, progress: Progress, settled: datetime
-) -> tuple[int, date | None, Progress]:
-    """Look once more at days that ended two days ago: how many objects came late, and since which day labels must be
-    heard again.
-    """
+) -> tuple[int, dict[date, list[datetime]], Progress]:
+    """Look once more at days that ended two days ago: how many objects came late, and by day the hours they are of."""
     if progress.until is None:
-        return 0, None, progress
+        return 0, {}, progress
     last = min((settled - _LATE).date(), progress.until.date()) - timedelta(days=1)
     if progress.verified is None:  # all was read just now
-        return 0, None, replace(progress, verified=last)
-    late, again = 0, None
+        return 0, {}, replace(progress, verified=last)
+    late, changed = 0, dict[date, list[datetime]]()
     span = Window(_bounds(progress.verified)[1], _bounds(last)[1]) if last > progress.verified else None
     for day, busy in groupby(busy_hours(store, span) if span else (), key=lambda hour: hour.date()):
         known = read_day(store, day)[0]
         hours = list(busy)
-        changed = []
         for hour, inventory in zip(hours, captured.inventories(hours), strict=True):
             had = known.hours.get(hour.hour, (0, "")) if known is not None else (0, "")
             if inventory.objects > had[0]:  # fewer: captures expire
                 late += inventory.objects - had[0]
-                captured.forget(hour)
-                changed.append(hour)
-        if changed:
-            _index_hours(store, captured, day, changed, again=True)
-            again = day if again is None else min(again, day)
-    return late, again, replace(progress, verified=max(last, progress.verified))
+                changed.setdefault(day, []).append(hour)
+    return late, changed, replace(progress, verified=max(last, progress.verified))
+
+
+def _index_late(
+    store: ObjectStore,
+    captured: CapturedHours,
+    day: date,
+    hours: Sequence[datetime],
+    tell: Callable[[OutcomeDay], OutcomeDay],
+) -> Ids:
+    """Take captures that came late in, and return the ids of their predictions. ``tell`` says what their labels say:
+    both are one write, since after a crash nothing would be late any more.
+    """
+    for hour in hours:
+        captured.forget(hour)
+    before = _ids(store, day)
+    change_touched(store, add=[day])
+    _index_hours(store, captured, day, hours, again=True, tell=tell)
+    after = _ids(store, day)
+    return after[~np.isin(after, before)]
+
+
+def _ids(store: ObjectStore, day: date) -> Ids:
+    known = read_day(store, day)[0]
+    ids: Ids = (blank(0) if known is None else known.records)["id"]
+    return ids
+
+
+def _tell(labels: Labels, sources: Sequence[str], feed: Feed, day: OutcomeDay) -> OutcomeDay:
+    return apply(day, labels, sources, feed.reach, feed.standing).day
 
 
 def _index_hours(
-    store: ObjectStore, captured: CapturedHours, day: date, hours: Sequence[datetime], *, again: bool = False
+    store: ObjectStore,
+    captured: CapturedHours,
+    day: date,
+    hours: Sequence[datetime],
+    *,
+    again: bool = False,
+    tell: Callable[[OutcomeDay], OutcomeDay] | None = None,
 ) -> int:
-    """Take ``hours`` of ``day`` into the ledger; returns how many objects were read."""
+    """Take ``hours`` of ``day`` into the ledger; returns how many objects were read. ``tell``: what else to make of the
+    day.
+    """
     present = read_day(store, day)[0]
     missing = [hour for hour in hours if again or present is None or hour.hour not in present.hours]
     del present  # as large as all that was predicted on the day
@@ -315,7 +362,7 @@ def _index_hours(
         for number, records, models, inventory in taken:
             if again or number not in made.hours:
                 made = made.with_hour(number, records, models, inventory)
-        return made
+        return made if tell is None else tell(made)
 
     change_day(store, day, change)
     return sum(inventory[0] for *_, inventory in taken)
@@ -372,14 +419,23 @@ def _each(data: bytes) -> Iterator[_Scored | _Refused]:
 
 @dataclass(slots=True)
 class _Applying:
-    """What became of each label, as ``Applied`` says it, bool[n]; and of the ledger."""
+    """What became of each label, as ``Applied`` says it, bool[n]; and of the ledger. ``matched_before`` and
+    ``early_before``: without the predictions that came late.
+    """
 
     matched: Bools
     early: Bools
-    touched: set[date]
+    matched_before: Bools
+    early_before: Bools
     repeated: Bools
     superseding: Bools
+    touched: set[date] = field(default_factory=set)
     corrected: int = 0
+
+    @classmethod
+    def nothing(cls, n: int) -> "_Applying":
+        """Of ``n`` labels that were told to no day."""
+        return cls(*np.zeros((6, n), bool))
 
 
 def _apply(
@@ -390,13 +446,14 @@ def _apply(
     sources: Sequence[str],
     fresh: Bools,
     before: datetime | None,
+    came: Mapping[date, Ids],
 ) -> _Applying:
     """Tell each day of the labels that may speak of it. Labels that waited (not ``fresh``) were told to all days
     before ``before``; the newest of those are told once more, since a listing may have lacked a day just written.
+    ``came``: ids of predictions that came late, by day.
     """
     known = None if before is None else microseconds(before - _TOLD_AGAIN)
-    nothing = np.zeros(len(labels), bool)
-    applying = _Applying(nothing, nothing.copy(), set(), nothing.copy(), nothing.copy())
+    applying = _Applying.nothing(len(labels))
     if not len(labels):
         return applying
     sizes = ledger_days(store)
@@ -412,14 +469,13 @@ def _apply(
         return mask & (fresh | (known is None or end > known))
 
     first = {day: mask for day in days if (mask := near(day)).any()}
-    _apply_to_days(store, pool, first, sizes, labels, sources, feed, applying)
+    _apply_to_days(store, pool, first, sizes, labels, sources, feed, came, applying)
     # An id whose label is dated long after its prediction, or before it: look through all other days, once.
     lost = fresh & (labels["id"] != 0) & ~applying.matched & ~applying.early
     if lost.any():
         rest = {day: lost & ~first.get(day, np.zeros(len(labels), bool)) for day in days}
-        _apply_to_days(
-            store, pool, {day: mask for day, mask in rest.items() if mask.any()}, sizes, labels, sources, feed, applying
-        )
+        some = {day: mask for day, mask in rest.items() if mask.any()}
+        _apply_to_days(store, pool, some, sizes, labels, sources, feed, came, applying)
     return applying
 
 
@@ -431,6 +487,7 @@ def _apply_to_days(
     labels: Labels,
     sources: Sequence[str],
     feed: Feed,
+    came: Mapping[date, Ids],
     applying: _Applying,
 ) -> None:
     reads = ((partial(read_day, store, day), sizes[day]) for day in days)
@@ -448,8 +505,15 @@ def _apply_to_days(
                 change_day(store, day, partial(_again, known, labels[which], sources, feed))
         if applied.changed:
             applying.touched.add(day)
-        applying.matched[which[applied.matched]] = True
-        applying.early[which[applied.early]] = True
+        matched, early = applied.matched, applied.early
+        applying.matched[which[matched]] = True
+        applying.early[which[early]] = True
+        if day in came:
+            matched, early = spoken_of(
+                known.records[~np.isin(known.records["id"], came[day])], labels[which], feed.reach
+            )
+        applying.matched_before[which[matched]] = True
+        applying.early_before[which[early]] = True
         applying.repeated[which[applied.repeated]] = True
         applying.superseding[which[applied.superseding]] = True
         applying.corrected += applied.corrected
@@ -459,10 +523,11 @@ def _again(known: OutcomeDay, labels: Labels, sources: Sequence[str], feed: Feed
     return apply(now or known, labels, sources, feed.reach, feed.standing).day
 
 
-def _settle(progress: Progress, labels: Labels, heard: _Applying, places: _Places) -> Progress:
+def _settle(progress: Progress, labels: Labels, heard: _Applying, places: _Places, again: int) -> Progress:
     """Which labels wait for predictions that are still to be captured or to arrive, and what became of the others.
 
-    ``places``: of the labels that are new, which are the first of ``labels``.
+    ``places``: of the labels that are new, which are the first of ``labels``. The ``again`` after them were counted
+    in an earlier run, and are counted now only where a prediction that came late made something else of them.
     """
     until = 0 if progress.until is None else microseconds(progress.until)
     coming = labels["event"] >= until  # predictions before it may be missing yet
@@ -470,8 +535,16 @@ def _settle(progress: Progress, labels: Labels, heard: _Applying, places: _Place
         (labels["id"] != 0) & ~heard.matched & ~heard.early & (labels["arrived"] + round(GRACE_DAYS * DAY) > until)
     )
     waits = ((labels["entity"] != 0) & coming) | arriving
+    place = np.arange(len(labels))
+    new = place < len(places.numbers)
+    counted = ~new & (place < len(places.numbers) + again)
+    waits &= ~counted
     done = ~waits
-    new = np.arange(len(labels)) < len(places.numbers)
+    former = {
+        "matched": heard.matched_before,
+        "before_prediction": ~heard.matched_before & heard.early_before,
+        "without_prediction": ~heard.matched_before & ~heard.early_before,
+    }
     became = {
         "matched": done & heard.matched,
         "before_prediction": done & ~heard.matched & heard.early,
@@ -479,9 +552,10 @@ def _settle(progress: Progress, labels: Labels, heard: _Applying, places: _Place
         "repeated": new & heard.repeated & ~heard.superseding,
         "superseding": new & heard.superseding,
     }
-    totals = _added(
-        progress.totals, **{name: int(mask.sum()) for name, mask in became.items()}, corrected=heard.corrected
-    )
+    counts = {name: int(mask.sum()) for name, mask in became.items()}
+    for name, mask in former.items():
+        counts[name] -= int((counted & mask).sum())
+    totals = _added(progress.totals, **counts, corrected=heard.corrected)
     examples = dict(progress.examples)
     for name, mask in (became | {"waiting": waits}).items():
         rows = np.flatnonzero(mask & new)

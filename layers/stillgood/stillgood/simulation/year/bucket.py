@@ -63,6 +63,12 @@ class Bucket(MemoryObjectStore):
         """Remove every version of ``key`` but the present one."""
         return len(self.versions.pop(key, ()))
 
+    def former(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Key and bytes of every version under ``prefix`` but the present ones."""
+        for key, versions in sorted(self.versions.items()):
+            if key.startswith(prefix):
+                yield from ((key, data) for data in list(versions))
+
     @contextmanager
     def buffered(self, key: str) -> Iterator[Buffer]:
         yield Buffer()

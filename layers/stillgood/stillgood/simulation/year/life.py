@@ -18,7 +18,7 @@ from stillgood.simulation.clock import VirtualClock
 from stillgood.simulation.year.book import Answered, Book
 from stillgood.simulation.year.bucket import Bucket
 from stillgood.simulation.year.plan import Plan, contract, weather_of
-from stillgood.simulation.year.process import Instance, ProcessClock, SimulatedInvoker
+from stillgood.simulation.year.process import Instance, Machine, ProcessClock, SimulatedInvoker
 from stillgood.simulation.year.tasks import Scheduler, Task
 from stillgood.simulation.year.weather import WeatheredStore
 from stillgood.steps.batch.batch import BatchDeps, batch
@@ -85,13 +85,14 @@ class Life:
         self.plan, self.calm, self.prompt = plan, calm, prompt
         self.retries = _PROMPT if prompt else _RETRIES
         self.clock = VirtualClock(BEGIN)
-        self.weather = weather_of(plan, BEGIN, SECOND, only)
+        self.weather = weather_of(plan, BEGIN, only)
         if calm:
             self.weather.rate = 0.0
         self.bucket = Bucket(self.clock, lambda *change: self.book.changed(*change))
         self.scheduler = Scheduler(self.clock, TURNS_PER_DAY * (plan.days + 10))
         self.book = Book(self.clock, self.bucket.peek, lambda: self.scheduler.running, POLICY)
         self.instances: list[Instance] = []
+        self.machines: list[Machine] = []  # on which nothing runs
         self.born = 0
         self.predicted: dict[int, list[tuple[str, str, bool]]] = {}
         self.dead: list[Letter] = []
@@ -199,12 +200,13 @@ class Life:
             self.born += 1
             name = f"i{self.born}"
             store = WeatheredStore(self.bucket, task, self.weather, self.clock)
-            instance = Instance(name, store, self.process_clock(name))
+            machine = self.machines.pop() if self.machines else Machine()
+            instance = Instance(name, store, self.process_clock(name), machine)
             self.instances.append(instance)
         instance.busy, instance.used_at = True, self.clock()
         instance.store.serve(task)
         try:
-            status, answer = instance.post(path, body)
+            status, answer = instance.machine.post(path, body)
         except Crashed:
             self.kill(instance)
             return None
@@ -215,15 +217,16 @@ class Life:
 
     def kill(self, instance: Instance) -> None:
         """The process ends, and captures that it still held are lost: CaptureFailures told of them before."""
-        if instance in self.instances:
-            self.instances.remove(instance)
-        held = {prediction for prediction in instance.answered if prediction not in self.book.captured}
-        if held and not instance.store.failed_writes:
+        if instance not in self.instances:
+            return
+        self.instances.remove(instance)
+        self.machines.append(instance.machine)
+        missing = {prediction for prediction in instance.answered if prediction not in self.book.captured}
+        if len(missing) > (held := instance.held()):
             self.book.fail(
-                "captured once", f"{len(held)} answers of {instance.name} had no capture, and nobody was told"
+                "captured once", f"{len(missing)} answers of {instance.name} had no capture, and it knew of {held}"
             )
-        self.book.lost |= held
-        instance.close()
+        self.book.lost |= missing
 
     def flush(self, task: Task) -> None:
         """The traffic is over: have every process asked for its status, which sends what it still holds."""
@@ -260,12 +263,13 @@ class Life:
             instance.answered.add(identity)
             self.book.answered[identity] = noted
             patience = timedelta(seconds=2 * _SKEW_SECONDS + 30)
-            if not self.book.served_by(noted, patience) and not instance.deps.champions.stale:
+            if not self.book.served_by(noted, patience) and not instance.champions.stale:
                 self.book.fail("served by the champion", f"{identity} by {noted.version}, long after its time")
 
     def close(self) -> None:
         """Stop what still runs. Safe to call twice."""
         self.scheduler.end()
-        for instance in self.instances:
-            instance.close()
+        for machine in (*self.machines, *(instance.machine for instance in self.instances)):
+            machine.close()
         self.instances.clear()
+        self.machines.clear()

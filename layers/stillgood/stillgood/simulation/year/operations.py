@@ -14,9 +14,9 @@ from stillgood.domain.errors import InvalidRows, MalformedRequest, StillgoodErro
 from stillgood.pages.writer import write_window
 from stillgood.simulation.year.book import AcceptedLabel
 from stillgood.simulation.year.life import SECOND, Letter, Life
-from stillgood.simulation.year.plan import DAY, HOUR, Operation, contract
+from stillgood.simulation.year.plan import Operation, contract
 from stillgood.simulation.year.tasks import Task
-from stillgood.simulation.year.weather import WeatheredStore
+from stillgood.simulation.year.weather import DAY, HOUR, WeatheredStore
 from stillgood.steps.forget import forget
 from stillgood.steps.labels.quarantine import export, listing, reingest
 from stillgood.steps.labels.revoke import Which, revoke

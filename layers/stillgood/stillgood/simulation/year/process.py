@@ -21,20 +21,26 @@ CHAMPION_TTL_SECONDS = 30.0
 _MAX_ROWS, _MAX_BYTES = 1000, 1 << 20
 
 
-class Instance:
-    """A warm process of predict, one request at a time. ``answered``: ids whose captures it may still hold."""
+class Machine:
+    """What processes run on, one after another: an event loop and the API over the ``process`` of the moment. Building
+    the API would be a tenth of a life's time, if each process built its own.
+    """
 
-    def __init__(self, name: str, store: WeatheredStore, clock: Callable[[], datetime]) -> None:
-        self.name, self.store = name, store
-        self.busy = self.dead = False
-        self.answered: set[str] = set()
-        self._ids = 0
+    def __init__(self) -> None:
+        self.process: Instance | None = None
         self._loop = asyncio.new_event_loop()
-        begin = self.used_at = clock()
-        self.capture = Capture(store, monotonic=lambda: (clock() - begin).total_seconds())
-        champions = ChampionSource(store, clock, CHAMPION_TTL_SECONDS)
-        self.deps = PredictDeps(champions, self.capture, clock, self._new_id, _MAX_ROWS, _MAX_BYTES)
-        self._app = create_app(self.deps, [labels_router(self.deps, store), actions_router(self.deps, store)])
+        champions: Any = _Present(lambda: self._present.champions)
+        capture: Any = _Present(lambda: self._present.capture)
+        store: Any = _Present(lambda: self._present.store)
+        deps = PredictDeps(
+            champions,
+            capture,
+            lambda: self._present.clock(),
+            lambda: self._present.new_id(),
+            _MAX_ROWS,
+            _MAX_BYTES,
+        )
+        self._app = create_app(deps, [labels_router(deps, store), actions_router(deps, store)])
 
     def post(self, path: str, body: bytes) -> tuple[int, Any]:
         """POST ``body``; the status and the answer. Raises Crashed."""
@@ -67,7 +73,42 @@ class Instance:
     def close(self) -> None:
         self._loop.close()
 
-    def _new_id(self) -> str:
+    @property
+    def _present(self) -> "Instance":
+        assert self.process is not None
+        return self.process
+
+
+class _Present:
+    """Whatever ``get`` returns at the time of a look."""
+
+    def __init__(self, get: Callable[[], Any]) -> None:
+        self._get = get
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._get(), name)
+
+
+class Instance:
+    """A warm process of predict, one request at a time. ``answered``: ids whose captures it may still hold."""
+
+    def __init__(self, name: str, store: WeatheredStore, clock: Callable[[], datetime], machine: Machine) -> None:
+        self.name, self.store, self.clock, self.machine = name, store, clock, machine
+        self.busy = False
+        self.answered: set[str] = set()
+        self._ids = 0
+        begin = self.used_at = clock()
+        self.capture = Capture(store, monotonic=lambda: (clock() - begin).total_seconds())
+        self.champions = ChampionSource(store, clock, CHAMPION_TTL_SECONDS)
+        machine.process = self
+
+    def held(self) -> int:
+        """How many records wait in memory, as the process itself would tell: those that it dies with."""
+        self.store.gone = True
+        status = self.capture.status()
+        return int(str(status["pending"]))
+
+    def new_id(self) -> str:
         self._ids += 1
         return f"{self.name}-{self._ids:06d}"
 

@@ -11,8 +11,8 @@ from stillgood.simulation.year.book import Broken
 from stillgood.simulation.year.invariants import at_rest
 from stillgood.simulation.year.life import Cost, Letter, Life
 from stillgood.simulation.year.operations import begin
-from stillgood.simulation.year.plan import DAY, HOUR, MATURITY_DAYS, Operation, Plan, plan
-from stillgood.simulation.year.weather import Fault
+from stillgood.simulation.year.plan import MATURITY_DAYS, Operation, Plan, plan
+from stillgood.simulation.year.weather import DAY, HOUR, Fault
 from stillgood.storage.codec import sha256
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import iso
@@ -100,7 +100,7 @@ def calm_and_not(seed: int, days: int) -> tuple[list[Step], list[Step], int]:
         for operation in life_plan.operations
         if operation.kind in ("predict", "labels", "upload", *_STEPS)
     ]
-    quiet = replace(life_plan, operations=tuple(kept), outages=(), fault_rate=0.01)
+    quiet = replace(life_plan, operations=tuple(kept), troubles=(), fault_rate=0.01)
     registries = []
     faults = 0
     with _quiet():

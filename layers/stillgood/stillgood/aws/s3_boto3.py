@@ -97,6 +97,21 @@ class Boto3ObjectStore:
                 self._run(key, partial(self._client.delete_object, Bucket=self._bucket, Key=key, VersionId=version))
         return len(versions) - len(kept)
 
+    def former(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Key and bytes of every version under ``prefix`` that was overwritten or deleted. Needs the right to list and
+        to read versions.
+
+        Raises StoreUnavailable.
+        """
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+        listed = self._run(prefix, lambda: [entry for page in pages for entry in page.get("Versions", ())])
+        for entry in listed:
+            if not entry["IsLatest"]:
+                with suppress(ObjectNotFound):  # it expired since
+                    former = self._get(entry["Key"], VersionId=entry["VersionId"])
+                    assert former is not None
+                    yield entry["Key"], former.data
+
     def restore(self, prefix: str, since: datetime, *, dry: bool = False) -> Sequence[str]:
         """Take away what marks the objects under ``prefix`` as deleted, where that was ``since`` (aware); returns their
         keys. Objects that have no version left stay gone. Needs the right to delete versions. Raises StoreUnavailable.

@@ -11,7 +11,7 @@ join captures with labels, and both are gone.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -62,6 +62,9 @@ ROW_PREFIXES = (
     DATA_PREFIX,
     QUARANTINE_PREFIX,
 )
+# Where people and ``revoke`` delete rows and write them anew, so that old versions alone may hold some. Outcomes keep
+# their records, and hours are purged by the captures they were packed of.
+_FORMER_PREFIXES = (BATCH_PREFIX, LABELS_PREFIX, DATA_PREFIX, QUARANTINE_PREFIX)
 _ID_NAMES = ("entity_id", "prediction_id")
 
 
@@ -72,17 +75,21 @@ class KeepsVersions(Protocol):
     def purge(self, key: str) -> int:
         """Remove every version of ``key`` but the present one; returns how many."""
 
+    def former(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Key and bytes of what was overwritten or deleted under ``prefix``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """``objects``: rows removed by key. ``models``: versions that had learnt from the entity, or were judged by it.
-    ``record``: its key.
+    ``record``: its key. ``former``: keys of which old versions alone held rows; those are removed, too.
     """
 
     objects: Mapping[str, int]
     models: tuple[str, ...]
     record: str | None = None
     unread: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -103,6 +110,7 @@ class Forgotten:
             "models": list(self.models),
             "record": self.record,
             "unread": list(self.unread),
+            "former": list(self.former),
         }
 
 
@@ -116,13 +124,23 @@ class _Change:
 
 @dataclass(slots=True)
 class _Search:
-    """What is looked for, and what was found: ``changed`` by key."""
+    """What is looked for, and what was found: ``changed`` by key, ``former`` the keys of which old versions hold
+    rows.
+    """
 
     entity: str
     columns: frozenset[str]
     predictions: set[str] = field(default_factory=set)
     changed: dict[str, _Change] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
+    former: list[str] = field(default_factory=list)
+
+    @property
+    def purged(self) -> list[str]:
+        """The keys whose old versions go: also of hours that were packed of the captures, and emptied since."""
+        captured = (captured_in(key) for key in self.changed if key.startswith(CAPTURE_PREFIX))
+        hours = {hour_key(hour) for hour in captured if hour is not None}
+        return sorted({*self.changed, *self.former, *hours})
 
     def names(self, row: Mapping[str, Any]) -> bool:
         """Whether a row, or what it holds of the row as it was sent, is about the entity."""
@@ -158,29 +176,23 @@ def forget(store: ObjectStore, entity: str, clock: Clock, *, dry: bool = False) 
                 since.append(_arrived(info))
     models = _search_models(store, search, min(since, default=None))
     _search_columns(store, search)
-    objects = {key: change.rows for key, change in search.changed.items()}
-    if dry or not objects:
-        return Forgotten(objects, models, None, tuple(search.unread))
+    _search_former(store, contract, search)
+    objects, former = {key: change.rows for key, change in search.changed.items()}, tuple(search.former)
+    if dry or not (objects or former):
+        return Forgotten(objects, models, None, tuple(search.unread), former)
     record = _record(store, search, models, clock)
     # Captures last: they name the entity's predictions, so that after a crash all else is still found by them.
     for key, change in reversed(search.changed.items()):
         # What somebody else wrote since it was read, such as outcomes that monitor heard, stays.
         rewrite(store, key, partial(_left, key, contract, search), change.made)
+    # Hours that monitor packed meanwhile, of captures that it had read before (``steps/monitor/hours.py``).
+    for key in search.purged:
+        with suppress(ObjectNotFound):
+            if key.startswith(HOURS_PREFIX) and _without_lines(store.get(key).data, search)[1]:
+                store.put(key, b"")
         if isinstance(store, KeepsVersions):
             store.purge(key)
-    _forget_packed(store, search)
-    return Forgotten(objects, models, record, tuple(search.unread))
-
-
-def _forget_packed(store: ObjectStore, search: _Search) -> None:
-    """Empty hours that monitor packed meanwhile, of captures that it had read before (``steps/monitor/hours.py``)."""
-    captures = [key for key in search.changed if key.startswith(CAPTURE_PREFIX)]
-    for key in sorted({hour_key(hour) for capture in captures if (hour := captured_in(capture)) is not None}):
-        with suppress(ObjectNotFound):
-            if _without_lines(store.get(key).data, search)[1]:
-                store.put(key, b"")
-                if isinstance(store, KeepsVersions):
-                    store.purge(key)
+    return Forgotten(objects, models, record, tuple(search.unread), former)
 
 
 def _purge_again(store: ObjectStore, clock: Clock) -> None:
@@ -209,6 +221,23 @@ def _search_object(store: ObjectStore, info: ObjectInfo, contract: Contract | No
         return
     if rows:
         search.changed[info.key] = _Change(Rewritten(left, stored.etag), rows)
+
+
+def _search_former(store: ObjectStore, contract: Contract | None, search: _Search) -> None:
+    """Old versions that hold rows where the present one, if there is one, does not."""
+    if not isinstance(store, KeepsVersions):
+        return
+    for prefix in _FORMER_PREFIXES:
+        for key, data in store.former(prefix):
+            if key in search.changed or key in search.former:
+                continue
+            try:
+                rows = _without(key, data, contract, search)[1]
+            except (StillgoodError, ValueError) as error:
+                search.unread.append(f"an old version of {key}: {error}")
+                continue
+            if rows:
+                search.former.append(key)
 
 
 def _search_columns(store: ObjectStore, search: _Search) -> None:
@@ -385,7 +414,7 @@ def _record(store: ObjectStore, search: _Search, models: Iterable[str], clock: C
         "at": now,
         "rows": dict(counts),
         "models": list(models),
-        "objects": sorted(key for key in search.changed if search.entity not in key),
+        "objects": [key for key in search.purged if search.entity not in key],
         "replaced": replaced,
     }
     data = encode(record)

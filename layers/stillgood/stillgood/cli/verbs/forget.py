@@ -33,6 +33,8 @@ def run(arguments: argparse.Namespace) -> Answer:
     verb = "would be removed" if arguments.dry else "removed"
     lines = [f"{forgotten.rows} rows {verb} from {len(forgotten.objects)} objects"]
     lines += [f"  {count} in {prefix}" for prefix, count in sorted(forgotten.by_prefix.items())]
+    if forgotten.former:
+        lines.append(f"old versions of {len(forgotten.former)} other objects, overwritten or deleted since, {verb}")
     if forgotten.models:
         lines.append("models that had learnt from it, or were judged by it:")
         lines += [f"  {version}" for version in forgotten.models]
@@ -40,6 +42,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     if forgotten.record:
         lines.append(f"recorded as {forgotten.record}: that something was forgotten, not what")
     lines += [f"  could not be searched: {key}" for key in forgotten.unread]
-    if not forgotten.rows:
+    found = forgotten.rows or forgotten.former
+    if not found:
         lines.append("  no stored row names it; ids are compared exactly, letter by letter")
-    return Answer("\n".join(lines), forgotten.to_dict(), 0 if forgotten.rows and not forgotten.unread else LOOK)
+    return Answer("\n".join(lines), forgotten.to_dict(), 0 if found and not forgotten.unread else LOOK)

@@ -12,12 +12,16 @@ from stillgood.cli.verbs.report import lines as report_lines
 from stillgood.cli.verbs.status import status
 from stillgood.domain.drift.contributions import ContributionChange, ContributionDrift
 from stillgood.domain.drift.jumps import jumped
-from stillgood.domain.model.model import sigmoid
+from stillgood.domain.model.model import Calibration, sigmoid
 from stillgood.domain.model.vectorised import logits_of
+from stillgood.domain.operating_point.calibration import Labelled
+from stillgood.domain.operating_point.calibration import sigmoid as sigmoids
 from stillgood.domain.operating_point.correction import Correction
+from stillgood.domain.operating_point.decide import DISAGREE_P, disagreement, uncertain
+from stillgood.domain.outcomes.evidence import LabelledRows, microseconds
 from stillgood.domain.promotion.decision import Proposal, Release
 from stillgood.pages.writer import write_decision, write_window
-from stillgood.steps.monitor.follow import Memory
+from stillgood.steps.monitor.follow import Memory, absolve
 from stillgood.steps.monitor.gather import gather
 from stillgood.steps.monitor.monitor import monitor
 from stillgood.steps.monitor.sample import MAX_POPULATION, KeptLines, sample
@@ -276,3 +280,48 @@ def test_the_first_window_of_a_champion_is_not_a_jump() -> None:
     world = Following()
     first = world.day(0, price=20.0)
     assert first["action"] == "move"
+
+
+@pytest.mark.parametrize(
+    ("seen", "world"),
+    [
+        (lambda price: price, True),
+        (lambda price: price - 4.0, True),  # of the other features the model knows as much as ever
+        (lambda price: 100.0 * price, False),
+        (lambda price: price / 12.0, False),
+        (lambda price: 1.8 * price + 5.0, False),
+        (lambda price: price / 2.54, False),
+        (lambda price: 0.0 * price, False),
+        (lambda price: -price, False),
+    ],
+    ids=["dearer", "shifted", "cents", "a twelfth", "degrees", "inches", "filled with 0", "turned round"],
+)
+def test_labels_end_the_suspicion_of_the_world_but_not_of_a_wrong_unit(
+    seen: Callable[[np.ndarray], np.ndarray], world: bool
+) -> None:
+    """Outcomes follow the true price and one more feature; the level of all has moved, so that estimates are wrong."""
+    pointer = Registry(Following().store).pointer()
+    assert pointer is not None
+    window, line = Window.ending(TODAY, 24), uncertain(Calibration(1.0, 0.0))
+    ended = []
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        other, price = random.normal(size=3000), 2.0 + random.normal(0.0, 1.5, size=3000)
+        y = random.random(3000) < sigmoids(other + price - 3.0)
+        part = seen(price)
+        moved = ContributionDrift(
+            _change("logit", 9.0),
+            (ContributionChange("price", 0.0, float(part.mean()), 0.1, 1.5, float(part.std())),),
+            3000,
+            3000,
+        )
+        memory = Memory.of({}, pointer, window).after(window, False, ("price",), moved)
+        memory = Memory.of(memory.to_dict(Correction(), 0), pointer, window)
+        scores, start = sigmoids(other + part), microseconds(window.start)
+        rows = LabelledRows(start + np.arange(3000), np.arange(3000, dtype=np.uint64), scores, scores, scores > 0.5, y)
+        labelled = Labelled(logits_of(scores), y, np.arange(3000), scores > 0.5)
+        conflict = disagreement("recall", line, labelled)
+        assert conflict is not None
+        assert conflict.p < DISAGREE_P  # so that only the slope can speak for it
+        ended.append(absolve("recall", line, memory, rows))
+    assert np.mean(ended) > 0.9 if world else not any(ended)

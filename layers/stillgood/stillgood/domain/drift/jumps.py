@@ -10,6 +10,7 @@ from stillgood.domain.drift.contributions import ContributionChange
 
 MAX_JUMP = 2.0  # standard deviations of single rows by which the mean moves within one window
 MAX_FACTOR = 3.0  # between the spreads of two windows
+UNIT_FACTOR = 2.0  # between a spread and that in the reference; inches are 2.54 centimetres
 MIN_JUMP = 0.5  # standard deviations, beside a spread that changed
 
 
@@ -49,3 +50,19 @@ def jumped(
         if distance > MAX_JUMP or rescaled:
             names.append(part.name)
     return tuple(sorted(names))
+
+
+def same_unit(parts: Collection[ContributionChange], names: Collection[str]) -> bool:
+    """Whether the contributions of all ``names`` scatter about as much as in the reference, by a factor of less than
+    ``UNIT_FACTOR``: numbers in a unit of their own, or filled up with one value, do not.
+
+    >>> cents = ContributionChange("price", 0.0, 90.0, 0.1, 1.0, 100.0)
+    >>> dear = ContributionChange("price", 0.0, 2.2, 0.1, 1.0, 1.1)
+    >>> same_unit([cents], ["price"]), same_unit([dear], ["price"])
+    (False, True)
+    """
+    return all(
+        part.spread < UNIT_FACTOR * part.spread_before and part.spread_before < UNIT_FACTOR * part.spread
+        for part in parts
+        if part.name in names
+    )

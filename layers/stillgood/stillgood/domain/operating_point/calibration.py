@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillgood.domain.model.model import Calibration
+from stillgood.domain.statistics.intervals import Z95
 
 type Floats = NDArray[np.float64]
 
@@ -144,6 +145,26 @@ def calibrate(labelled: Labelled, prior: Calibration, prior_rows: float = PRIOR_
     covariance = spread @ spread.T
     line = Calibration(float(t[0]), float(t[1]))
     return FittedCalibration(line, (float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])), len(x))
+
+
+def slope_holds(labelled: Labelled, line: Calibration) -> bool:
+    """Whether a logit of score is worth what ``line`` takes it for: with r = slope of the labels alone / line.slope,
+    the 95% interval of r lies between 1/2 and 2, and reaches between 4/5 and 5/4. False for fewer than ``MIN_OF_EACH``
+    of either outcome.
+
+    A number in another unit may keep the ranking, by the other features, but changes what a logit is worth.
+
+    >>> rows = Labelled(np.array([-1.0, 1.0] * 500), np.array([False, True] * 400 + [True, False] * 100),
+    ...                 np.arange(1000), np.zeros(1000, dtype=bool))
+    >>> [slope_holds(rows, Calibration(slope, 0.0)) for slope in (1.4, 2.0, 0.5)]
+    [True, False, False]
+    """
+    if labelled.of_the_rarer < MIN_OF_EACH:
+        return False
+    fitted = calibrate(labelled, line, prior_rows=1.0)
+    reach = Z95 * math.sqrt(fitted.covariance[0])
+    low, high = (fitted.line.slope - reach) / line.slope, (fitted.line.slope + reach) / line.slope
+    return 0.5 < low < 1.25 and 0.8 < high < 2.0
 
 
 def summed_by(entities: NDArray[np.int64], rows: Floats) -> Floats:

@@ -14,11 +14,11 @@ import numpy as np
 
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.drift.contributions import ContributionDrift, contribution_drift
-from stillgood.domain.drift.jumps import Moments, jumped
+from stillgood.domain.drift.jumps import Moments, jumped, same_unit
 from stillgood.domain.errors import DocumentUnusable, ObjectNotFound
 from stillgood.domain.model.model import Model
 from stillgood.domain.model.vectorised import logits_of
-from stillgood.domain.operating_point.calibration import FittedCalibration, Labelled
+from stillgood.domain.operating_point.calibration import FittedCalibration, Labelled, slope_holds
 from stillgood.domain.operating_point.correction import BLOCK_ROWS, Correction
 from stillgood.domain.operating_point.decide import (
     DISAGREE_P,
@@ -87,7 +87,7 @@ def follow(
     kind = objective.kind
     vouched = evidence.outcomes.rows.vouched_only  # what others say places no threshold
     # A window too small to be compared does not end a suspicion: it would leave nothing to compare the next one with.
-    if memory.suspects and evidence.drift and _agree(kind, line, vouched, memory.suspects[0][0]):
+    if memory.suspects and evidence.drift and absolve(kind, line, memory, vouched):
         memory = memory.absolved()
     since = window.start if faults else memory.sound_since
     left_out = set(material.usual.left)
@@ -146,7 +146,8 @@ def champion_of(pointer: Pointer) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class Memory:
     """``judged_until``: microseconds of the newest matured row that the correction has seen. ``faults``, ``suspects``:
-    spans in microseconds of faults, and of a jump of ``suspected`` features that labels have not explained yet.
+    spans in microseconds of faults, and of a jump of ``suspected`` features that labels have not explained yet;
+    ``same_unit``: all along they looked like the unit that the model learnt.
 
     ``moments``: of each number's contribution in the last window without either.
     """
@@ -158,6 +159,7 @@ class Memory:
     faults: tuple[tuple[int, int], ...]
     suspects: tuple[tuple[int, int], ...] = ()
     suspected: tuple[str, ...] = ()
+    same_unit: bool = False
     moments: Mapping[str, Moments] = field(default_factory=dict)
 
     @classmethod
@@ -178,6 +180,7 @@ class Memory:
                 faults,
                 _spans(raw.get("suspects", [])),
                 tuple(map(str, raw.get("suspected", []))),
+                bool(raw.get("same_unit", False)),
                 {str(name): Moments(float(pair[0]), float(pair[1])) for name, pair in raw.get("moments", {}).items()},
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -189,7 +192,10 @@ class Memory:
         span = (microseconds(window.start), microseconds(window.end))
         if suspected:
             suspects = (*self.suspects, span)[-_FAULTS_KEPT:]
-            return replace(self, sound_since=window.end, suspects=suspects, suspected=suspected)
+            alike = self.same_unit or not self.suspects
+            if moved is not None:
+                alike = alike and same_unit(moved.parts, suspected)
+            return replace(self, sound_since=window.end, suspects=suspects, suspected=suspected, same_unit=alike)
         healed = replace(self, faults=(*self.faults, *self.suspects)[-_FAULTS_KEPT:], suspects=(), suspected=())
         if fault:
             return replace(healed, sound_since=window.end, faults=(*healed.faults, span)[-_FAULTS_KEPT:])
@@ -198,7 +204,7 @@ class Memory:
         return replace(healed, moments={part.name: Moments(part.now, part.spread) for part in moved.parts})
 
     def absolved(self) -> "Memory":
-        """Labels agree with the estimate since the jump: the world changed, and its rows are a population."""
+        """Labels since the jump tell that the world changed, and its rows are a population."""
         begun = moment(self.suspects[0][0])
         return replace(self, sound_since=begun, suspects=(), suspected=(), moments={})
 
@@ -212,6 +218,7 @@ class Memory:
             "faults": [list(span) for span in self.faults],
             "suspects": [list(span) for span in self.suspects],
             "suspected": list(self.suspected),
+            "same_unit": self.same_unit,
             "moments": {name: [moments.mean, moments.spread] for name, moments in self.moments.items()},
         }
 
@@ -235,11 +242,16 @@ def _suspected(
     return jumped(memory.moments, moved.parts, numbers & {check.subject for check in evidence.drift.drifted})
 
 
-def _agree(kind: str, line: FittedCalibration, every: LabelledRows, since: int) -> bool:
-    """Whether rows made from ``since`` on have enough labels, and these do not contradict what was estimated."""
-    rows = every.take(every.times >= since)
-    contradiction = disagreement(kind, line, _labelled(rows)) if rows.n >= BLOCK_ROWS else None
-    return contradiction is not None and contradiction.p >= DISAGREE_P
+def absolve(kind: str, line: FittedCalibration, memory: "Memory", every: LabelledRows) -> bool:
+    """Whether labels of rows made since a suspected jump tell that it is the world: there are enough of them, and they
+    do not contradict what was estimated, or the suspected numbers look like the unit that the model learnt and the
+    scores tell as much as they did (docs/decisions/0074).
+    """
+    labelled = _labelled(every.take(every.times >= memory.suspects[0][0]))
+    contradiction = disagreement(kind, line, labelled) if labelled.n >= BLOCK_ROWS else None
+    if contradiction is None:
+        return False
+    return contradiction.p >= DISAGREE_P or (memory.same_unit and slope_holds(labelled, line.line))
 
 
 def _faults(evidence: Evidence, policy: Policy) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stillgood.domain.contract.contract import Objective
+from stillgood.domain.contract.contract import Costs, Objective
 from stillgood.domain.operating_point.calibration import sigmoid
 from stillgood.domain.statistics.delong import roc_auc
 from threadpoolctl import threadpool_limits
@@ -29,6 +29,7 @@ EVERY = 100  # rows between two looks at a dated table
 DATED = ("elec", "noaa", "flights") if worlds.DATA else ("flights",)
 YEAR = 365 / worlds.EVERY_DAYS  # windows
 SHARE, BREAK_EVEN, FLIPPED = 0.2, 0.2, 0.2
+COSTS = Costs(miss=1.0, offer=BREAK_EVEN)
 
 
 def error(figures: Any, wanted: float) -> float:
@@ -148,14 +149,14 @@ def objectives(table: Table, cohort: list[World], steady: list[World]) -> None:
             table.mean(f"{name}, {how}: abs error of precision {wanted}", errors, target)
         table.mean(
             f"{name}, fixed: abs error of precision {wanted}",
-            [error(fixed(world).precisions(), wanted) for world in chosen],
+            [error(fixed(world, precise).precisions(), wanted) for world in chosen],
         )
     for name in DATED:
         world = worlds.dated(name)
         followed = follow(world, every=EVERY, objective=share)
         table.figure(f"{name}: abs error of share flagged .20", error(followed.shares(), SHARE))
-        followed = follow(world, every=EVERY, objective=Objective("cost"), wanted=BREAK_EVEN)
-        stood = _regret(fixed(world))
+        followed = follow(world, every=EVERY, objective=Objective("cost"), costs=COSTS)
+        stood = _regret(fixed(world, Objective("cost"), COSTS))
         table.figure(
             f"{name}: cost over the least in hindsight, offer .2 of a miss", _regret(followed), f"<= {stood:.3f}"
         )

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from stillgood.domain.contract.contract import Objective, PointRules
+from stillgood.domain.contract.contract import Costs, Objective, PointRules
 from stillgood.domain.errors import NotEnoughData
 from stillgood.domain.model.vectorised import logits
 from stillgood.domain.operating_point.calibration import Labelled
@@ -19,6 +19,7 @@ from stillgood.domain.operating_point.decide import (
     decide,
     uncertain,
 )
+from stillgood.domain.operating_point.objective import break_even
 from stillgood.domain.operating_point.placement import Population
 from stillgood.training.fit import fit
 
@@ -60,7 +61,7 @@ def follow(
     *,
     every: int | None = None,
     objective: Objective | None = None,
-    wanted: float | None = None,
+    costs: Costs | None = None,
     rules: PointRules | None = None,
     batch: bool = False,
     broken: NDArray[np.bool_] | None = None,
@@ -72,9 +73,10 @@ def follow(
     stands; such rows are no population, and their labels teach nothing (``steps/monitor/follow.py``).
     """
     sound = np.ones(world.n, dtype=bool) if broken is None else ~broken
+    threshold = world.born(objective, costs)
     objective = objective or Objective("recall", world.objective)
-    wanted = objective.value if wanted is None else wanted
-    line, threshold, correction = uncertain(world.model.calibration), world.model.threshold_logit, Correction()
+    wanted = objective.value if costs is None else break_even(costs.miss, costs.offer)
+    line, correction = uncertain(world.model.calibration), Correction()
     thresholds, taken, judged = np.full(world.n, threshold), list[tuple[int, PointDecision]](), 0
     cuts = _cuts(world, every, batch)
     for start, end in zip(cuts, [*cuts[1:], world.n], strict=True):
@@ -107,9 +109,9 @@ def follow(
     return Lived(world, world.logit >= thresholds, thresholds, tuple(taken))
 
 
-def fixed(world: World) -> Lived:
-    """The threshold of the champion, for ever."""
-    thresholds = np.full(world.n, world.model.threshold_logit)
+def fixed(world: World, objective: Objective | None = None, costs: Costs | None = None) -> Lived:
+    """The threshold that the champion was born with, for ever."""
+    thresholds = np.full(world.n, world.born(objective, costs))
     return Lived(world, world.logit >= thresholds, thresholds, ())
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from stillgood.domain.contract.contract import Contract, Floors
+from stillgood.domain.contract.contract import Contract, Costs, Floors, Objective
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.model.model import Model
+from stillgood.domain.model.threshold import threshold_for_contract
 from stillgood.domain.model.vectorised import logits
 from stillgood.training.fit import fit
 from stillgood.training.ingest import ingest
@@ -55,6 +56,13 @@ class World:
     @property
     def n(self) -> int:
         return len(self.logit)
+
+    def born(self, objective: Objective | None, costs: Costs | None = None) -> float:
+        """The threshold that the champion is born with where its contract has this objective; by default its own."""
+        if objective is None:
+            return self.model.threshold_logit
+        contract = replace(self.model.contract, stated_objective=objective, costs=costs)
+        return threshold_for_contract(self.history[0], self.history[1], contract)
 
     def late(self, windows: int) -> "World":
         """The same rows with labels that come ``windows`` windows after their own has ended."""

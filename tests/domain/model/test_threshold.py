@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stillgood.domain.contract.reader import read_contract
 from stillgood.domain.errors import OneClassOnly, TooFewRows
-from stillgood.domain.model.threshold import threshold_for_contract, threshold_for_costs, threshold_for_recall
+from stillgood.domain.model.threshold import (
+    threshold_for_capacity,
+    threshold_for_contract,
+    threshold_for_costs,
+    threshold_for_precision,
+    threshold_for_recall,
+)
 
 rows = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=30)
 
@@ -73,6 +79,31 @@ def test_a_contract_asks_for_its_recall_floor_or_for_its_costs_and_capacity_per_
     assert threshold(floors={"recall": 0.3}) == 4.0
     assert threshold(costs={"miss": 5, "offer": 1}) == 1.0
     assert threshold(costs={"miss": 5, "offer": 1, "capacity": 250}) == 4.0
+    assert threshold(objective={"recall": 0.3}, floors={"recall": 0.6}) == 4.0
+    assert threshold(objective={"recall": 0.6}, costs={"miss": 5, "offer": 1, "capacity": 250}) == 1.0
+    assert threshold(objective={"precision": 0.7}) == 1.0
+    assert threshold(objective={"precision": 0.8}) == 4.0
+    assert threshold(objective={"capacity": 0.5}) == 3.0
+    assert threshold(objective={"cost": True}, costs={"miss": 5, "offer": 1}) == 1.0
+
+
+@given(rows, st.floats(0.0, 1.0))
+def test_a_precision_is_reached_with_the_most_recall_or_come_nearest_to(pairs, least):
+    logits, y = columns(pairs)
+    tried = {cut: y[logits >= cut].mean() for cut in np.unique(logits)}
+    enough = min(least, max(tried.values()))
+    assert threshold_for_precision(logits, y, least) == min(
+        cut for cut, precision in tried.items() if precision >= enough
+    )
+
+
+@given(rows, st.floats(0.0, 1.0))
+def test_a_share_is_filled_and_never_passed(pairs, share):
+    logits, y = columns(pairs)
+    found = threshold_for_capacity(logits, y, share)
+    assert (logits >= found).mean() <= share + 1e-9
+    lower = logits[logits < found]
+    assert not len(lower) or (logits >= lower.max()).mean() > share
 
 
 def test_a_recall_floor_needs_a_positive():

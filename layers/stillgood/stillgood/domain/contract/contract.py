@@ -286,8 +286,24 @@ class Contract:
 
     @property
     def objective(self) -> Objective:
-        """What the operating point is for: as stated, else recall at its floor."""
-        return self.stated_objective or Objective("recall", self.floors.recall)
+        """What the operating point is for: as stated, else the least cost where there are costs, else recall at its
+        floor.
+        """
+        if self.stated_objective is not None:
+            return self.stated_objective
+        return Objective("recall", self.floors.recall) if self.costs is None else Objective("cost")
+
+    @property
+    def floors_that_judge(self) -> Floors:
+        """Those of recall and precision only where the objective is a recall, that of precision also where it is one:
+        what another objective leaves of them is its consequence, not a fault.
+        """
+        kind, floors = self.objective.kind, self.floors
+        return Floors(
+            roc_auc=floors.roc_auc,
+            recall=floors.recall if kind == "recall" else 0.0,
+            precision=floors.precision if kind in ("recall", "precision") else 0.0,
+        )
 
     @property
     def label_maturity_days(self) -> float:

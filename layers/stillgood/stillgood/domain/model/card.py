@@ -125,9 +125,13 @@ def _counts(metrics: Metrics | None) -> str:
 
 
 def _rule(model: Model) -> str:
-    if model.contract.costs is not None:
-        return "the cheapest threshold under the contract's costs."
-    return f"the highest precision with an out-of-fold recall of at least {model.contract.floors.recall:g}."
+    objective = model.contract.objective
+    return {
+        "cost": "the cheapest threshold under the contract's costs.",
+        "recall": f"the highest precision with an out-of-fold recall of at least {objective.value:g}.",
+        "precision": f"the highest recall with an out-of-fold precision of at least {objective.value:g}.",
+        "capacity": f"the most rows within a share of {objective.value:g}.",
+    }[objective.kind]
 
 
 def _limits(model: Model) -> str:

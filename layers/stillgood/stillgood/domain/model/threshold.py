@@ -1,4 +1,4 @@
-"""Where a logit becomes a decision: by a recall floor, or by costs and capacity. Each is found by one sort."""
+"""Where a logit becomes a decision: by recall, precision, share of rows or costs. Each is found by one sort."""
 
 import numpy as np
 import numpy.typing as npt
@@ -59,16 +59,48 @@ def threshold_for_costs(
     return float(cuts[np.argmin(cost)])
 
 
-def threshold_for_contract(logits: npt.ArrayLike, y: npt.ArrayLike, contract: Contract) -> float:
-    """The logit threshold a contract asks for: by its costs and capacity if it states any, else by its recall floor.
+def threshold_for_precision(logits: npt.ArrayLike, y: npt.ArrayLike, least: float) -> float:
+    """The lowest logit threshold with precision >= ``least`` (0 to 1), which has the highest recall of those.
 
-    Raises OneClassOnly, TooFewRows.
+    Where none reaches it, the one with the highest precision: a model that flags nobody shows nobody that it failed.
+
+    >>> threshold_for_precision([5, 4, 3, 2, 1], [1, 0, 1, 0, 0], least=0.6)
+    3.0
     """
-    costs = contract.costs
-    if costs is None:
-        return threshold_for_recall(logits, y, contract.floors.recall)
-    capacity = None if costs.capacity is None else costs.capacity / 1000
-    return threshold_for_costs(logits, y, miss=costs.miss, offer=costs.offer, capacity=capacity)
+    if not 0.0 <= least <= 1.0:
+        raise ValueError(f"a precision lies in [0, 1], got {least}")
+    cuts, flagged, hits = _cuts(logits, y)
+    precision = hits / flagged
+    reaching = np.flatnonzero(precision >= min(least, precision.max()))
+    return float(cuts[reaching[-1]])
+
+
+def threshold_for_capacity(logits: npt.ArrayLike, y: npt.ArrayLike, share: float) -> float:
+    """The lowest logit threshold that flags at most a ``share`` (0 to 1) of the rows; above every logit where not even
+    the highest fit.
+
+    >>> threshold_for_capacity([5, 4, 3, 2, 1], [1, 0, 1, 0, 0], share=0.5)
+    4.0
+    """
+    cuts, flagged, _ = _cuts(logits, y)
+    fitting = np.flatnonzero(flagged <= share * flagged[-1] + 1e-9)
+    return float(cuts[fitting[-1]]) if len(fitting) else float(np.nextafter(cuts[0], np.inf))
+
+
+def threshold_for_contract(logits: npt.ArrayLike, y: npt.ArrayLike, contract: Contract) -> float:
+    """The logit threshold at which a contract's objective is met. Raises OneClassOnly, TooFewRows."""
+    objective, costs = contract.objective, contract.costs
+    match objective.kind:
+        case "recall":
+            return threshold_for_recall(logits, y, objective.value)
+        case "precision":
+            return threshold_for_precision(logits, y, objective.value)
+        case "capacity":
+            return threshold_for_capacity(logits, y, objective.value)
+        case "cost":
+            assert costs is not None  # the reader refuses cost without costs
+            capacity = None if costs.capacity is None else costs.capacity / 1000
+            return threshold_for_costs(logits, y, miss=costs.miss, offer=costs.offer, capacity=capacity)
 
 
 def _cuts(logits: npt.ArrayLike, y: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], Ints, Ints]:

@@ -16,12 +16,9 @@ def objective_of(contract: Contract) -> tuple[Objective, float]:
     """The contract's objective, and the value that its figure should have, 0 to 1.
 
     The figure of ``cost`` is the calibrated probability at the threshold: flagging pays from offer / miss on, because a
-    flagged row costs an offer and saves a miss with its probability. A contract with costs and no objective means
-    ``cost``.
+    flagged row costs an offer and saves a miss with its probability.
     """
-    objective = contract.stated_objective
-    if objective is None:
-        objective = Objective("recall", contract.floors.recall) if contract.costs is None else Objective("cost")
+    objective = contract.objective
     if objective.kind != "cost":
         return objective, objective.value
     assert contract.costs is not None  # the reader refuses cost without costs

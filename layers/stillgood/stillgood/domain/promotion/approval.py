@@ -22,16 +22,15 @@ def under_floors(figures: Mapping[str, Any], contract: Contract) -> tuple[str, .
         metrics = Metrics.from_dict(figures)
     except (KeyError, TypeError, ValueError, AttributeError):
         return ()
-    floors, sentences = contract.floors, []
+    floors, sentences = contract.floors_that_judge, []
     if metrics.roc_auc.value < floors.roc_auc:
         sentences.append(f"ROC-AUC {metrics.roc_auc} is under the contract's floor {floors.roc_auc:.3f}.")
-    if contract.costs is None and contract.objective.kind == "recall":
-        for name, figure, floor in (
-            ("Recall", metrics.recall, floors.recall),
-            ("Precision", metrics.precision, floors.precision),
-        ):
-            if figure.high < floor:
-                sentences.append(f"{name} {figure} is demonstrably under the contract's floor {floor:.3f}.")
+    for name, figure, floor in (
+        ("Recall", metrics.recall, floors.recall),
+        ("Precision", metrics.precision, floors.precision),
+    ):
+        if figure.high < floor:
+            sentences.append(f"{name} {figure} is demonstrably under the contract's floor {floor:.3f}.")
     return tuple(sentences)
 
 

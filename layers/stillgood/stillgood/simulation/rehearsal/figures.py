@@ -73,11 +73,9 @@ def _value(estimate: Any) -> float:
 
 
 def _under(row: Mapping[str, Any], contract: Contract) -> bool | None:
-    """Whether a figure lies under the contract's floor; None where none is known. With costs, recall is not a goal."""
-    floors = {"roc_auc": contract.floors.roc_auc, "precision": contract.floors.precision}
-    if contract.costs is None:
-        floors["recall"] = contract.floors.recall
-    known = [row[name] < floor for name, floor in floors.items() if row[name] is not None]
+    """Whether a figure lies under a floor that the contract's objective leaves in force; None where none is known."""
+    floors = contract.floors_that_judge
+    known = [row[name] < getattr(floors, name) for name in ("roc_auc", "precision", "recall") if row[name] is not None]
     return any(known) if known else None
 
 

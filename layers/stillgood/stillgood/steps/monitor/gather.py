@@ -130,7 +130,7 @@ class WindowInputs:
             outcomes=heard.evidence,
             previous_gain=heard.previous_gain,
             labels=heard.labels,
-            recall_floor=self.contract.floors.recall if self.contract.costs is None else 0.0,
+            recall_floor=self.contract.floors_that_judge.recall,
             roc_auc_floor=self.contract.floors.roc_auc,
             learnt_rows=self.learnt_rows,
             weights=sum(max(len(feature.levels) - 1, 1) for feature in self.contract.features) + 1,

@@ -227,3 +227,33 @@ def flagged_by_the_champion(store, candidate, request, *, at_point=True):
     event = {"action": "promote", "candidate": candidate, "request_id": request}
     assert promote(event, PromoteDeps(store, lambda: NOW, at_point=at_point))["result"] == "refused"
     return list(Registry(store).decisions())[-1].figures["champion"]["flagged"]
+
+
+def under(**terms):
+    """A first model and a challenger of it under a contract with other ``terms``: how each was decided."""
+    bucket = MemoryObjectStore()
+    bucket.put("contract.json", json.dumps(CONTRACT | terms).encode())
+    bucket.put("data/2026-11-01/a.csv", as_csv(rows()))
+    first = train(EVENT, working(bucket))
+    judge(bucket, first["version"], "first")
+    return bucket, more(bucket, 2)
+
+
+def test_a_share_that_may_be_flagged_is_met_from_the_first_model_on_and_no_recall_floor_forbids_it():
+    store, candidate = under(objective={"capacity": 0.1}, floors={"roc_auc": 0.5, "recall": 0.9, "precision": 0.0})
+    first = Registry(store).decision(1)
+    assert (first.action, first.figures["candidate"]["recall"]["value"] < 0.6) == ("promote", True)
+    judge(store, candidate, "second")
+    (replayed,) = replay(store, [2])
+    assert replayed.same
+    assert Registry(store).decision(2).figures["objective"] == {"kind": "capacity", "value": 0.1}
+
+
+def test_with_costs_models_are_compared_by_cost_and_by_the_gate_before_at_the_recall_floor():
+    store, candidate = under(costs={"miss": 5, "offer": 1})
+    change(store, candidate, "folds.json", lambda raw: raw.update(gate_version=3), restate=True)
+    judge(store, candidate, "by the gate before")
+    judge(store, more(store, 3), "by this one")
+    figures = [Registry(store).decision(n).figures for n in (2, 3)]
+    assert [decided["objective"]["kind"] for decided in figures] == ["recall", "cost"]
+    assert all(replayed.same for replayed in replay(store, [2, 3]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from stillgood.domain.contract.contract import Contract, Objective
 from stillgood.domain.contract.frame import Frame
 from stillgood.domain.contract.reread import read_as
 from stillgood.domain.errors import ModelUnusable, TooFewRows, UnknownVersion
@@ -60,8 +61,8 @@ class PromotionInputs:
             y=self.holdout.target,
             # Without ids every row stands for itself, however alike rows are.
             clusters=self.holdout.entities if contract.id_column else np.arange(frame.n, dtype=np.uint64),
-            floors=contract.floors,
-            objective=contract.objective,
+            floors=contract.floors_that_judge if self.folds.gate_version > 3 else contract.floors,
+            objective=contract.objective if self.folds.gate_version > 3 else _objective_of_before(contract),
             costs=contract.costs,
             promised=promised,
             segments=segments(frame),
@@ -228,6 +229,11 @@ def _scored_by_folds(model: Model, folds: FoldModels, frame: Frame, fold: npt.ND
         rows = fold == number
         values[rows] = _scored(fold_model, frame.take(rows)).logits
     return HoldoutScores(model.version, values, probabilities(model, values), model.threshold_logit)
+
+
+def _objective_of_before(contract: Contract) -> Objective:
+    """What versions of the gate before the fourth compared models at: costs alone did not make a cost the objective."""
+    return contract.stated_objective or Objective("recall", contract.floors.recall)
 
 
 def _scored(model: Model, frame: Frame) -> HoldoutScores:

@@ -11,7 +11,15 @@ from stillgood.training.families import boosted
 from stillgood.training.families.auto import choose
 from stillgood.training.families.boosted import Boosted
 from stillgood.training.families.logistic import Logistic, may_bend
-from stillgood.training.families.wide import BEND_ALPHA, MAX_BENT, MAX_TRIED_PAIRS, WIDE, bending, tried_pairs
+from stillgood.training.families.wide import (
+    BEND_ALPHA,
+    MAX_BENT,
+    MAX_FOLDED_PAIRS,
+    MAX_TRIED_PAIRS,
+    WIDE,
+    bending,
+    tried_pairs,
+)
 from stillgood.training.fit import fit, folds, version_of
 from threadpoolctl import threadpool_limits
 
@@ -43,6 +51,22 @@ def chosen(frame, target):
 
 def test_two_features_that_act_only_together_are_found_among_many():
     frame, target = table(WIDE + 20, act=lambda x: 2 * x[:, 3] * x[:, 70] + x[:, 1])
+    choice = chosen(frame, target)
+    assert choice.learner.name == "boosted"
+    learned = choice.learner.learn(np.arange(frame.n), choice.out_of_fold.settings)
+    assert ("x3", "x70") in [(pair.first.feature, pair.second.feature) for pair in learned.pairs]
+
+
+def test_two_features_that_act_together_by_how_far_from_the_middle_they_are_are_found_among_many():
+    def act(x):
+        return 4 * (np.abs(x[:, 3]) - 0.8) * (np.abs(x[:, 70]) - 0.8) + x[:, 1]
+
+    for seed in range(3):
+        frame, target = table(150, n=2_500, seed=seed, act=act)
+        learner = Boosted(Logistic(frame, target, 0), {"inverse_regularisation": 0.1})
+        _, pairs = boosted.screen(learner.bins, learner.codes, target, np.zeros(frame.n))
+        assert (3, 70) in pairs
+    frame, target = table(WIDE + 20, n=2_500, act=act)
     choice = chosen(frame, target)
     assert choice.learner.name == "boosted"
     learned = choice.learner.learn(np.arange(frame.n), choice.out_of_fold.settings)
@@ -105,7 +129,7 @@ def test_of_many_features_no_more_are_split_or_paired_than_of_sixty(monkeypatch)
     frame, target = table(3 * WIDE, n=600)
     learner = Boosted(Logistic(frame, target, 0), {"inverse_regularisation": 0.1})
     alone, pairs = boosted.screen(learner.bins, learner.codes, target, np.zeros(frame.n))
-    assert len(asked[0]) == MAX_TRIED_PAIRS
+    assert MAX_TRIED_PAIRS <= len(asked[0]) <= MAX_TRIED_PAIRS + MAX_FOLDED_PAIRS
     assert len(list(alone)) <= boosted._SCREENING_ROUNDS
     assert {1, 2} <= set(alone)
     assert len(pairs) <= boosted.MAX_PAIRS

@@ -89,11 +89,18 @@ IMAGE_BASE ?= python:3.13-slim
 IMAGE_DIGEST ?=
 IMAGE_ARCH ?= $(subst arm64,aarch64,$(shell uname -m))
 
-image: | $(UV)  ## build the container image of train and batch (needs Docker; IMAGE_BASE names another Python 3.13, IMAGE_DIGEST=sha256:... the very one)
+image: | $(UV)  ## build the container image of train and batch (needs Docker and IMAGE_DIGEST=sha256:..., the digest of its base; IMAGE_BASE names another Python 3.13)
+	@case "$(IMAGE_DIGEST)" in sha256:*) ;; *) \
+	  echo "make image needs IMAGE_DIGEST=sha256:..., so that nobody can exchange its base, $(IMAGE_BASE), under its name:" >&2; \
+	  echo "  the registry's digest: docker buildx imagetools inspect $(IMAGE_BASE) --format '{{.Manifest.Digest}}'" >&2; \
+	  echo "  of an image that is only here: docker image inspect $(IMAGE_BASE) --format '{{.Id}}'" >&2; \
+	  exit 2 ;; esac
 	@rm -rf .local/image && mkdir -p .local/image
 	@$(UV) pip install --quiet --link-mode=copy --target .local/image/site --python-version 3.13 \
 	  --python-platform $(IMAGE_ARCH)-manylinux_2_34 --only-binary :all: --require-hashes -r container/requirements.txt
-	@docker build --quiet --build-arg BASE=$(IMAGE_BASE)$(if $(IMAGE_DIGEST),@$(IMAGE_DIGEST)) --tag stillgood --file container/Dockerfile .
+	@base="$(IMAGE_BASE)@$(IMAGE_DIGEST)"; here="$$(docker image inspect --format '{{.Id}}' "$(IMAGE_BASE)" 2>/dev/null)"; \
+	  [ "$$here" != "$(IMAGE_DIGEST)" ] || base="$(IMAGE_BASE)"; \
+	  docker build --quiet --build-arg BASE="$$base" --tag stillgood --file container/Dockerfile .
 
 audit-template: | $(UV)  ## look template.yaml over with checkov; .checkov.yaml has the reasons for what is left
 	@$(UV) tool run --quiet --python 3.13 --from checkov==3.2.500 checkov --config-file .checkov.yaml

@@ -66,7 +66,8 @@ same bytes. Swagger UI (Apache-2.0) lies in `api/swagger_ui/`, with its hashes i
 {table}
 
 The image begins with a base of somebody else's: `make image IMAGE_BASE=python:3.13-slim IMAGE_DIGEST=sha256:...` takes
-the one with this digest. None is the default, since the registry could not be reached where this was written.
+the one with this digest, and refuses without one. None is the default: a digest that nobody renews is a base without
+its mended faults.
 """
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import uuid
@@ -79,10 +80,50 @@ def test_the_page_of_licences_is_that_of_the_locks() -> None:
     assert licences.page() == licences.PAGE.read_text(encoding="utf-8"), "run `make docs`"
 
 
-def test_the_base_of_the_image_can_be_held_to_a_digest() -> None:
-    digest = f"sha256:{'0' * 64}"
-    words = ["make", "--dry-run", "--always-make", "image", "IMAGE_BASE=python:3.13-slim"]
-    for more, base in (([], "python:3.13-slim"), ([f"IMAGE_DIGEST={digest}"], f"python:3.13-slim@{digest}")):
-        said = subprocess.run([*words, *more], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        assert f"--build-arg BASE={base} " in said
-    assert "FROM ${BASE}" in (ROOT / "container/Dockerfile").read_text(encoding="utf-8")
+@pytest.fixture
+def make_image(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """``make image`` with an engine that has one image, sha256:1111, and prints the base that it shall build on."""
+    engine = tmp_path / "docker"
+    answers = 'case "$1 $2" in "image inspect") echo sha256:1111 ;; "build "*) echo "$@" ;; esac'
+    engine.write_text(f"#!/bin/sh\n{answers}\n", encoding="utf-8")
+    engine.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", "--file", str(ROOT / "Makefile"), "image", "UV=/bin/true", "IMAGE_BASE=python:3.13-slim", *words],
+            cwd=tmp_path,
+            env=os.environ | {"PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("words", [(), ("IMAGE_DIGEST=latest",)])
+def test_without_a_digest_of_its_base_no_image_is_built(
+    make_image: Callable[..., subprocess.CompletedProcess[str]], words: tuple[str, ...]
+) -> None:
+    done = make_image(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "IMAGE_DIGEST=sha256:" in done.stderr
+    assert "docker buildx imagetools inspect python:3.13-slim" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("digest", "base"),
+    [("sha256:2222", "python:3.13-slim@sha256:2222"), ("sha256:1111", "python:3.13-slim")],
+    ids=["of the registry", "of the image that is here"],
+)
+def test_the_image_is_built_on_the_base_of_that_digest(
+    make_image: Callable[..., subprocess.CompletedProcess[str]], digest: str, base: str
+) -> None:
+    assert f"--build-arg BASE={base} " in make_image(f"IMAGE_DIGEST={digest}").stdout
+
+
+def test_the_dockerfile_names_no_base_of_its_own() -> None:
+    lines = (ROOT / "container/Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert "ARG BASE" in lines
+    assert "FROM ${BASE}" in lines

@@ -45,8 +45,13 @@ pytestmark = pytest.mark.skipif(bool(why := missing()), reason=f"the image canno
 @pytest.fixture(scope="module")
 def image() -> str:
     base = next(base for base in BASES if docker("image", "inspect", base).returncode == 0)
+    digest = docker("image", "inspect", base, "--format", "{{.Id}}").stdout.strip()
     done = subprocess.run(
-        ["make", "image", f"IMAGE_BASE={base}"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["make", "image", f"IMAGE_BASE={base}", f"IMAGE_DIGEST={digest}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return "stillgood"

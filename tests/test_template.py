@@ -47,13 +47,15 @@ def test_cfn_lint_has_nothing_to_say() -> None:
 
 
 NUMPYS = {"OMP_NUM_THREADS": "1", "NPY_DISABLE_CPU_FEATURES": "X86_V4"}
+LIBC = {"MALLOC_ARENA_MAX": "1"}  # docs/decisions/0076
 
 
-def test_every_variable_is_one_that_the_library_reads_or_numpy(
+def test_every_variable_is_one_that_the_library_reads_or_numpy_or_libc(
     template: dict[str, Any], functions: dict[str, dict[str, Any]]
 ) -> None:
     set_variables = dict(variables(template, functions))
-    assert {name: set_variables.pop(name) for name in NUMPYS} == NUMPYS
+    others = NUMPYS | LIBC
+    assert {name: set_variables.pop(name) for name in others} == others
     set_variables.pop("STILLGOOD_BUCKET_CHECKSUM")  # read by the store itself; tests/aws/test_checksums.py
     assert set_variables.keys() <= {variable.name for variable in Settings.variables().values()}
 

@@ -1,5 +1,5 @@
 """O29: a day of single predictions, 30% of them labelled one a request, judged by one run of monitor. Run in a process
-of its own, for its memory: ``python -m benchmarks.growth.day 864000``.
+of its own, for its memory, with the variables that the template sets: ``python -m benchmarks.strangers day``.
 
 The captures and labels are made when they are asked for, so that only monitor takes memory; each request is answered
 after 15 ms, in threads as with S3. What obstore's own work adds a request is measured apart.

@@ -1,12 +1,19 @@
 """What a step asks of the store does not grow with what was there before: counted on a bucket that lives for weeks."""
 
+import tracemalloc
 from datetime import timedelta
+from pathlib import Path
 
+import numpy as np
 import pytest
+from stillgood.domain.outcomes.ledger import RECORD, OutcomeDay, blank
 from stillgood.steps.forget import forget
+from stillgood.steps.monitor.hear import change_day
 from stillgood.steps.monitor.hours import CapturedHours, readers
+from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.keys import capture_key, hour_key
 from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.outcomes import write_day
 from stillgood.storage.training_data import labelled_data, sources_of
 from stillgood.storage.windows import Window, busy_hours
 from stillgood.testing.counting import CountingObjectStore
@@ -120,3 +127,23 @@ def test_a_row_count_that_is_lost_or_damaged_is_counted_again(life: Life) -> Non
         store.put("monitoring/counted.json", damaged)
         assert labelled_data(store, frozenset()) == said
     assert said.new_rows > 1000
+
+
+def test_an_hour_of_a_large_day_is_added_with_the_day_in_memory_three_times_at_most(tmp_path: Path) -> None:
+    """As it was read or will be, and as its bytes; a copy more of a day of 864,000 predictions is 70 MB."""
+    store, day, n = FolderObjectStore(tmp_path), BEGIN.date(), 500_000
+    write_day(store, OutcomeDay(day, blank(n), {0: (1, "a")}, ("v1",)), None)
+    hour = blank(1_000)
+    hour["time"] = np.int64(3_600_000_000)
+
+    def add(known: OutcomeDay | None) -> OutcomeDay:
+        assert known is not None
+        return known.with_hour(1, hour, ["v1"] * len(hour), (1, "b"))
+
+    tracemalloc.start()
+    try:
+        change_day(store, day, add)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * n * RECORD.itemsize

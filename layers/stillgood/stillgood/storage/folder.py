@@ -73,7 +73,7 @@ class FolderObjectStore:
         path = self._path(key)
         with _as_store_error(key), self._written(data) as half, self._locked():
             try:
-                present = _etag(path.read_bytes())
+                present = _etag_of_file(path)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 present = None
             if present != etag:
@@ -191,11 +191,7 @@ class FolderObjectStore:
     def _etag_of(self, path: Path, status: os.stat_result) -> str:
         state = (status.st_ino, status.st_size, status.st_mtime_ns)
         if state not in self._etags:
-            digest = hashlib.md5(usedforsecurity=False)
-            with path.open("rb") as file:
-                while piece := file.read(STREAM_CHUNK_BYTES):
-                    digest.update(piece)
-            self._etags[state] = f'"{digest.hexdigest()}"'
+            self._etags[state] = _etag_of_file(path)
         return self._etags[state]
 
     def _clean(self) -> None:
@@ -218,6 +214,14 @@ class _Writer:
 def _etag(data: bytes) -> str:
     # S3's own ETag of a single put: it names content, so A -> B -> A gives the first one again.
     return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+
+def _etag_of_file(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while piece := file.read(STREAM_CHUNK_BYTES):
+            digest.update(piece)
+    return f'"{digest.hexdigest()}"'
 
 
 @contextmanager

@@ -490,28 +490,30 @@ def _apply_to_days(
     came: Mapping[date, Ids],
     applying: _Applying,
 ) -> None:
-    reads = ((partial(read_day, store, day), sizes[day]) for day in days)
-    for (day, mask), (known, etag) in zip(days.items(), ahead(pool, reads), strict=True):
+    found = ahead(pool, ((partial(read_day, store, day), sizes[day]) for day in days))
+    for day, mask in days.items():
+        known, etag = next(found)
         if known is None:
             continue
         which = np.flatnonzero(mask)
         applied = apply(known, labels[which], sources, feed.reach, feed.standing)
         if applied.changed:  # before the day, by which a retry finds nothing new: its training rows are to be written
             change_touched(store, add=[day])
-        if applied.day is not known:
+        news = applied.day is not known
+        del known  # as large as all that was predicted on the day
+        if news:
             try:
                 write_day(store, applied.day, etag)
             except (PreconditionFailed, ObjectExists):
-                change_day(store, day, partial(_again, known, labels[which], sources, feed))
+                change_day(store, day, partial(_again, applied.day, labels[which], sources, feed))
         if applied.changed:
             applying.touched.add(day)
         matched, early = applied.matched, applied.early
         applying.matched[which[matched]] = True
         applying.early[which[early]] = True
         if day in came:
-            matched, early = spoken_of(
-                known.records[~np.isin(known.records["id"], came[day])], labels[which], feed.reach
-            )
+            records = applied.day.records
+            matched, early = spoken_of(records[~np.isin(records["id"], came[day])], labels[which], feed.reach)
         applying.matched_before[which[matched]] = True
         applying.early_before[which[early]] = True
         applying.repeated[which[applied.repeated]] = True

@@ -292,8 +292,7 @@ def ahead[T](pool: Executor, calls: Iterable[tuple[Callable[[], T], int]]) -> It
         waiting.append((pool.submit(call), size))
         held += size
         while len(waiting) >= 2 * WORKERS or held > _AHEAD_BYTES:
-            future, size = waiting.popleft()
-            held -= size
-            yield future.result()
+            held -= waiting[0][1]
+            yield waiting.popleft()[0].result()  # no name of its own, so that what was used is let go
     while waiting:
         yield waiting.popleft()[0].result()

@@ -1,6 +1,6 @@
-"""python -m benchmarks.strangers files [--count N] [--kind csv ...] | worlds | labels | senders [--seeds N]: writes
-benchmarks/results/strangers.json. MINUTES=90 begins no world after so long; what was played is kept and not played
-again.
+"""python -m benchmarks.strangers files [--count N] [--kind csv ...] | worlds | labels | senders [--seeds N] | day:
+writes benchmarks/results/strangers.json. MINUTES=90 begins no world after so long; what was played is kept and not
+played again.
 """
 
 import argparse
@@ -8,16 +8,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.strangers import files, labels, senders, worlds
+from benchmarks.strangers import day, files, labels, senders, worlds
 
 RESULTS = Path(__file__).parents[1] / "results/strangers.json"
+OTHERS = {
+    "day": lambda count: {"target": day.TARGET, "rows": [day.run(count or 864_000)]},
+}
 KINDS = ("csv", "gzip", "jsonl", "parquet", "xlsx")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["files", "worlds", "labels", "senders"])
-    parser.add_argument("--count", type=int, default=10_000, help="damaged files a format")
+    parser.add_argument("part", choices=["files", "worlds", "labels", "senders", *OTHERS])
+    parser.add_argument("--count", type=int, help="damaged files a format (10,000); captures of a day (864,000)")
     parser.add_argument("--kind", nargs="*", default=KINDS, choices=KINDS)
     parser.add_argument("--seeds", type=int, default=20, help="of each world")
     parser.add_argument("--world", default="", help="only worlds with this in their name")
@@ -29,6 +32,11 @@ def main() -> None:
         print(json.dumps(results["worlds"], indent=1))
         _write(results)
         return
+    if arguments.part in OTHERS:
+        results[arguments.part] = OTHERS[arguments.part](arguments.count)
+        print(json.dumps(results[arguments.part], indent=1))
+        _write(results)
+        return
     if arguments.part in ("labels", "senders"):
         part = labels if arguments.part == "labels" else senders
         results[arguments.part] = part.run(arguments.seeds)
@@ -37,7 +45,7 @@ def main() -> None:
         return
     counts = results.setdefault("files", {"target": {"escaped": 0, "peak_mb": files.MEMORY_MB}, "formats": {}})
     for kind in arguments.kind:
-        counts["formats"][kind] = files.run(kind, arguments.count)
+        counts["formats"][kind] = files.run(kind, arguments.count or 10_000)
         print(kind, json.dumps(counts["formats"][kind], indent=1), flush=True)
         _write(results)
 

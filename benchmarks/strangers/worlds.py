@@ -47,7 +47,7 @@ TARGET = {
     "false_alerts_a_year": 2.0,
 }
 # States that speak of who sends and who tells, not of the data: in honest traffic each is a false alert.
-OF_THIS_KIND = frozenset({"unsigned", "contradicting", "refused_alone", "caller_jumped"})
+OF_THIS_KIND = frozenset({"unsigned", "contradicting", "refused_alone", "caller_jumped", "unlabelled"})
 FLIP = Scenario("flip", odds=scenarios.flipped, begins=20, rows=HONEST_ROWS, delay_days=MATURITY_DAYS)
 QUIET = replace(FLIP, name="quiet", drift=False, odds=Scenario("").odds)
 
@@ -57,12 +57,14 @@ class Stranger:
     """What a stranger sends from window ``begins`` on: ``rows`` a day, as ``sends`` says, each with the opposite of its
     answer as its outcome. ``truthful``: windows in which it tells the truth first. ``segment``: only customers without
     internet. ``broken``: no row keeps the contract. ``odd``: rows at the edge of the contract, without outcomes.
+    ``names``: under how many.
     """
 
     rows: int
     begins: int = 20
     truthful: int = 0
     sends: Literal["plausible", "segment", "broken", "odd"] = "plausible"
+    names: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ CASES = {
     "truthful for a month, then opposite, 300 rows a day": Case(QUIET, Stranger(300, truthful=30), windows=110),
     "broken rows only, 1,000 a day": Case(QUIET, Stranger(1_000, sends="broken"), windows=60),
     "odd rows without outcomes, 1,000 a day": Case(QUIET, Stranger(1_000, sends="odd")),
+    "odd rows without outcomes, 1,000 a day by twenty names": Case(QUIET, Stranger(1_000, sends="odd", names=20)),
     "honest year, a true flip in its third quarter": Case(replace(FLIP, begins=182), None, windows=365),
 }
 WITHOUT_LABELS = ("broken", "odd")  # what rights to labels a stranger has makes no difference there
@@ -101,7 +104,8 @@ class Life:
     at most, since the stranger came (a whole honest year: since the first day). ``told``: windows from its first day
     until a person is told of a state that was not there before, this one included; None: never. ``alerts``: states of
     ``OF_THIS_KIND`` that began; ``promotions``, ``rollbacks``, ``moves`` by window; ``flagged``: the largest change of
-    the share of flagged honest rows between ten days before and ten days later.
+    the share of flagged honest rows between ten days before and ten days later. ``trusted``: in which share of the
+    windows, once the stranger's first rows had matured, the newest labels judged and taught.
     """
 
     task: Task
@@ -113,6 +117,7 @@ class Life:
     rollbacks: tuple[int, ...]
     retrains: int
     flagged: float
+    trusted: float
     truth: tuple[float, ...]
     errors: tuple[str, ...]
 
@@ -132,10 +137,13 @@ class Attacked:
         rows = self._rows(at, stranger)
         when = self.spans[at].start + timedelta(hours=13)
         places = self._honest + np.arange(stranger.rows)
-        caller = None if self._rights == "unsigned" else CALLER
+        names = [None if self._rights == "unsigned" else f"{CALLER}{number or ''}" for number in range(stranger.names)]
+        parts = np.array_split(np.arange(stranger.rows), max(10, stranger.names))
         several = [
-            replace(request(when, [rows[place] for place in part.tolist()], places[part]), caller=caller)
-            for part in np.array_split(np.arange(stranger.rows), 10)
+            replace(
+                request(when, [rows[place] for place in part.tolist()], places[part]), caller=names[number % len(names)]
+            )
+            for number, part in enumerate(parts)
         ]
         return [*calls, *several]
 
@@ -240,6 +248,8 @@ def life(task: Task, results: Sequence[WindowResult], *, begins: int, rows: int)
     calm = float(flagged[max(begins - 10, 0) : begins].mean()) if begins else float(flagged[:10].mean())
     later = [float(flagged[at : at + 10].mean()) for at in range(begins, max(len(flagged) - 9, begins + 1))]
     truth = tuple(float(result.truth_roc_auc or 0.0) for result in results)
+    spans = [(result.report or {}).get("labels", {}).get("spans") for result in results]
+    newest = [span[-1]["trusted"] for span in spans[begins + round(MATURITY_DAYS) + 1 :] if span]
     return Life(
         task,
         fall(truth, [result.at for result in results], begins, CASES[task.name].scenario),
@@ -250,6 +260,7 @@ def life(task: Task, results: Sequence[WindowResult], *, begins: int, rows: int)
         tuple(result.at for result in results if result.did("rolled back")),
         sum(result.did("trained") for result in results),
         max((share - calm for share in later), key=abs, default=0.0),
+        float(np.mean(newest)) if newest else 0.0,
         truth,
         tuple(result.error for result in results if result.error)[:5],
     )
@@ -330,6 +341,7 @@ def table(lives: Sequence[Life]) -> dict[str, Any]:
             "rollbacks": sum(len(lived.rollbacks) for lived in own),
             "retrains": sum(lived.retrains for lived in own),
             "flagged_change_worst": round(float(changes[np.abs(changes).argmax()]), 4),
+            "trusted_mean": round(float(np.mean([lived.trusted for lived in own])), 3),
             "states": sorted({name for lived in own for name in lived.states}),
             "errors": sorted({error for lived in own for error in lived.errors})[:3],
         }

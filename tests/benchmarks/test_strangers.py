@@ -50,6 +50,12 @@ def test_a_stranger_says_the_opposite_of_each_answer_under_the_name_that_its_rig
     assert told(attacked(stranger, "closed"), 1).keys() == {"crm", "caller:app", "caller:web"}
 
 
+def test_a_stranger_may_send_under_several_names() -> None:
+    calls = attacked(Stranger(100, begins=0, sends="odd", names=20), "closed").requests(0)
+    assert len({call.caller for call in calls}) == 21
+    assert {call.caller for call in attacked(Stranger(100, begins=0), "closed").requests(0)} == {"app", "mallory"}
+
+
 def test_a_stranger_may_tell_the_truth_first() -> None:
     world = attacked(Stranger(400, begins=0, truthful=1), "open")
     honest, _ = told(world, 0)["caller:mallory"]
@@ -86,7 +92,7 @@ def test_the_real_steps_keep_who_sent_rows_and_labels() -> None:
 def lived(name: str, rights: worlds.Rights, seed: int, **more: Any) -> Life:
     figures: dict[str, Any] = {
         "fall": 0.0, "told": 1, "alerts": (), "states": (), "promotions": (), "rollbacks": (), "retrains": 0,
-        "flagged": 0.0, "truth": (), "errors": (),
+        "flagged": 0.0, "trusted": 1.0, "truth": (), "errors": (),
     }  # fmt: skip
     return Life(Task(name, rights, seed), **(figures | more))
 
@@ -127,9 +133,9 @@ def test_what_was_played_is_not_played_again(tmp_path: Any, monkeypatch: pytest.
 
 def test_every_world_has_each_right_that_makes_a_difference() -> None:
     found = worlds.tasks(2)
-    assert len(found) == 2 * (6 * 3 + 3) == len(set(found))
+    assert len(found) == 2 * (6 * 3 + 4) == len(set(found))
     assert {task.name for task in found} == CASES.keys()
-    assert [task.seed for task in found] == [0] * 21 + [1] * 21
+    assert [task.seed for task in found] == [0] * 22 + [1] * 22
 
 
 def test_a_liar_among_simulated_labels_is_told_at_once_and_a_flip_for_everybody_once() -> None:

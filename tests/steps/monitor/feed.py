@@ -91,15 +91,23 @@ class Shop:
         return model
 
     def predict(
-        self, day: int, *, truth: float = 1.5, entities: Callable[[int], str | None] | None = None, hour: float = 6
+        self,
+        day: int,
+        *,
+        truth: float = 1.5,
+        entities: Callable[[int], str | None] | None = None,
+        hour: float = 6,
+        count: int | None = None,
+        caller: str | None = None,
+        odd: float = 0.0,
     ) -> list[dict[str, Any]]:
-        """Score the customers of ``day`` (counted from FIRST), in one request; returns one dict each, with
-        ``leaves``.
+        """Score the customers of ``day`` (counted from FIRST), or ``count`` of them, in one request of ``caller``;
+        returns one dict each, with ``leaves``. ``odd``: by how much their risk is over everybody's.
         """
         at = FIRST + day * DAY + timedelta(hours=hour)
         made, lines = [], []
-        for number in range(self.per_day):
-            risk = float(self.rng.normal())
+        for number in range(self.per_day if count is None else count):
+            risk = odd + float(self.rng.normal())
             score = self.model.score({"risk": risk})
             row = {
                 "prediction_id": f"p{day}-{number}-{hour:g}",
@@ -111,9 +119,10 @@ class Shop:
                 "decision": score.decision,
                 "model": self.model.version,
             }
-            lines.append(json.dumps({"kind": "prediction", **row}))
+            asked = {"kind": "prediction", **row} | ({"caller": caller} if caller else {})
+            lines.append(json.dumps(asked))
             made.append(row | {"at": at, "day": day, "leaves": bool(self.rng.random() < sigmoid(truth * risk - 1.0))})
-        self.store.put(capture_key(at, f"day{day}"), "\n".join(lines).encode() + b"\n")
+        self.store.put(capture_key(at, f"day{day}{caller or ''}"), "\n".join(lines).encode() + b"\n")
         self.rows += made
         return made
 

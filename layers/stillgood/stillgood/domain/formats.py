@@ -11,7 +11,7 @@ from typing import Any
 WORD = "stillgood"
 FORMER_WORD = "lifecycle"
 FORMER_RULES = {"seed": "simple"}  # a policy and a gate
-NEWEST = {"outcomes": 2, "profile": 3}  # 1 of any other format
+NEWEST = {"outcomes": 3, "profile": 3}  # 1 of any other format
 
 
 def is_of_later_code(document: Mapping[str, Any]) -> bool:

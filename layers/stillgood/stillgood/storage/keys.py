@@ -229,7 +229,7 @@ PLACES = (
         "what became of each prediction of a day; and, as progress.bin, how far labels were heard: made again if lost",
         "monitor",
         "compare-and-swap",
-        "hashed ids, scores and outcomes",
+        "hashed ids and callers, scores and outcomes",
     ),
     Place(
         TOUCHED_KEY,

@@ -16,9 +16,8 @@ import numpy as np
 from stillgood.domain.errors import DocumentUnusable, ObjectExists, ObjectNotFound, PreconditionFailed, StoreUnavailable
 from stillgood.domain.formats import NEWEST
 from stillgood.domain.outcomes.ledger import (
-    FORMER_RECORD,
     LABEL,
-    RECORD,
+    STORED,
     Labels,
     OutcomeDay,
     Records,
@@ -183,7 +182,7 @@ def without(data: bytes, ids: Iterable[str]) -> tuple[bytes, int]:
     """
     line, mark, body = data.partition(b"\n")
     if b'"' + FORMAT.encode() + b'"' in line:
-        rows = np.frombuffer(body, FORMER_RECORD if json.loads(line)["format_version"] == 1 else RECORD)
+        rows = np.frombuffer(body, STORED[json.loads(line)["format_version"]])
     elif b'"' + STATE_FORMAT.encode() + b'"' in line:
         rows = np.frombuffer(body, LABEL)
     else:
@@ -194,8 +193,10 @@ def without(data: bytes, ids: Iterable[str]) -> tuple[bytes, int]:
 
 
 def _records(head: dict[str, Any], body: memoryview) -> Records:
-    """Version 1 had no groups. Raises ValueError for a body of another length."""
-    return np.frombuffer(body, RECORD) if head["format_version"] == 2 else upgraded(np.frombuffer(body, FORMER_RECORD))
+    """Raises ValueError for a body of another length."""
+    version = head["format_version"]
+    records = np.frombuffer(body, STORED[version])
+    return records if version == NEWEST["outcomes"] else upgraded(records)
 
 
 def _read(store: ObjectStore, key: str, format: str) -> tuple[dict[str, Any] | None, memoryview, str | None]:
@@ -208,7 +209,7 @@ def _read(store: ObjectStore, key: str, format: str) -> tuple[dict[str, Any] | N
     body = memoryview(stored.data)[end + 1 :]  # a day of many predictions is not copied
     try:
         head = json.loads(stored.data[:end])
-        known = isinstance(head, dict) and head.get("format") == format and head.get("format_version") in (1, 2)
+        known = isinstance(head, dict) and head.get("format") == format and head.get("format_version") in STORED
     except (ValueError, RecursionError):
         known = False
     return (head if known else None), body, stored.etag

@@ -2,7 +2,7 @@
 
 A span is some adjoining days of predictions, as many as it takes to tell. Labels of chosen customers say nothing of the
 others, and a handful of labels is soon a choice, so a span judges and teaches only when it is covered well enough and
-was not picked.
+was not picked. Callers whose rows nobody labels are counted apart: anybody may send such rows, and as many as he likes.
 """
 
 import math
@@ -19,6 +19,8 @@ from stillgood.domain.statistics.intervals import normal_sf
 SELECTED_P = 1e-3
 MIN_GROUP = 30  # labelled and unlabelled rows each, for a test of selection
 FULL = 0.95  # of so many outcomes it does not matter which are missing
+MIN_SHARE = 0.05  # of the others' coverage, below which a caller's rows are of those that nobody labels
+NO_CHANCE = 9.2  # -log 1e-4: if a share c gets labels, so many / c in a row without one are no chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Span:
 
     ``labelled`` of the ``predictions`` have an outcome, ``positives`` of them the positive one. ``selected``: the
     labelled rows were picked, so that they say nothing of the others. ``trusted``: neither selected, nor covered too
-    thinly, nor too small to tell; only trusted spans judge a model or are learnt from.
+    thinly, nor too small to tell; only trusted spans judge a model or are learnt from. ``unlabelled``: predictions of
+    callers whose rows nobody labels, which are not among the others.
     """
 
     start: datetime
@@ -37,11 +40,18 @@ class Span:
     positives: int
     selected: bool
     trusted: bool
+    unlabelled: int = 0
 
     @property
     def coverage(self) -> float:
         """Share of the predictions that have an outcome, 0 to 1."""
         return self.labelled / self.predictions if self.predictions else 0.0
+
+    @property
+    def of_all(self) -> float:
+        """Share of all predictions that have an outcome, ``unlabelled`` ones among them, 0 to 1."""
+        everything = self.predictions + self.unlabelled
+        return self.labelled / everything if everything else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -53,6 +63,7 @@ class Span:
             "coverage": self.coverage,
             "selected": self.selected,
             "trusted": self.trusted,
+            "unlabelled": self.unlabelled,
         }
 
 
@@ -142,10 +153,45 @@ def _stratified_p(
     return 2.0 * normal_sf(abs(moved) / spread)
 
 
+def unlabelled_callers(callers: npt.NDArray[np.uint64], labelled: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """uint64[k], the callers whose rows nobody labels. ``callers`` uint64[n]: who asked for each matured prediction, 0
+    for nobody, who is never one of them; ``labelled`` bool[n].
+
+    With c the coverage of the caller of a label, on the mean over all labels (sum l^2 / n over sum l, of callers with l
+    labels of n rows), a caller is one of them if it has at least 30 and 9.2 / c rows, so that none labelled were no
+    chance (p < 1e-4), and at most c n / 20 labels. A few labels that rows get by borrowed ids do not make a caller
+    heard, and a small caller with many labels does not silence the others. Where nobody's rows have labels, nobody is.
+
+    >>> app, web, odd = (np.full(n, name, np.uint64) for n, name in ((400, 1), (20, 2), (1_000, 3)))
+    >>> labelled = np.arange(1_420) < 200
+    >>> unlabelled_callers(np.concatenate([app, web, odd]), labelled).tolist()  # 20 rows are too few to tell
+    [3]
+    >>> unlabelled_callers(np.concatenate([app, web, odd]), labelled & False).tolist()
+    []
+    """
+    names, place = np.unique(callers, return_inverse=True)
+    n = np.bincount(place, minlength=len(names))
+    labels = np.bincount(place, labelled, len(names))
+    if not labels.any():
+        return names[:0]
+    coverage = float((labels**2 / n).sum() / labels.sum())
+    enough = n >= max(MIN_GROUP, NO_CHANCE / coverage)
+    return np.asarray(names[(names != 0) & enough & (labels <= MIN_SHARE * coverage * n)], np.uint64)
+
+
 def judge_span(
-    start: datetime, end: datetime, sample: Sample, *, min_rows: int, min_coverage: float, picked: bool = False
+    start: datetime,
+    end: datetime,
+    sample: Sample,
+    *,
+    min_rows: int,
+    min_coverage: float,
+    picked: bool = False,
+    unlabelled: int = 0,
 ) -> Span:
-    """The span of ``sample``. ``picked``: a longer stretch that it is part of was found to be selected."""
+    """The span of ``sample``. ``picked``: a longer stretch that it is part of was found to be selected. ``unlabelled``:
+    predictions beside it of callers whose rows nobody labels.
+    """
     n, labelled = len(sample.labelled), int(sample.labelled.sum())
     share = labelled / n if n else 0.0
     selected = share < FULL and (picked or selection_p(sample) < SELECTED_P)
@@ -158,4 +204,5 @@ def judge_span(
         int((sample.outcomes & sample.labelled).sum()),
         selected,
         labelled > 0 and enough and not selected and share >= min_coverage,
+        unlabelled,
     )

@@ -143,6 +143,16 @@ class OutcomeEvidence:
         return newest is not None and newest.coverage < self.min_coverage
 
     @property
+    def unlabelled(self) -> bool:
+        """Whether callers whose rows nobody labels sent most predictions of the newest matured span that has labels, or
+        so many that with them it would be thin, and is not.
+        """
+        newest = next((span for span in reversed(self.spans) if span.labelled), None)
+        if newest is None or self.thin or not newest.unlabelled:
+            return False
+        return newest.unlabelled > newest.predictions or newest.of_all < self.min_coverage
+
+    @property
     def coverage(self) -> float:
         """Share of the matured predictions that have an outcome, 0 to 1; 0 where none has matured."""
         predictions = sum(span.predictions for span in self.spans)

@@ -42,10 +42,18 @@ RECORD = np.dtype(
         ("learnt", "i1"),
         ("previous", "<f8"),
         ("group", "u1"),
+        ("caller", "<u8"),
     ]
 )
-# As records were stored before actions were known: without the last field.
-FORMER_RECORD = np.dtype([(name, RECORD[name]) for name in (RECORD.names or ())[:-1]])
+
+
+def _before(field: str) -> np.dtype[np.void]:
+    names = RECORD.names or ()
+    return np.dtype([(name, RECORD[name]) for name in names[: names.index(field)]])
+
+
+# As records are stored, by the version of their format: before actions were known, before callers were, and now.
+STORED = {1: _before("group"), 2: _before("caller"), 3: RECORD}
 LABEL = np.dtype(
     [("id", "<u8"), ("entity", "<u8"), ("event", "<i8"), ("arrived", "<i8"), ("positive", "?"), ("source", "<u2")]
 )
@@ -55,6 +63,7 @@ type Records = npt.NDArray[np.void]
 type Labels = npt.NDArray[np.void]
 type Ints = npt.NDArray[np.int64]
 type Bools = npt.NDArray[np.bool_]
+type Ids = npt.NDArray[np.uint64]
 
 
 def identity(text: str) -> int:
@@ -83,7 +92,8 @@ class OutcomeDay:
     ``hours``: which objects each hour was read from, by its number: (objects, hash of their names). ``models`` and
     ``sources`` are what the records' ``model`` and ``source`` count into; ``previous_model`` made the scores in
     ``previous`` (NaN where it made none). ``outcome`` and ``learnt`` are UNKNOWN, NEGATIVE, POSITIVE; ``learnt`` is
-    what training rows say of the prediction. ``group`` is a place in ``assignment.GROUPS``.
+    what training rows say of the prediction. ``group`` is a place in ``assignment.GROUPS``; ``caller`` the identity of
+    who asked, as the capture has it, 0 for nobody.
     """
 
     day: date
@@ -126,6 +136,10 @@ class OutcomeDay:
         hours = dict(sorted({**self.hours, hour: inventory}.items()))
         return replace(self, records=records, hours=hours, models=names)
 
+    def of_callers(self, callers: Ids) -> Bools:
+        """bool[n]: which predictions one of ``callers`` (identities) asked for."""
+        return np.isin(self.records["caller"], callers) if len(callers) else np.zeros(self.n, np.bool_)
+
     def sent_by(self, names: Collection[str]) -> Bools:
         """bool[n]: which outcomes one of the sources ``names`` told."""
         places = [place for place, name in enumerate(self.sources) if name in names]
@@ -154,9 +168,9 @@ def is_known(outcomes: npt.NDArray[np.int8]) -> Bools:
 
 
 def upgraded(records: npt.NDArray[np.void]) -> Records:
-    """Records of dtype FORMER_RECORD as dtype RECORD: in no group."""
+    """Records of an older version of ``STORED`` as dtype RECORD: in no group, of no caller."""
     made = np.zeros(len(records), RECORD)
-    for name in FORMER_RECORD.names or ():
+    for name in records.dtype.names or ():
         made[name] = records[name]
     return made
 

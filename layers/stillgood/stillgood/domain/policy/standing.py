@@ -24,6 +24,7 @@ WINDOWS = {
     "labels": 1,
     "selected": 2,
     "coverage": 2,
+    "unlabelled": 2,
     "unsigned": 1,
     "contradicting": 1,
     "recall": 2,
@@ -153,6 +154,13 @@ def _current_states(evidence: Evidence, policy: Policy, decision: PolicyDecision
             "fewer predictions get a label than the contract's labels.min_coverage; nothing is judged by them or learnt"
             " from them",
             "more labels, or a lower labels.min_coverage",
+        )
+    if outcomes.unlabelled:
+        add(
+            "unlabelled",
+            "most predictions, or more than labels.min_coverage allows, are of callers whose rows nobody labels; the"
+            " others are judged and learnt from without them",
+            "their labels; or fewer such rows, if they are a stranger's",
         )
     if outcomes.unsigned:
         add(

@@ -139,7 +139,8 @@ def _outcomes_of(raw: Mapping[str, Any]) -> OutcomeEvidence:
     spans: tuple[Span, ...] = ()
     if newest:
         start, end = (datetime.fromisoformat(newest[name]) for name in ("start", "end"))
-        spans = (Span(start, end, *(newest[name] for name in _SPAN)),)
+        figures = {name: newest[name] for name in _SPAN}
+        spans = (Span(start, end, **figures, unlabelled=int(newest.get("unlabelled", 0))),)
     jump = Jump(**actions["jump"]) if actions["jump"] else None
     return OutcomeEvidence(
         **{name: raw[name] for name in _OUTCOMES},

@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from stillgood.domain.actions.assignment import GROUPS, NONE
 from stillgood.domain.contract.capture_record import KIND, PREDICTION, REJECTION
@@ -36,6 +35,7 @@ from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
 from stillgood.domain.outcomes.ledger import (
     CLOCK_SKEW,
     Bools,
+    Ids,
     Labels,
     OutcomeDay,
     Records,
@@ -70,7 +70,6 @@ _TOLD_AGAIN = timedelta(days=2)  # of captures, that labels which wait are told 
 _SOON = 3_600_000_000
 _MAX_OBJECTS = 200_000  # captures read in one run; a bucket's history is caught up with over several
 _ROUNDS = 5
-type Ids = npt.NDArray[np.uint64]
 _BECAME = ("matched", "without_prediction", "before_prediction", "repeated", "superseding", "future")
 _NAME_LENGTH = 16  # hexadecimal digits of a batch's hash that are remembered
 
@@ -86,6 +85,7 @@ class _Scored(msgspec.Struct, tag_field=KIND, tag=PREDICTION, gc=False):
     decision: bool
     model: str
     group: str = NONE
+    caller: str | None = None
 
 
 class _Refused(msgspec.Struct, tag_field=KIND, tag=REJECTION, gc=False):
@@ -375,6 +375,7 @@ def change_day(store: ObjectStore, day: date, change: Callable[[OutcomeDay | Non
         made = change(known)
         if made is known:
             return made
+        del known  # as large as all that was predicted on the day, and written from another copy
         try:
             write_day(store, made, etag)
         except (PreconditionFailed, ObjectExists):
@@ -393,11 +394,12 @@ def _records(hour: CapturedHour) -> tuple[Records, list[str]]:
             if hour.start <= at < hour.start + _HOUR:
                 entity = identity(prediction.entity_id) if prediction.entity_id else 0
                 group = GROUPS.index(prediction.group) if prediction.group in GROUPS else 0
-                numbers = (prediction.score, prediction.probability, prediction.decision, group)
+                caller = identity(prediction.caller) if prediction.caller else 0
+                numbers = (prediction.score, prediction.probability, prediction.decision, group, caller)
                 rows.append((identity(prediction.prediction_id), entity, microseconds(at), *numbers))
                 models.append(prediction.model)
     records = blank(len(rows))
-    names = ("id", "entity", "time", "score", "probability", "decision", "group")
+    names = ("id", "entity", "time", "score", "probability", "decision", "group", "caller")
     for name, column in zip(names, zip(*rows, strict=True), strict=False):
         records[name] = column
     return records, models

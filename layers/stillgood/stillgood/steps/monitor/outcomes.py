@@ -20,11 +20,29 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.drift.performance import RealisedPerformance, realise_performance
 from stillgood.domain.errors import ModelUnusable, StillgoodError
 from stillgood.domain.model.evaluation import Metrics
-from stillgood.domain.outcomes.coverage import SELECTED_P, Sample, Span, judge_span, selection_p
+from stillgood.domain.outcomes.coverage import (
+    NO_CHANCE,
+    SELECTED_P,
+    Sample,
+    Span,
+    judge_span,
+    selection_p,
+    unlabelled_callers,
+)
 from stillgood.domain.outcomes.evidence import LabelledRows, OutcomeEvidence, microseconds, moment
 from stillgood.domain.outcomes.feeds import DAY, GRACE_DAYS, Feed
-from stillgood.domain.outcomes.ledger import POSITIVE, UNKNOWN, Bools, OutcomeDay, Records, blank, is_known
-from stillgood.domain.outcomes.sources import ANONYMOUS, IDENTIFIED, STANDINGS, VOUCHED
+from stillgood.domain.outcomes.ledger import (
+    POSITIVE,
+    UNKNOWN,
+    Bools,
+    Ids,
+    OutcomeDay,
+    Records,
+    blank,
+    identity,
+    is_known,
+)
+from stillgood.domain.outcomes.sources import ANONYMOUS, CALLER, IDENTIFIED, STANDINGS, VOUCHED
 from stillgood.domain.outcomes.trust import Opposite, SourceOutcomes, contradicting, opposite
 from stillgood.domain.promotion.decision import Pointer, Release
 from stillgood.domain.statistics.clustered import paired_clustered
@@ -57,7 +75,6 @@ POOLED_DAYS = 30  # over which a weak choice of labels is looked for
 _EARLY_DAYS = 7.0  # of arrival, over which labels of a caller who sends few are put together
 _SPANS_REPORTED = 10
 _MIN_SILENT = 30  # predictions without a label, before their silence is missed
-_NO_CHANCE = 9.2  # -log 1e-4: if a share c gets labels, so many / c in a row without one are no chance
 _WAITS = "labels of predictions that have matured (POST /labels, or files under labels/incoming/)"
 
 
@@ -104,18 +121,18 @@ def outcomes(
         unsigned = sources.unsigned or any(_sources(feed, {day: known}, None).unsigned for day, known in lately.items())
         turned = _opposite(feed, days | lately, microseconds(window.start), microseconds(window.end))
         sound = _sound(days, sources)
-        spans = _spans(contract, feed, sound, heard.complete, until)
+        quiet = _unlabelled(feed, sound, heard.complete, until)
+        spans = _spans(contract, feed, sound, heard.complete, until, quiet)
         rival = _rival(store, pointer) if learnable(contract) else None
-        trusted = _trusted(spans, sound, feed, heard.complete, until)
+        trusted = _trusted(spans, sound, feed, heard.complete, until, quiet)
         jump = find_jump(contract, sound, trusted)
         if contract.actions is None and jump is not None and jump.detected:
             trusted = without_flagged(days, trusted)
         days, written = write_training_rows(store, contract, pool, days, trusted, pointer.version, rival)
         last = moment(microseconds(now) - feed.matures).date()  # of which more may mature
         change_touched(store, remove=[day for day in heard.touched if day < last])
-    return _judge(
-        contract, feed, pointer, window, heard, days, spans, written, jump, sources, unsigned=unsigned, opposite=turned
-    )
+    known = _Known(heard, days, spans, sources, quiet, written)
+    return _judge(contract, feed, pointer, window, known, jump, unsigned=unsigned, opposite=turned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +152,20 @@ class _Sources:
     @property
     def muted(self) -> frozenset[str]:
         return self.anonymous | frozenset(self.contradicting)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What is judged by: the days after what was ``heard``, in ``spans``, by ``sources``. ``quiet`` uint64[k]: callers
+    whose rows nobody labels. ``written``: counts of training rows.
+    """
+
+    heard: Heard
+    days: Mapping[date, OutcomeDay]
+    spans: tuple[Span, ...]
+    sources: _Sources
+    quiet: Ids
+    written: Mapping[str, int]
 
 
 def _sources(feed: Feed, days: Mapping[date, OutcomeDay], until: int | None) -> _Sources:
@@ -245,6 +276,19 @@ def _read_days(store: ObjectStore, pool: Executor, days: Mapping[date, int]) -> 
             yield day, known
 
 
+def _unlabelled(feed: Feed, days: Mapping[date, OutcomeDay], complete: int | None, until: int | None) -> Ids:
+    """uint64[k]: the callers whose rows nobody labels, over all days that are judged, so that labels which are merely
+    late keep nobody out. Whom the contract vouches for is none of them.
+    """
+    callers, labelled = [np.empty(0, np.uint64)], [np.empty(0, np.bool_)]
+    for day in days.values() if until is not None else ():
+        mature = day.records["time"] <= until
+        callers.append(day.records["caller"][mature])
+        labelled.append(is_known(feed.outcomes(day.records, complete))[mature])
+    vouched = np.array([identity(name.removeprefix(CALLER)) for name in feed.vouched], np.uint64)
+    return np.setdiff1d(unlabelled_callers(np.concatenate(callers), np.concatenate(labelled)), vouched)
+
+
 def _sample(day: OutcomeDay, feed: Feed, complete: int | None, mature: Bools) -> Sample:
     records = day.records[mature]
     known = feed.outcomes(records, complete)
@@ -259,18 +303,23 @@ def _sample(day: OutcomeDay, feed: Feed, complete: int | None, mature: Bools) ->
 
 
 def _spans(
-    contract: Contract, feed: Feed, days: Mapping[date, OutcomeDay], complete: int | None, until: int | None
+    contract: Contract,
+    feed: Feed,
+    days: Mapping[date, OutcomeDay],
+    complete: int | None,
+    until: int | None,
+    quiet: Ids,
 ) -> tuple[Span, ...]:
     """Adjoining days, as many as it takes for ``min_rows`` predictions; what is left over at the end joins the span
-    before.
+    before. Rows of ``quiet`` callers are only counted.
     """
     if until is None:
         return ()
-    samples = {
-        day: made
-        for day, known in days.items()
-        if len((made := _sample(known, feed, complete, known.records["time"] <= until)).labelled)
-    }
+    samples, unlabelled = {}, {}
+    for day, known in days.items():
+        mature, left_out = known.records["time"] <= until, known.of_callers(quiet)
+        if len((made := _sample(known, feed, complete, mature & ~left_out)).labelled):
+            samples[day], unlabelled[day] = made, int((mature & left_out).sum())
     if not samples:
         return ()
     newest = max(samples)
@@ -294,6 +343,7 @@ def _spans(
             min_rows=contract.monitoring.min_rows,
             min_coverage=feed.min_coverage,
             picked=picked and (newest - group[-1]).days < POOLED_DAYS,
+            unlabelled=sum(unlabelled[day] for day in group),
         )
         for group in groups
     )
@@ -304,15 +354,22 @@ def _midnight(day: date) -> datetime:
 
 
 def _trusted(
-    spans: tuple[Span, ...], days: Mapping[date, OutcomeDay], feed: Feed, complete: int | None, until: int | None
+    spans: tuple[Span, ...],
+    days: Mapping[date, OutcomeDay],
+    feed: Feed,
+    complete: int | None,
+    until: int | None,
+    quiet: Ids,
 ) -> dict[date, tuple[Bools, Bools]]:
-    """By day: which predictions of trusted spans have a known outcome (bool[n]), and which is positive (bool[n])."""
+    """By day: which predictions of trusted spans have a known outcome (bool[n]), and which is positive (bool[n]); rows
+    of ``quiet`` callers are not in the spans.
+    """
     trusted = {}
     for day, known in days.items():
         if until is not None and any(span.trusted and span.start <= _midnight(day) < span.end for span in spans):
             said = feed.outcomes(known.records, complete)
-            mature = known.records["time"] <= until
-            trusted[day] = (mature & is_known(said), said == POSITIVE)
+            counted = (known.records["time"] <= until) & ~known.of_callers(quiet)
+            trusted[day] = (counted & is_known(said), said == POSITIVE)
     return trusted
 
 
@@ -321,36 +378,33 @@ def _judge(
     feed: Feed,
     pointer: Pointer,
     window: Window,
-    heard: Heard,
-    days: Mapping[date, OutcomeDay],
-    spans: tuple[Span, ...],
-    written: Mapping[str, int],
+    known: _Known,
     jump: Jump | None,
-    sources: _Sources,
     *,
     unsigned: bool,
     opposite: tuple[Opposite, ...],
 ) -> Outcomes:
+    heard, sources, spans = known.heard, known.sources, known.spans
     until = feed.matured_until(microseconds(window.end), heard.complete)
-    days = _sound(days, sources)
-    trusted = _trusted(spans, days, feed, heard.complete, until)
+    days = _sound(known.days, sources)
+    trusted = _trusted(spans, days, feed, heard.complete, until, known.quiet)
     by_silence = any(feed.standing(name) == VOUCHED for name in heard.progress.watermarks)
     records, positive = _of_champion(days, trusted, pointer.version)
-    vouched = {day: _vouched(known, sources, by_silence) for day, known in days.items()}
+    vouched = {day: _vouched(made, sources, by_silence) for day, made in days.items()}
     signed = _signed(days, trusted, vouched, pointer.version)
     rows, stand = labelled_rows(records, positive)
     rows = replace(rows, vouched=signed[stand.index]) if rows.n else rows
     count = newest(records, positive, contract.monitoring.min_rows, MIN_OF_EACH)
     cut = slice(len(records) - count, None)
     recent = labelled_rows(records[cut], positive[cut])[0] if count < len(records) else rows
-    learnable = (days[day].records["time"][known] for day, (known, _) in trusted.items())
+    learnable = (days[day].records["time"][which] for day, (which, _) in trusted.items())
     evidence = OutcomeEvidence(
         rows=rows,
         recent=recent,
         spans=spans,
         min_coverage=feed.min_coverage,
         actions=action_evidence(contract, records, stand, jump),
-        **_deaf(feed, window, heard, days, spans),
+        **_deaf(feed, window, known, days),
         unsigned=unsigned,
         contradicting=sources.contradicting,
         opposite=opposite,
@@ -361,9 +415,9 @@ def _judge(
         realised=realised,
         recent=_realise(recent, pointer, evidence, contract.monitoring.min_rows) if recent.n < rows.n else None,
         previous_gain=_previous_gain(days, trusted, vouched, pointer) if realised is not None else None,
-        labels=_label_figures(feed, heard, evidence, days, window) | {"sources": _listed(feed, sources)},
+        labels=_label_figures(feed, known, evidence, days, window) | {"sources": _listed(feed, sources)},
         evidence=evidence,
-        written=written,
+        written=known.written,
     )
 
 
@@ -375,24 +429,22 @@ def _never_heard(store: ObjectStore, feed: Feed, window: Window) -> dict[str, An
     return {"deaf_since": due if late else None, "waits_for": _WAITS}
 
 
-def _deaf(
-    feed: Feed, window: Window, heard: Heard, days: Mapping[date, OutcomeDay], spans: tuple[Span, ...]
-) -> dict[str, Any]:
+def _deaf(feed: Feed, window: Window, known: _Known, days: Mapping[date, OutcomeDay]) -> dict[str, Any]:
     """Since when labels that were due have not come: so many predictions without one, after the last with one, are no
-    chance.
+    chance. Those of callers whose rows nobody labels are not waited for.
     """
     due = microseconds(window.end) - feed.matures - round(GRACE_DAYS * DAY)
-    times, known = [np.empty(0, np.int64)], [np.empty(0, bool)]
+    times, said = [np.empty(0, np.int64)], [np.empty(0, bool)]
     for day in days.values():
-        said = feed.outcomes(day.records, heard.complete)
-        times.append(day.records["time"])
-        known.append(is_known(said))
-    at, labelled = np.concatenate(times), np.concatenate(known)
+        counted = ~day.of_callers(known.quiet)
+        times.append(day.records["time"][counted])
+        said.append(is_known(feed.outcomes(day.records, known.heard.complete))[counted])
+    at, labelled = np.concatenate(times), np.concatenate(said)
     last = int(at[labelled].max()) if labelled.any() else None
     silent = at[(at <= due) & ((last is None) | (at > (last or 0)))]
-    shares = [span.coverage for span in spans if span.labelled]
+    shares = [span.coverage for span in known.spans if span.labelled]
     usual = max(sum(shares) / len(shares) if shares else 1.0, 0.01)
-    if len(silent) < max(_MIN_SILENT, _NO_CHANCE / usual):
+    if len(silent) < max(_MIN_SILENT, NO_CHANCE / usual):
         return {}
     since = moment(int(silent.min()) + feed.matures)
     waits = _WAITS
@@ -523,8 +575,9 @@ def _previous_gain(
 
 
 def _label_figures(
-    feed: Feed, heard: Heard, evidence: OutcomeEvidence, days: Mapping[date, OutcomeDay], window: Window
+    feed: Feed, known: _Known, evidence: OutcomeEvidence, days: Mapping[date, OutcomeDay], window: Window
 ) -> dict[str, Any]:
+    heard = known.heard
     progress = heard.progress
     predictions = sum(span.predictions for span in evidence.spans)
     return {
@@ -532,6 +585,7 @@ def _label_figures(
         "labelled": sum(span.labelled for span in evidence.spans),
         "of_the_champion": evidence.rows.n,
         "coverage": evidence.coverage,
+        "unlabelled": {"callers": len(known.quiet), "rows": sum(span.unlabelled for span in evidence.spans)},
         "biased": evidence.biased,
         "spans": [span.to_dict() for span in evidence.spans[-_SPANS_REPORTED:]],
         "missing": predictions - sum(span.labelled for span in evidence.spans),

@@ -53,12 +53,12 @@ def rows(counts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def run(tests: Iterable[str]) -> tuple[int, list[dict[str, Any]]]:
+def run(tests: Iterable[str], processes: int = 2) -> tuple[int, list[dict[str, Any]]]:
     """pytest's exit status, and what the tests told."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "counts.jsonl"
         file.touch()
-        words = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *tests]
+        words = [sys.executable, "-m", "pytest", "-q", "-n", str(processes), "--dist", "loadfile", *tests]
         status = subprocess.run(words, cwd=ROOT, env=os.environ | {"STILLGOOD_COUNTS": str(file)}, check=False)
         return status.returncode, [json.loads(line) for line in file.read_text().splitlines()]
 

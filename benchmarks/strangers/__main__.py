@@ -1,6 +1,6 @@
-"""python -m benchmarks.strangers files [--count N] [--kind csv ...] | worlds | labels | senders [--seeds N] | day:
-writes benchmarks/results/strangers.json. MINUTES=90 begins no world after so long; what was played is kept and not
-played again.
+"""python -m benchmarks.strangers files [--count N] [--kind csv ...] | worlds | labels | senders [--seeds N] | day
+[--count N] | logs | capture: writes benchmarks/results/strangers.json. MINUTES=90 begins no world after so long; what
+was played is kept and not played again.
 """
 
 import argparse
@@ -8,11 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.strangers import day, files, labels, senders, worlds
+from benchmarks.strangers import capture, day, files, labels, logs, senders, worlds
 
 RESULTS = Path(__file__).parents[1] / "results/strangers.json"
 OTHERS = {
     "day": lambda count: {"target": day.TARGET, "rows": [day.run(count or 864_000)]},
+    "logs": lambda _: logs.run(),
+    "capture": lambda _: capture.run(),
 }
 KINDS = ("csv", "gzip", "jsonl", "parquet", "xlsx")
 

@@ -13,7 +13,7 @@ from stillgood.simulation.worlds.resampled import Resampled
 from stillgood.storage.keys import LEDGER_PREFIX
 from stillgood.storage.labels import read_batch
 
-from benchmarks.strangers import labels, senders, worlds
+from benchmarks.strangers import capture, labels, senders, worlds
 from benchmarks.strangers.worlds import CASES, Attacked, Life, Stranger, Task
 
 QUIET = replace(worlds.QUIET, rows=250, delay_days=0.5)
@@ -150,3 +150,11 @@ def test_a_simulated_stranger_is_left_out_at_once_and_a_caller_who_joins_is_told
     assert senders.stranger(25, 0) == (False, 25 / 725)
     assert senders.year(senders.YEARS["as ever"], 0) == 0
     assert senders.year(senders.YEARS["a caller joins with 300 rows a day"], 0) == 1
+
+
+def test_captures_by_firehose_cost_a_thirtieth_and_are_counted_once() -> None:
+    once = capture.counted(600)
+    assert (once["lost"], once["twice"], once["in_another_hour"]) == (0, 0, 0)
+    single = capture.cost(100)
+    assert single["s3"] == 1296.0  # 259,200,000 PUTs at .005 $ a thousand
+    assert single["firehose"] == 37.80  # 1,296 GB at .029 $, and 43,200 PUTs

@@ -4,21 +4,26 @@ shows.
 
 import json
 import os
+import re
 import subprocess
 import sys
+from contextlib import suppress
+from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stillgood.domain.errors import DocumentUnusable
 from stillgood.steps.monitor.replay import replay_windows
 from stillgood.steps.promote.agreement import agrees
 from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay
-from stillgood.storage.audit import verify
+from stillgood.storage.audit import check_inputs, verify
 from stillgood.storage.codec import encode
 from stillgood.storage.folder import FolderObjectStore
-from stillgood.storage.keys import REPORTS_PREFIX, decision_key
+from stillgood.storage.keys import DECISIONS_PREFIX, REPORTS_PREFIX, decision_key
 from stillgood.storage.memory import MemoryObjectStore
+from stillgood.storage.records import read_decision
 
 from tests.conftest import ROOT
 from tests.faults import story
@@ -64,12 +69,78 @@ def written(folder, processor, script):
     subprocess.run([sys.executable, "-W", "ignore", "-c", script, str(folder)], cwd=ROOT, env=environment, check=True)
 
 
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    """The bucket with a log of five decisions that a processor wrote, as a function of its variables."""
+
+    @cache
+    def written_by(processor):
+        folder = tmp_path_factory.mktemp("log")
+        written(folder, dict(processor), WRITE)
+        store = FolderObjectStore(folder)
+        return {info.key: store.get(info.key).data for info in store.list("")}
+
+    def log(processor):
+        store = MemoryObjectStore()
+        for key, data in written_by(tuple(processor.items())).items():
+            store.put(key, data)
+        return store
+
+    return log
+
+
 @by_processor
-def test_a_log_of_any_processor_replays_here(tmp_path, processor):
-    written(tmp_path, processor, WRITE)
-    store = FolderObjectStore(tmp_path)
+def test_a_log_of_any_processor_replays_here(logs, processor, count):
+    store = logs(processor)
     assert verify(store) == ()
     assert [(replayed.n, replayed.same) for replayed in replay(store)] == [(n, True) for n in range(1, 6)]
+    count("logs: written under another setting of the processor, and replayed", 1, ">= 6")
+
+
+def blamed(store):
+    """The keys that an audit with ``--replay all`` names."""
+    problems = [*verify(store)]
+    for info in store.list(DECISIONS_PREFIX):
+        with suppress(DocumentUnusable):
+            problems += check_inputs(store, read_decision(store.get(info.key).data, what=info.key))
+    keys = {problem.key for problem in problems}
+    return keys | {decision_key(replayed.n) for replayed in replay(store) if not replayed.same}
+
+
+def forgeries(store):
+    """By name: what a forger does to a bucket, and the keys that are touched by it."""
+    records = {n: store.get(decision_key(n)).data for n in range(1, 6)}
+    models = [info.key for info in store.list("models/") if info.key.endswith("/model.json")]
+    used = {
+        source["key"] for data in records.values() for source in json.loads(data)["inputs"].values() if "key" in source
+    }
+    for n, data in records.items():
+        yield f"removed {n}", {decision_key(n): None}
+        other = "refuse" if json.loads(data)["action"] == "promote" else "promote"
+        yield f"decided otherwise {n}", {decision_key(n): encode(json.loads(data) | {"action": other})}
+        for place in [found.start() for found in re.finditer(rb"\d(?=[,}])", data) if b"." in data[: found.start()]][
+            -1:
+        ]:
+            digit = b"%d" % ((int(data[place : place + 1]) + 1) % 10)
+            yield f"a digit of {n}", {decision_key(n): data[:place] + digit + data[place + 1 :]}
+    for n in range(1, 5):
+        yield f"swapped {n} and {n + 1}", {decision_key(n): records[n + 1], decision_key(n + 1): records[n]}
+    for key in sorted(used.intersection(models)):
+        model = json.loads(store.get(key).data)
+        yield f"rewrote {key}", {key: encode(model | {"baseline": model["baseline"] + 1e-9})}
+
+
+@by_processor
+def test_a_forgery_in_a_log_of_any_processor_is_named(logs, processor, count):
+    for name, changes in forgeries(logs(processor)):
+        store = logs(processor)
+        for key, data in changes.items():
+            if data is None:
+                store.delete(key)
+            else:
+                store.put(key, data)
+        assert blamed(store) & changes.keys(), name
+        count("logs: forgeries of such a log, each named by its key", 1, ">= 100")
 
 
 @pytest.fixture
@@ -150,7 +221,7 @@ def lived():
 
 
 @by_processor
-def test_windows_of_any_processor_replay_here_and_are_judged_alike(tmp_path, lived, processor):
+def test_windows_of_any_processor_replay_here_and_are_judged_alike(tmp_path, lived, processor, count):
     written(tmp_path, processor, LIVE)
     store = FolderObjectStore(tmp_path)
     assert [replayed for replayed in replay_windows(store) if not replayed.same] == []
@@ -158,6 +229,7 @@ def test_windows_of_any_processor_replay_here_and_are_judged_alike(tmp_path, liv
     assert {report["decision"]["action"] for report in there} == {"nothing", "alert", "retrain"}
     for one, other in zip(lived, there, strict=True):
         assert [name for name in COMPUTED if not agrees(one[name], other[name])] == []
+    count("logs: windows judged under another setting of the processor, and replayed", len(there), ">= 48")
 
 
 def test_a_figure_of_a_window_beyond_rounding_does_not_agree(lived):

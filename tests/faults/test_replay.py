@@ -9,6 +9,7 @@ from stillgood.steps.promote.promote import PromoteDeps, promote
 from stillgood.steps.promote.replay import replay
 from stillgood.steps.promote.rollback import roll_back
 from stillgood.storage.codec import encode
+from stillgood.storage.folder import FolderObjectStore
 from stillgood.storage.keys import decision_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
@@ -98,3 +99,17 @@ def test_replaying_from_the_command_line(store, monkeypatch, capsys, word, statu
 def test_a_decision_is_named_by_its_number(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["audit", "--bucket", "state", "--replay", "../1"])
+
+
+def test_after_a_record_that_is_gone_nothing_is_replayed_and_the_audit_names_it(tmp_path, store, capsys):
+    store.delete(decision_key(4))
+    results = list(replay(store))
+    assert [(replayed.n, replayed.same) for replayed in results] == [(1, True), (2, True), (3, True), (4, False)]
+    assert results[-1].detail == "is gone, and nothing after it can be replayed"
+    folder = FolderObjectStore(tmp_path / "bucket")
+    for info in store.list(""):
+        folder.put(info.key, store.get(info.key).data)
+    assert main(["audit", "--replay", "all", "--store", str(tmp_path / "bucket")]) == 1
+    said = capsys.readouterr().out
+    assert decision_key(4) in said
+    assert "decision 4: is gone" in said

@@ -8,7 +8,7 @@ otherwise.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from stillgood.domain.errors import StillgoodError
+from stillgood.domain.errors import ObjectNotFound, StillgoodError
 from stillgood.domain.formats import FORMER_RULES, in_current_words
 from stillgood.domain.promotion.decision import Decision
 from stillgood.domain.promotion.orders_after import ASKED_BECAUSE
@@ -60,8 +60,8 @@ class _Past(MemoryObjectStore):
 def replay(store: ObjectStore, wanted: Iterable[int] | None = None) -> Iterator[Replayed]:
     """Decide the records ``wanted`` again (None: all), oldest first. Reads the log up to the last of them.
 
-    Raises ObjectNotFound for a record that is not there; a record that cannot be replayed is a ``Replayed`` that says
-    why.
+    A record that cannot be replayed is a ``Replayed`` that says why; one that is gone is the last, since what followed
+    was decided on it. Raises ObjectNotFound where it lies before those ``wanted``.
     """
     numbers = None if wanted is None else sorted(set(wanted))
     last = max((info.key for info in store.list(DECISIONS_PREFIX)), default="") if numbers is None else ""
@@ -69,7 +69,13 @@ def replay(store: ObjectStore, wanted: Iterable[int] | None = None) -> Iterator[
     n = 0
     while decision_key(n + 1) <= last if numbers is None else n < max(numbers, default=0):
         n += 1
-        record = store.get(decision_key(n)).data
+        try:
+            record = store.get(decision_key(n)).data
+        except ObjectNotFound:
+            if numbers is not None:
+                raise
+            yield Replayed(n, False, "is gone, and nothing after it can be replayed")
+            return
         if numbers is None or n in numbers:
             yield _again(store, past, n, record)
         _move_on(past, n, record)

@@ -79,7 +79,7 @@ def follow(
     line, correction = uncertain(world.model.calibration), Correction()
     thresholds, taken, judged = np.full(world.n, threshold), list[tuple[int, PointDecision]](), 0
     cuts = _cuts(world, every, batch)
-    for start, end in zip(cuts, [*cuts[1:], world.n], strict=True):
+    for before, start, end in zip([0, *cuts], cuts, [*cuts[1:], world.n], strict=False):
         until = end if batch else start
         known = int(np.searchsorted(world.known, start, side="right"))
         whole = (known - judged) // BLOCK_ROWS * BLOCK_ROWS
@@ -101,6 +101,7 @@ def follow(
                 labelled=_labelled(world, thresholds, np.flatnonzero(sound[:known])[-MAX_LABELLED:]),
                 faults=() if start == 0 or sound[start - 1] else ("a fault of the data stands.",),
                 whole=batch,
+                fresh=int(sound[before:start].sum()),
             )
         )
         taken.append((start, decision))

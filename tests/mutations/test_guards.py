@@ -79,6 +79,8 @@ MUTANTS = (
     Mutant("a rollback by hand does not hold", "steps/promote/promote.py", "if orders.hold is not None and not by_hand(request_id):", "if False:", "steps/promote/test_hold.py"),
     Mutant("nothing is ever released", "domain/promotion/orders_after.py", 'if decision.action == "release":', "if False:", "steps/promote/test_hold.py"),
     Mutant("what is under the floors is promoted unasked", "domain/promotion/approval.py", "if metrics.roc_auc.value < floors.roc_auc:", "if False:", "steps/promote/test_modes.py"),
+    Mutant("the last hours of a window place the threshold", "domain/operating_point/decide.py", "min(max(2 * rows, MIN_POPULATION, inputs.fresh)", "min(max(2 * rows, MIN_POPULATION)", "domain/operating_point/test_decide.py"),
+    Mutant("nobody says how long a window is", "steps/monitor/follow.py", "fresh=len(seen.logits) - seen.first,", "fresh=0,", "steps/monitor/test_follow.py"),
     # What counts as drift.
     Mutant("accepted levels are a fault", DRIFT, 'and not (check.test == "unseen" and check.subject in self.accepted)', "", "domain/drift/test_detect.py"),
     Mutant("no correction for many checks", DRIFT, "adjusted = holm(np.array([check.p for check in raw]))", "adjusted = np.array([check.p for check in raw])", "domain/drift/test_detect.py"),

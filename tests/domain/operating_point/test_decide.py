@@ -70,6 +70,27 @@ def test_a_jump_is_seen_in_the_newest_rows_and_placed_on_them_alone():
     assert decision.figures["rows"] <= 400
 
 
+def weeks(busy: float = 1.5) -> Population:
+    """Two windows of 1,000 rows; in the last fifth of each, an evening, scores are higher by ``busy``."""
+    rows = population(6)
+    return replace(rows, logits=rows.logits + busy * (np.arange(2000) % 1000 >= 800))
+
+
+def test_an_evening_that_differs_from_the_day_is_no_change_of_the_population():
+    whole = place(RECALL, 0.8, LINE, weeks()).threshold
+    point = inputs(population=weeks(), threshold=whole)
+    assert decide(replace(point, fresh=1000)).action == "keep"
+    alone = decide(point)  # as evidence of before is decided again
+    assert (alone.action, alone.figures["rows"] <= 200, alone.threshold > whole + 0.5) == ("move", True, True)
+
+
+def test_a_window_that_jumped_is_placed_on_alone():
+    rows = weeks()
+    moved = replace(rows, logits=rows.logits - 2.0 * (np.arange(2000) >= 1000))
+    decision = decide(inputs(population=moved, fresh=1000))
+    assert (decision.action, decision.figures["rows"]) == ("move", 1000)
+
+
 def test_a_move_beyond_ten_points_is_told_to_a_person():
     point = inputs(objective=Objective("cost"), wanted=0.3)
     assert decide(point).alert

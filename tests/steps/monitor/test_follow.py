@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,18 @@ def test_recall_is_kept_without_a_label(moved: tuple[Following, list[dict[str, o
     assert world.recall(38.0) == pytest.approx(0.8, abs=0.03)
     own = Following()
     assert own.recall(38.0) < 0.5
+
+
+def test_an_evening_unlike_the_day_moves_nothing_though_it_came_last() -> None:
+    """Placed on the evening's rows alone, the threshold would leave a recall of .41."""
+    world = Following()
+
+    def evening() -> Callable[[Any], Any]:
+        places = count()
+        return lambda row: row if next(places) < 750 else {**row, "price": row["price"] + 15.0}
+
+    days = [world.day(day, price=53.0, change=evening()) for day in range(3)]
+    assert [day["action"] for day in days] == ["keep"] * 3
 
 
 def test_the_log_tells_the_move_and_replays(moved: tuple[Following, list[dict[str, object]]]) -> None:

@@ -206,9 +206,11 @@ def test_a_point_whose_bytes_changed_does_not_serve(store: MemoryObjectStore) ->
 
 
 def test_evidence_comes_back_from_its_document() -> None:
-    inputs = trimmed(evidence(-1.0))
+    inputs = trimmed(replace(evidence(-1.0), fresh=900))
     again = from_dict(to_dict(inputs))
-    assert to_dict(again) == to_dict(inputs)
+    assert (to_dict(again), again.fresh) == (to_dict(inputs), 900)
+    before = {name: part for name, part in to_dict(inputs).items() if name != "fresh"}
+    assert from_dict(before).fresh == 0
     with pytest.raises(DocumentUnusable, match="malformed"):
         from_dict(to_dict(inputs) | {"population": {"logits": [1.0], "entities": []}})
 

@@ -49,7 +49,7 @@ class PointInputs:
     ``population``: newest unlabelled predictions; ``labelled``: newest matured, unbiased ones, from vouched sources.
     ``faults``: sentences about faults of the data or refusals that stand. ``capacity``: largest share flagged beside a
     cost. ``whole``: the population is all that the threshold will be used on (a file), so that nothing of it is left to
-    chance.
+    chance. ``fresh``: how many of the population came since the point was last decided; 0 where that is not known.
     """
 
     objective: Objective
@@ -63,6 +63,7 @@ class PointInputs:
     faults: tuple[str, ...] = ()
     capacity: float | None = None
     whole: bool = False
+    fresh: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +189,10 @@ def leaves_z(rows: int) -> float:
 
 def _spans(inputs: PointInputs, line: FittedCalibration, wanted: float) -> Iterator[tuple[int, EstimatedFigure, float]]:
     """The newest rows, twice as many each time, as far back as they are one population: few notice a jump at once, many
-    a slow
-    drift. With each the figure, and by how many standard errors it leaves the aim beyond what is allowed; not above 0
-    while it does not. Source of the idea: Bifet and Gavalda (2007), ADWIN.
+    a slow drift. None is shorter than what came since the last decision: about as much will come until the next one,
+    and hours of a day or days of a week that differ are no change of it. With each the figure, and by how many standard
+    errors it leaves the aim beyond what is allowed; not above 0 while it does not. Source of the idea: Bifet and
+    Gavalda (2007), ADWIN.
     """
     if inputs.whole:
         figure = estimate(inputs.objective.kind, line, inputs.population, inputs.threshold)
@@ -198,7 +200,7 @@ def _spans(inputs: PointInputs, line: FittedCalibration, wanted: float) -> Itera
         return
     kind, newest, rows = inputs.objective.kind, inputs.population, 0
     while rows < min(newest.n, MAX_POPULATION):
-        wider = min(max(2 * rows, MIN_POPULATION), newest.n, MAX_POPULATION)
+        wider = min(max(2 * rows, MIN_POPULATION, inputs.fresh), newest.n, MAX_POPULATION)
         if rows and _differ(
             estimate(kind, line, newest.newest(rows), inputs.threshold),
             estimate(kind, line, newest.newest(wider).oldest(wider - rows), inputs.threshold),

@@ -20,6 +20,7 @@ def trimmed(inputs: PointInputs) -> PointInputs:
     _, numbers = np.unique(np.concatenate([population.entities, labelled.entities]), return_inverse=True)
     return replace(
         inputs,
+        fresh=min(inputs.fresh, population.n),
         population=Population(population.logits, numbers[: population.n]),
         labelled=Labelled(labelled.logits, labelled.y, numbers[population.n :], labelled.flagged),
     )
@@ -49,6 +50,7 @@ def to_dict(inputs: PointInputs) -> dict[str, Any]:
         },
         "faults": list(inputs.faults),
         "capacity": inputs.capacity,
+        "fresh": inputs.fresh,
     }
 
 
@@ -76,6 +78,7 @@ def from_dict(raw: Mapping[str, Any]) -> PointInputs:
             ),
             faults=tuple(str(fault) for fault in raw["faults"]),
             capacity=None if raw["capacity"] is None else float(raw["capacity"]),
+            fresh=int(raw.get("fresh", 0)),  # evidence of before says nothing of it, and was decided without
         )
         lengths = {len(column) for column in (parsed.labelled.y, parsed.labelled.entities, parsed.labelled.flagged)}
         if len(parsed.population.entities) != parsed.population.n or lengths != {parsed.labelled.n}:

@@ -115,6 +115,7 @@ def follow(
             labelled=labelled,
             faults=(*faults, *_held(store, pointer, rows)),
             capacity=None if costs is None or costs.capacity is None else costs.capacity / 1000,
+            fresh=len(seen.logits) - seen.first,
         )
     )
     decision = decide(inputs)

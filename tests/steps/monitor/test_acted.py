@@ -2,6 +2,7 @@
 finds out and holds still.
 """
 
+import html
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from stillgood.cli.verbs.value import lines
 from stillgood.domain.contract.contract import Actions, Contract
 from stillgood.domain.model.slices import slice_names
-from stillgood.pages.writer import write_all
+from stillgood.pages.layout import moment
+from stillgood.pages.writer import write_all, write_window
 from stillgood.simulation.driver import Driver, WindowResult
 from stillgood.simulation.worlds.resampled import Pool, Resampled, Scenario
 from stillgood.steps.value import value
@@ -33,7 +35,7 @@ def pool() -> Pool:
 def played(pool: Pool, actions: Any, scenario: Scenario = SCENARIO) -> tuple[Driver, Sequence[WindowResult]]:
     telco = pool.frame.contract
     contract: Contract = replace(telco, actions=actions, labels=replace(telco.labels, maturity_days=0.3))
-    driver = Driver(Resampled(pool, scenario, 3, windows=WINDOWS, contract=contract), "guarded")
+    driver = Driver(Resampled(pool, scenario, 3, windows=WINDOWS, contract=contract), "guarded", pages=True)
     return driver, list(driver.run())
 
 
@@ -65,6 +67,18 @@ def test_a_control_group_keeps_the_figures_true_and_says_what_the_action_is_wort
         for group in ("control", "treated"):
             counted = sum(part[group] for part in worth["by_slice"] if part["name"].startswith(feature))
             assert 0.9 * worth[group] <= counted <= worth[group]
+    seen = results[-1].report
+    assert seen is not None
+    told = seen["labels"]["worth"]  # what the last window knew, without captures and reported actions
+    assert told["all"]["control"] > 50
+    assert abs(told["all"]["prevented"]["value"] - effect["value"]) < 0.05
+    shown = driver.store.get(ACTION_PAGE).data.decode()
+    assert told["sentence"].split(":")[0] in html.unescape(shown)
+    assert "By score" in shown
+    assert "By slice</h2>" not in shown
+    assert f"as of {moment(seen['window']['end'])}" in driver.store.get(INDEX_PAGE).data.decode()
+    write_window(driver.store, str(results[0].report["window"]["id"]))  # type: ignore[index]
+    assert driver.store.get(ACTION_PAGE).data.decode() == shown  # an older window says nothing of now
     write_all(driver.store)
     shown = driver.store.get(ACTION_PAGE).data.decode()
     assert "What the action is worth" in shown

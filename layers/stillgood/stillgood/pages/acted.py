@@ -1,4 +1,4 @@
-"""The page of the action: what a campaign on flagged customers is worth, from what ``steps/value.py`` says."""
+"""The page of the action: what a campaign on flagged customers is worth, as monitor or ``stillgood value`` says."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,10 +13,14 @@ _TITLES = {
     "by_slice": "By slice",
     "by_action": "By what was done (not drawn by lot)",
 }
+_MORE = (
+    "By the predictions that monitor judges, of a year at most. By slice, by what was done, and of two years: ",
+    ".",
+)
 
 
 def action_page(report: Mapping[str, Any]) -> bytes:
-    """``report``: of ``steps.value.value``."""
+    """``report``: of ``steps.value.value``, or of ``steps.monitor.worth.worth``, which has no slices and no actions."""
     effect = report["all"]
     if effect is None:
         return page("What the action is worth", state(report["sentence"], "look"), crumbs=[("Overview", "index.html")])
@@ -44,6 +48,7 @@ def action_page(report: Mapping[str, Any]) -> bytes:
             ["share left alone", "months"],
             [[f"{float(left_alone):.0%}", f"{n:g}"] for left_alone, n in report["plan"].items()],
         ),
+        None if "by_slice" in report else h.p[_MORE[0], h.code["stillgood report --pages"], _MORE[1]],
         crumbs=[("Overview", "index.html")],
     )
 

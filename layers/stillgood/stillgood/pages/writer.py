@@ -53,13 +53,18 @@ def write_pages(store: ObjectStore, answer: Mapping[str, Any]) -> None:
 
 
 def write_window(store: ObjectStore, window_id: str) -> str:
-    """The page of a judged window by the newest version of its report, and the overview by the first, which was decided
-    on. Returns the page's key. Raises ObjectNotFound without a report.
+    """The page of a judged window by the newest version of its report, that of the action by the newest window's, and
+    the overview by the first version, which was decided on. Returns the page's key. Raises ObjectNotFound without a
+    report.
     """
     versions = read_versions(store, Window.from_id(window_id))
     if not versions:
         raise ObjectNotFound(f"Window {window_id} was not judged yet, so there is no page of it.")
-    _write_overview(store, overview.with_window(_history(store), versions[0], _floors(store)))
+    history = overview.with_window(_history(store), versions[0], _floors(store))
+    if (worth := (versions[-1].get("labels") or {}).get("worth")) and window_id == history["windows"][-1]["id"]:
+        store.put(ACTION_PAGE, action_page(worth))
+        history = {**history, "action": history["windows"][-1]["end"]}
+    _write_overview(store, history)
     return _put_window(store, versions[-1])
 
 

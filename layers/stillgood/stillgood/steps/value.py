@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from stillgood.domain.actions.assignment import CONTROL_CODE, TREATED_CODE
-from stillgood.domain.actions.value import Effect, effect, effects_by, money, plan, score_bands
+from stillgood.domain.actions.assignment import CONTROL_CODE
+from stillgood.domain.actions.value import effect
 from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.slices import slice_names, slices_of
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.outcomes.feeds import DAY, Feed
-from stillgood.domain.outcomes.ledger import POSITIVE, RECORD, Bools, OutcomeDay, Records, identity, is_known
-from stillgood.steps.monitor.acted import declared, entities_of
+from stillgood.domain.outcomes.ledger import Bools, OutcomeDay, Records, identity
+from stillgood.steps.monitor.acted import entities_of
+from stillgood.steps.monitor.worth import DAYS_A_MONTH, flagged, worth
 from stillgood.storage.objects import ObjectStore
 from stillgood.storage.outcomes import ledger_days, read_day, read_progress
 from stillgood.storage.performed import performed
 from stillgood.storage.windows import utc
 
 _MAX_MONTHS = 24
-_DAYS_A_MONTH = 30.4375
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -31,29 +31,12 @@ def value(store: ObjectStore, contract: Contract, now: datetime, *, slices: bool
     JSON-able. ``sentence`` says it in words, also where there is nothing to say yet. Raises StoreUnavailable.
     """
     records, positive = _flagged(store, contract, now)
+    report = worth(contract, records, positive)
+    if report["all"] is None:
+        return report
     control = records["group"] == CONTROL_CODE
-    entities = entities_of(records)
-    overall = effect(positive, control, entities)
-    report: dict[str, Any] = {
-        "declared": declared(contract) or "undeclared",
-        "control": int(control.sum()),
-        "treated": int((~control).sum()),
-        "all": None,
-    }
-    if overall is None:
-        return report | {"sentence": _nothing(contract, report)}
-    days = records["time"] // DAY
-    months = max(float(days.max() - days.min() + 1) / _DAYS_A_MONTH, 1 / _DAYS_A_MONTH)
-    costs = money(overall, contract.costs, months)
     done = reported(store, contract, records)
     return report | {
-        "all": overall.to_dict(),
-        "months": months,
-        "by_month": [part.to_dict() for part in effects_by(*_months(records), positive, control, entities)],
-        "by_score": [
-            part.to_dict()
-            for part in effects_by(*score_bands(records["score"].astype(np.float64)), positive, control, entities)
-        ],
         "by_slice": _by_slice(store, contract, records, positive, control) if slices else [],
         "by_action": _by_action(records, positive, control, done),
         "reported": {
@@ -63,9 +46,6 @@ def value(store: ObjectStore, contract: Contract, now: datetime, *, slices: bool
             "not_matched": done.not_matched,
             "cost": done.cost,
         },
-        "money": costs,
-        "plan": dict(plan(overall, months)),
-        "sentence": _sentence(contract, overall, months, costs),
     }
 
 
@@ -74,18 +54,13 @@ def _flagged(store: ObjectStore, contract: Contract, now: datetime) -> tuple[Rec
     feed, progress = Feed.of(contract), read_progress(store)[0]
     complete = feed.complete_until(progress.watermarks)
     until = feed.matured_until(microseconds(now), complete)
-    parts, outcomes = [np.empty(0, RECORD)], [np.empty(0, np.bool_)]
+    parts = [flagged({}, feed, complete, until)]
     for day in _newest(store):
         known = read_day(store, day)[0]
-        if known is None:
-            continue
-        said = feed.outcomes(known.records, complete)
-        groups = known.records["group"]
-        at = ((groups == CONTROL_CODE) | (groups == TREATED_CODE)) & is_known(said)
-        at &= known.records["time"] <= (until if until is not None else -1)
-        parts.append(known.records[at])
-        outcomes.append(said[at] == POSITIVE)
-    return np.concatenate(parts), np.concatenate(outcomes)
+        if known is not None:  # of a day only these are kept
+            parts.append(flagged({day: known}, feed, complete, until))
+    records, positive = zip(*parts, strict=True)
+    return np.concatenate(records), np.concatenate(positive)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,13 +107,7 @@ def reported(store: ObjectStore, contract: Contract, records: Records) -> Report
 
 
 def _newest(store: ObjectStore) -> list[date]:
-    return list(ledger_days(store))[-round(_MAX_MONTHS * _DAYS_A_MONTH) :]
-
-
-def _months(records: Records) -> tuple[list[str], np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    month = records["time"].astype("datetime64[us]").astype("datetime64[M]")
-    names, part = np.unique(month, return_inverse=True)
-    return [str(name) for name in names], np.asarray(part, dtype=np.int64)
+    return list(ledger_days(store))[-round(_MAX_MONTHS * DAYS_A_MONTH) :]
 
 
 def _by_action(records: Records, positive: Bools, control: Bools, done: Reported) -> list[dict[str, Any]]:
@@ -185,28 +154,3 @@ def _by_slice(
         if (rows := np.array(members.get(name, ()), dtype=np.int64)).size
     )
     return [measured.to_dict() for measured in effects if measured is not None]
-
-
-def _nothing(contract: Contract, report: dict[str, Any]) -> str:
-    if contract.control is None:
-        return "The contract declares no actions, so nobody is left alone and nothing tells what an action is worth."
-    if contract.control.control_share == 0:
-        return "Nobody is left alone (control_share 0), so nothing tells what the action is worth."
-    return (
-        f"Too early: {report['control']} flagged customers who were left alone and {report['treated']} who were acted"
-        " on have a known outcome."
-    )
-
-
-def _sentence(contract: Contract, measured: Effect, months: float, costs: dict[str, float] | None) -> str:
-    positive = contract.target.positive
-    kept = measured.treated * measured.prevented / months
-    verdict = "whether it works is not known yet" if measured.verdict == "not known yet" else f"it {measured.verdict}"
-    text = (
-        f"Of flagged customers who were left alone {measured.control_rate:.1%} became {positive!r}, of those acted on"
-        f" {measured.treated_rate:.1%}: the action prevents {100 * measured.prevented:.1f} in a hundred"
-        f" [{100 * measured.low:.1f}, {100 * measured.high:.1f}], some {kept:.0f} a month; {verdict}."
-    )
-    if costs is not None:
-        text += f" That is worth {costs['brings']:,.0f} a month; the control group costs {costs['control']:,.0f}."
-    return text

@@ -60,6 +60,7 @@ from stillgood.steps.monitor.acted import (
 from stillgood.steps.monitor.hear import Heard, first_hour, hear
 from stillgood.steps.monitor.hours import ahead, readers
 from stillgood.steps.monitor.training_rows import learnable, write_training_rows
+from stillgood.steps.monitor.worth import flagged, worth
 from stillgood.steps.ports import Clock
 from stillgood.storage.champion import load_model
 from stillgood.storage.objects import ObjectStore
@@ -411,11 +412,14 @@ def _judge(
         learnable=np.sort(np.concatenate([np.empty(0, np.int64), *learnable])),
     )
     realised = _realise(rows, pointer, evidence, contract.monitoring.min_rows)
+    figures = _label_figures(feed, known, evidence, days, window) | {"sources": _listed(feed, sources)}
+    if contract.control is not None:
+        figures["worth"] = worth(contract, *flagged(days, feed, heard.complete, until))
     return Outcomes(
         realised=realised,
         recent=_realise(recent, pointer, evidence, contract.monitoring.min_rows) if recent.n < rows.n else None,
         previous_gain=_previous_gain(days, trusted, vouched, pointer) if realised is not None else None,
-        labels=_label_figures(feed, known, evidence, days, window) | {"sources": _listed(feed, sources)},
+        labels=figures,
         evidence=evidence,
         written=known.written,
     )

@@ -157,6 +157,16 @@ def test_rare_outcomes_are_all_looked_at() -> None:
     assert pair.how == "by their difference"
 
 
+def test_levels_that_meet_in_the_judging_half_alone_are_no_error() -> None:
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        columns = {name: draw.choice([*"klmnopq"], 2_000) for name in ("a", "b")}
+        outcome = np.isin(columns["a"], ["k", "l", "m"]) ^ np.isin(columns["b"], ["n", "o", "p"])
+        columns["a"][:3], columns["b"][2:5], outcome[:5] = "z", "z", True  # both at once in one row
+        _, (note,) = drafted(columns, outcome)
+        assert "with b it tells the outcome, by their combination" in note.seen
+
+
 def test_numbers_too_large_to_be_added_are_no_error() -> None:
     draw = np.random.default_rng(4)
     numbers = [draw.choice([-1.7e308, 1.7e308, 1e-308, 0.0, np.inf], 400) for _ in "ab"]

@@ -284,7 +284,7 @@ def _groups(column: Looked, measured: Ints, up: Bools, most: int) -> Callable[[I
         numbers, cuts = column.numbers, _cuts(column.numbers[measured], most)
         return lambda rows: _placed(numbers[rows], cuts)
     levels, places = np.unique(column.codes, return_inverse=True)
-    rates = _rates(places[measured], up, len(levels))
+    rates = _rates(places[measured], up, len(levels))[: len(levels)]
     if len(levels) <= most:
         ranks = np.argsort(np.argsort(rates, kind="stable"), kind="stable")
         return lambda rows: ranks[places[rows]]

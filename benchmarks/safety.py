@@ -30,7 +30,7 @@ TESTS = (
 COMPARE = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
 
 
-def met(value: int, target: str) -> bool | None:
+def met(value: float, target: str) -> bool | None:
     """Whether ``value`` meets a target such as ">= 200"; None without one. Raises KeyError, ValueError for another
     form.
     """

@@ -5,13 +5,14 @@ was played is kept and not played again.
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.strangers import capture, day, files, labels, logs, senders, worlds
 
 RESULTS = Path(__file__).parents[1] / "results/strangers.json"
-OTHERS = {
+OTHERS: dict[str, Callable[[int | None], dict[str, Any]]] = {
     "day": lambda count: {"target": day.TARGET, "rows": [day.run(count or 864_000)]},
     "logs": lambda _: logs.run(),
     "capture": lambda _: capture.run(),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from stillgood.domain.outcomes.ledger import STORED, identity
+from stillgood.steps.monitor.replay import replay_windows
 from stillgood.storage.keys import outcomes_key
 from stillgood.storage.outcomes import ledger_days, read_day
 
@@ -53,6 +54,7 @@ def test_a_person_is_told_once_that_most_rows_have_no_labels() -> None:
     said = "most predictions, or more than labels.min_coverage allows, are of callers whose rows nobody labels"
     told = [[reason for reason in report["decision"]["reasons"] if reason.startswith(said)] for report in reports]
     assert [len(reasons) for reasons in told] == [0, 1, 0]
+    assert [replayed for replayed in replay_windows(shop.store) if not replayed.same] == []
     calm = play()
     calm.monitor(17)
     assert "unlabelled" not in {state["name"] for state in calm.monitor(18)["standing"]}

@@ -254,8 +254,8 @@ def _rare(world: World, chance: random.Random, day: int, name: str) -> Iterator[
     yield "train", 20, {"request": name}
     yield "recalibrate", 30, {"request": f"{name} recalibrate"}
     yield "promote", 14, {"request": f"{name} promote", "which": chance.random()}
-    yield "rollback", 14, {"request": f"{name} rollback", "to": chance.choice((None, None, chance.random()))}
-    yield "release", 8, {"request": f"{name} release"}
+    yield "rollback", 7, {"request": f"{name} rollback", "to": chance.choice((None, None, chance.random()))}
+    yield "release", 16, {"request": f"{name} release"}
     yield "contract", 25, {"version": 2 + day // 10}
     yield "forget", 12, {"customer": f"c{chance.randrange(CUSTOMERS):03d}"}
     yield (

@@ -176,6 +176,20 @@ def test_every_objective_moves_to_its_figure(kind, wanted):
     assert decision.estimated.value == pytest.approx(wanted, abs=0.02)
 
 
+def test_a_share_is_counted_and_needs_no_margin_an_estimate_does():
+    """Of 4,000 rows 2.9 standard errors of a share of .22 are .019: .02 off is beyond them, not beyond .024."""
+    threshold = float(np.quantile(population(1, 4000).logits, 0.78))
+    point = inputs(
+        objective=Objective("capacity", 0.2), wanted=0.2, threshold=threshold, population=population(1, 4000)
+    )
+    assert decide(point).action == "move"
+    precise = float(place(Objective("precision", 0.7), 0.7, LINE, population(1, 4000)).threshold)
+    near = inputs(
+        objective=Objective("precision", 0.69), wanted=0.69, threshold=precise, population=population(1, 4000)
+    )
+    assert decide(near).action == "keep"
+
+
 def test_the_correction_is_added_to_the_aim():
     decision = decide(inputs(correction=Correction(offset=0.09), population=population(3, 4000)))
     assert decision.action == "move"

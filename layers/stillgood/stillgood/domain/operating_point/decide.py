@@ -165,8 +165,8 @@ def _follow(inputs: PointInputs, line: FittedCalibration, reasons: list[str], al
 
 
 def _margin(inputs: PointInputs) -> float:
-    """A share flagged is counted, not estimated, so a quarter of the margin is enough for it."""
-    return inputs.rules.margin / 4 if inputs.objective.kind == "capacity" else inputs.rules.margin
+    """None for a share flagged: it is counted, not estimated, and how many rows were counted is its uncertainty."""
+    return 0.0 if inputs.objective.kind == "capacity" else inputs.rules.margin
 
 
 def aim(wanted: float, offset: float) -> float:

@@ -12,7 +12,7 @@ from stillgood.domain.contract.contract import Contract
 from stillgood.domain.model.slices import slice_names, slices_of
 from stillgood.domain.outcomes.evidence import microseconds
 from stillgood.domain.outcomes.feeds import DAY, Feed
-from stillgood.domain.outcomes.ledger import Bools, OutcomeDay, Records, identity
+from stillgood.domain.outcomes.ledger import POSITIVE, Bools, OutcomeDay, Records, identity, is_known
 from stillgood.steps.monitor.acted import entities_of
 from stillgood.steps.monitor.worth import DAYS_A_MONTH, flagged, worth
 from stillgood.storage.objects import ObjectStore
@@ -54,11 +54,14 @@ def _flagged(store: ObjectStore, contract: Contract, now: datetime) -> tuple[Rec
     feed, progress = Feed.of(contract), read_progress(store)[0]
     complete = feed.complete_until(progress.watermarks)
     until = feed.matured_until(microseconds(now), complete)
-    parts = [flagged({}, feed, complete, until)]
+    parts = [flagged({}, {})]
     for day in _newest(store):
-        known = read_day(store, day)[0]
-        if known is not None:  # of a day only these are kept
-            parts.append(flagged({day: known}, feed, complete, until))
+        made = read_day(store, day)[0]
+        if made is None or until is None:
+            continue
+        said = feed.outcomes(made.records, complete)
+        known = (is_known(said) & (made.records["time"] <= until), said == POSITIVE)
+        parts.append(flagged({day: made}, {day: known}))  # of a day only these are kept
     records, positive = zip(*parts, strict=True)
     return np.concatenate(records), np.concatenate(positive)
 

@@ -414,7 +414,7 @@ def _judge(
     realised = _realise(rows, pointer, evidence, contract.monitoring.min_rows)
     figures = _label_figures(feed, known, evidence, days, window) | {"sources": _listed(feed, sources)}
     if contract.control is not None:
-        figures["worth"] = worth(contract, *flagged(days, feed, heard.complete, until))
+        figures["worth"] = worth(contract, *flagged(days, trusted))
     return Outcomes(
         realised=realised,
         recent=_realise(recent, pointer, evidence, contract.monitoring.min_rows) if recent.n < rows.n else None,

@@ -9,27 +9,21 @@ import numpy as np
 from stillgood.domain.actions.assignment import CONTROL_CODE, TREATED_CODE
 from stillgood.domain.actions.value import Effect, effect, effects_by, money, plan, score_bands
 from stillgood.domain.contract.contract import Contract
-from stillgood.domain.outcomes.feeds import DAY, Feed
-from stillgood.domain.outcomes.ledger import POSITIVE, RECORD, Bools, OutcomeDay, Records, is_known
-from stillgood.steps.monitor.acted import declared, entities_of
+from stillgood.domain.outcomes.feeds import DAY
+from stillgood.domain.outcomes.ledger import RECORD, Bools, OutcomeDay, Records
+from stillgood.steps.monitor.acted import Known, declared, entities_of
 
 DAYS_A_MONTH = 30.4375
 
 
-def flagged(
-    days: Mapping[date, OutcomeDay], feed: Feed, complete: int | None, until: int | None
-) -> tuple[Records, Bools]:
-    """Predictions of either group made by ``until`` (microseconds; None: none) whose outcome is known, in the order of
-    ``days``, and which are positive.
-    """
+def flagged(days: Mapping[date, OutcomeDay], known: Known) -> tuple[Records, Bools]:
+    """Predictions of either group whose outcome is ``known``, in its order, and which are positive."""
     parts, outcomes = [np.empty(0, RECORD)], [np.empty(0, np.bool_)]
-    for known in days.values():
-        said = feed.outcomes(known.records, complete)
-        groups = known.records["group"]
-        at = ((groups == CONTROL_CODE) | (groups == TREATED_CODE)) & is_known(said)
-        at &= known.records["time"] <= (until if until is not None else -1)
-        parts.append(known.records[at])
-        outcomes.append(said[at] == POSITIVE)
+    for day, (which, positive) in known.items():
+        records = days[day].records
+        at = which & np.isin(records["group"], (CONTROL_CODE, TREATED_CODE))
+        parts.append(records[at])
+        outcomes.append(positive[at])
     return np.concatenate(parts), np.concatenate(outcomes)
 
 

@@ -67,6 +67,7 @@ PLANTED = (
         Registry._index,
         "self._store.create(request_key(request_id), encode_index(IndexEntry(request_id, n, sha256(record))))",
         "pass",
+        seed=0,
     ),
     Planted(
         "request decided twice",
@@ -74,6 +75,7 @@ PLANTED = (
         Registry.decide,
         "if (before := self.find(request_id)) is not None:",
         "if (before := None) is not None:",
+        seed=0,
     ),
     Planted(
         "pointer without condition",
@@ -88,6 +90,7 @@ PLANTED = (
         Registry.record,
         "self._store.create(decision_key(decision.n), data)",
         "self._store.put(decision_key(decision.n), data)",
+        seed=1,
     ),
     Planted(
         "state without condition",
@@ -95,6 +98,7 @@ PLANTED = (
         windows.write_state,
         "store.swap(STATE_KEY, data, etag)",
         "store.put(STATE_KEY, data)",
+        seed=0,
     ),
     Planted(
         "hold not asked",
@@ -109,6 +113,7 @@ PLANTED = (
         MonitorState.retrains_within,
         "until - period < retrain.at <= until",
         "False",
+        seed=0,
     ),
     Planted(
         "labels lost",
@@ -120,6 +125,7 @@ PLANTED = (
         "        new = append(store, accepted, arrived=now, source=source, complete_until=complete)\n"
         "    except StoreUnavailable:\n"
         "        new = True",
+        seed=5,
     ),
     Planted(
         "capture gives up",
@@ -127,6 +133,7 @@ PLANTED = (
         Capture._drain,
         "            return\n",
         "",
+        seed=1,
     ),
     Planted(
         "capture overwritten",
@@ -134,6 +141,7 @@ PLANTED = (
         Capture.write,
         "capture_key(now, unique)",
         'capture_key(now, "x")',
+        seed=0,
     ),
     Planted(
         "swapped condition",
@@ -141,6 +149,7 @@ PLANTED = (
         ledger._pairs,
         "WITHIN, LATER)",
         "LATER, WITHIN)",
+        seed=0,
     ),
     Planted(
         "late captures not seen",

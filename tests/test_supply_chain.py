@@ -89,11 +89,13 @@ def make_image(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
     engine.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
 
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of a make around us
+
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["make", "--file", str(ROOT / "Makefile"), "image", "UV=/bin/true", "IMAGE_BASE=python:3.13-slim", *words],
             cwd=tmp_path,
-            env=os.environ | {"PATH": path},
+            env=outside | {"PATH": path},
             capture_output=True,
             text=True,
             check=False,

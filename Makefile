@@ -54,7 +54,7 @@ bench: $(SYNCED) | $(UV)  ## measure everything against its alternatives (QUICK=
 bench-decisions: $(SYNCED)  ## how often each automatic decision errs, and years replayed in many worlds (QUICK=1: few seeds; SEEDS=6, MINUTES=20)
 	@$(RUN) -m benchmarks.decisions
 
-bench-models: $(SYNCED)  ## both model families and auto on every table there is, at four sizes (QUICK=1: one seed)
+bench-models: $(SYNCED)  ## both model families and auto on every table there is, at four sizes (QUICK=1: one draw; TABLES=telco,elec: only these; POINT_DATA: a folder with elec and noaa)
 	@$(RUN) -m benchmarks.models
 
 bench-point: $(SYNCED)  ## is recall kept while the population moves, with labels late (POINT_DATA: a folder with elec and noaa)

@@ -1,7 +1,7 @@
 """``make bench-models``: both model families and ``auto`` on every table the project can reach, at four sizes.
 
 Each run learns from rows of one seed and is judged on rows it never saw: of a dated table on the rows that follow in
-time. Writes benchmarks/results/models.json and docs/models.md. ``QUICK=1``: one seed. ``TABLES=telco,elec`` takes only
+time. Writes benchmarks/results/models.json and docs/models.md. ``QUICK=1``: one draw. ``TABLES=telco,elec`` takes only
 these, and keeps what the file has of the others. ``POINT_DATA`` names the folder of elec and noaa.
 """
 
@@ -265,6 +265,7 @@ def write(rows: list[dict[str, Any]]) -> None:
             "whose numbers may bend. The last column is how far `auto` stays from the better of the two families, ± its"
             " standard error."
         ),
+        f"{SEEDS} draws of each size, {WHOLE_SEEDS} of the largest (of noaa the same rows each time: it has no others).",
         "",
         "| table | rows | logistic | boosted | auto | auto took | auto - better |",
         "|---|---|---|---|---|---|---|",

@@ -265,7 +265,7 @@ def write(rows: list[dict[str, Any]]) -> None:
             "whose numbers may bend. The last column is how far `auto` stays from the better of the two families, ± its"
             " standard error."
         ),
-        f"{SEEDS} draws of each size, {WHOLE_SEEDS} of the largest (of noaa the same rows each time: it has no others).",
+        f"{SEEDS} draws of each size, {WHOLE_SEEDS} of the largest (of noaa the same rows: it has no others).",
         "",
         "| table | rows | logistic | boosted | auto | auto took | auto - better |",
         "|---|---|---|---|---|---|---|",

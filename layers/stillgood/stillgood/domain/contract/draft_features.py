@@ -1,6 +1,7 @@
 """What a draft proposes of each column: the id, a feature with its rules, or to leave it out, and why."""
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,6 +43,7 @@ from stillgood.domain.contract.row_check import FALSE, TRUE
 
 LEAK = 0.99  # ROC-AUC of one column alone, above which it is taken to know the outcome
 NEAR_LEAK = 0.96  # above which it is asked about
+_LARGEST_OF_ONE_DIGIT = 1e308
 _HEAD_ROOM = 10.0  # a limit from data: so many times the largest value seen; a change of units still is refused
 
 
@@ -389,11 +391,13 @@ class Drafter:
 
 
 def _round_up(number: float) -> float | int:
-    """The next number of one digit and zeros.
+    """The next number of one digit and zeros, at most the largest double.
 
-    >>> _round_up(1190.5), _round_up(720)
-    (2000, 800)
+    >>> _round_up(1190.5), _round_up(720), _round_up(math.inf) == sys.float_info.max
+    (2000, 800, True)
     """
+    if number > _LARGEST_OF_ONE_DIGIT:
+        return sys.float_info.max
     step = 10.0 ** math.floor(math.log10(number))
     rounded = math.ceil(number / step) * step
     return int(rounded) if rounded.is_integer() and rounded < 2**53 else rounded

@@ -83,6 +83,7 @@ PLANTED = (
         Registry._put_in_force,
         "self._store.swap(POINTER_KEY, wanted.data, stored.etag)",
         "self._store.put(POINTER_KEY, wanted.data)",
+        seed=140,
     ),
     Planted(
         "slot without condition",
@@ -106,6 +107,7 @@ PLANTED = (
         promote._stopped,
         "if orders.hold is not None and not by_hand(request_id):",
         "if orders.hold is not None and not True:",
+        seed=152,
     ),
     Planted(
         "budget not counted",
@@ -164,6 +166,7 @@ PLANTED = (
         forget.forget,
         "for prefix in ROW_PREFIXES:",
         "for prefix in ROW_PREFIXES[1:]:",
+        seed=0,
     ),
     Planted(
         "forgotten over others",

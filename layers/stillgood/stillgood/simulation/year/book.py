@@ -100,6 +100,7 @@ class Book:
     continued_old: set[str] = field(default_factory=set)  # windows that were judged from such a state
     judged_at: dict[str, datetime] = field(default_factory=dict)
     forgotten: dict[str, datetime] = field(default_factory=dict)
+    first_forgotten: dict[str, datetime] = field(default_factory=dict)  # from then on no capture says whose an id is
     forgetting: set[str] = field(default_factory=set)  # customers whose forgetting began, whether it came to its end
     forgotten_ids: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)

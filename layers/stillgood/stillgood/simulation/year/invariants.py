@@ -345,6 +345,7 @@ def _trained_or_judged(life: Life) -> Found:
 def _forgotten(life: Life) -> Found:
     """Nothing made of a customer's rows from before is left, in no version either. Later labels find nothing."""
     for customer, began in life.book.forgotten.items():
+        first, name = life.book.first_forgotten[customer], re.compile(rb"\b" + customer.encode() + rb"\b")
         answers = [
             answer
             for answer in life.book.answered.values()
@@ -354,14 +355,17 @@ def _forgotten(life: Life) -> Found:
         ids = [answer.prediction_id.encode() for answer in answers if answer.prediction_id in life.book.captured]
         for prefix in ROW_PREFIXES:
             for info in life.bucket.list(prefix):
-                if info.key.startswith((LABELS_PREFIX, REFUSED_LABELS_PREFIX)) and info.modified >= began:
+                label = info.key.startswith((LABELS_PREFIX, REFUSED_LABELS_PREFIX))
+                if label and info.modified >= began:
                     continue
                 data = _NOBODY.sub(b"", life.bucket.get(info.key).data)
-                old = info.modified < began and prefix != DATA_PREFIX and customer.encode() in data
-                if old or any(prediction in data for prediction in ids):
+                old = info.modified < began and prefix != DATA_PREFIX and name.search(data)
+                # A label that came between two runs names a prediction of which no capture says whose it was.
+                told = ids if not (label and info.modified >= first) else ()
+                if old or any(prediction in data for prediction in told):
                     yield f"{info.key} of {info.modified} still tells of {customer}, forgotten {began}"
         for key, versions in life.bucket.versions.items():
-            if key.startswith(LEDGER_PREFIX) and key >= f"{LEDGER_PREFIX}{began:%Y-%m-%d}":
+            if key.startswith(LEDGER_PREFIX) and key >= f"{LEDGER_PREFIX}{first:%Y-%m-%d}":
                 continue  # told later
             if key.startswith(ROW_PREFIXES) and any(prediction in data for prediction in ids for data in versions):
                 yield f"an old version of {key} still tells of {customer}, forgotten {began}"

@@ -316,6 +316,7 @@ def _forget(life: Life, task: Task, operation: Operation) -> None:
             return
         task.pause(DAY)
     life.book.forgotten[customer] = began
+    life.book.first_forgotten.setdefault(customer, began)
     life.book.count("forgotten")
 
 

@@ -159,6 +159,7 @@ PLANTED = (
         hear._find_late,
         "if inventory.objects > had[0]:",
         "if False:",
+        seed=11,
     ),
     Planted(
         "forgotten in part",

@@ -147,9 +147,7 @@ def judge(
 ) -> dict[str, float]:
     learned = learner.learn(np.arange(frame.n), fitted.settings)
     calibration = calibrated(fitted.logits, y)
-    model = Model(
-        "v", frame.contract, learned.terms, learned.baseline, 0.0, calibration, {}, learned.family, learned.pairs
-    )
+    model = replace(learned.model(frame.contract), version="v", calibration=calibration)
     values = logits(model, unseen)
     data = encode(model.to_dict())
     own = len(encode(frame.contract.to_dict()))

@@ -41,6 +41,20 @@ COUNTS = os.environ.get("STILLGOOD_COUNTS")
 _notes: dict[str, tuple[int, str]] = {}
 
 
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of an account that is nobody's, for moto."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "testing",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def loop_of_the_thread() -> Iterator[asyncio.AbstractEventLoop]:
     """One loop for the whole run, so that fixtures of modules have it, too; closed at the end."""

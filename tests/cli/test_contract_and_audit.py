@@ -68,10 +68,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert "is required" in capsys.readouterr().out
 
 
-def test_audit_of_a_bucket(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+def test_audit_of_a_bucket(aws_environment: None, capsys: pytest.CaptureFixture[str]) -> None:
     with mock_aws():
         client = boto3.client("s3")
         client.create_bucket(Bucket="state")
@@ -82,11 +79,8 @@ def test_audit_of_a_bucket(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def test_refused_rows_of_a_bucket_are_listed_exported_and_taken_in_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    aws_environment: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     raw = {"prediction_id": "p1", "label": "maybe", "event_time": "2026-11-01T00:00:00Z"}
     refused = {"row": 0, "field": "label", "message": "label must be 'Yes' or 'No'.", "raw": raw}
     mended = tmp_path / "mended.csv"

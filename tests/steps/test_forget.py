@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -256,61 +257,57 @@ def test_an_empty_id_forgets_nobody(store: MemoryObjectStore) -> None:
         forget(store, " ", clock)
 
 
-def test_old_versions_of_a_versioned_bucket_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+@pytest.fixture
+def versioned(aws_environment: None) -> Iterator[Boto3ObjectStore]:
+    """The empty bucket "state", which keeps what is overwritten and deleted."""
     with mock_aws():
         client = boto3.client("s3")
         client.create_bucket(Bucket="state")
         client.put_bucket_versioning(Bucket="state", VersioningConfiguration={"Status": "Enabled"})
-        store = Boto3ObjectStore("state")
-        for line in ("a", "b"):
-            store.put(
-                "capture/dt=2026-11-28/hour=12/1.jsonl", f'{{"entity_id":"{WHO}"}}\n{{"entity_id":"{line}"}}\n'.encode()
-            )
-        store.put("capture/dt=2026-11-28/hour=12/2.jsonl", f'{{"entity_id":"{WHO}"}}\n'.encode())
-        assert forget(store, WHO, clock).rows == 2
-        left = client.list_object_versions(Bucket="state", Prefix="capture/")
-        assert [version["Key"] for version in left["Versions"]] == ["capture/dt=2026-11-28/hour=12/1.jsonl"]
-        assert "DeleteMarkers" not in left
-        assert store.get("capture/dt=2026-11-28/hour=12/1.jsonl").data == b'{"entity_id":"b"}\n'
+        yield Boto3ObjectStore("state")
 
 
-def test_old_versions_that_alone_hold_a_row_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_versions_of_a_versioned_bucket_go_too(versioned: Boto3ObjectStore) -> None:
+    store, client = versioned, boto3.client("s3")
+    for line in ("a", "b"):
+        store.put(
+            "capture/dt=2026-11-28/hour=12/1.jsonl", f'{{"entity_id":"{WHO}"}}\n{{"entity_id":"{line}"}}\n'.encode()
+        )
+    store.put("capture/dt=2026-11-28/hour=12/2.jsonl", f'{{"entity_id":"{WHO}"}}\n'.encode())
+    assert forget(store, WHO, clock).rows == 2
+    left = client.list_object_versions(Bucket="state", Prefix="capture/")
+    assert [version["Key"] for version in left["Versions"]] == ["capture/dt=2026-11-28/hour=12/1.jsonl"]
+    assert "DeleteMarkers" not in left
+    assert store.get("capture/dt=2026-11-28/hour=12/1.jsonl").data == b'{"entity_id":"b"}\n'
+
+
+def test_old_versions_that_alone_hold_a_row_go_too(versioned: Boto3ObjectStore) -> None:
     """A label that was taken back, an upload that was deleted, an hour that was packed and emptied again."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="state")
-        client.put_bucket_versioning(Bucket="state", VersioningConfiguration={"Status": "Enabled"})
-        store = Boto3ObjectStore("state")
-        line = f'{{"kind":"prediction","prediction_id":"p1","entity_id":"{WHO}"}}\n'.encode()
-        store.put("capture/dt=2026-11-28/hour=12/1.jsonl", line)
-        hour = "monitoring/hours/20261128T120000Z.jsonl"
-        for data in (line, b""):
-            store.put(hour, data)
-        for text in ("p1", "p2"):
-            store.put("labels/dt=2026-11-28/1.jsonl", f'{{"prediction_id":"{text}"}}\n'.encode())
-        store.put("data/2026-11-28/rows.csv", f"entity_id,x\n{WHO},1\n".encode())
-        store.delete("data/2026-11-28/rows.csv")
-        store.put("data/2026-11-28/other.csv", f"entity_id,x\n{OTHER},1\n".encode())
-        store.delete("data/2026-11-28/other.csv")
+    store, client = versioned, boto3.client("s3")
+    line = f'{{"kind":"prediction","prediction_id":"p1","entity_id":"{WHO}"}}\n'.encode()
+    store.put("capture/dt=2026-11-28/hour=12/1.jsonl", line)
+    hour = "monitoring/hours/20261128T120000Z.jsonl"
+    for data in (line, b""):
+        store.put(hour, data)
+    for text in ("p1", "p2"):
+        store.put("labels/dt=2026-11-28/1.jsonl", f'{{"prediction_id":"{text}"}}\n'.encode())
+    store.put("data/2026-11-28/rows.csv", f"entity_id,x\n{WHO},1\n".encode())
+    store.delete("data/2026-11-28/rows.csv")
+    store.put("data/2026-11-28/other.csv", f"entity_id,x\n{OTHER},1\n".encode())
+    store.delete("data/2026-11-28/other.csv")
 
-        told = ("labels/dt=2026-11-28/1.jsonl", "data/2026-11-28/rows.csv")
-        assert forget(store, WHO, clock, dry=True).former == told
-        forgotten = forget(store, WHO, clock)
+    told = ("labels/dt=2026-11-28/1.jsonl", "data/2026-11-28/rows.csv")
+    assert forget(store, WHO, clock, dry=True).former == told
+    forgotten = forget(store, WHO, clock)
 
-        assert (forgotten.rows, forgotten.former) == (1, told)
-        left = client.list_object_versions(Bucket="state")
-        kept = sorted(version["Key"] for version in left["Versions"] if not version["Key"].startswith("forgotten/"))
-        assert kept == ["data/2026-11-28/other.csv", "labels/dt=2026-11-28/1.jsonl", hour]
-        assert [mark["Key"] for mark in left["DeleteMarkers"]] == ["data/2026-11-28/other.csv"]
-        assert forgotten.record is not None
-        named = json.loads(store.get(forgotten.record).data)["objects"]
-        assert {*told, hour} <= set(named)  # so that the run after a crash purges them
+    assert (forgotten.rows, forgotten.former) == (1, told)
+    left = client.list_object_versions(Bucket="state")
+    kept = sorted(version["Key"] for version in left["Versions"] if not version["Key"].startswith("forgotten/"))
+    assert kept == ["data/2026-11-28/other.csv", "labels/dt=2026-11-28/1.jsonl", hour]
+    assert [mark["Key"] for mark in left["DeleteMarkers"]] == ["data/2026-11-28/other.csv"]
+    assert forgotten.record is not None
+    named = json.loads(store.get(forgotten.record).data)["objects"]
+    assert {*told, hour} <= set(named)  # so that the run after a crash purges them
 
 
 def test_the_command_says_what_went_and_which_models_had_learnt_from_it(

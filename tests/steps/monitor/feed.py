@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from stillgood.domain.contract.contract import Contract
@@ -26,6 +26,7 @@ from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.registry import Registry
 from stillgood.storage.windows import Window, iso, read_report
 from stillgood.testing.fakes import FakeInvoker
+from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 9, 1, tzinfo=UTC)
@@ -158,6 +159,17 @@ class Shop:
         self.now = self.at(day + late)
         window = Window.ending(self.at(day), 24)
         return outcomes(self.store, self.contract, pointer, window, settled=self.now, now=self.now)
+
+    def crashes(self, day: float, at: int, when: Literal["before", "after"]) -> bool:
+        """Whether ``judge`` comes to its write number ``at``, and so dies there; what is written stays."""
+        whole, self.store = self.store, FaultyObjectStore(self.store, at=at, when=when)  # type: ignore[assignment]
+        try:
+            self.judge(day)
+        except Crashed:
+            return True
+        finally:
+            self.store = whole
+        return False
 
     def monitor(self, day: int) -> dict[str, Any]:
         """The report of the window that ends on ``day``."""

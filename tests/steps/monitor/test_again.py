@@ -38,7 +38,6 @@ from stillgood.storage.outcomes import read_day
 from stillgood.storage.registry import Registry
 from stillgood.storage.settings import write_settings
 from stillgood.storage.windows import Window, read_versions
-from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 from tests.steps.monitor.feed import RAW, Shop
 
@@ -154,12 +153,7 @@ def test_a_crash_while_late_captures_are_taken_in_costs_them_no_label(when: Any)
         shop.judge(1)
         shop.send(shop.predict(0, hour=7), 1.9, event=0.5)
         shop.judge(2)
-        whole, shop.store = shop.store, FaultyObjectStore(shop.store, at=at, when=when)  # type: ignore[assignment]
-        try:
-            shop.judge(4)
-        except Crashed:
-            writes += 1
-        shop.store = whole
+        writes += shop.crashes(4, at, when)
         shop.judge(4)
         day, _ = read_day(shop.store, shop.at(0).date())
         assert day is not None

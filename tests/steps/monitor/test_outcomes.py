@@ -12,7 +12,6 @@ from stillgood.storage.keys import capture_key
 from stillgood.storage.memory import MemoryObjectStore
 from stillgood.storage.objects import Stored
 from stillgood.storage.outcomes import read_day
-from stillgood.testing.faulty import Crashed, FaultyObjectStore
 
 from tests.steps.monitor.feed import DAY, FIRST, VERSION, Shop
 
@@ -347,12 +346,7 @@ def test_a_crash_at_any_write_loses_no_label_and_learns_none_twice(when: Any) ->
     writes = 0
     for at in range(1, 20):
         shop = world()
-        whole, shop.store = shop.store, FaultyObjectStore(shop.store, at=at, when=when)  # type: ignore[assignment]
-        try:
-            shop.judge(11)
-        except Crashed:
-            writes += 1
-        shop.store = whole
+        writes += shop.crashes(11, at, when)
         assert shop.judge(11).evidence.rows.n == 60, at
         ids = [row["prediction_id"] for row in shop.learnt()]
         assert len(ids) == len(set(ids)) == 60, at
@@ -369,12 +363,7 @@ def test_a_crash_while_days_are_caught_up_with_costs_no_label_that_waited(when: 
         assert shop.judge(0.99).labels["heard"]["waiting"] == 10  # the hour is not over
         for day in range(1, 8):
             shop.predict(day)
-        whole, shop.store = shop.store, FaultyObjectStore(shop.store, at=at, when=when)  # type: ignore[assignment]
-        try:
-            shop.judge(8)
-        except Crashed:
-            writes += 1
-        shop.store = whole
+        writes += shop.crashes(8, at, when)
         shop.judge(8)
         known, _ = read_day(shop.store, shop.at(0).date())
         assert known is not None

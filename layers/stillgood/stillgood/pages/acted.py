@@ -13,10 +13,6 @@ _TITLES = {
     "by_slice": "By slice",
     "by_action": "By what was done (not drawn by lot)",
 }
-_MORE = (
-    "By the predictions that monitor judges, of a year at most. By slice, by what was done, and of two years: ",
-    ".",
-)
 
 
 def action_page(report: Mapping[str, Any]) -> bytes:
@@ -48,9 +44,14 @@ def action_page(report: Mapping[str, Any]) -> bytes:
             ["share left alone", "months"],
             [[f"{float(left_alone):.0%}", f"{n:g}"] for left_alone, n in report["plan"].items()],
         ),
-        None if "by_slice" in report else h.p[_MORE[0], h.code["stillgood report --pages"], _MORE[1]],
+        None if "by_slice" in report else _more(),
         crumbs=[("Overview", "index.html")],
     )
+
+
+def _more() -> Node:
+    more = "By the predictions that monitor judges, of a year at most. By slice, by what was done, and of two years: "
+    return h.p[more, h.code["stillgood report --pages"], "."]
 
 
 def _parts(title: str, parts: Sequence[Mapping[str, Any]]) -> Node:

@@ -412,8 +412,9 @@ def again_index_key(window_id: str, version: int) -> str:
 def again_versions(keys: Iterable[str]) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
     """(window id, version) of the reports among ``keys``, and of the hashes among them; other keys are neither.
 
-    >>> again_versions([again_key("w", 2), again_index_key("w", 2), "monitoring/again/w/notes"])
-    ({('w', 2)}, {('w', 2)})
+    >>> keys = [again_key("w", 2), again_index_key("w", 2), again_key("w", 3), "monitoring/again/w/notes"]
+    >>> [sorted(found) for found in again_versions(keys)]
+    [[('w', 2), ('w', 3)], [('w', 2)]]
     """
     found: tuple[set[tuple[str, int]], set[tuple[str, int]]] = (set(), set())
     for match in filter(None, map(_AGAIN.fullmatch, keys)):

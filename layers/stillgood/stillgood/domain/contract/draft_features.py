@@ -184,22 +184,23 @@ class Drafter:
     def _auc_alone(self, column: str, kind: str) -> float:
         texts = self._rows[column]
         if kind == "date":  # days before the row's time are what is learnt from
-            days = self._days(column)
-            there = [texts[row] for row in self._sample]
-            return auc_alone(there, self._days(self._time_column or column) - days, self._positives[self._sample])
+            days = self._days(self._time_column or column) - self._days(column)
+            return auc_alone(self._sampled(column), days, self._positives[self._sample])
         numbers = numbers_of(texts, self._source) if kind in ("integer", "numeric") else None
         return auc_alone(texts, numbers, self._positives)
 
-    def _days(self, column: str) -> Floats:
+    def _sampled(self, column: str) -> list[str]:
         texts = self._rows[column]
-        return days_of([texts[row] for row in self._sample])
+        return [texts[row] for row in self._sample]
+
+    def _days(self, column: str) -> Floats:
+        return days_of(self._sampled(column))
 
     def _looked(self, column: str, kind: str) -> Looked:
-        texts = self._rows[column]
-        there = [texts[row] for row in self._sample]
+        there = self._sampled(column)
         numbers: Floats | None = None
         if kind == "date":
-            numbers = days_of(there)
+            numbers = self._days(column)
         elif kind in ("integer", "numeric"):
             numbers = numbers_of(there, self._source)
         codes = np.array([self._code_of.setdefault(text, len(self._code_of)) for text in there], np.int64)
